@@ -1,0 +1,106 @@
+#include "core/isa.h"
+
+#include "core/error.h"
+
+// Each ISA level defines fill_kernels in its own namespace (csrc/cpu/table.cpp, compiled once per level).
+#define MIELINA_LEVEL(ns) namespace mielina::ns { void fill_kernels(Kernels&); }
+#if defined(__x86_64__)
+MIELINA_LEVEL(v2)
+MIELINA_LEVEL(v3)
+MIELINA_LEVEL(v4)
+MIELINA_LEVEL(v4bf16)
+#else
+MIELINA_LEVEL(neon)
+#endif
+
+namespace mielina {
+namespace {
+
+struct Level {
+  const char* name;
+  bool (*supported)();
+  void (*fill)(Kernels&);
+};
+
+const Level kLevels[] = {
+#if defined(__x86_64__)
+#if MIELINA_HAS_V2
+    {"sse4", [] { return bool(__builtin_cpu_supports("sse4.2")); }, v2::fill_kernels},
+#endif
+#if MIELINA_HAS_V3
+    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"); },
+     v3::fill_kernels},
+#endif
+#if MIELINA_HAS_V4
+    {"avx512",
+     [] {
+       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
+     },
+     v4::fill_kernels},
+    {"avx512bf16", [] { return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512bf16"); }, v4bf16::fill_kernels},
+#endif
+#else
+    {"neon", [] { return true; }, neon::fill_kernels},
+#endif
+};
+constexpr int kCount = int(sizeof kLevels / sizeof kLevels[0]);
+
+// A table for each level: the levels below it first, then its own overrides. Filled once, never changed, so that a
+// running kernel is not disturbed when another level is chosen.
+struct Tables {
+  Kernels level[kCount];
+  int best = 0;
+  Tables() {
+    Kernels k{};
+    for (int i = 0; i < kCount; i++) {
+      if (kLevels[i].supported()) {
+        kLevels[i].fill(k);
+        best = i;
+      }
+      level[i] = k;
+    }
+  }
+};
+Tables& tables() {
+  static Tables* t = new Tables;
+  return *t;
+}
+const Kernels* g_cpu = nullptr;
+const Kernels* g_cuda = nullptr;
+
+int selected() { return g_cpu ? int((reinterpret_cast<const char*>(g_cpu) - reinterpret_cast<const char*>(tables().level)) / ptrdiff_t(sizeof(Kernels))) : tables().best; }
+
+}  // namespace
+
+std::vector<IsaLevel> isa_levels() {
+  std::vector<IsaLevel> r;
+  for (int i = 0; i < kCount; i++) r.push_back({kLevels[i].name, kLevels[i].supported(), i == selected()});
+  return r;
+}
+
+void set_isa(const std::string& name) {
+  std::string have;
+  for (int i = 0; i < kCount; i++) {
+    if (!kLevels[i].supported()) continue;
+    if (name == kLevels[i].name) {
+      g_cpu = &tables().level[i];
+      return;
+    }
+    have += (have.empty() ? "" : ", ") + std::string(kLevels[i].name);
+  }
+  fail(Kind::Value, "MIELINA_ISA=", name, " is not available here; choose one of ", have);
+}
+
+const Kernels& kernels(int32_t device) {
+  if (device == 0) [[likely]] {
+    if (!g_cpu) [[unlikely]] g_cpu = &tables().level[tables().best];
+    return *g_cpu;
+  }
+  check(g_cuda, Kind::Runtime, "CUDA is not loaded");
+  return *g_cuda;
+}
+
+void register_cuda(const Kernels* table) { g_cuda = table; }
+
+}  // namespace mielina

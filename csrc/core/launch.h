@@ -1,0 +1,182 @@
+// The one door through which every kernel runs: launch<&Kernels::softmax>("softmax", out(y), in(x), args...).
+//
+// Arrays become Views, `out` bumps the version that autograd checks, and the kernel is called directly. Two things may
+// stand at the door, both off the hot path: a profiler that times the call, and a recorder that keeps it for replay.
+#pragma once
+#include <chrono>
+#include <functional>
+#include <tuple>
+#include <type_traits>
+
+#include "core/array.h"
+#include "core/isa.h"
+#include "core/types.h"
+
+namespace mielina {
+
+struct Out { const Array& a; };
+struct In { const Array& a; };
+struct OutList { const std::vector<Array>& list; };
+struct InList { const std::vector<Array>& list; };
+struct MaybeIn { const Array* a; };
+// An input that may be a number: encoded in the compute type, seen as an array of `shape` with strides of 0.
+struct InOperand {
+  const Operand& o;
+  DType compute;
+  const Dims& shape;
+};
+inline Out out(const Array& a) { return {a}; }
+inline In in(const Array& a) { return {a}; }
+inline OutList out(const std::vector<Array>& list) { return {list}; }
+inline InList in(const std::vector<Array>& list) { return {list}; }
+inline InOperand in(const Operand& o, DType compute, const Dims& shape) { return {o, compute, shape}; }
+inline MaybeIn in(const MaybeArray& a) { return {a ? &*a : nullptr}; }
+
+// What a call costs, for the profiler and for the choice to release the interpreter's lock; scratch in bytes.
+struct Cost {
+  double flops = 0;
+  int64_t workspace = 0;
+};
+
+Ctx make_ctx(int32_t device);
+
+namespace door {
+
+enum : uint32_t { kProfile = 1, kRecord = 2 };
+extern thread_local uint32_t t_watch;  // who stands at the door of this thread
+
+// Installed by the binding: let other Python threads run during a long kernel.
+extern void* (*g_unlock)();
+extern void (*g_lock)(void*);
+
+struct Call {
+  const char* name = nullptr;
+  double bytes = 0, flops = 0;
+  std::vector<Ref<Storage>> outs, ins;
+  std::function<void()> run;
+};
+void watched(Call&& call);   // runs the call; profiles and records as asked
+void long_call(Call&& call);
+
+// How a kernel's argument is held between record and replay, and what the kernel is given.
+inline View hold(const Out& o) { return o.a.view(); }
+inline View hold(const In& i) { return i.a.view(); }
+inline View hold(const MaybeIn& i) { return i.a ? i.a->view() : View{}; }
+inline std::vector<View> views(const std::vector<Array>& list) {
+  std::vector<View> v;
+  v.reserve(list.size());
+  for (const Array& a : list) v.push_back(a.view());
+  return v;
+}
+struct HeldOperand {
+  View view;
+  union { float f; double d; int64_t i; } value;
+  bool number;
+};
+HeldOperand hold(const InOperand& in);
+inline std::vector<View> hold(const OutList& o) { return views(o.list); }
+inline std::vector<View> hold(const InList& i) { return views(i.list); }
+template <class T> const T& hold(const T& x) { return x; }
+
+inline View give(const HeldOperand& h) {
+  View v = h.view;
+  if (h.number) v.data = const_cast<void*>(static_cast<const void*>(&h.value));
+  return v;
+}
+inline Views give(const std::vector<View>& v) { return {v.data(), int64_t(v.size())}; }
+template <class T> const T& give(const T& x) { return x; }
+
+inline void tally(Call& c, const Out& o) { c.outs.push_back(o.a.storage); c.bytes += double(o.a.numel()) * o.a.itemsize(); }
+inline void tally(Call& c, const In& i) { c.ins.push_back(i.a.storage); c.bytes += double(i.a.numel()) * i.a.itemsize(); }
+inline void tally(Call& c, const MaybeIn& i) { if (i.a) tally(c, In{*i.a}); }
+inline void tally(Call& c, const OutList& o) { for (const Array& a : o.list) tally(c, Out{a}); }
+inline void tally(Call& c, const InList& i) { for (const Array& a : i.list) tally(c, In{a}); }
+inline void tally(Call& c, const InOperand& i) { if (i.o.array) tally(c, In{*i.o.array}); }
+template <class T> void tally(Call&, const T&) {}
+
+inline int64_t bytes_of(const Out& o) { return o.a.numel() * o.a.itemsize(); }
+inline int64_t bytes_of(const In& i) { return i.a.numel() * i.a.itemsize(); }
+inline int64_t bytes_of(const OutList& o) { int64_t n = 0; for (const Array& a : o.list) n += a.numel() * a.itemsize(); return n; }
+inline int64_t bytes_of(const InOperand& i) { return i.o.array ? bytes_of(In{*i.o.array}) : 0; }
+template <class T> int64_t bytes_of(const T&) { return 0; }
+
+inline int device_of(const Out& o) { return o.a.device(); }
+inline int device_of(const OutList& o) { return o.list.empty() ? 0 : o.list[0].device(); }
+
+inline void bump(const Out& o) { o.a.storage->version++; }
+inline void bump(const OutList& o) { for (const Array& a : o.list) a.storage->version++; }
+template <class T> void bump(const T&) {}
+
+[[noreturn]] void no_kernel(const char* name, int32_t device);
+
+}  // namespace door
+
+constexpr int64_t kLongBytes = 512 * 1024;  // about 20 us at 25 GB/s
+constexpr double kLongFlops = 1.5e6;        // about 20 us at 75 GFLOP/s
+
+template <auto Kernel, class First, class... Args>
+void launch(const char* name, const Cost& cost, const First& first, const Args&... args) {
+  int32_t device = door::device_of(first);
+  auto kernel = kernels(device).*Kernel;
+  if (!kernel) [[unlikely]] door::no_kernel(name, device);
+  Ctx ctx = make_ctx(device);
+  Ref<Storage> scratch;
+  if (cost.workspace) {
+    scratch = allocate(size_t(cost.workspace));
+    ctx.workspace = scratch->data;
+    ctx.workspace_bytes = cost.workspace;
+  }
+  door::bump(first);
+  (door::bump(args), ...);
+  bool large = cost.flops > kLongFlops || door::bytes_of(first) + (door::bytes_of(args) + ... + 0) > kLongBytes;
+  if (door::t_watch == 0 && !large) [[likely]] {
+    kernel(ctx, door::give(door::hold(first)), door::give(door::hold(args))...);
+    return;
+  }
+  door::Call call;
+  call.name = name;
+  call.flops = cost.flops;
+  door::tally(call, first);
+  (door::tally(call, args), ...);
+  if (scratch) call.outs.push_back(scratch);
+  call.run = [kernel, ctx, held = std::make_tuple(std::decay_t<decltype(door::hold(first))>(door::hold(first)),
+                                                  std::decay_t<decltype(door::hold(args))>(door::hold(args))...)] {
+    std::apply([&](const auto&... h) { kernel(ctx, door::give(h)...); }, held);
+  };
+  if (door::t_watch) door::watched(std::move(call));
+  else door::long_call(std::move(call));
+}
+
+template <auto Kernel, class First, class... Args>
+  requires(!std::is_same_v<First, Cost>)
+void launch(const char* name, const First& first, const Args&... args) {
+  launch<Kernel>(name, Cost{}, first, args...);
+}
+
+// ---- profiler --------------------------------------------------------------------------------------------------------
+struct ProfileRow {
+  const char* name = nullptr;
+  int64_t calls;
+  double seconds, bytes, flops;
+};
+void profile_begin();
+std::vector<ProfileRow> profile_end();
+
+// ---- recorder --------------------------------------------------------------------------------------------------------
+// A recorded list of calls. Outputs and inputs that live outside the recording's arena are kept alive by it.
+struct Recording;
+Ref<Recording> record_begin();        // from here on, this thread's launches are run and kept
+void record_end();
+bool recording();
+void refuse_while_recording(const char* what);  // Runtime error: the value depends on data
+
+struct Recording {
+  std::atomic<int32_t> refs{1};
+  void (*release)(Recording*);
+  Ref<Arena> arena;
+  std::vector<door::Call> calls;
+  std::vector<Ref<Storage>> written;  // outside the arena; their versions move on at each replay
+};
+void replay(Recording& r);
+
+}  // namespace mielina

@@ -1,0 +1,245 @@
+// The elementwise engine: one iteration space for several strided arrays, walked in blocks that fit the L1 cache.
+//
+// Functors see contiguous arrays of a compute type (f32, f64, i64) only. An operand that already is one is used where it
+// lies; strided, broadcast, half and other-typed operands are gathered (or scattered) through a block of 1024 elements.
+#pragma once
+#include "cpu/kernel.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+constexpr int64_t kBlock = 1024;             // 4 KB of f32 an operand: three operands stay well inside a 32 KB L1
+constexpr int64_t kGrain = 64 * 1024;        // elements a task; 64 tasks of a 64 MB tensor, 5 us and more each
+constexpr int64_t kStreamBytes = 32 << 20;   // outputs above this bypass the caches
+
+template <class T> constexpr DType dtype_of = DType::f32;
+template <> inline constexpr DType dtype_of<double> = DType::f64;
+template <> inline constexpr DType dtype_of<int64_t> = DType::i64;
+template <> inline constexpr DType dtype_of<int32_t> = DType::i32;
+
+// The common index space of K arrays of one shape: dims of size 1 dropped, sorted by the first array's strides, and
+// neighbours merged where every array allows it.
+template <int K> struct Space {
+  int ndim;
+  int64_t n;
+  int64_t shape[kMaxDims];
+  int64_t stride[K][kMaxDims];
+  char* data[K];
+  DType dtype[K];
+  bool dense(int k) const { return n <= 1 || (ndim == 1 && stride[k][0] == 1); }
+  bool constant(int k) const { return ndim == 1 && stride[k][0] == 0; }
+};
+
+template <int K> static void make_space(Space<K>& s, const View* const (&v)[K]) {
+  int m = 0;
+  s.n = 1;
+  for (int k = 0; k < K; k++) {
+    s.data[k] = (char*)v[k]->data;
+    s.dtype[k] = v[k]->dtype;
+  }
+  for (int d = 0; d < v[0]->ndim; d++) {
+    int64_t size = v[0]->shape[d];
+    s.n *= size;
+    if (size == 1) continue;
+    int at = m++;  // insertion sort by the output's |stride|, descending; equal strides keep their order
+    int64_t mine = v[0]->stride[d] < 0 ? -v[0]->stride[d] : v[0]->stride[d];
+    for (; at > 0; at--) {
+      int64_t other = s.stride[0][at - 1] < 0 ? -s.stride[0][at - 1] : s.stride[0][at - 1];
+      if (other >= mine) break;
+      s.shape[at] = s.shape[at - 1];
+      for (int k = 0; k < K; k++) s.stride[k][at] = s.stride[k][at - 1];
+    }
+    s.shape[at] = size;
+    for (int k = 0; k < K; k++) s.stride[k][at] = v[k]->stride[d];
+  }
+  int out = 0;
+  for (int d = 1; d < m; d++) {
+    bool merge = true;
+    for (int k = 0; k < K; k++) merge &= s.stride[k][out] == s.stride[k][d] * s.shape[d];
+    if (merge) s.shape[out] *= s.shape[d];
+    else s.shape[++out] = s.shape[d];
+    for (int k = 0; k < K; k++) s.stride[k][out] = s.stride[k][d];
+  }
+  s.ndim = m == 0 ? 1 : out + 1;
+  if (m == 0) {
+    s.shape[0] = 1;
+    for (int k = 0; k < K; k++) s.stride[k][0] = 1;
+  }
+}
+
+// ---- conversion of one row -------------------------------------------------------------------------------------------
+// Compute values of one element, bit-exact with the vector paths.
+template <class T> MIELINA_INLINE T element(const float* p) { return T(*p); }
+template <class T> MIELINA_INLINE T element(const double* p) { return T(*p); }
+template <class T> MIELINA_INLINE T element(const int64_t* p) { return T(*p); }
+template <class T> MIELINA_INLINE T element(const int32_t* p) { return T(*p); }
+template <class T> MIELINA_INLINE T element(const int16_t* p) { return T(*p); }
+template <class T> MIELINA_INLINE T element(const int8_t* p) { return T(*p); }
+template <class T> MIELINA_INLINE T element(const uint8_t* p) { return T(*p); }
+template <class T> MIELINA_INLINE T element(const bool* p) { return T(*(const uint8_t*)p != 0); }
+template <class T> MIELINA_INLINE T element(const half_t* p) { return T(from_f16(load_half_n(p, 1))[0]); }
+template <class T> MIELINA_INLINE T element(const bfloat_t* p) { return T(from_bf16(load_half_n(p, 1))[0]); }
+
+template <class T> MIELINA_INLINE void put(float* p, T x) { *p = float(x); }
+template <class T> MIELINA_INLINE void put(double* p, T x) { *p = double(x); }
+// Float to integer goes through i64, so that every width wraps the same way.
+template <class T> MIELINA_INLINE int64_t integer(T x) {
+  if constexpr (T(0.5) != T(0)) return x >= T(-9.3e18) && x <= T(9.2e18) ? int64_t(x) : INT64_MIN;
+  else return int64_t(x);
+}
+template <class T> MIELINA_INLINE void put(int64_t* p, T x) { *p = integer(x); }
+template <class T> MIELINA_INLINE void put(int32_t* p, T x) { *p = int32_t(integer(x)); }
+template <class T> MIELINA_INLINE void put(int16_t* p, T x) { *p = int16_t(integer(x)); }
+template <class T> MIELINA_INLINE void put(int8_t* p, T x) { *p = int8_t(integer(x)); }
+template <class T> MIELINA_INLINE void put(uint8_t* p, T x) { *p = uint8_t(integer(x)); }
+template <class T> MIELINA_INLINE void put(bool* p, T x) { *(uint8_t*)p = x != T(0); }
+template <class T> MIELINA_INLINE void put(half_t* p, T x) { store_half_n(p, to_f16(splat<vf32>(float(x))), 1); }
+template <class T> MIELINA_INLINE void put(bfloat_t* p, T x) { store_half_n(p, to_bf16(splat<vf32>(float(x))), 1); }
+
+template <class S, class T> static void row_from(const void* from, int64_t stride, T* to, int64_t n) {
+  const S* p = (const S*)from;
+  if (stride == 1) {
+    int64_t i = 0;
+    if constexpr (__is_same(S, T)) {
+      __builtin_memcpy(to, p, size_t(n) * sizeof(T));
+      return;
+    } else if constexpr (__is_same(T, float) && (__is_same(S, half_t) || __is_same(S, bfloat_t))) {
+      for (; i + lanes<float> <= n; i += lanes<float>) {
+        vu16h h = load_half(p + i);
+        store(to + i, __is_same(S, half_t) ? from_f16(h) : from_bf16(h));
+      }
+    }
+    for (; i < n; i++) to[i] = element<T>(p + i);
+  } else if (stride == 0) {
+    T x = element<T>(p);
+    for (int64_t i = 0; i < n; i++) to[i] = x;
+  } else {
+    for (int64_t i = 0; i < n; i++) to[i] = element<T>(p + i * stride);
+  }
+}
+template <class S, class T> static void row_to(const T* from, void* to, int64_t stride, int64_t n) {
+  S* p = (S*)to;
+  if (stride == 1) {
+    int64_t i = 0;
+    if constexpr (__is_same(S, T)) {
+      __builtin_memcpy(p, from, size_t(n) * sizeof(T));
+      return;
+    } else if constexpr (__is_same(T, float) && (__is_same(S, half_t) || __is_same(S, bfloat_t))) {
+      for (; i + lanes<float> <= n; i += lanes<float>) {
+        vf32 x = load(from + i);
+        store_half(p + i, __is_same(S, half_t) ? to_f16(x) : to_bf16(x));
+      }
+    }
+    for (; i < n; i++) put(p + i, from[i]);
+  } else {
+    for (int64_t i = 0; i < n; i++) put(p + i * stride, from[i]);
+  }
+}
+
+// The functions above as values, chosen once a block.
+template <class T> using RowFrom = void (*)(const void*, int64_t, T*, int64_t);
+template <class T> using RowTo = void (*)(const T*, void*, int64_t, int64_t);
+template <class T> static RowFrom<T> row_from_fn(DType d) {
+  switch (d) {
+    case DType::f32: return row_from<float, T>;
+    case DType::f64: return row_from<double, T>;
+    case DType::f16: return row_from<half_t, T>;
+    case DType::bf16: return row_from<bfloat_t, T>;
+    case DType::i64: return row_from<int64_t, T>;
+    case DType::i32: return row_from<int32_t, T>;
+    case DType::i16: return row_from<int16_t, T>;
+    case DType::i8: return row_from<int8_t, T>;
+    case DType::u8: return row_from<uint8_t, T>;
+    default: return row_from<bool, T>;
+  }
+}
+template <class T> static RowTo<T> row_to_fn(DType d) {
+  switch (d) {
+    case DType::f32: return row_to<float, T>;
+    case DType::f64: return row_to<double, T>;
+    case DType::f16: return row_to<half_t, T>;
+    case DType::bf16: return row_to<bfloat_t, T>;
+    case DType::i64: return row_to<int64_t, T>;
+    case DType::i32: return row_to<int32_t, T>;
+    case DType::i16: return row_to<int16_t, T>;
+    case DType::i8: return row_to<int8_t, T>;
+    case DType::u8: return row_to<uint8_t, T>;
+    default: return row_to<bool, T>;
+  }
+}
+
+// ---- walking ---------------------------------------------------------------------------------------------------------
+// f(offset, n, done): rows of operand k that make up elements [i0, i0 + n) of the space, in order.
+template <int K, class F> MIELINA_INLINE void for_rows(const Space<K>& s, int k, int64_t i0, int64_t n, F f) {
+  int last = s.ndim - 1;
+  int64_t index[kMaxDims], rest = i0, offset = 0;
+  for (int d = last; d >= 0; d--) {
+    index[d] = rest % s.shape[d];
+    rest /= s.shape[d];
+    offset += index[d] * s.stride[k][d];
+  }
+  for (int64_t done = 0; done < n;) {
+    int64_t run = min64(s.shape[last] - index[last], n - done);
+    f(offset, run, done);
+    done += run;
+    offset += run * s.stride[k][last];
+    index[last] += run;
+    for (int d = last; d > 0 && index[d] == s.shape[d]; d--) {
+      offset += s.stride[k][d - 1] - s.shape[d] * s.stride[k][d];
+      index[d] = 0;
+      index[d - 1]++;
+    }
+  }
+}
+
+// Elements [i0, i0 + n) of operand k as contiguous T: where they lie, or gathered into buf (kBlock elements).
+template <class T, int K> MIELINA_INLINE const T* fetch(const Space<K>& s, int k, int64_t i0, int64_t n, T* buf) {
+  if (s.dense(k) && s.dtype[k] == dtype_of<T>) return (const T*)s.data[k] + i0;
+  auto row = row_from_fn<T>(s.dtype[k]);
+  int64_t size = kDTypeSize[int(s.dtype[k])];
+  for_rows(s, k, i0, n, [&](int64_t offset, int64_t run, int64_t done) {
+    row(s.data[k] + offset * size, s.stride[k][s.ndim - 1], buf + done, run);
+  });
+  return buf;
+}
+template <class T, int K> MIELINA_INLINE T* target(const Space<K>& s, int k, int64_t i0, T* buf) {
+  return s.dense(k) && s.dtype[k] == dtype_of<T> ? (T*)s.data[k] + i0 : buf;
+}
+template <class T, int K> MIELINA_INLINE void flush(const Space<K>& s, int k, int64_t i0, int64_t n, const T* buf) {
+  if (s.dense(k) && s.dtype[k] == dtype_of<T>) return;
+  auto row = row_to_fn<T>(s.dtype[k]);
+  int64_t size = kDTypeSize[int(s.dtype[k])];
+  for_rows(s, k, i0, n, [&](int64_t offset, int64_t run, int64_t done) {
+    row(buf + done, s.data[k] + offset * size, s.stride[k][s.ndim - 1], run);
+  });
+}
+
+// f(y, x[], n, nontemporal) over blocks: array 0 of the space is the output of type T, the K - 1 others are inputs of T.
+// Runs in one call when nothing has to be gathered.
+template <class T, int K, class F> static void blocks(const Ctx& ctx, const Space<K>& s, F f) {
+  if (s.n == 0) return;
+  bool direct = true;
+  for (int k = 0; k < K; k++) direct &= s.dense(k) && s.dtype[k] == dtype_of<T>;
+  bool nt = direct && s.n * int64_t(sizeof(T)) >= kStreamBytes && (uintptr_t)s.data[0] % VBYTES == 0;
+  parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
+    alignas(64) T buf[K][kBlock];
+    int64_t step = direct ? end - begin : kBlock;
+    const T* x[K];
+    bool filled[K] = {};
+    for (int64_t i = begin; i < end; i += step) {
+      int64_t n = min64(step, end - i);
+      for (int k = 1; k < K; k++) {
+        if (filled[k]) continue;
+        x[k] = fetch<T>(s, k, i, n, buf[k]);
+        filled[k] = s.constant(k) && n == kBlock;  // a broadcast number stays in its block
+      }
+      T* y = target<T>(s, 0, i, buf[0]);
+      f(y, x + 1, n, nt);
+      flush<T>(s, 0, i, n, y);
+    }
+    if (nt) stream_fence();
+  });
+}
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,235 @@
+// The columns of an image: the matrix of (output pixel, filter tap x channel) that a convolution multiplies by its
+// filters. It is never written down; a panel of it is gathered when the product asks for it.
+#pragma once
+#include "cpu/gemm.h"
+#include "table/conv.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+// The five axes of the contract.
+enum Axis : int { kN, kC, kD, kH, kW };
+
+// Output pixels (n, d, h, w) in order, cut into images whose pixels lie at one stride in memory, and these into panels.
+struct PixelSpace {
+  int64_t shape[4], stride[4];
+  int64_t images, size, step;  // pixels an image, at stride `step`
+  int64_t width, per;          // panels of `width`, `per` an image
+  int outer;                   // leading axes that make up the image index
+
+  int64_t panels() const { return images * per; }
+  int64_t valid(int64_t p) const { return min64(width, size - p % per * width); }
+  int64_t first(int64_t p) const { return p / per * size + p % per * width; }  // its first pixel among all
+  int64_t offset(int64_t p) const {
+    int64_t image = p / per, at = p % per * width * step;
+    for (int d = outer - 1; d >= 0; d--) {
+      at += image % shape[d] * stride[d];
+      image /= shape[d];
+    }
+    return at;
+  }
+};
+
+static PixelSpace pixel_space(const View& y, int64_t width) {
+  PixelSpace s;
+  const int axes[4] = {kN, kD, kH, kW};
+  for (int d = 0; d < 4; d++) {
+    s.shape[d] = y.shape[axes[d]];
+    s.stride[d] = y.stride[axes[d]];
+  }
+  s.size = 1;
+  s.step = 0;
+  s.outer = 4;
+  while (s.outer > 0) {
+    const int d = s.outer - 1;
+    if (s.shape[d] != 1) {
+      if (s.size > 1 && s.stride[d] != s.size * s.step) break;
+      if (s.size == 1) s.step = s.stride[d];
+      s.size *= s.shape[d];
+    }
+    s.outer--;
+  }
+  s.images = 1;
+  for (int d = 0; d < s.outer; d++) s.images *= s.shape[d];
+  s.width = width;
+  s.per = ceil_div(s.size, width);
+  return s;
+}
+
+// How a window moves: input coordinate = output * stride - padding + tap * dilation, along (depth, height, width).
+struct Window {
+  int64_t taps[3], stride[3], padding[3], dilation[3];
+};
+
+// Packer of image columns. k runs over (channel, tap), or over (tap, channel) where channels are neighbours in memory.
+template <class Op, class S> struct Pixels {
+  using In = typename Op::In;
+  static constexpr int L = lanes<In>;
+  enum { kWidest = 64 };
+  PixelSpace space;
+  Window window;
+  const S* x;
+  int64_t shape[3], stride[3];  // of the image
+  int64_t sn, sc, channels;
+  bool channels_inner;
+  bool pointwise;  // a 1x1 window: panels can be read in place
+
+  int64_t panels() const { return space.panels(); }
+  int64_t valid(int64_t p) const { return space.valid(p); }
+  int64_t taps() const { return window.taps[0] * window.taps[1] * window.taps[2]; }
+
+  // Pixels that are neighbours in a row of the output.
+  struct Run {
+    const S* image;
+    int64_t origin[3];  // input coordinates under tap 0
+    int64_t at, n;
+  };
+  int runs(int64_t p, Run* r) const {
+    int64_t g = space.first(p);
+    const int64_t n = valid(p);
+    int count = 0;
+    for (int64_t at = 0; at < n;) {
+      int64_t rest = g + at, o[3];
+      for (int d = 2; d >= 0; d--) {
+        o[d] = rest % space.shape[d + 1];
+        rest /= space.shape[d + 1];
+      }
+      Run& run = r[count++];
+      run.image = x + rest * sn;
+      run.at = at;
+      run.n = min64(n - at, space.shape[3] - o[2]);
+      for (int d = 0; d < 3; d++) run.origin[d] = o[d] * window.stride[d] - window.padding[d];
+      at += run.n;
+    }
+    return count;
+  }
+
+  Panel<In> in_place(int64_t p, int64_t k) const {
+    if constexpr (__is_same(S, In)) {
+      if (pointwise) {
+        Run r[kWidest];
+        if (runs(p, r) == 1) {
+          const S* from = r[0].image + k * sc;
+          for (int d = 0; d < 3; d++) from += r[0].origin[d] * stride[d];
+          return {from, window.stride[2] * stride[2], sc};
+        }
+      }
+    }
+    return {nullptr, 0, 0};
+  }
+
+  void tap_offsets(int64_t tap, int64_t (&at)[3]) const {
+    at[2] = tap % window.taps[2] * window.dilation[2];
+    at[1] = tap / window.taps[2] % window.taps[1] * window.dilation[1];
+    at[0] = tap / (window.taps[2] * window.taps[1]) * window.dilation[0];
+  }
+
+  __attribute__((noinline)) void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
+    Run r[kWidest];
+    const int count = runs(p, r);
+    if (channels_inner) pack_channels(to, step, r, count, k0, kc);
+    else pack_taps(to, step, r, count, k0, kc);
+  }
+
+  // (tap, channel): a pixel's channels are neighbours; transpose squares of pixels and channels.
+  void pack_channels(In* to, int64_t step, const Run* r, int count, int64_t k0, int64_t kc) const {
+    const S* pixel[kWidest];
+    for (int64_t k = 0; k < kc;) {
+      const int64_t tap = (k0 + k) / channels, c0 = (k0 + k) % channels, n = min64(channels - c0, kc - k);
+      int64_t at[3];
+      tap_offsets(tap, at);
+      for (int64_t i = 0; i < step; i++) pixel[i] = nullptr;
+      for (int j = 0; j < count; j++) {
+        const int64_t d = r[j].origin[0] + at[0], h = r[j].origin[1] + at[1];
+        if (d < 0 || d >= shape[0] || h < 0 || h >= shape[1]) continue;
+        const S* row = r[j].image + d * stride[0] + h * stride[1] + c0;
+        for (int64_t i = 0; i < r[j].n; i++) {
+          const int64_t w = r[j].origin[2] + at[2] + i * window.stride[2];
+          if (w >= 0 && w < shape[2]) pixel[r[j].at + i] = row + w * stride[2];
+        }
+      }
+      for (int64_t i = 0; i < step; i += L)
+        for (int64_t c = 0; c < n; c += L) {
+          const int64_t wide = min64(L, n - c), room = min64(L, step - i);
+          Vec<In> v[L];
+#pragma GCC unroll 16
+          for (int j = 0; j < L; j++)
+            v[j] = j < room && pixel[i + j] ? load_as<In>(pixel[i + j] + c, wide) : Vec<In>{};
+          transpose(v);
+          for (int j = 0; j < wide; j++) {
+            In* row = to + (k + c + j) * step + i;
+            if (room == L) store(row, v[j]);
+            else store_n(row, v[j], room);
+          }
+        }
+      k += n;
+    }
+  }
+
+  // (channel, tap): a tap's pixels are neighbours, or a stride apart. The bounds of a run are the tap's alone, so taps
+  // make the outer loop.
+  void pack_taps(In* to, int64_t step, const Run* r, int count, int64_t k0, int64_t kc) const {
+    const int64_t taps = this->taps(), n = count ? r[count - 1].at + r[count - 1].n : 0;
+    const int64_t sw = window.stride[2] * stride[2];
+    for (int64_t tap = 0; tap < taps; tap++) {
+      const int64_t c0 = (k0 - tap + taps - 1) / taps, c1 = (k0 + kc - tap + taps - 1) / taps;  // channels in the block
+      if (c0 >= c1) continue;
+      int64_t at[3];
+      tap_offsets(tap, at);
+      In* row0 = to + (c0 * taps + tap - k0) * step;
+      for (int j = 0; j < count; j++) {
+        const int64_t d = r[j].origin[0] + at[0], h = r[j].origin[1] + at[1], w = r[j].origin[2] + at[2];
+        int64_t lo = 0, hi = 0;  // the run's pixels inside the image
+        if (d >= 0 && d < shape[0] && h >= 0 && h < shape[1]) {
+          lo = min64(r[j].n, w >= 0 ? 0 : ceil_div(-w, window.stride[2]));
+          hi = max64(lo, min64(r[j].n, w >= shape[2] ? 0 : (shape[2] - 1 - w) / window.stride[2] + 1));
+        }
+        const S* from = r[j].image + d * stride[0] + h * stride[1] + w * stride[2] + c0 * sc;
+        In* row = row0 + r[j].at;
+        for (int64_t c = c0; c < c1; c++, row += taps * step, from += sc) {
+          for (int64_t i = 0; i < lo; i++) row[i] = In(0);
+          if (sw == 1) {
+            for (int64_t i = lo; i < hi; i += L) {
+              const int64_t m = min64(L, hi - i);
+              store_n(row + i, load_as<In>(from + i, m), m);
+            }
+          } else {
+            for (int64_t i = lo; i < hi; i++) row[i] = element_as<In>(from + i * sw);
+          }
+          for (int64_t i = hi; i < r[j].n; i++) row[i] = In(0);
+        }
+      }
+      for (int64_t c = c0; c < c1; c++)
+        for (int64_t i = n; i < step; i++) row0[(c - c0) * taps * step + i] = In(0);
+    }
+  }
+};
+
+// Packer of filters: row i is an output channel, k as the pixels have it.
+template <class Op, class S> struct Filters {
+  using In = typename Op::In;
+  static constexpr int L = lanes<In>;
+  Strided<Op, S> flat;  // k over (channel, tap), where that is one stride
+  int64_t channels, taps[3], sc, stride[3];
+  bool channels_inner, is_flat;
+
+  int64_t panels() const { return flat.panels(); }
+  int64_t valid(int64_t p) const { return flat.valid(p); }
+  Panel<In> in_place(int64_t p, int64_t k) const {
+    return is_flat ? flat.in_place(p, k) : Panel<In>{nullptr, 0, 0};
+  }
+  __attribute__((noinline)) void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
+    if (is_flat) return flat.pack(to, step, p, k0, kc);
+    const int64_t all = taps[0] * taps[1] * taps[2], n = valid(p);
+    const S* from = flat.data + p * flat.width * flat.si;
+    for (int64_t k = k0; k < k0 + kc; k++, to += step) {
+      const int64_t c = channels_inner ? k % channels : k / all, tap = channels_inner ? k / channels : k % all;
+      const S* at = from + c * sc + tap % taps[2] * stride[2] + tap / taps[2] % taps[1] * stride[1] +
+                    tap / (taps[2] * taps[1]) * stride[0];
+      for (int64_t i = 0; i < step; i++) to[i] = i < n ? element_as<In>(at + i * flat.si) : In(0);
+    }
+  }
+};
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,202 @@
+// elementwise: see table/elementwise.h for the contracts and cpu/block.h for how operands reach the loops below.
+#include "cpu/block.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+namespace {
+
+// y[i] = f(x0[i], ..) over n contiguous elements; tails run the same vector code, masked.
+template <class T, class F> void apply1(T* y, const T* a, int64_t n, bool nt, F f) {
+  constexpr int64_t L = lanes<T>;
+  int64_t i = 0;
+  if (nt)
+    for (; i + L <= n; i += L) stream(y + i, f(load(a + i)));
+  else
+    for (; i + L <= n; i += L) store(y + i, f(load(a + i)));
+  if (i < n) store_n(y + i, f(load_n(a + i, n - i)), n - i);
+}
+template <class T, class F> void apply2(T* y, const T* a, const T* b, int64_t n, bool nt, F f) {
+  constexpr int64_t L = lanes<T>;
+  int64_t i = 0;
+  if (nt)
+    for (; i + L <= n; i += L) stream(y + i, f(load(a + i), load(b + i)));
+  else
+    for (; i + L <= n; i += L) store(y + i, f(load(a + i), load(b + i)));
+  if (i < n) store_n(y + i, f(load_n(a + i, n - i), load_n(b + i, n - i)), n - i);
+}
+
+// ---- functors: f(x), and its derivative d(x, y) given y = f(x) ---------------------------------------------------------
+struct Relu {
+  template <class V> MIELINA_INLINE V f(V x) { return select<V>(x < V{}, V{}, x); }  // keeps NaN
+  template <class V> MIELINA_INLINE V d(V, V y) { return select<V>(y > V{}, splat<V>(1), V{}); }
+};
+
+template <class F, class T> void unary_of(const Ctx& ctx, const Space<2>& s) {
+  blocks<T>(ctx, s, [](T* y, const T* const* x, int64_t n, bool nt) {
+    apply1(y, x[0], n, nt, [](Vec<T> v) __attribute__((always_inline)) { return F::f(v); });
+  });
+}
+
+void unary(const Ctx& ctx, const View& y, const View& x, Unary op, DType compute, double, double) noexcept {
+  Space<2> s;
+  make_space<2>(s, {&y, &x});
+  switch (op) {
+    case Unary::relu:
+      if (compute == DType::f32) unary_of<Relu, float>(ctx, s);
+      else if (compute == DType::f64) unary_of<Relu, double>(ctx, s);
+      else unary_of<Relu, int64_t>(ctx, s);
+      break;
+    default: break;
+  }
+}
+
+template <class F, class T> void unary_backward_of(const Ctx& ctx, const Space<4>& s) {
+  blocks<T>(ctx, s, [](T* dx, const T* const* a, int64_t n, bool nt) {
+    const T *g = a[0], *x = a[1], *y = a[2];
+    constexpr int64_t L = lanes<T>;
+    int64_t i = 0;
+    for (; i + L <= n; i += L) {
+      Vec<T> v = load(g + i) * F::d(load(x + i), load(y + i));
+      if (nt) stream(dx + i, v);
+      else store(dx + i, v);
+    }
+    if (i < n) store_n(dx + i, load_n(g + i, n - i) * F::d(load_n(x + i, n - i), load_n(y + i, n - i)), n - i);
+  });
+}
+
+void unary_backward(const Ctx& ctx, const View& dx, const View& g, const View& x, const View& y, Unary op, double,
+                    double) noexcept {
+  Space<4> s;
+  make_space<4>(s, {&dx, &g, &x, &y});
+  bool wide = dx.dtype == DType::f64;
+  switch (op) {
+    case Unary::relu: wide ? unary_backward_of<Relu, double>(ctx, s) : unary_backward_of<Relu, float>(ctx, s); break;
+    default: break;
+  }
+}
+
+struct Add { template <class V> MIELINA_INLINE V f(V a, V b) { return a + b; } };
+struct Sub { template <class V> MIELINA_INLINE V f(V a, V b) { return a - b; } };
+struct Mul { template <class V> MIELINA_INLINE V f(V a, V b) { return a * b; } };
+struct Div { template <class V> MIELINA_INLINE V f(V a, V b) { return a / b; } };
+
+template <class F, class T> void binary_of(const Ctx& ctx, const Space<3>& s) {
+  blocks<T>(ctx, s, [](T* y, const T* const* x, int64_t n, bool nt) {
+    apply2(y, x[0], x[1], n, nt, [](Vec<T> a, Vec<T> b) __attribute__((always_inline)) { return F::f(a, b); });
+  });
+}
+template <class F> void binary_any(const Ctx& ctx, const Space<3>& s, DType compute) {
+  if (compute == DType::f32) binary_of<F, float>(ctx, s);
+  else if (compute == DType::f64) binary_of<F, double>(ctx, s);
+  else binary_of<F, int64_t>(ctx, s);
+}
+
+void binary(const Ctx& ctx, const View& y, const View& a, const View& b, Binary op, DType compute) noexcept {
+  Space<3> s;
+  make_space<3>(s, {&y, &a, &b});
+  switch (op) {
+    case Binary::add: binary_any<Add>(ctx, s, compute); break;
+    case Binary::sub: binary_any<Sub>(ctx, s, compute); break;
+    case Binary::mul: binary_any<Mul>(ctx, s, compute); break;
+    case Binary::div:
+      if (compute == DType::f64) binary_of<Div, double>(ctx, s);
+      else binary_of<Div, float>(ctx, s);
+      break;
+    default: break;
+  }
+}
+
+// ---- copy and fill -----------------------------------------------------------------------------------------------------
+// Same-typed elements move as integers of their size, whatever they mean.
+template <class T> void copy_bits(const Ctx& ctx, const Space<2>& s) {
+  parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
+    T* y = (T*)s.data[0];
+    const T* x = (const T*)s.data[1];
+    if (s.dense(0) && s.dense(1)) {
+      __builtin_memcpy(y + begin, x + begin, size_t(end - begin) * sizeof(T));
+      return;
+    }
+    // Rows of the output's order; the input's offset is walked beside it.
+    int last = s.ndim - 1;
+    int64_t index[kMaxDims], rest = begin, to = 0, from = 0;
+    for (int d = last; d >= 0; d--) {
+      index[d] = rest % s.shape[d];
+      rest /= s.shape[d];
+      to += index[d] * s.stride[0][d];
+      from += index[d] * s.stride[1][d];
+    }
+    int64_t ys = s.stride[0][last], xs = s.stride[1][last];
+    for (int64_t i = begin; i < end;) {
+      int64_t run = min64(s.shape[last] - index[last], end - i);
+      if (ys == 1 && xs == 1) __builtin_memcpy(y + to, x + from, size_t(run) * sizeof(T));
+      else
+        for (int64_t j = 0; j < run; j++) y[to + j * ys] = x[from + j * xs];
+      i += run;
+      to += run * ys;
+      from += run * xs;
+      index[last] += run;
+      for (int d = last; d > 0 && index[d] == s.shape[d]; d--) {
+        to += s.stride[0][d - 1] - s.shape[d] * s.stride[0][d];
+        from += s.stride[1][d - 1] - s.shape[d] * s.stride[1][d];
+        index[d] = 0;
+        index[d - 1]++;
+      }
+    }
+  });
+}
+
+// Through T, which holds every number of the source exactly (halves in f32, integers in i64).
+template <class T> void copy_via(const Ctx& ctx, const Space<2>& s) {
+  parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
+    alignas(64) T buf[kBlock];
+    for (int64_t i = begin; i < end; i += kBlock) {
+      int64_t n = min64(kBlock, end - i);
+      const T* x = fetch<T>(s, 1, i, n, buf);
+      auto row = row_to_fn<T>(s.dtype[0]);
+      int64_t size = kDTypeSize[int(s.dtype[0])];
+      for_rows(s, 0, i, n, [&](int64_t offset, int64_t run, int64_t done) {
+        row(x + done, s.data[0] + offset * size, s.stride[0][s.ndim - 1], run);
+      });
+    }
+  });
+}
+
+void copy(const Ctx& ctx, const View& y, const View& x) noexcept {
+  Space<2> s;
+  make_space<2>(s, {&y, &x});
+  if (s.n == 0) return;
+  if (y.dtype == x.dtype) {
+    switch (kDTypeSize[int(y.dtype)]) {
+      case 1: return copy_bits<uint8_t>(ctx, s);
+      case 2: return copy_bits<uint16_t>(ctx, s);
+      case 4: return copy_bits<uint32_t>(ctx, s);
+      default: return copy_bits<uint64_t>(ctx, s);
+    }
+  }
+  if (x.dtype == DType::f64) copy_via<double>(ctx, s);
+  else if (x.dtype <= DType::bf16) copy_via<float>(ctx, s);
+  else copy_via<int64_t>(ctx, s);
+}
+
+void fill(const Ctx& ctx, const View& y, Number value) noexcept {
+  alignas(64) char element[8];
+  if (value.integer) row_to_fn<int64_t>(y.dtype)(&value.i, element, 1, 1);
+  else row_to_fn<double>(y.dtype)(&value.d, element, 1, 1);
+  View x = y;
+  x.data = element;
+  for (int d = 0; d < x.ndim; d++) x.stride[d] = 0;
+  copy(ctx, y, x);
+}
+
+}  // namespace
+
+void fill_elementwise(Kernels& k) {
+  k.unary = unary;
+  k.unary_backward = unary_backward;
+  k.binary = binary;
+  k.copy = copy;
+  k.fill = fill;
+}
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,99 @@
+// Epilogues: what happens to a finished tile while it is in the cache.
+//
+// An epilogue has: target(i, j, ld), where the sums of tile (panel i of A, panel j of B) may lie, or nullptr when they
+// need a buffer first; and finish(i, j, d, ld, rows, cols), called once a tile when its sums in d are complete.
+#pragma once
+#include "cpu/block.h"
+#include "cpu/simd_math.h"
+#include "table/gemm.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+template <class T> constexpr DType dtype_of_sum = dtype_of<T>;
+template <> inline constexpr DType dtype_of_sum<uint32_t> = DType::i32;
+template <> inline constexpr DType dtype_of_sum<uint64_t> = DType::i64;
+
+template <class V> MIELINA_INLINE V activate(V x, Activation f) {
+  switch (f) {
+    case Activation::relu: return max(x, V{});
+    default: return x;
+  }
+}
+
+// A matrix of any dtype and strides; data == nullptr: absent.
+struct Matrix {
+  char* data;
+  DType dtype;
+  int64_t si, sj;
+  char* at(int64_t i, int64_t j) const { return data + (i * si + j * sj) * kDTypeSize[int(dtype)]; }
+};
+
+// Where a tile's first element lies: its row and column for bias and residual, and its offset in c.
+struct Spot {
+  int64_t i, j, offset;
+};
+
+// Panels of mr rows and nr columns of a matrix with strides si and sj.
+struct Plane {
+  int64_t mr, nr, si, sj;
+  Spot operator()(int64_t pi, int64_t pj) const { return {pi * mr, pj * nr, pi * mr * si + pj * nr * sj}; }
+};
+
+// c = activation([c +] sums + bias + residual); `place` maps a tile to its Spot.
+template <class Out, class Place> struct Finish {
+  static constexpr int64_t kRow = 256;  // widest panel of B
+  Matrix c, bias, residual;
+  Activation activation;
+  bool accumulate;
+  Place place;
+  bool direct;  // sums may lie in c
+  bool plain;   // and are then all that is asked for
+
+  void prepare() {
+    direct = c.dtype == dtype_of_sum<Out> && c.sj == 1;
+    plain = direct && !bias.data && !residual.data && activation == Activation::none;
+  }
+  Out* target(int64_t i, int64_t j, int64_t& ld) const {
+    ld = c.si;
+    return direct ? (Out*)c.data + place(i, j).offset : nullptr;
+  }
+
+  static const Out* row(const Matrix& m, int64_t i, int64_t j, int64_t n, Out* buf) {
+    if (m.dtype == dtype_of_sum<Out> && m.sj == 1) return (const Out*)m.at(i, j);
+    row_from_fn<Out>(m.dtype)(m.at(i, j), m.sj, buf, n);
+    return buf;
+  }
+  static void add(Out* x, const Out* y, int64_t n) {
+    constexpr int L = lanes<Out>;
+    int64_t j = 0;
+    for (; j + L <= n; j += L) store(x + j, load(x + j) + load(y + j));
+    if (j < n) store_n(x + j, load_n(x + j, n - j) + load_n(y + j, n - j), n - j);
+  }
+
+  void finish(int64_t pi, int64_t pj, Out* d, int64_t ld, int64_t rows, int64_t cols) const {
+    if (plain) return;
+    constexpr int L = lanes<Out>;
+    alignas(64) Out buf[kRow];
+    const Spot spot = place(pi, pj);
+    Matrix to = c;
+    to.data += spot.offset * kDTypeSize[int(c.dtype)];
+    for (int64_t r = 0; r < rows; r++) {
+      Out* x = d + r * ld;
+      if (accumulate && !direct) add(x, row(to, r, 0, cols, buf), cols);
+      if (bias.data) add(x, row(bias, spot.i + r, spot.j, cols, buf), cols);
+      if (residual.data) add(x, row(residual, spot.i + r, spot.j, cols, buf), cols);
+      if constexpr (Out(0.5) != Out(0)) {
+        if (activation != Activation::none) {
+          int64_t j = 0;
+          for (; j + L <= cols; j += L) store(x + j, activate(load(x + j), activation));
+          if (j < cols) store_n(x + j, activate(load_n(x + j, cols - j), activation), cols - j);
+        }
+      }
+      if (!direct) row_to_fn<Out>(c.dtype)(x, to.at(r, 0), c.sj, cols);
+    }
+  }
+};
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,109 @@
+// The micro-kernel: a tile of C in registers, one rank-1 update a step of k.
+//
+// Every element is one chain of multiply-adds over k, whatever the tile's size and whether its operands are packed, so
+// edge tiles, small products and large ones give the same bits.
+#pragma once
+#include "cpu/kernel.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+MIELINA_INLINE vu32 fma(vu32 a, vu32 b, vu32 c) { return a * b + c; }
+MIELINA_INLINE vu64 fma(vu64 a, vu64 b, vu64 c) { return a * b + c; }
+
+// What a product computes in: panels of In, sums of Out, a tile of at most MR rows and NV vectors, sums cut every KC
+// steps. `Depth` is how many elements along K one In holds. Integers are unsigned here, so that they wrap.
+//
+// 512 bits: 28 of 32 registers hold the tile. 256 bits: 12 of 16. 128 bits: 8 of 16; without FMA each product needs one.
+template <class T> struct Plain {
+  using In = T;
+  using Out = T;
+  static constexpr bool real = T(0.5) != T(0);
+  static constexpr int MR = !real ? 4 : VBYTES == 64 ? 14 : VBYTES == 32 ? 6 : 4, NV = 2;
+  static constexpr int64_t KC = G_KC, Depth = 1;
+  MIELINA_INLINE Vec<Out> fma(Vec<In> a, Vec<In> b, Vec<Out> c) { return MIELINA_ISA::fma(a, b, c); }
+};
+
+#if defined(__AVX512BF16__)
+// Two bf16 neighbours along K in one 32-bit lane, multiplied exactly and added to a float.
+struct Bf16Pair {
+  using In = uint32_t;
+  using Out = float;
+  static constexpr int MR = 14, NV = 2;
+  static constexpr bool real = true;
+  static constexpr int64_t KC = 256, Depth = 2;
+  MIELINA_INLINE vf32 fma(vu32 a, vu32 b, vf32 c) {
+    return (vf32)_mm512_dpbf16_ps((__m512)c, (__m512bh)a, (__m512bh)b);
+  }
+};
+#endif
+
+// A panel: element (i, k) of the operand lies at data[i * si + k * sk]; si is 1 in panels of B and in packed ones of A.
+template <class In> struct Panel {
+  const In* data;
+  int64_t si, sk;
+};
+
+// d (MR, n) = or += a (MR, kc) b (kc, n), (NV - 1) * lanes < n <= NV * lanes; b is padded to whole vectors.
+template <class Op>
+using Micro = void (*)(int64_t kc, Panel<typename Op::In> a, Panel<typename Op::In> b, typename Op::Out* d, int64_t ld,
+                       int64_t n, bool add, const void* next);
+
+template <class Op, int MR, int NV, bool Packed>
+static void micro(int64_t kc, Panel<typename Op::In> a, Panel<typename Op::In> b, typename Op::Out* d, int64_t ld,
+                  int64_t n, bool add, const void* next) {
+  using In = typename Op::In;
+  using Out = typename Op::Out;
+  constexpr int L = lanes<Out>;
+  Vec<Out> acc[MR][NV] = {};
+  const In* pb = b.data;
+  const In* pa = a.data;
+  // Rows in place: three to a pointer, at 0, 1 and 2 strides, as the addressing modes have it.
+  const char* rows[(MR + 2) / 3];
+  const int64_t si = a.si * int64_t(sizeof(In)), sk = a.sk * int64_t(sizeof(In));
+  for (int r = 0; r < (MR + 2) / 3; r++) rows[r] = (const char*)a.data + 3 * r * si;
+  for (int64_t k = 0; k < kc; k++) {
+    Vec<In> bv[NV];
+#pragma GCC unroll 16
+    for (int v = 0; v < NV; v++) bv[v] = load(pb + v * L);
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; i++) {
+      Vec<In> av = splat<Vec<In>>(Packed ? pa[i] : *(const In*)(rows[i / 3] + i % 3 * si));
+#pragma GCC unroll 16
+      for (int v = 0; v < NV; v++) acc[i][v] = Op::fma(av, bv[v], acc[i][v]);
+    }
+    if (G_PF) __builtin_prefetch((const char*)next + k * 64, 0, 2);
+    pb += b.sk;
+    if constexpr (Packed) pa += a.sk;
+    else {
+#pragma GCC unroll 16
+      for (int r = 0; r < (MR + 2) / 3; r++) rows[r] += sk;
+    }
+  }
+  const int64_t tail = n - (NV - 1) * L;
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; i++) {
+#pragma GCC unroll 16
+    for (int v = 0; v < NV; v++) {
+      Out* to = d + i * ld + v * L;
+      if (v < NV - 1 || tail == L) store(to, add ? load(to) + acc[i][v] : acc[i][v]);
+      else store_n(to, add ? load_n(to, tail) + acc[i][v] : acc[i][v], tail);
+    }
+  }
+}
+
+// The kernels by rows and vectors.
+template <class Op, bool Packed> struct MicroTable {
+  Micro<Op> at[Op::NV][Op::MR];
+  template <int I> constexpr void fill() {
+    if constexpr (I < Op::MR * Op::NV) {
+      at[I / Op::MR][I % Op::MR] = micro<Op, I % Op::MR + 1, I / Op::MR + 1, Packed>;
+      fill<I + 1>();
+    }
+  }
+  constexpr MicroTable() : at{} { fill<0>(); }
+};
+template <class Op, bool Packed> static constexpr MicroTable<Op, Packed> micro_table{};
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,175 @@
+// Packers: an operand of a product as panels, in the order in which the micro-kernel reads them.
+//
+// A packer has: size (rows of A, columns of B) cut into panels() of `width`; valid(p) of them in panel p;
+// in_place(p, k) a panel that needs no packing, or data == nullptr; and pack(to, step, p, k0, kc), which writes element
+// (i, k0 + k) of panel p to to[k * step + i] and zeros where valid(p) <= i < step.
+#pragma once
+#include "cpu/block.h"
+#include "cpu/gemm/micro.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+// lo, hi = a0 b0 a1 b1 ..., over the whole vectors.
+MIELINA_INLINE void interleave(vf32 a, vf32 b, vf32& lo, vf32& hi) {
+#if MIELINA_V512
+  const __m512i l = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i h = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  lo = (vf32)_mm512_permutex2var_ps((__m512)a, l, (__m512)b);
+  hi = (vf32)_mm512_permutex2var_ps((__m512)a, h, (__m512)b);
+#elif MIELINA_V256
+  __m256 l = _mm256_unpacklo_ps((__m256)a, (__m256)b), h = _mm256_unpackhi_ps((__m256)a, (__m256)b);
+  lo = (vf32)_mm256_permute2f128_ps(l, h, 0x20);
+  hi = (vf32)_mm256_permute2f128_ps(l, h, 0x31);
+#elif defined(__aarch64__)
+  lo = (vf32)vzip1q_f32((float32x4_t)a, (float32x4_t)b);
+  hi = (vf32)vzip2q_f32((float32x4_t)a, (float32x4_t)b);
+#else
+  lo = (vf32)_mm_unpacklo_ps((__m128)a, (__m128)b);
+  hi = (vf32)_mm_unpackhi_ps((__m128)a, (__m128)b);
+#endif
+}
+MIELINA_INLINE void interleave(vf64 a, vf64 b, vf64& lo, vf64& hi) {
+#if MIELINA_V512
+  const __m512i l = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), h = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+  lo = (vf64)_mm512_permutex2var_pd((__m512d)a, l, (__m512d)b);
+  hi = (vf64)_mm512_permutex2var_pd((__m512d)a, h, (__m512d)b);
+#elif MIELINA_V256
+  __m256d l = _mm256_unpacklo_pd((__m256d)a, (__m256d)b), h = _mm256_unpackhi_pd((__m256d)a, (__m256d)b);
+  lo = (vf64)_mm256_permute2f128_pd(l, h, 0x20);
+  hi = (vf64)_mm256_permute2f128_pd(l, h, 0x31);
+#elif defined(__aarch64__)
+  lo = (vf64)vzip1q_f64((float64x2_t)a, (float64x2_t)b);
+  hi = (vf64)vzip2q_f64((float64x2_t)a, (float64x2_t)b);
+#else
+  lo = (vf64)_mm_unpacklo_pd((__m128d)a, (__m128d)b);
+  hi = (vf64)_mm_unpackhi_pd((__m128d)a, (__m128d)b);
+#endif
+}
+MIELINA_INLINE void interleave(vu32 a, vu32 b, vu32& lo, vu32& hi) {
+  vf32 l, h;
+  interleave((vf32)a, (vf32)b, l, h);
+  lo = (vu32)l;
+  hi = (vu32)h;
+}
+MIELINA_INLINE void interleave(vu64 a, vu64 b, vu64& lo, vu64& hi) {
+  vf64 l, h;
+  interleave((vf64)a, (vf64)b, l, h);
+  lo = (vu64)l;
+  hi = (vu64)h;
+}
+
+// Transposes a square of vectors: log2(L) perfect shuffles of its halves.
+template <class V, int L> MIELINA_INLINE void transpose(V (&r)[L]) {
+#pragma GCC unroll 4
+  for (int stage = 1; stage < L; stage *= 2) {
+    V t[L];
+#pragma GCC unroll 16
+    for (int i = 0; i < L / 2; i++) interleave(r[i], r[i + L / 2], t[2 * i], t[2 * i + 1]);
+#pragma GCC unroll 16
+    for (int i = 0; i < L; i++) r[i] = t[i];
+  }
+}
+
+// The first n of a vector of T, from storage of type S.
+template <class T, class S> MIELINA_INLINE Vec<T> load_as(const S* p, int64_t n) {
+  constexpr int L = lanes<T>;
+  if constexpr (__is_same(S, T)) return n == L ? load(p) : load_n(p, n);
+  else if constexpr (__is_same(S, half_t)) return from_f16(n == L ? load_half(p) : load_half_n(p, n));
+  else if constexpr (__is_same(S, bfloat_t)) return from_bf16(n == L ? load_half(p) : load_half_n(p, n));
+  else {
+    Vec<T> v{};
+    for (int64_t i = 0; i < n; i++) v[i] = T(p[i]);
+    return v;
+  }
+}
+
+template <class T, class S> MIELINA_INLINE T element_as(const S* p) {
+  if constexpr (__is_same(S, T)) return *p;
+  else return element<T>(p);
+}
+
+// A strided matrix of storage type S, read as Op::In.
+template <class Op, class S> struct Strided {
+  using In = typename Op::In;
+  static constexpr int L = lanes<In>;
+  const S* data;
+  int64_t size, depth;  // depth: K in elements
+  int64_t si, sk;
+  int64_t width;
+
+  int64_t panels() const { return ceil_div(size, width); }
+  int64_t valid(int64_t p) const { return min64(width, size - p * width); }
+  Panel<In> in_place(int64_t p, int64_t k) const {
+    if constexpr (__is_same(S, In)) return {data + p * width * si + k * sk, si, sk};
+    else return {nullptr, 0, 0};
+  }
+
+  // n neighbours along i (or along k) from element (i, k), or of pairs (k, k + 1).
+  Vec<In> along_i(const S* p, int64_t k, int64_t n) const {
+    if constexpr (Op::Depth == 1) return load_as<In>(p, n);
+    else {
+      vu32 lo = widen(load_half_n(p, n)), hi{};
+      if (k + 1 < depth) hi = widen(load_half_n(p + sk, n)) << 16;
+      return lo | hi;
+    }
+  }
+  Vec<In> along_k(const S* p, int64_t k, int64_t n) const {
+    if constexpr (Op::Depth == 1) return load_as<In>(p, n);
+    else {
+      Vec<In> v{};
+      __builtin_memcpy(&v, p, size_t(min64(2 * n, depth - k)) * sizeof(S));
+      return v;
+    }
+  }
+  In at(const S* p, int64_t k) const {
+    if constexpr (Op::Depth == 2) return p->bits | (k + 1 < depth ? uint32_t(p[sk].bits) << 16 : 0u);
+    else return element_as<In>(p);
+  }
+
+  __attribute__((noinline)) void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
+    const int64_t n = valid(p);
+    const S* from = data + p * width * si + k0 * Op::Depth * sk;
+    if constexpr (Op::real || __is_same(S, In)) {
+      if (si == 1) return pack_rows(to, step, from, n, k0 * Op::Depth, kc);
+      if (sk == 1) return pack_columns(to, step, from, n, k0 * Op::Depth, kc);
+    }
+    for (int64_t k = 0; k < kc; k++)
+      for (int64_t i = 0; i < step; i++)
+        to[k * step + i] = i < n ? at(from + i * si + k * Op::Depth * sk, (k0 + k) * Op::Depth) : In(0);
+  }
+
+  // i runs through memory: copy rows. The last vector of a row may be cut by the panel's width.
+  void pack_rows(In* to, int64_t step, const S* from, int64_t n, int64_t k0, int64_t kc) const {
+    for (int64_t k = 0; k < kc; k++, to += step, from += Op::Depth * sk)
+      for (int64_t i = 0; i < step; i += L) {
+        const int64_t have = min64(L, n - i), room = min64(L, step - i);
+        Vec<In> v = have > 0 ? along_i(from + i, k0 + k * Op::Depth, have) : Vec<In>{};
+        if (room == L) store(to + i, v);
+        else store_n(to + i, v, room);
+      }
+  }
+
+  // k runs through memory: transpose squares.
+  void pack_columns(In* to, int64_t step, const S* from, int64_t n, int64_t k0, int64_t kc) const {
+    for (int64_t i = 0; i < step; i += L)
+      for (int64_t k = 0; k < kc; k += L) {
+        const int64_t wide = min64(L, kc - k), have = min64(L, n - i), room = min64(L, step - i);
+        Vec<In> r[L];
+#pragma GCC unroll 16
+        for (int j = 0; j < L; j++)
+          r[j] = j < have ? along_k(from + (i + j) * si + k * Op::Depth, k0 + k * Op::Depth, wide) : Vec<In>{};
+        transpose(r);
+        In* row = to + k * step + i;
+        if (wide == L && room == L) {
+#pragma GCC unroll 16
+          for (int j = 0; j < L; j++) store(row + j * step, r[j]);
+        } else {
+          for (int j = 0; j < wide; j++) store_n(row + j * step, r[j], room);
+        }
+      }
+  }
+};
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,116 @@
+// lgamma and digamma. f32 goes through the f64 functions: shifts, logarithm and reflection cancel, and f32 with
+// compensation would cost as much.
+#pragma once
+#include "cpu/math/log.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+// lgamma for x > 0. x >= 8: Stirling's series. Below, x is shifted to t in [1.25, 2.25) by Gamma(x + 1) = x Gamma(x):
+// lgamma(x) = (t - 2) R(t - 1.75) +- log(product), which keeps the relative precision at the zeros 1 and 2.
+MIELINA_INLINE vf64 lgamma_positive(vf64 x) {
+  using V = vf64;
+  Mask<V> large = x >= c<V>(8);
+  V t = x, product = c<V>(1);
+  for (int i = 0; i < 6; i++) {
+    Mask<V> above = t >= c<V>(2.25);
+    t = select<V>(above, t - c<V>(1), t);
+    product = select<V>(above, product * t, product);
+  }
+  Mask<V> below1 = x < c<V>(0.25), below2 = x < c<V>(1.25);
+  product = select<V>(below2, select<V>(below1, x * (x + c<V>(1)), x), product);
+  V offset = select<V>(below2, select<V>(below1, x, x - c<V>(1)), t - c<V>(2));
+  V r = offset * poly(offset + c<V>(0.25), -0x1.2ddb9be0236eap-21, 0x1.e527da0224f6fp-21, -0x1.f4f426ddd6093p-21,
+                      0x1.faa0f39b5c9b1p-20, -0x1.063a52da78b32p-18, 0x1.e213fce0d9cd2p-18, -0x1.be11da5200087p-17,
+                      0x1.a322880c82019p-16, -0x1.8bd4e0d1c37b8p-15, 0x1.781c7bdd51d24p-14, -0x1.684bd411f8ce8p-13,
+                      0x1.5ca7d6e95260cp-12, -0x1.55c7a54e23baep-11, 0x1.54d0dc2fe6118p-10, -0x1.5befb4e201713p-9,
+                      0x1.6f713bc9178a8p-8, -0x1.98ac08e32d17bp-7, 0x1.ef49b89a9ab42p-6, -0x1.60a13847d2b06p-4,
+                      0x1.712e48b786214p-2, 0x1.59b4fd6875a6ep-2);
+  V log_of = log(select<V>(large, x, product));
+  V small = select<V>(below2, r - log_of, r + log_of);
+  V inverse = c<V>(1) / x, z = inverse * inverse;
+  V series = inverse * poly(z, 0x1.4c38ac0a0456dp-8, -0x1.ef98257985fffp-10, 0x1.b92c947357898p-11,
+                            -0x1.38134e1837fc2p-11, 0x1.a01a017e8c594p-11, -0x1.6c16c16c14af8p-9, 0x1.5555555555555p-4);
+  // (x - 1/2)(log x - 1) + (log(2 pi) - 1) / 2 + series
+  V stirling = fma(x - c<V>(0.5), log_of - c<V>(1), c<V>(0x1.acfe390c97d69p-2) + series);
+  V y = select<V>(large, stirling, small);
+  return select<V>(x == c<V>(FpOf<V>::inf), x, y);
+}
+
+// x < 0: log(pi / |sin(pi x)|) - log|x| - lgamma(|x|); the poles give inf.
+MIELINA_INLINE vf64 lgamma(vf64 x) {
+  using V = vf64;
+  V a = abs(x), y = lgamma_positive(a);
+  Mask<V> left = x < c<V>(0);
+  if (__builtin_expect(any_lane(left), 0)) {
+    V r = a - round_even(a), z = r * r;
+    V sine = abs(r) * poly(z, 0x1.9d1b88fe418bep-21, -0x1.6f79771fbbb73p-16, 0x1.e8f35e9dd27a7p-12,
+                           -0x1.e3074ddd1ed7cp-8, 0x1.50783485190eap-4, -0x1.32d2cce627543p-1, 0x1.466bc6775aa6ep1,
+                           -0x1.4abbce625be52p2, 0x1.921fb54442d18p1);
+    V mirrored = -log(a * sine * c<V>(0x1.45f306dc9c883p-2)) - y;
+    mirrored = select<V>(a < c<V>(0x1p-60), y, mirrored);
+    y = select<V>(left, select<V>(a == c<V>(FpOf<V>::inf), a, mirrored), y);
+  }
+  return y;
+}
+
+// digamma for x > 0. x >= 8: asymptotic series. Below, x is shifted into [1, 2], where (x - x0) P(x - 1.5) carries the
+// root x0 as a pair; the 1 / (x + i) of the shift are summed as one fraction.
+MIELINA_INLINE vf64 digamma_positive(vf64 x) {
+  using V = vf64;
+  Mask<V> large = x >= c<V>(8), below1 = x < c<V>(1);
+  V t = x, top = c<V>(0), bottom = c<V>(1);
+  for (int i = 0; i < 6; i++) {
+    Mask<V> above = t > c<V>(2);
+    t = select<V>(above, t - c<V>(1), t);
+    top = select<V>(above, fma(top, t, bottom), top);
+    bottom = select<V>(above, bottom * t, bottom);
+  }
+  t = select<V>(below1, x + c<V>(1), t);
+  top = select<V>(below1, c<V>(-1), top);
+  bottom = select<V>(below1, x, bottom);
+  V p = poly(t - c<V>(1.5), 0x1.fc2b0fbda47c2p-14, -0x1.760749b67f15cp-13, 0x1.876a2a6f2fe76p-14,
+             -0x1.2f51a2758e9c8p-13, 0x1.55b1681bfd053p-12, -0x1.fda858c683109p-12, 0x1.69e8f55aa149p-11,
+             -0x1.0fb181b5f8bbep-10, 0x1.99dcd5eeebd3p-10, -0x1.336df0cbf657fp-9, 0x1.cd1f79d9367b1p-9,
+             -0x1.5a06a2c65f3cp-8, 0x1.03c0b0ec7dbdap-7, -0x1.863564122653ep-7, 0x1.2564716283e18p-6,
+             -0x1.b9f8b11b4eb0ep-6, 0x1.4de9aa17d185p-5, -0x1.fb44202a25369p-5, 0x1.8512e59038514p-4,
+             -0x1.2feeeb98a78dp-3, 0x1.eca189b8e6f76p-3, -0x1.b1cb63005ee98p-2, 0x1.e6f0cbb873616p-1);
+  V root = (t - c<V>(0x1.762d86356be3fp0)) - c<V>(0x1.b86a722197829p-54);
+  V inverse = c<V>(1) / select<V>(large, x, bottom), z = inverse * inverse;
+  V small = fma(root, p, top * inverse);
+  V series = z * poly(z, 0x1.f820051469997p-5, -0x1.5154f11c6bc2cp-6, 0x1.f012ce0eebbc1p-8, -0x1.11105582bd908p-8,
+                      0x1.041040501c9a3p-8, -0x1.11111110e7fcbp-7, 0x1.5555555555549p-4);
+  V y = select<V>(large, log(x) - fma(c<V>(0.5), inverse, series), small);
+  return y;
+}
+
+// x < 0: digamma(-x) - 1/x - pi cot(pi x); NaN at the poles and -inf, and -+inf at +-0.
+MIELINA_INLINE vf64 digamma(vf64 x) {
+  using V = vf64;
+  V a = abs(x), y = digamma_positive(a);
+  Mask<V> left = x < c<V>(0);
+  if (__builtin_expect(any_lane(left), 0)) {
+    V r = a - round_even(a), z = r * r;
+    V cot = poly(z, -0x1.02d25c0a2d5aep4, 0x1.c98f5059f8365p3, -0x1.7174d9e7ac274p3, 0x1.7cb8d518994ffp0,
+                 -0x1.6e45298179fd1p1, -0x1.d9c170742fcd7p0, -0x1.025df837261cdp1, -0x1.ff9d84a661918p0,
+                 -0x1.00136bee0df12p1, -0x1.00410a9404b12p1, -0x1.010b37aa3d106p1, -0x1.04709847e4c73p1,
+                 -0x1.151322ac86ad8p1, -0x1.a51a662530753p1, 0x1p0) /
+            r;
+    V mirrored = y + c<V>(1) / a + cot;
+    mirrored = select<V>((r == c<V>(0)) | is_nan(r), c<V>(FpOf<V>::nan), mirrored);
+    y = select<V>(left, select<V>(a < c<V>(0x1p-60), c<V>(-1) / x, mirrored), y);
+  }
+  return select<V>(x == c<V>(0), c<V>(-1) / x, y);
+}
+
+MIELINA_INLINE vf32 lgamma(vf32 x) {
+  Wide w = widen(x);
+  return narrow(lgamma(w.low), lgamma(w.high));
+}
+MIELINA_INLINE vf32 digamma(vf32 x) {
+  Wide w = widen(x);
+  return narrow(digamma(w.low), digamma(w.high));
+}
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,349 @@
+// Vectors of VBYTES bytes over the GNU vector extensions: + - * / & | ^ ~ << >> and comparisons are the language's own
+// (a comparison gives an integer vector of 0 and -1). Here stands what they lack. Kernels are written once against this
+// header and compiled for every ISA level, inside a namespace that carries the level's name: an inline function that
+// two levels shared would be kept once by the linker, with whichever level's instructions came first.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#include "core/view.h"
+
+#ifndef MIELINA_ISA
+#error "compile kernels with -DMIELINA_ISA=<name of the level>"
+#endif
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
+#define MIELINA_V512 1
+constexpr int VBYTES = 64;
+#elif defined(__AVX2__) && defined(__FMA__)
+#define MIELINA_V256 1
+constexpr int VBYTES = 32;
+#else
+constexpr int VBYTES = 16;
+#endif
+
+template <class T, int Bytes = VBYTES> struct VecOf { typedef T type __attribute__((vector_size(Bytes))); };
+template <class T> using Vec = typename VecOf<T>::type;
+
+using vf32 = Vec<float>;
+using vf64 = Vec<double>;
+using vi32 = Vec<int32_t>;
+using vi64 = Vec<int64_t>;
+using vu32 = Vec<uint32_t>;
+using vu64 = Vec<uint64_t>;
+using vu16h = VecOf<uint16_t, VBYTES / 2>::type;  // as many 16-bit lanes as a vf32 has
+
+template <class V> struct ElemOf;
+template <> struct ElemOf<vf32> { using type = float; };
+template <> struct ElemOf<vf64> { using type = double; };
+template <> struct ElemOf<vi32> { using type = int32_t; };
+template <> struct ElemOf<vi64> { using type = int64_t; };
+template <> struct ElemOf<vu32> { using type = uint32_t; };
+template <> struct ElemOf<vu64> { using type = uint64_t; };
+template <class V> using Elem = typename ElemOf<V>::type;
+
+template <class T> constexpr int lanes = VBYTES / int(sizeof(T));
+
+// The integer vector that a comparison of V gives, and the unsigned one of the same lanes.
+template <class V> struct MaskOf;
+template <> struct MaskOf<vf32> { using type = vi32; using bits = vu32; };
+template <> struct MaskOf<vf64> { using type = vi64; using bits = vu64; };
+template <> struct MaskOf<vi32> { using type = vi32; using bits = vu32; };
+template <> struct MaskOf<vi64> { using type = vi64; using bits = vu64; };
+template <class V> using Mask = typename MaskOf<V>::type;
+template <class V> using Bits = typename MaskOf<V>::bits;
+
+#define MIELINA_INLINE static inline __attribute__((always_inline))
+
+// ---- memory ----------------------------------------------------------------------------------------------------------
+template <class T> MIELINA_INLINE Vec<T> load(const T* p) {
+  Vec<T> v;
+  __builtin_memcpy(&v, p, VBYTES);
+  return v;
+}
+template <class T> MIELINA_INLINE void store(T* p, Vec<T> v) { __builtin_memcpy(p, &v, VBYTES); }
+
+// Broadcasts one number to all lanes.
+template <class V> MIELINA_INLINE V splat(Elem<V> x) { return x - V{}; }
+template <> inline __attribute__((always_inline)) vf32 splat<vf32>(float x) {
+#if MIELINA_V512
+  return (vf32)_mm512_set1_ps(x);
+#elif MIELINA_V256
+  return (vf32)_mm256_set1_ps(x);
+#else
+  return vf32{x, x, x, x};
+#endif
+}
+template <> inline __attribute__((always_inline)) vf64 splat<vf64>(double x) {
+#if MIELINA_V512
+  return (vf64)_mm512_set1_pd(x);
+#elif MIELINA_V256
+  return (vf64)_mm256_set1_pd(x);
+#else
+  return vf64{x, x};
+#endif
+}
+
+// The first n lanes (0 < n <= lanes) from memory, the others zero; nothing beyond p[n-1] is touched.
+template <class T> MIELINA_INLINE Vec<T> load_n(const T* p, int64_t n) {
+#if MIELINA_V512
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_loadu_epi32((__mmask16)((1u << n) - 1), p);
+  if constexpr (sizeof(T) == 8) return (Vec<T>)_mm512_maskz_loadu_epi64((__mmask8)((1u << n) - 1), p);
+#endif
+  Vec<T> v{};
+  __builtin_memcpy(&v, p, size_t(n) * sizeof(T));
+  return v;
+}
+template <class T> MIELINA_INLINE void store_n(T* p, Vec<T> v, int64_t n) {
+#if MIELINA_V512
+  if constexpr (sizeof(T) == 4) return _mm512_mask_storeu_epi32(p, (__mmask16)((1u << n) - 1), (__m512i)v);
+  if constexpr (sizeof(T) == 8) return _mm512_mask_storeu_epi64(p, (__mmask8)((1u << n) - 1), (__m512i)v);
+#endif
+  __builtin_memcpy(p, &v, size_t(n) * sizeof(T));
+}
+
+// Stores past the caches; p must be VBYTES-aligned. Call stream_fence() once after the last one.
+template <class T> MIELINA_INLINE void stream(T* p, Vec<T> v) {
+#if MIELINA_V512
+  _mm512_stream_si512((__m512i*)p, (__m512i)v);
+#elif MIELINA_V256
+  _mm256_stream_si256((__m256i*)p, (__m256i)v);
+#elif defined(__x86_64__)
+  _mm_stream_si128((__m128i*)p, (__m128i)v);
+#else
+  store(p, v);
+#endif
+}
+MIELINA_INLINE void stream_fence() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
+// ---- choice, bits ----------------------------------------------------------------------------------------------------
+template <class V> MIELINA_INLINE V select(Mask<V> m, V a, V b) { return m ? a : b; }
+template <class V> MIELINA_INLINE Bits<V> bits(V v) { return (Bits<V>)v; }
+template <class V> MIELINA_INLINE V from_bits(Bits<V> b) { return (V)b; }
+template <class V> MIELINA_INLINE V sign_mask() { return (V)(bits(V{}) | (Bits<V>)(splat<V>(Elem<V>(-0.0)))); }
+template <class V> MIELINA_INLINE V abs(V v) { return (V)(bits(v) & ~bits(sign_mask<V>())); }
+template <class V> MIELINA_INLINE V copysign(V v, V s) {
+  auto m = bits(sign_mask<V>());
+  return (V)((bits(v) & ~m) | (bits(s) & m));
+}
+template <class V> MIELINA_INLINE Mask<V> is_nan(V v) { return v != v; }
+// True when any lane of a comparison's result is set.
+template <class M> MIELINA_INLINE bool any_lane(M m) {
+#if MIELINA_V512
+  return _mm512_test_epi32_mask((__m512i)m, (__m512i)m) != 0;
+#elif MIELINA_V256
+  return !_mm256_testz_si256((__m256i)m, (__m256i)m);
+#elif defined(__SSE4_1__)
+  return !_mm_testz_si128((__m128i)m, (__m128i)m);
+#else
+  bool r = false;
+  for (unsigned i = 0; i < sizeof(M) / sizeof(m[0]); i++) r |= m[i] != 0;
+  return r;
+#endif
+}
+
+// ---- arithmetic ------------------------------------------------------------------------------------------------------
+// a * b + c, one rounding where the level has FMA (all but x86-64-v2).
+MIELINA_INLINE vf32 fma(vf32 a, vf32 b, vf32 c) {
+#if MIELINA_V512
+  return (vf32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif MIELINA_V256
+  return (vf32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+  return (vf32)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+  return a * b + c;
+#endif
+}
+MIELINA_INLINE vf64 fma(vf64 a, vf64 b, vf64 c) {
+#if MIELINA_V512
+  return (vf64)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif MIELINA_V256
+  return (vf64)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__aarch64__)
+  return (vf64)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#else
+  return a * b + c;
+#endif
+}
+
+MIELINA_INLINE vf32 sqrt(vf32 a) {
+#if MIELINA_V512
+  return (vf32)_mm512_maskz_sqrt_ps((__mmask16)-1, (__m512)a);
+#elif MIELINA_V256
+  return (vf32)_mm256_sqrt_ps((__m256)a);
+#elif defined(__aarch64__)
+  return (vf32)vsqrtq_f32((float32x4_t)a);
+#else
+  return (vf32)_mm_sqrt_ps((__m128)a);
+#endif
+}
+MIELINA_INLINE vf64 sqrt(vf64 a) {
+#if MIELINA_V512
+  return (vf64)_mm512_maskz_sqrt_pd((__mmask8)-1, (__m512d)a);
+#elif MIELINA_V256
+  return (vf64)_mm256_sqrt_pd((__m256d)a);
+#elif defined(__aarch64__)
+  return (vf64)vsqrtq_f64((float64x2_t)a);
+#else
+  return (vf64)_mm_sqrt_pd((__m128d)a);
+#endif
+}
+
+// Larger and smaller of two, PyTorch's rule: NaN if either is NaN. max(-0, +0) is whichever the comparison leaves.
+template <class V> MIELINA_INLINE V max(V a, V b) {
+  if constexpr (Elem<V>(0.5) != Elem<V>(0)) return select<V>((a > b) | is_nan(a), a, b);
+  else return select<V>(a > b, a, b);
+}
+template <class V> MIELINA_INLINE V min(V a, V b) {
+  if constexpr (Elem<V>(0.5) != Elem<V>(0)) return select<V>((a < b) | is_nan(a), a, b);
+  else return select<V>(a < b, a, b);
+}
+
+// Rounding to integers in floating point; `round_even` takes halves to even.
+#if MIELINA_V512
+#define MIELINA_ROUND(name, mode)                                                          \
+  MIELINA_INLINE vf32 name(vf32 a) { return (vf32)_mm512_maskz_roundscale_ps((__mmask16)-1, (__m512)a, mode); } \
+  MIELINA_INLINE vf64 name(vf64 a) { return (vf64)_mm512_maskz_roundscale_pd((__mmask8)-1, (__m512d)a, mode); }
+#elif MIELINA_V256
+#define MIELINA_ROUND(name, mode)                                                     \
+  MIELINA_INLINE vf32 name(vf32 a) { return (vf32)_mm256_round_ps((__m256)a, mode); } \
+  MIELINA_INLINE vf64 name(vf64 a) { return (vf64)_mm256_round_pd((__m256d)a, mode); }
+#elif defined(__x86_64__)
+#define MIELINA_ROUND(name, mode)                                                  \
+  MIELINA_INLINE vf32 name(vf32 a) { return (vf32)_mm_round_ps((__m128)a, mode); } \
+  MIELINA_INLINE vf64 name(vf64 a) { return (vf64)_mm_round_pd((__m128d)a, mode); }
+#endif
+#if defined(__x86_64__)
+MIELINA_ROUND(round_even, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+MIELINA_ROUND(floor, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)
+MIELINA_ROUND(ceil, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC)
+MIELINA_ROUND(trunc, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
+#undef MIELINA_ROUND
+#else
+MIELINA_INLINE vf32 round_even(vf32 a) { return (vf32)vrndnq_f32((float32x4_t)a); }
+MIELINA_INLINE vf64 round_even(vf64 a) { return (vf64)vrndnq_f64((float64x2_t)a); }
+MIELINA_INLINE vf32 floor(vf32 a) { return (vf32)vrndmq_f32((float32x4_t)a); }
+MIELINA_INLINE vf64 floor(vf64 a) { return (vf64)vrndmq_f64((float64x2_t)a); }
+MIELINA_INLINE vf32 ceil(vf32 a) { return (vf32)vrndpq_f32((float32x4_t)a); }
+MIELINA_INLINE vf64 ceil(vf64 a) { return (vf64)vrndpq_f64((float64x2_t)a); }
+MIELINA_INLINE vf32 trunc(vf32 a) { return (vf32)vrndq_f32((float32x4_t)a); }
+MIELINA_INLINE vf64 trunc(vf64 a) { return (vf64)vrndq_f64((float64x2_t)a); }
+#endif
+
+// float <-> integer of the same width; to_int truncates and is defined only for numbers in range.
+MIELINA_INLINE vf32 to_float(vi32 a) { return __builtin_convertvector(a, vf32); }
+MIELINA_INLINE vf64 to_float(vi64 a) { return __builtin_convertvector(a, vf64); }
+MIELINA_INLINE vi32 to_int(vf32 a) { return __builtin_convertvector(a, vi32); }
+MIELINA_INLINE vi64 to_int(vf64 a) { return __builtin_convertvector(a, vi64); }
+
+// ---- across lanes: a fixed tree, so the bits depend on nothing but the level ---------------------------------------------
+template <class V, class F> MIELINA_INLINE Elem<V> reduce_lanes(V v, F f) {
+  constexpr int N = int(sizeof(V) / sizeof(Elem<V>));
+  Elem<V> a[N];
+  __builtin_memcpy(a, &v, sizeof(V));
+  for (int w = N / 2; w > 0; w /= 2)
+    for (int i = 0; i < w; i++) a[i] = f(a[i], a[i + w]);
+  return a[0];
+}
+template <class V> MIELINA_INLINE Elem<V> hsum(V v) {
+  return reduce_lanes(v, [](Elem<V> a, Elem<V> b) __attribute__((always_inline)) { return Elem<V>(a + b); });
+}
+template <class V> MIELINA_INLINE Elem<V> hmax(V v) {
+  return reduce_lanes(v, [](Elem<V> a, Elem<V> b) __attribute__((always_inline)) { return (a > b || a != a) ? a : b; });
+}
+template <class V> MIELINA_INLINE Elem<V> hmin(V v) {
+  return reduce_lanes(v, [](Elem<V> a, Elem<V> b) __attribute__((always_inline)) { return (a < b || a != a) ? a : b; });
+}
+
+// ---- half formats ----------------------------------------------------------------------------------------------------
+// gcc 12 turns a plain conversion of 16 halfs into 16 scalar instructions, hence the intrinsics.
+MIELINA_INLINE vu16h load_half(const void* p) {
+  vu16h v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+MIELINA_INLINE vu16h load_half_n(const void* p, int64_t n) {
+  vu16h v{};
+  __builtin_memcpy(&v, p, size_t(n) * 2);
+  return v;
+}
+MIELINA_INLINE void store_half(void* p, vu16h v) { __builtin_memcpy(p, &v, sizeof v); }
+MIELINA_INLINE void store_half_n(void* p, vu16h v, int64_t n) { __builtin_memcpy(p, &v, size_t(n) * 2); }
+
+// 16-bit lanes <-> the low halves of 32-bit lanes.
+MIELINA_INLINE vu32 widen(vu16h v) {
+#if MIELINA_V512
+  return (vu32)_mm512_cvtepu16_epi32((__m256i)v);
+#elif MIELINA_V256
+  return (vu32)_mm256_cvtepu16_epi32((__m128i)v);
+#else
+  return __builtin_convertvector(v, vu32);
+#endif
+}
+MIELINA_INLINE vu16h narrow(vu32 v) {
+#if MIELINA_V512
+  return (vu16h)_mm512_cvtepi32_epi16((__m512i)v);
+#elif MIELINA_V256
+  __m256i p = _mm256_packus_epi32((__m256i)v, (__m256i)v);  // lanes 0-3, 0-3, 4-7, 4-7
+  return (vu16h)_mm256_castsi256_si128(_mm256_permute4x64_epi64(p, 0x08));
+#else
+  return __builtin_convertvector(v, vu16h);
+#endif
+}
+
+MIELINA_INLINE vf32 from_bf16(vu16h h) { return (vf32)(widen(h) << 16); }
+// Round to nearest even; NaN becomes the quiet NaN of its sign and upper payload bits.
+MIELINA_INLINE vu16h to_bf16(vf32 x) {
+  vu32 u = bits(x);
+  vu32 rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+  vu32 nan = (u >> 16) | 0x40u;
+  return narrow((vu32)(is_nan(x) ? (vi32)nan : (vi32)rounded));
+}
+
+MIELINA_INLINE vf32 from_f16(vu16h h) {
+#if MIELINA_V512
+  return (vf32)_mm512_cvtph_ps((__m256i)h);
+#elif MIELINA_V256
+  return (vf32)_mm256_cvtph_ps((__m128i)h);
+#else
+  // The 15 magnitude bits at a float's place, scaled by 2^112 to mend the exponent's bias; infinities and NaN aside.
+  vu32 w = widen(h), sign = (w & 0x8000u) << 16, mag = w & 0x7fffu;
+  vf32 x = (vf32)(mag << 13) * 0x1p112f;
+  vi32 special = mag > 0x7bffu;
+  vu32 s = (mag << 13) | 0x7f800000u;
+  vu32 quiet = (vu32)((mag > 0x7c00u) & (vi32)(vu32{} + 0x00400000u));
+  return (vf32)((vu32)(special ? (vi32)(s | quiet) : (vi32)bits(x)) | sign);
+#endif
+}
+MIELINA_INLINE vu16h to_f16(vf32 x) {
+#if MIELINA_V512
+  return (vu16h)_mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#elif MIELINA_V256
+  return (vu16h)_mm256_cvtps_ph((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+  // Normals: rebias and round to nearest even in integers. Subnormals: adding 0.5 aligns the bits and rounds in hardware.
+  vu32 u = bits(x), sign = (u >> 16) & 0x8000u, mag = u & 0x7fffffffu;
+  vu32 normal = (mag + 0xfffu + ((mag >> 13) & 1u) - 0x38000000u) >> 13;
+  vu32 tiny = bits((vf32)mag + 0.5f) - 0x3f000000u;
+  vu32 r = (vu32)(((vi32)mag < 0x38800000) ? (vi32)tiny : (vi32)normal);
+  r = (vu32)(((vi32)mag >= 0x477ff000) ? (vi32)(vu32{} + 0x7c00u) : (vi32)r);  // 65520 and above round to infinity
+  r = (vu32)(((vi32)mag > 0x7f800000) ? (vi32)(((mag >> 13) & 0x3ffu) | 0x7e00u) : (vi32)r);
+  return narrow(r | sign);
+#endif
+}
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,86 @@
+#include "ops/gemm.h"
+
+#include "ops/elementwise.h"
+#include "ops/layout.h"
+
+namespace mielina::ops {
+
+static void check_same(const Array& a, const Array& b, const char* name) {
+  check(a.dtype == b.dtype, Kind::Runtime, name, ": expected both to have the same dtype, got ", name_of(a.dtype), " and ",
+        name_of(b.dtype));
+  check(a.dtype != DType::b8, Kind::NotImplemented, name, ": not defined for bool tensors; convert them first");
+}
+
+// c = a b + bias, all of the kernel's (..., M, N) form.
+static void product(const char* name, const Array& c, const Array& a, const Array& b, const MaybeArray& bias) {
+  Cost cost;
+  cost.flops = 2.0 * double(c.numel()) * double(a.shape[a.ndim - 1]);
+  Ctx ctx = make_ctx(c.device());
+  if (auto query = kernels(c.device()).gemm_workspace) cost.workspace = query(ctx, c.view(), a.view(), b.view());
+  launch<&Kernels::gemm>(name, cost, out(c), in(a), in(b), in(bias), in(MaybeArray{}), GemmArgs{false, Activation::none});
+}
+
+Array matmul(const Array& a, const Array& b) {
+  check(a.ndim > 0 && b.ndim > 0, Kind::Runtime, "matmul: both arguments need at least 1 dimension, got ", a.ndim, " and ", b.ndim);
+  check_same(a, b, "matmul");
+  Array x = a.ndim == 1 ? unsqueeze(a, 0) : a, y = b.ndim == 1 ? unsqueeze(b, 1) : b;
+  int64_t k = x.shape[x.ndim - 1];
+  check(k == y.shape[y.ndim - 2], Kind::Runtime, "matmul: expected a.shape[-1] == b.shape[-2], got ", k, " and ",
+        y.shape[y.ndim - 2], " (a: ", text(a.dims()), ", b: ", text(b.dims()), ")");
+  // (..., M, K) by (K, N): the batch folds into M, one large product instead of many small ones.
+  if (x.ndim > 2 && y.ndim == 2) {
+    Dims shape(x.shape, x.ndim);
+    shape[x.ndim - 1] = y.shape[1];
+    int64_t rows = 1;
+    for (int d = 0; d < x.ndim - 1; d++) rows *= x.shape[d];
+    if (auto folded = try_view(x, Dims{rows, k})) {
+      Array c = empty(shape, a.dtype);
+      product("matmul", *try_view(c, Dims{rows, y.shape[1]}), *folded, y, {});
+      return b.ndim == 1 ? squeeze(c, Dims{-1}, false) : c;
+    }
+  }
+  Dims batch = broadcast_shapes(Dims(x.shape, x.ndim - 2), Dims(y.shape, y.ndim - 2), "matmul");
+  auto with = [&](const Array& m) {
+    Dims s = batch;
+    s.push(m.shape[m.ndim - 2]);
+    s.push(m.shape[m.ndim - 1]);
+    return expand(m, s, "matmul");
+  };
+  Dims shape = batch;
+  shape.push(x.shape[x.ndim - 2]);
+  shape.push(y.shape[y.ndim - 1]);
+  Array c = empty(shape, a.dtype);
+  product("matmul", c, with(x), with(y), {});
+  if (a.ndim == 1) c = squeeze(c, Dims{-2}, false);
+  if (b.ndim == 1) c = squeeze(c, Dims{-1}, false);
+  return c;
+}
+
+Array linear(const Array& x, const Array& w, const MaybeArray& bias) {
+  check(w.ndim == 2 || w.ndim == 1, Kind::Runtime, "linear: weight must be (out, in) or (in), got shape ", text(w.dims()));
+  check(x.ndim > 0, Kind::Runtime, "linear: input must have at least 1 dimension");
+  check_same(x, w, "linear");
+  int64_t k = w.shape[w.ndim - 1], n = w.ndim == 2 ? w.shape[0] : 1;
+  check(x.shape[x.ndim - 1] == k, Kind::Runtime, "linear: expected input.shape[-1] == weight.shape[-1], got ",
+        x.shape[x.ndim - 1], " and ", k, " (input: ", text(x.dims()), ", weight: ", text(w.dims()), ")");
+  Dims shape(x.shape, x.ndim);
+  shape[x.ndim - 1] = n;
+  Array y = empty(shape, x.dtype);
+  int64_t m = 1;
+  for (int d = 0; d < x.ndim - 1; d++) m *= x.shape[d];
+  auto folded = try_view(x, Dims{m, k});
+  Array rows = folded ? *folded : *try_view(contiguous(x), Dims{m, k});
+  Array flat = *try_view(y, Dims{m, n});
+  MaybeArray b;
+  if (bias) {
+    check_same(x, *bias, "linear");
+    check(bias->ndim <= 1 && (bias->ndim == 0 || bias->shape[0] == n || bias->shape[0] == 1), Kind::Runtime,
+          "linear: bias must have shape (", n, ",), got ", text(bias->dims()));
+    b = expand(*bias, Dims{m, n}, "linear");
+  }
+  product("linear", flat, rows, transpose(w.ndim == 2 ? w : unsqueeze(w, 0), 0, 1), b);
+  if (w.ndim == 1) y = squeeze(y, Dims{-1}, false);
+  return y;
+}
+
+}  // namespace mielina::ops

@@ -1,0 +1,35 @@
+#include "ops/random.h"
+
+namespace mielina::ops {
+
+static void check_state(const Array& a, const char* name) {
+  check(a.dtype == DType::i64 && a.ndim == 1 && a.shape[0] == 2, Kind::Value, name, ": a generator's state or key is an int64 pair");
+}
+
+Array take_key(const Array& state, int64_t numbers, DType dtype) {
+  check_state(state, "random");
+  check(numbers >= 0, Kind::Value, "random: negative count ", numbers);
+  Array key = empty(Dims{2}, DType::i64);
+  int64_t words = numbers * (dtype == DType::f64 ? 2 : 1);
+  launch<&Kernels::random_take>("random_take", out(key), out(state), (words + 3) / 4);
+  return key;
+}
+
+Array uniform(const Dims& shape, DType dtype, const Array& key, double low, double high) {
+  check_state(key, "uniform");
+  check(is_floating(dtype), Kind::Type, "uniform: expected a floating dtype, got ", name_of(dtype));
+  Array y = empty(shape, dtype);
+  launch<&Kernels::random_uniform>("uniform", out(y), in(key), low, high);
+  return y;
+}
+
+Array dropout(const Array& x, const Array& key, double p) {
+  check_state(key, "dropout");
+  check(p >= 0 && p <= 1, Kind::Value, "dropout: probability has to be between 0 and 1, but got ", p);
+  check(is_floating(x.dtype), Kind::Runtime, "dropout: expected a floating dtype, got ", name_of(x.dtype));
+  Array y = empty_like(x);
+  launch<&Kernels::dropout>("dropout", out(y), in(x), in(key), p);
+  return y;
+}
+
+}  // namespace mielina::ops

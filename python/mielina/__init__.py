@@ -1,0 +1,19 @@
+"""mielina: a complete deep-learning library in a few megabytes, with PyTorch's names.
+
+>>> import mielina as mi
+>>> x = mi.tensor([1.0, 2.0, 3.0], requires_grad=True)
+>>> (x * x).sum().backward()
+>>> x.grad
+tensor([2., 4., 6.])
+"""
+
+from . import config
+from ._version import __version__
+from .autograd import backward, enable_grad, grad, is_grad_enabled, no_grad, set_grad_enabled
+from .capture import capture
+from .config import get_num_threads, set_num_threads
+from .dtypes import *
+from .ops import *
+from .profile import profile
+from .random import Generator, default_generator, initial_seed, manual_seed, seed
+from .tensor import Tensor

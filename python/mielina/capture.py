@@ -1,0 +1,86 @@
+"""`mi.capture(step)`: a step recorded once and replayed from C++, without Python in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import _core
+from .tensor import Tensor
+
+refreshers: list[Callable[[], None]] = []
+"""Called while a step is recorded to learn which host values (learning rates) it must read anew before each replay."""
+
+
+class Captured:
+    """A recorded step: call it with new inputs of the recorded shapes and dtypes.
+
+    The first call runs and records the step; the following ones copy their inputs into the recorded ones and replay. The
+    step must do the same ops each time: `.item()`, `.numpy()` and shapes that depend on data raise while recording.
+    Results are fresh tensors without history. Learning rates in `param_groups` and the random generators stay live.
+    """
+
+    def __init__(self, step: Callable[..., Any]) -> None:
+        self._step = step
+        self._recording: Any = None
+        self._inputs: tuple[Any, ...] = ()
+        self._result: Any = None
+        self._refresh: list[Callable[[], None]] = []
+
+    def __call__(self, *inputs: Any) -> Any:
+        if self._recording is None:
+            return self._record(inputs)
+        if len(inputs) != len(self._inputs):
+            raise TypeError(f"capture: the step was recorded with {len(self._inputs)} inputs, got {len(inputs)}")
+        for i, (mine, new) in enumerate(zip(self._inputs, inputs)):
+            if isinstance(mine, Tensor):
+                if not isinstance(new, Tensor) or new.shape != mine.shape or new.dtype is not mine.dtype:
+                    got = f"{new.shape} {new.dtype}" if isinstance(new, Tensor) else type(new).__name__
+                    raise ValueError(f"capture: input {i} was recorded as {mine.shape} {mine.dtype}, got {got}")
+                _core.copy_into(mine, new.detach())
+            elif new != mine:
+                raise ValueError(f"capture: input {i} was recorded as the constant {mine!r}, got {new!r}")
+        for f in self._refresh:
+            f()
+        _core.replay(self._recording)
+        return _copies(self._result)
+
+    def _record(self, inputs: tuple[Any, ...]) -> Any:
+        held = tuple(_core.clone(x) if isinstance(x, Tensor) else x for x in inputs)
+        refreshers.clear()
+        recording = _core.record_begin()
+        try:
+            result = self._step(*held)
+        finally:
+            _core.record_end()
+        self._inputs, self._result, self._refresh = held, _detached(result), list(refreshers)
+        self._recording = recording
+        return _copies(self._result)
+
+    @property
+    def calls(self) -> list[str]:
+        """The recorded kernels' names, in order."""
+        return [] if self._recording is None else list(_core.recorded_calls(self._recording))
+
+
+def _map(f: Callable[[Tensor], Tensor], x: Any) -> Any:
+    if isinstance(x, Tensor):
+        return f(x)
+    if isinstance(x, (tuple, list)):
+        return type(x)(_map(f, v) for v in x)
+    if isinstance(x, dict):
+        return {k: _map(f, v) for k, v in x.items()}
+    return x
+
+
+def _detached(x: Any) -> Any:
+    return _map(lambda t: t.detach(), x)
+
+
+def _copies(x: Any) -> Any:
+    return _map(lambda t: _core.clone(t), x)
+
+
+def capture(step: Callable[..., Any]) -> Captured:
+    """Records `step(*inputs)` at its first call and replays it afterwards, with the bits that eager execution would give."""
+    return Captured(step)

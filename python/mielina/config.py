@@ -1,0 +1,45 @@
+"""Every environment switch, read once at import.
+
+MIELINA_NUM_THREADS   threads of the pool (1 to 1024); OMP_NUM_THREADS counts if it is absent. Default: what the CPU
+                      affinity and the cgroup's quota allow.
+MIELINA_ISA           the highest instruction set to use: sse4, avx2, avx512, avx512bf16 (x86-64), neon (aarch64).
+MIELINA_ALLOC=debug   no block cache: blocks are filled with NaN and guarded at both ends (read by the core).
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import _core
+
+
+def get_num_threads() -> int:
+    """How many threads work on one op."""
+    return _core.num_threads()  # type: ignore[no-any-return]
+
+
+def set_num_threads(n: int) -> None:
+    """Sets how many threads work on one op, above the number of cores, too. ValueError outside 1 to 1024."""
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise TypeError(f"set_num_threads: expected an int, got {type(n).__name__}")
+    _core.set_num_threads(n, "set_num_threads()")
+
+
+def _read_environment() -> None:
+    for name in ("MIELINA_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(name)
+        if text is None:
+            continue
+        ours = name.startswith("MIELINA")
+        first = text if ours else text.split(",")[0]  # OpenMP's own form is a list, one number a nesting level
+        if first.strip().isdigit() and 1 <= int(first) <= 1024:
+            _core.set_num_threads(int(first), name)
+            break
+        if ours:
+            raise ValueError(f"{name}={text!r}: expected a number from 1 to 1024")
+    isa = os.environ.get("MIELINA_ISA")
+    if isa:
+        _core.set_isa(isa)
+
+
+_read_environment()
