@@ -99,15 +99,24 @@ PYBIND11_MODULE(_core, module) {
   def<&empty_cache>(m, "empty_cache", "");
   def<&default_float>(m, "default_dtype", "");
   def<&set_default_float>(m, "set_default_dtype", "dtype");
+  add_attention(m);
   add_capture(m);
   add_conv(m);
   add_elementwise(m);
   add_gemm(m);
+  add_image(m);
+  add_index(m);
   add_interop(m);
   add_layout(m);
+  add_loss(m);
+  add_norm(m);
   add_optim(m);
+  add_pool(m);
   add_random(m);
   add_reduce(m);
+  add_rnn(m);
+  add_scan(m);
   add_softmax(m);
+  add_sort(m);
   if (PyErr_Occurred()) throw pybind11::error_already_set();
 }

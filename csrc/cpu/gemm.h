@@ -39,7 +39,7 @@ template <class Op> static GemmPlan gemm_plan(int64_t M, int64_t N, int64_t K) {
   p.m_tiles = p.n_tiles = 1;
   const double steps = double(M) * double(ceil_div(N, L)) * double(p.K);  // vector multiply-adds: about 8 a nanosecond
   if (steps > 128e3) {
-    if (p.m_panels >= 32) p.m_tiles = 4 * ceil_div(p.m_panels, 4 * G_MP);
+    if (p.m_panels >= 32) p.m_tiles = 4 * ceil_div(p.m_panels, 32);
     else if (p.n_panels >= 32) p.n_tiles = 4 * ceil_div(p.n_panels, 16);
     else {
       p.m_tiles = min64(p.m_panels, 4);
@@ -119,7 +119,8 @@ template <class Op, class PackA, class PackB, class Epilogue> struct Gemm {
           alignas(64) Out small[Op::MR * Op::NV * L];
           int64_t ld = Op::NV * L;
           Out* d = epilogue.target(i, j, ld);
-          const void* next = p.share_b ? (const char*)(pb.data + p.nr * p.K) + (i - i0) * kc * 64 : (const char*)pb.data;
+          const bool ahead = p.share_b && j + 1 < j1 && (i - i0) * 64 < p.nr * int64_t(sizeof(In));
+          const void* next = ahead ? (const char*)(pb.data + p.nr * p.K) + (i - i0) * kc * 64 : (const char*)panel_b;
           const bool add = k0 > 0 || (d && epilogue.accumulate);
           if (!d) {
             ld = p.nr;

@@ -17,3 +17,13 @@ from .ops import *
 from .profile import profile
 from .random import Generator, default_generator, initial_seed, manual_seed, seed
 from .tensor import Tensor
+from . import nn, optim
+
+
+def __getattr__(name: str) -> object:
+    """Parts that cost time to import, or need an extra, come on first use."""
+    if name in ("testing",):
+        import importlib
+
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

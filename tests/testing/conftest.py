@@ -24,6 +24,9 @@ class Torch(Library):
         grad = self.module.autograd.grad
         return list(grad(outputs, inputs, cotangents, create_graph=create_graph, allow_unused=True))
 
+    def slice(self, x: Any, axis: int, start: int, step: int) -> Any:
+        return x[(slice(None),) * axis + (slice(start, None, step),)]
+
     def devices(self) -> tuple[str, ...]:
         return ("cpu",)
 

@@ -97,6 +97,4 @@ def test_wrong_use_raises(library: Library) -> None:
 
 def test_integer_and_constant_inputs_are_skipped(library: Library) -> None:
     index = library.tensor(np.array([1, 0]))
-    gradcheck(
-        lambda x, i, k, scale: x[i] * k * scale, [leaf(X, library), index, library.tensor(X), 2.0], library=library
-    )
+    gradcheck(lambda x, i, k, scale: x * k * scale, [leaf(X, library), index, library.tensor(X), 2.0], library=library)

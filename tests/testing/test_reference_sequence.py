@@ -88,6 +88,8 @@ def test_philox_known_answers() -> None:
 def test_draws_have_their_moments() -> None:
     u = reference.uniform((1, 0), (200, 500), -1.0, 3.0)
     assert u.min() >= -1 and u.max() < 3 and abs(u.mean() - 1) < 0.02 and abs(u.var() - 16 / 12) < 0.02
+    v = reference.uniform((1, 0), (200, 500), bits=53)
+    assert 0 <= v.min() < 1e-4 and 1 - 1e-4 < v.max() < 1 and (v * 2.0**24 % 1).any()
     z = reference.normal((1, 0), (200, 500), 2.0, 3.0)
     assert abs(z.mean() - 2) < 0.04 and abs(z.std() - 3) < 0.04 and abs(np.mean(((z - 2) / 3) ** 4) - 3) < 0.1
     x = normal(100, 200)

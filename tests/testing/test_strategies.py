@@ -73,7 +73,7 @@ def test_drawn_cases_pass_through_check_op(library: Library) -> None:
 
 
 def test_layouts_are_drawn(library: Library) -> None:
-    @given(s.layouts(), s.float_dtypes())
+    @given(s.layouts(), s.dtypes(FLOATS))
     @settings(max_examples=20, deadline=None)
     def check(layout: str, dtype: str) -> None:
         assert layout in LAYOUTS

@@ -2,8 +2,9 @@
 //
 // Every function here maps a lane to a lane: its bits do not depend on the neighbours. Rare hard arguments are mended
 // by scalar code, chosen lane by lane and kept out of line (MIELINA_RARE). Errors quoted at the functions are the
-// largest found over dense and random sweeps of the whole range, subnormals included, against mpmath; 1 ULP is the
-// spacing at the true value.
+// largest found with and without FMA, subnormals and hard places included: f32 on 10^7 bit patterns and 10^6 random
+// numbers, f64 on 3 * 10^6 (erf and gamma families: some 10^4), pairs of arguments on 10^6, against 80-bit arithmetic
+// or mpmath. 1 ULP is the spacing at the true value.
 #pragma once
 #include "cpu/simd.h"
 

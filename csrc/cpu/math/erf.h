@@ -39,6 +39,7 @@ MIELINA_INLINE V erfcx(V x) {
 
 // |x| < 1: x + x P(x^2). Above: 1 - erfc(|x|), whose error counts 0.16 times or less: f32 from a polynomial for
 // -log(erfc), which saves the division, f64 as exp(-x^2) erfcx(|x|).
+// Max error: 1.27 ULP (f32), 1.19 (f64).
 template <class V>
 MIELINA_INLINE V erf(V x) {
   V a = at_most(abs(x), is_f32<V> ? 4 : 6), exponent, scale;
@@ -59,6 +60,7 @@ MIELINA_INLINE V erf(V x) {
 
 // x < 1: 1 - erf(x), arranged so that 1 - x is exact above 1/2. Beyond: exp(-x^2) erfcx(|x|) with x^2 as a pair, whose
 // low part enters the reduced argument of exp; 2 minus that on the left.
+// Max error: 3.70 ULP (f32), 3.89 (f64).
 template <class V>
 MIELINA_INLINE V erfc(V x) {
   V a = at_most(abs(x), is_f32<V> ? 10.5 : 27.5);
@@ -71,13 +73,14 @@ MIELINA_INLINE V erfc(V x) {
 }
 
 // erfinv(x) / x as polynomials of w = -log(1 - x^2) in the middle and of sqrt(w) in the tails (Giles 2010).
+// Max error: 2.51 ULP (f32), 2.11 (f64).
 template <class V>
 MIELINA_INLINE V erfinv(V x) {
   V a = abs(x);
   V w = -log((c<V>(1) - a) * (c<V>(1) + a)), y;
   if constexpr (is_f32<V>) {
-    V near = poly(w - c<V>(2.5), -0x1.2e0b6ep-27, 0x1.8f2544p-26, 0x1.f48a9ap-22, -0x1.d0c1eap-19, -0x1.4d1552p-18,
-                  0x1.c9e6ccp-13, -0x1.486616p-10, -0x1.11c4ecp-8, 0x1.f91e8ap-3, 0x1.805c5ep0);
+    V near = poly(w, -0x1.2e0b6ep-27, 0x1.daa4bap-23, -0x1.09448ap-19, 0x1.0b4ab6p-18, 0x1.75d896p-15, -0x1.0b59bap-13,
+                  -0x1.31f5f6p-9, 0x1.7a6d2p-7, 0x1.db2a1p-3, 0x1.c5bf88p-1);
     V far = poly(sqrt(w) - c<V>(3), -0x1.00e4bep-15, 0x1.524606p-13, -0x1.20b03ep-12, -0x1.fc1854p-14, 0x1.824842p-10,
                  -0x1.d37b32p-9, 0x1.74c7ap-8, -0x1.f4e17cp-8, 0x1.358088p-7, 0x1.006dcap0, 0x1.6a9efcp1);
     y = select<V>(w < c<V>(5), near, far);

@@ -37,7 +37,8 @@ MIELINA_INLINE vf64 lgamma_positive(vf64 x) {
   return select<V>(x == c<V>(FpOf<V>::inf), x, y);
 }
 
-// x < 0: log(pi / |sin(pi x)|) - log|x| - lgamma(|x|); the poles give inf.
+// x < 0: log(pi / |sin(pi x)|) - log|x| - lgamma(|x|); the poles give inf. Max error: 3.2 ULP for x > 0 (f32: 0.51);
+// for x < 0 5.4 * 2^-53 times the larger of |lgamma| and log(2 + |x|), since the zeros there are differences.
 MIELINA_INLINE vf64 lgamma(vf64 x) {
   using V = vf64;
   V a = abs(x), y = lgamma_positive(a);
@@ -84,7 +85,8 @@ MIELINA_INLINE vf64 digamma_positive(vf64 x) {
   return y;
 }
 
-// x < 0: digamma(-x) - 1/x - pi cot(pi x); NaN at the poles and -inf, and -+inf at +-0.
+// x < 0: digamma(-x) - 1/x - pi cot(pi x); NaN at the poles and -inf, and -+inf at +-0. Max error: 4.3 ULP for
+// x > 0 (f32: 0.51); for x < 0 6.9 * 2^-53 times the larger of |digamma| and log(2 + |x|).
 MIELINA_INLINE vf64 digamma(vf64 x) {
   using V = vf64;
   V a = abs(x), y = digamma_positive(a);

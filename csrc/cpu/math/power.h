@@ -55,6 +55,7 @@ MIELINA_INLINE vf64 pow_magnitude_short(vf64 x, vf64 y) {
 }
 
 // C's pow, special cases included.
+// Max error: 0.53 ULP (f32), 1.20 (f64).
 template <class V>
 MIELINA_INLINE V pow(V x, V y) {
   using F = FpOf<V>;

@@ -157,18 +157,21 @@ MIELINA_INLINE V by_quadrant(Bits<V> q, V s, V cosine) {
   return from_bits<V>(bits(y) ^ ((q >> 1) << top));
 }
 
+// Max error: 1.48 ULP (f32), 0.78 (f64).
 template <class V>
 MIELINA_INLINE V sin(V x) {
   V n, low, r = trig_reduce(x, n, low);
   V y = by_quadrant(quadrant(n), sin_core(r, low), cos_core(r, low));
   return select<V>(x == c<V>(0), x, y);  // keeps -0
 }
+// Max error: 1.50 ULP (f32), 0.78 (f64).
 template <class V>
 MIELINA_INLINE V cos(V x) {
   V n, low, r = trig_reduce(x, n, low);
   return by_quadrant(quadrant(n) + 1, sin_core(r, low), cos_core(r, low));
 }
 // s / c or -c / s.
+// Max error: 3.07 ULP (f32), 2.19 (f64).
 template <class V>
 MIELINA_INLINE V tan(V x) {
   V n, low, r = trig_reduce(x, n, low), s = sin_core(r, low), co = cos_core(r, low);

@@ -8,7 +8,8 @@ from .. import _core
 from ..autograd import op, record
 from ..tensor import Tensor
 
-__all__ = ["conv2d"]
+__all__ = []
+__functional__ = ["conv2d"]
 
 
 def _tuple(x: Any, n: int) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from ..tensor import Tensor, method, method_as
 from .layout import write_into
 
 __all__ = ["add", "sub", "mul", "div", "neg", "relu", "relu_backward", "to", "clone"]
+__functional__ = ["relu"]
 
 _NUMBERS = (int, float)
 
@@ -24,19 +25,6 @@ def operand(x: Any) -> Any:
     if isinstance(x, (np.ndarray, np.generic)):
         return _core.from_numpy(np.ascontiguousarray(x).reshape(np.shape(x)))
     raise TypeError(f"expected a Tensor or a number, got {type(x).__name__}")
-
-
-def _pair(name: str) -> Any:
-    """The core's function for two operands, with NumPy arrays and bad types on a slow path of their own."""
-    direct = getattr(_core, name)
-
-    def call(a: Any, b: Any) -> Any:
-        try:
-            return direct(a, b)
-        except TypeError:
-            return direct(operand(a), operand(b))
-
-    return call
 
 
 @method

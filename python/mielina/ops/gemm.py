@@ -10,7 +10,8 @@ from ..tensor import Tensor, method, method_as
 from .layout import reshape, transpose, unsqueeze
 from .reduce import sum, sum_to
 
-__all__ = ["matmul", "linear"]
+__all__ = ["matmul"]
+__functional__ = ["linear"]
 
 
 @method_as("__matmul__")

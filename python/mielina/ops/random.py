@@ -10,6 +10,7 @@ from ..random import default_generator
 from ..tensor import Tensor
 
 __all__ = ["dropout"]
+__functional__ = ["dropout"]
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:

@@ -11,7 +11,8 @@ from ..tensor import Tensor, method
 from .elementwise import cast, div, mul, sub
 from .reduce import sum
 
-__all__ = ["softmax", "log_softmax", "cross_entropy"]
+__all__ = ["softmax", "log_softmax"]
+__functional__ = ["softmax", "log_softmax", "cross_entropy"]
 
 
 @method

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .. import _core, capture, dtypes
+from .. import _core, dtypes
+from ..capture import refreshers
 from ..tensor import Tensor
 
 # Slots of the `hyper` array, in the order of `Hyper` in csrc/table/optim.h.
@@ -57,7 +58,7 @@ class Optimizer:
         """Before the kernels of a step: their numbers, now and at each replay."""
         self._write_hyper()
         if _core.recording():
-            capture.refreshers.append(self._write_hyper)
+            refreshers.append(self._write_hyper)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients (or fills them with zeros)."""

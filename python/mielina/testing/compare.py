@@ -10,18 +10,19 @@ import numpy as np
 from mielina.testing.dtypes import Array, accumulator, epsilon, is_float, largest, quantise, smallest_normal
 
 
-def tolerance(dtype: str, length: float = 1, amplification: float = 1) -> float:
-    """Allowed error relative to the magnitude of the result: amplification (2 eps(dtype) + eps(accumulator)
-    sqrt(length)).
+def tolerance(dtype: str, length: float = 1, amplification: float = 1, correlated: bool = False) -> float:
+    """Allowed error relative to the magnitude: amplification (2 eps(dtype) + eps(accumulator) sqrt(length)).
 
     length: how many terms a sum has. Rounding errors of a sum of n terms behave like a random walk, so the bound grows
     with sqrt(n) and not with n (Higham & Mary 2019, theorem 2.4); halves accumulate in float32 and are rounded once at
-    the end. The magnitude is sum |terms|, not |sum|: see `assert_close`. amplification: the condition number of what
-    follows.
+    the end. correlated: the terms repeat, as in expanded memory, so that every addition rounds the same way and the
+    errors grow with n (measured: 257 equal products in float64 are 32 eps off, sqrt(257) = 16). The magnitude is
+    sum |terms|, not |sum|: see `assert_close`. amplification: the condition number of what follows.
     """
     if not is_float(dtype):
         return 0.0
-    return amplification * (2 * epsilon(dtype) + epsilon(accumulator(dtype)) * math.sqrt(max(length, 1)))
+    growth = max(length, 1.0) if correlated else math.sqrt(max(length, 1.0))
+    return amplification * (2 * epsilon(dtype) + epsilon(accumulator(dtype)) * growth)
 
 
 def assert_close(

@@ -9,7 +9,7 @@ import numpy as np
 
 from mielina.testing.compare import assert_close, tolerance
 from mielina.testing.dtypes import Array
-from mielina.testing.gradients import _floating
+from mielina.testing.gradients import floating_outputs
 from mielina.testing.library import MIELINA, Library, Tensor
 
 
@@ -71,11 +71,11 @@ def _derivatives(
             for t, shape in zip(tensors, shapes, strict=True)
         ]
 
-    outputs = _floating(fn(*arguments, **kwargs), library)
+    outputs = floating_outputs(fn(*arguments, **kwargs), library)
     result = {"output": [(library.dtype_name(y), library.numpy(y)) for y in outputs]}
     v = [draw(y) for y in outputs]
     result["gradient"] = read(library.grad(outputs, leaves, v))
-    outputs = _floating(fn(*arguments, **kwargs), library)
+    outputs = floating_outputs(fn(*arguments, **kwargs), library)
     first = library.grad(outputs, leaves, v, create_graph=True)
     result["gradient with create_graph"] = read(first)
     weights = [draw(x) for x in leaves]

@@ -76,7 +76,7 @@ def gradgradcheck(
 
     def gradient(*arguments: Any) -> list[Tensor]:
         arguments, v = arguments[: len(inputs)], arguments[len(inputs) :]
-        outputs = _floating(fn(*arguments), library)
+        outputs = floating_outputs(fn(*arguments), library)
         kept = [(y, c) for y, c in zip(outputs, v, strict=True) if y.requires_grad]
         leaves = [arguments[i] for i in wanted]
         found = library.grad([y for y, _ in kept], leaves, [c for _, c in kept], create_graph=True)
@@ -96,7 +96,7 @@ class _Problem:
         arguments = list(self.inputs)
         for i, leaf in zip(self.wanted, leaves, strict=True):
             arguments[i] = leaf
-        return _floating(self.fn(*arguments), self.library)
+        return floating_outputs(self.fn(*arguments), self.library)
 
     def evaluate(self, values: Sequence[Array] | None = None) -> list[Array]:
         if values is None:
@@ -175,7 +175,7 @@ def _differentiable(inputs: Sequence[Any], library: Library) -> list[int]:
     return wanted
 
 
-def _floating(outputs: Any, library: Library) -> list[Tensor]:
+def floating_outputs(outputs: Any, library: Library) -> list[Tensor]:
     outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
     return [y for y in outputs if library.is_tensor(y) and is_float(library.dtype_name(y))]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,10 @@ class Library:
     def device_name(self, x: Tensor) -> str:
         return str(x.device).split(":")[0]
 
+    def slice(self, x: Tensor, axis: int, start: int, step: int) -> Tensor:
+        """The view x[start::step] along an axis, without the indexing that is itself under test."""
+        return importlib.import_module("mielina._core").slice(x, axis, start, x.shape[axis], step)
+
     def leaf(self, x: Tensor) -> Tensor:
         """The same memory and strides, as a leaf that requires a gradient."""
         return x.detach().requires_grad_(True)
@@ -86,15 +90,16 @@ class Library:
         return ("cpu", "cuda") if cuda is not None and cuda.is_available() else ("cpu",)
 
     def isas(self) -> tuple[str, ...]:
-        return tuple(importlib.import_module("mielina._core").isas())
+        """The CPU levels that this machine supports, the plainest first."""
+        return tuple(name for name, supported, _ in importlib.import_module("mielina._core").isas() if supported)
 
     @contextmanager
-    def running(self, isa: str, threads: int) -> Iterator[None]:
-        """Run the body on one CPU level with so many threads."""
+    def running(self, isa: str | None, threads: int) -> Iterator[None]:
+        """Run the body on one CPU level (None: as it is) with so many threads."""
         before = self.module.get_num_threads()
         self.module.set_num_threads(threads)
         try:
-            with use_isa(isa):
+            with use_isa(isa) if isa else nullcontext():
                 yield
         finally:
             self.module.set_num_threads(before)

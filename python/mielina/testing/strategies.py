@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from mielina.testing.dtypes import DTYPES, FLOATS, Array, is_float, largest, numpy_dtype, quantise, smallest_normal
+from mielina.testing.dtypes import DTYPES, Array, is_float, largest, numpy_dtype, quantise, smallest_normal
 from mielina.testing.layouts import LAYOUTS
 
 Shape = tuple[int, ...]
@@ -137,7 +137,3 @@ def sample(
 def keywords(choices: Mapping[str, Sequence[Any]]) -> st.SearchStrategy[dict[str, Any]]:
     """Any subset of the keywords, each with one of its values: keywords({"keepdim": [False, True]})."""
     return st.fixed_dictionaries({}, optional={name: st.sampled_from(list(values)) for name, values in choices.items()})
-
-
-def float_dtypes() -> st.SearchStrategy[str]:
-    return dtypes(FLOATS)

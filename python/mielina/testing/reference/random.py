@@ -33,18 +33,23 @@ def philox(key: Key, count: int) -> Array:
     return np.stack(c, axis=-1).ravel()[:count].astype(np.uint32)
 
 
-def uniform(key: Key, shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> Array:
-    """float32 numbers in [low, high): 24 random bits, word >> 8, times 2^-24."""
-    words = philox(key, int(np.prod(shape, dtype=np.int64))).reshape(tuple(shape))
-    return low + (high - low) * ((words >> np.uint32(8)) * 2.0**-24)
+def uniform(key: Key, shape: Sequence[int], low: float = 0.0, high: float = 1.0, *, bits: int = 24) -> Array:
+    """low + u (high - low): u has 24 random bits, word i >> 8, or 53 for float64, words 2 i and 2 i + 1 >> 11."""
+    count = int(np.prod(shape, dtype=np.int64))
+    if bits == 24:
+        whole = philox(key, count).astype(np.uint64) >> np.uint64(8)
+    else:
+        pairs = philox(key, 2 * count).astype(np.uint64).reshape(-1, 2)
+        whole = (pairs[:, 0] << np.uint64(32) | pairs[:, 1]) >> np.uint64(11)
+    return low + whole.astype(np.float64).reshape(tuple(shape)) * 2.0**-bits * (high - low)
 
 
-def dropout(x: Any, p: float = 0.5, training: bool = True, *, key: Key = (0, 0)) -> Array:
+def dropout(x: Any, p: float = 0.5, training: bool = True, *, key: Key = (0, 0), bits: int = 24) -> Array:
     """x / (1 - p) where element i's uniform is >= p, else 0. Srivastava et al. 2014"""
     x = f64(x)
     if not training or p == 0:
         return x
-    return np.where(uniform(key, x.shape) >= p, x / (1 - p), 0.0) if p < 1 else np.zeros_like(x)
+    return np.where(uniform(key, x.shape, bits=bits) >= p, x / (1 - p), 0.0) if p < 1 else np.zeros_like(x)
 
 
 def dropout2d(x: Any, p: float = 0.5, training: bool = True, *, key: Key = (0, 0)) -> Array:

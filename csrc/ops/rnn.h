@@ -1,0 +1,5 @@
+// rnn ops.
+#pragma once
+#include "core/launch.h"
+
+namespace mielina::ops {}  // namespace mielina::ops

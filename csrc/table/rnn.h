@@ -1,0 +1,9 @@
+// rnn: recurrent sequences: RNN, LSTM, GRU.
+#pragma once
+#include "core/view.h"
+
+namespace mielina {
+
+struct RnnTable {};
+
+}  // namespace mielina

@@ -1,0 +1,3 @@
+"""Layers, losses and containers."""
+
+from . import functional
