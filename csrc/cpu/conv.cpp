@@ -1,100 +1,117 @@
-// conv: y = activation(conv(x, w) + bias) as a product of filters and image columns (implicit gemm).
+// conv: convolutions and their gradients as products of filters and image columns (implicit gemm).
 #include "cpu/conv/pixels.h"
+#include "cpu/conv/weight.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 
 namespace {
 
+// One group of a convolution: y (N, K, ...), x (N, C, ...), w (K, C, taps), any strides, and a window that may also run
+// backwards (a negative dilation), as it does in the gradient of the input.
+struct Problem {
+  View y, x, w, bias;
+  Window window;
+  Activation activation;
+};
+
+char* at(const View& v, int axis, int64_t i) {
+  return (char*)v.data + i * v.stride[axis] * kDTypeSize[int(v.dtype)];
+}
+View slice(View v, int axis, int64_t begin, int64_t n) {
+  if (v.data) v.data = at(v, axis, begin);
+  v.shape[axis] = n;
+  return v;
+}
+
 // Rows are output channels and columns pixels (planar y), or the other way round (channels-last y).
 struct PixelPlace {
   const PixelSpace& pixels;
-  int64_t channels, stride;  // of a panel of channels; of a channel in y
+  int64_t channels, stride;  // in a panel of channels; of a channel in y
   bool turned;
   Spot operator()(int64_t pi, int64_t pj) const {
-    const int64_t pc = turned ? pj : pi, pp = turned ? pi : pj, c = pc * channels;
-    return turned ? Spot{0, c, c * stride + pixels.offset(pp)} : Spot{c, 0, c * stride + pixels.offset(pp)};
+    const int64_t c = (turned ? pj : pi) * channels, offset = c * stride + pixels.offset(turned ? pi : pj);
+    return turned ? Spot{0, c, offset} : Spot{c, 0, offset};
   }
 };
 
-template <class Op> struct ConvPlan {
+struct ConvPlan {
   GemmPlan gemm;
   PixelSpace pixels;
   bool turned;
 };
 
-template <class Op> ConvPlan<Op> conv_plan(const View& y, const View& x, const View& w, const ConvArgs& args) {
-  ConvPlan<Op> p;
-  const int64_t K = y.shape[kC] / args.groups, taps = w.shape[kD] * w.shape[kH] * w.shape[kW], C = w.shape[kC];
-  int64_t pixels = y.shape[kN] * y.shape[kD] * y.shape[kH] * y.shape[kW];
+template <class Op> ConvPlan conv_plan(const View& y, int64_t depth) {
+  ConvPlan p;
+  const int64_t K = y.shape[kC], pixels = y.shape[kN] * y.shape[kD] * y.shape[kH] * y.shape[kW];
   p.turned = y.stride[kC] == 1 && K > 1 && y.stride[kW] != 1;
   GemmPlan& g = p.gemm;
-  g = p.turned ? gemm_plan<Op>(pixels, K, C * taps) : gemm_plan<Op>(K, pixels, C * taps);
+  g = p.turned ? gemm_plan<Op>(pixels, K, depth) : gemm_plan<Op>(K, pixels, depth);
   p.pixels = pixel_space(y, p.turned ? g.mr : g.nr);
+  int64_t& pixel_tiles = p.turned ? g.m_tiles : g.n_tiles;
+  int64_t& channel_tiles = p.turned ? g.n_tiles : g.m_tiles;
   (p.turned ? g.m_panels : g.n_panels) = p.pixels.panels();
-  // Filters are packed first, pixels by the task that needs them.
-  int64_t &pixel_tiles = p.turned ? g.m_tiles : g.n_tiles, &channel_tiles = p.turned ? g.n_tiles : g.m_tiles;
-  const int64_t pixel_panels = p.pixels.panels(), channel_panels = p.turned ? g.n_panels : g.m_panels;
+  const int64_t channel_panels = p.turned ? g.n_panels : g.m_panels;
   if (g.m_tiles * g.n_tiles > 1) {
-    pixel_tiles = min64(pixel_panels, 4 * ceil_div(pixel_panels, p.turned ? 32 : 16));
+    pixel_tiles = min64(p.pixels.panels(), 4 * ceil_div(p.pixels.panels(), p.turned ? 32 : 16));
     channel_tiles = pixel_tiles >= 4 ? 1 : min64(channel_panels, 8);
   }
+  // Filters are packed first, pixels by the task that needs them.
   g.share_a = !p.turned;
   g.share_b = p.turned;
   g.n_chunk = g.n_panels;
-  g.in_place_a = g.in_place_b = false;
-  (void)x;
   return p;
 }
 
-template <class Op, class S>
-void conv_group(const Ctx& ctx, const View& y, const View& x, const View& w, const View& bias, const ConvArgs& args,
-                int64_t group) {
-  using Out = typename Op::Out;
-  const ConvPlan<Op> p = conv_plan<Op>(y, x, w, args);
-  const int64_t K = y.shape[kC] / args.groups, C = w.shape[kC];
-  Pixels<Op, S> pixels;
-  pixels.space = p.pixels;
-  pixels.x = (const S*)x.data + group * C * x.stride[kC];
-  pixels.sn = x.stride[kN];
-  pixels.sc = x.stride[kC];
-  pixels.channels = C;
-  pixels.channels_inner = x.stride[kC] == 1 && C > 1 && x.stride[kW] != 1;
-  pixels.pointwise = true;
-  Filters<Op, S> filters;
-  filters.channels = C;
-  filters.sc = w.stride[kC];
-  filters.channels_inner = pixels.channels_inner;
+template <class Op, class S> Pixels<Op, S> pixels_of(const PixelSpace& space, const View& x, const Window& window) {
+  Pixels<Op, S> p;
+  p.space = space;
+  p.window = window;
+  p.x = (const S*)x.data;
+  p.sn = x.stride[kN];
+  p.sc = x.stride[kC];
+  p.channels = x.shape[kC];
+  p.channels_inner = p.sc == 1 && p.channels > 1 && x.stride[kW] != 1;
+  p.pointwise = true;
   for (int d = 0; d < 3; d++) {
-    filters.taps[d] = pixels.window.taps[d] = w.shape[kD + d];
-    filters.stride[d] = w.stride[kD + d];
-    pixels.window.stride[d] = args.stride[d];
-    pixels.window.padding[d] = args.padding[d];
-    pixels.window.dilation[d] = args.dilation[d];
-    pixels.shape[d] = x.shape[kD + d];
-    pixels.stride[d] = x.stride[kD + d];
-    pixels.pointwise &= w.shape[kD + d] == 1 && args.padding[d] == 0;
+    p.shape[d] = x.shape[kD + d];
+    p.stride[d] = x.stride[kD + d];
+    p.pointwise &= window.taps[d] == 1 && window.padding[d] == 0;
   }
-  const int64_t taps = pixels.taps(), across = w.stride[kW], down = w.stride[kH], S3 = w.shape[kW];
-  const bool taps_flat = (w.shape[kH] == 1 || down == across * S3) &&
-                         (w.shape[kD] == 1 || w.stride[kD] == across * S3 * w.shape[kH]);
-  filters.flat = {(const S*)w.data + group * K * w.stride[kN], K, C * taps, w.stride[kN], taps == 1 ? w.stride[kC] : across,
-                  p.turned ? p.gemm.nr : p.gemm.mr};
-  filters.is_flat = filters.channels_inner ? taps == 1 || (taps_flat && w.stride[kC] * C == across)
-                                           : taps == 1 || (taps_flat && (C == 1 || w.stride[kC] == across * taps));
-  if (filters.channels_inner) filters.flat.sk = w.stride[kC];
+  return p;
+}
 
-  const Matrix c{(char*)y.data + group * K * y.stride[kC] * kDTypeSize[int(y.dtype)], y.dtype,
-                 p.turned ? p.pixels.step : y.stride[kC], p.turned ? y.stride[kC] : p.pixels.step};
-  Matrix b{};
-  if (bias.data)
-    b = {(char*)bias.data + group * K * bias.stride[0] * kDTypeSize[int(bias.dtype)], bias.dtype,
-         p.turned ? 0 : bias.stride[0], p.turned ? bias.stride[0] : 0};
-  const PixelPlace place{p.pixels, p.turned ? p.gemm.nr : p.gemm.mr, y.stride[kC], p.turned};
-  Finish<Out, PixelPlace> finish{c, b, {}, args.activation, false, place, false, false};
+int64_t depth_of(const Problem& q) {
+  return q.w.shape[kC] * q.window.taps[0] * q.window.taps[1] * q.window.taps[2];
+}
+
+template <class Op, class S> void convolve(const Ctx& ctx, const Problem& q) {
+  using Out = typename Op::Out;
+  const ConvPlan p = conv_plan<Op>(q.y, depth_of(q));
+  const Pixels<Op, S> pixels = pixels_of<Op, S>(p.pixels, q.x, q.window);
+  const int64_t width = p.turned ? p.gemm.nr : p.gemm.mr, K = q.y.shape[kC], sc = q.y.stride[kC];
+  Filters<Op, S> filters{(const S*)q.w.data, K, width, q.w.stride[kN], q.w.stride[kC], q.w.shape[kC], {}, {},
+                         pixels.channels_inner, false, 0};
+  for (int d = 0; d < 3; d++) {
+    filters.taps[d] = q.window.taps[d];
+    filters.stride[d] = q.w.stride[kD + d];
+  }
+  filters.flatten();
+  const int64_t step = p.pixels.step;
+  const Matrix c{(char*)q.y.data, q.y.dtype, p.turned ? step : sc, p.turned ? sc : step};
+  Matrix bias{};
+  if (q.bias.data) {
+    const int64_t sb = q.bias.stride[0];
+    bias = {(char*)q.bias.data, q.bias.dtype, p.turned ? 0 : sb, p.turned ? sb : 0};
+  }
+  Finish<Out, PixelPlace> finish{c, bias, {}, q.activation, false, {p.pixels, width, sc, p.turned}, false, false};
   finish.prepare();
   if (p.turned) gemm_run<Op>(ctx, p.gemm, pixels, filters, finish);
   else gemm_run<Op>(ctx, p.gemm, filters, pixels, finish);
+}
+
+template <class Op> int64_t convolve_workspace(const Ctx& ctx, const Problem& q) {
+  return gemm_layout<Op>(conv_plan<Op>(q.y, depth_of(q)).gemm, true, ctx.threads).bytes;
 }
 
 template <class F> auto dispatch(DType d, F f) {
@@ -106,17 +123,208 @@ template <class F> auto dispatch(DType d, F f) {
   }
 }
 
+// ---- forward ---------------------------------------------------------------------------------------------------------
+Window window_of(const View& w, const ConvArgs& args) {
+  Window o;
+  for (int d = 0; d < 3; d++) {
+    o.taps[d] = w.shape[kD + d];
+    o.stride[d] = args.stride[d];
+    o.padding[d] = args.padding[d];
+    o.dilation[d] = args.dilation[d];
+  }
+  return o;
+}
+
+Problem forward(const View& y, const View& x, const View& w, const View& bias, const ConvArgs& args, int64_t group) {
+  const int64_t K = w.shape[kN] / args.groups, C = w.shape[kC];
+  return {slice(y, kC, group * K, K), slice(x, kC, group * C, C), slice(w, kN, group * K, K),
+          slice(bias, 0, group * K, K), window_of(w, args), args.activation};
+}
+
 void conv(const Ctx& ctx, const View& y, const View& x, const View& w, const View& bias, ConvArgs args) noexcept {
   if (numel(y) == 0) return;
-  dispatch(x.dtype, [&]<class Op, class S>(Op, S) {
-    for (int64_t g = 0; g < args.groups; g++) conv_group<Op, S>(ctx, y, x, w, bias, args, g);
-  });
+  for (int64_t group = 0; group < args.groups; group++)
+    dispatch(x.dtype, [&]<class Op, class S>(Op, S) { convolve<Op, S>(ctx, forward(y, x, w, bias, args, group)); });
 }
 
 int64_t conv_workspace(const Ctx& ctx, const View& y, const View& x, const View& w, ConvArgs args) noexcept {
   if (numel(y) == 0) return 0;
+  const Problem q = forward(y, x, w, View{}, args, 0);
+  return dispatch(x.dtype, [&]<class Op, class S>(Op, S) { return convolve_workspace<Op>(ctx, q); });
+}
+
+// ---- gradient of the input -------------------------------------------------------------------------------------------
+// dx[i] = sum of g[o] w[t] over i = o * stride - padding + t * dilation. Positions of one remainder modulo the stride see
+// every step-th tap, and among themselves form a convolution of stride 1 with a window that runs backwards:
+// i = remainder + stride * j, t = t0 + step * s:  o = j + (remainder + padding - t0 * dilation) / stride - s * back.
+struct Phase {
+  int64_t t0, taps, step, shift, back;
+};
+Phase phase(int64_t remainder, int64_t taps, int64_t stride, int64_t padding, int64_t dilation) {
+  Phase p{0, 0, stride, 0, 0};
+  for (int64_t a = dilation % stride, b = stride; ; ) {  // stride / gcd(stride, dilation)
+    if (a == 0) {
+      p.step = stride / b;
+      break;
+    }
+    const int64_t r = b % a;
+    b = a;
+    a = r;
+  }
+  while (p.t0 < taps && p.t0 < p.step && (remainder + padding - p.t0 * dilation) % stride != 0) p.t0++;
+  if (p.t0 >= taps || p.t0 >= p.step) return p;
+  p.taps = ceil_div(taps - p.t0, p.step);
+  p.shift = (remainder + padding - p.t0 * dilation) / stride;
+  p.back = p.step * dilation / stride;
+  return p;
+}
+
+// f(problem) for each remainder: g takes the image's place, dx the output's, and the filters' two channel axes swap.
+template <class F> void each_phase(const View& dx, const View& g, const View& w, const ConvArgs& args, int64_t group, F f) {
+  const int64_t K = w.shape[kN] / args.groups, C = w.shape[kC];
+  View wg = slice(w, kN, group * K, K);
+  const int64_t swap = wg.stride[kN];
+  wg.shape[kN] = C;
+  wg.stride[kN] = wg.stride[kC];
+  wg.shape[kC] = K;
+  wg.stride[kC] = swap;
+  const Problem whole{slice(dx, kC, group * C, C), slice(g, kC, group * K, K), wg, View{}, {}, Activation::none};
+  for (int64_t r = 0; r < args.stride[0] * args.stride[1] * args.stride[2]; r++) {
+    Problem q = whole;
+    const int64_t remainder[3] = {r / (args.stride[1] * args.stride[2]), r / args.stride[2] % args.stride[1],
+                                  r % args.stride[2]};
+    for (int d = 0; d < 3; d++) {
+      const Phase p = phase(remainder[d], w.shape[kD + d], args.stride[d], args.padding[d], args.dilation[d]);
+      const int64_t n = ceil_div(max64(0, dx.shape[kD + d] - remainder[d]), args.stride[d]);
+      q.y = slice(q.y, kD + d, remainder[d], n);
+      q.y.stride[kD + d] *= args.stride[d];
+      q.w = slice(q.w, kD + d, p.t0, p.taps);
+      q.w.stride[kD + d] *= p.step;
+      q.window.taps[d] = p.taps;
+      q.window.stride[d] = 1;
+      q.window.padding[d] = -p.shift;
+      q.window.dilation[d] = -p.back;
+    }
+    if (numel(q.y) > 0) f(q);
+  }
+}
+
+void conv_backward_input(const Ctx& ctx, const View& dx, const View& g, const View& w, ConvArgs args) noexcept {
+  for (int64_t group = 0; group < args.groups; group++)
+    dispatch(g.dtype, [&]<class Op, class S>(Op, S) {
+      each_phase(dx, g, w, args, group, [&](const Problem& q) { convolve<Op, S>(ctx, q); });
+    });
+}
+
+int64_t conv_backward_input_workspace(const Ctx& ctx, const View& dx, const View& g, const View& w,
+                                      ConvArgs args) noexcept {
+  int64_t most = 0;
+  dispatch(g.dtype, [&]<class Op, class S>(Op, S) {
+    each_phase(dx, g, w, args, 0, [&](const Problem& q) { most = max64(most, convolve_workspace<Op>(ctx, q)); });
+  });
+  return most;
+}
+
+// ---- gradient of the filters -----------------------------------------------------------------------------------------
+struct WeightPlan {
+  GemmPlan gemm;     // of one piece
+  int64_t pixels;    // in all
+  int64_t pieces;
+  int64_t columns;   // row of a partial, padded
+  int64_t partials;  // bytes of all of them
+  int64_t begin(int64_t piece) const { return pixels * piece / pieces; }
+};
+
+template <class Op> WeightPlan weight_plan(const View& dw, const View& g, int64_t groups) {
+  WeightPlan p;
+  const int64_t M = dw.shape[kN] / groups, N = dw.shape[kC] * dw.shape[kD] * dw.shape[kH] * dw.shape[kW];
+  constexpr int64_t size = sizeof(typename Op::Out), kPieces = 8, kPartialBytes = 16 << 20;
+  p.pixels = g.shape[kN] * g.shape[kD] * g.shape[kH] * g.shape[kW];
+  GemmPlan& q = p.gemm;
+  q = gemm_plan<Op>(M, N, p.pixels);
+  const bool large = q.m_tiles * q.n_tiles > 1;
+  p.columns = q.n_panels * q.nr;
+  const int64_t bytes = align64(M * p.columns * size);
+  p.pieces = large && p.pixels >= kPieces * 256 && kPieces * bytes <= kPartialBytes ? kPieces : 1;
+  p.partials = p.pieces * bytes;
+  q.K = ceil_div(p.pixels, p.pieces);
+  q.m_tiles = 1;
+  q.n_tiles = large && p.pieces == 1 ? min64(q.n_panels, 4 * ceil_div(q.n_panels, 32)) : 1;
+  q.share_a = q.n_tiles > 1 && M * q.K * size <= kShareBytes;
+  q.share_b = false;
+  q.n_chunk = q.n_panels;
+  return p;
+}
+
+// dw from the sum of the partials: element (k, c, tap) is column c * taps + tap, or tap * C + c.
+template <class Op> void add_partials(const Ctx& ctx, const WeightPlan& p, const View& dw, int64_t K, bool channels_inner) {
+  using Out = typename Op::Out;
+  const int64_t C = dw.shape[kC], R = dw.shape[kH], S = dw.shape[kW], taps = dw.shape[kD] * R * S, N = C * taps;
+  const int64_t size = kDTypeSize[int(dw.dtype)], piece = p.partials / p.pieces / int64_t(sizeof(Out));
+  constexpr int64_t L = lanes<Out>;
+  const RowTo<Out> row_to = row_to_fn<Out>(dw.dtype);
+  parallel_ranges(ctx, K, max64(1, 64 * 1024 / max64(1, N)), [&](int64_t k0, int64_t k1) {
+    for (int64_t k = k0; k < k1; k++) {
+      Out* sum = (Out*)ctx.workspace + k * p.columns;
+      for (int64_t half = p.pieces / 2; half > 0; half /= 2)
+        for (int64_t i = 0; i < half; i++)
+          for (int64_t j = 0; j < p.columns; j += L) {
+            Out* to = sum + i * piece + j;
+            store(to, load(to) + load(to + half * piece));
+          }
+      char* row = at(dw, kN, k);
+      for (int64_t tap = 0; tap < taps; tap++) {
+        char* to = row + (tap / (R * S) * dw.stride[kD] + tap / S % R * dw.stride[kH] + tap % S * dw.stride[kW]) * size;
+        if (channels_inner) row_to(sum + tap * C, to, dw.stride[kC], C);
+        else
+          for (int64_t c = 0; c < C; c++) row_to(sum + c * taps + tap, to + c * dw.stride[kC] * size, 1, 1);
+      }
+    }
+  });
+}
+
+template <class Op, class S>
+void weight_gradient(const Ctx& ctx, const View& dw, const View& g, const View& x, const ConvArgs& args) {
+  using Out = typename Op::Out;
+  const int64_t K = dw.shape[kN], N = dw.shape[kC] * dw.shape[kD] * dw.shape[kH] * dw.shape[kW];
+  const WeightPlan p = weight_plan<Op>(dw, g, 1);
+  const PixelSpace space = pixel_space(g, 1);
+  const Pixels<Op, S> pixels = pixels_of<Op, S>(space, x, window_of(dw, args));
+  const GemmLayout w = gemm_layout<Op>(p.gemm, false, ctx.threads);
+  char* scratch = (char*)ctx.workspace + p.partials;
+  auto piece = [&](int64_t i, const Ctx& inner) {
+    GemmPlan plan = p.gemm;
+    plan.K = p.begin(i + 1) - p.begin(i);
+    const PixelRows<Op, S> a{space, (const S*)g.data, K, plan.mr, g.stride[kC], p.begin(i)};
+    const PixelColumns<Op, S> b{pixels, N, plan.nr, p.begin(i)};
+    const Partial<Out> sums{(Out*)((char*)ctx.workspace + p.partials / p.pieces * i), plan.mr, plan.nr, p.columns, true,
+                            false};
+    gemm_run<Op>(inner, plan, a, b, sums);
+  };
+  parallel_for(ctx, p.pieces, [&](int64_t i, int worker) {
+    Ctx inner = ctx;
+    inner.workspace = scratch + (p.pieces > 1 ? worker * w.bytes : 0);
+    if (p.pieces > 1) inner.threads = 1;
+    piece(i, inner);
+  });
+  add_partials<Op>(ctx, p, dw, K, pixels.channels_inner);
+}
+
+void conv_backward_weight(const Ctx& ctx, const View& dw, const View& g, const View& x, ConvArgs args) noexcept {
+  if (numel(dw) == 0) return;
+  const int64_t K = dw.shape[kN] / args.groups, C = dw.shape[kC];
+  for (int64_t group = 0; group < args.groups; group++)
+    dispatch(x.dtype, [&]<class Op, class S>(Op, S) {
+      weight_gradient<Op, S>(ctx, slice(dw, kN, group * K, K), slice(g, kC, group * K, K), slice(x, kC, group * C, C), args);
+    });
+}
+
+int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const View& g, const View& x,
+                                       ConvArgs args) noexcept {
   return dispatch(x.dtype, [&]<class Op, class S>(Op, S) {
-    return gemm_layout<Op>(conv_plan<Op>(y, x, w, args).gemm, true, ctx.threads).bytes;
+    const WeightPlan p = weight_plan<Op>(dw, g, args.groups);
+    const int64_t bytes = gemm_layout<Op>(p.gemm, false, ctx.threads).bytes;
+    return p.partials + (p.pieces > 1 ? ctx.threads * bytes : bytes);
   });
 }
 
@@ -125,6 +333,10 @@ int64_t conv_workspace(const Ctx& ctx, const View& y, const View& x, const View&
 void fill_conv(Kernels& k) {
   k.conv = conv;
   k.conv_workspace = conv_workspace;
+  k.conv_backward_input = conv_backward_input;
+  k.conv_backward_input_workspace = conv_backward_input_workspace;
+  k.conv_backward_weight = conv_backward_weight;
+  k.conv_backward_weight_workspace = conv_backward_weight_workspace;
 }
 
 }  // namespace MIELINA_ISA

@@ -18,6 +18,15 @@ struct ConvTable {
   // y = activation(conv(x, w) + bias). f32, f64; f16 and bf16 accumulate in f32.
   void (*conv)(const Ctx&, const View& y, const View& x, const View& w, const View& bias, ConvArgs) noexcept;
   int64_t (*conv_workspace)(const Ctx&, const View& y, const View& x, const View& w, ConvArgs) noexcept;
+
+  // dx: like x, of any size that the window can reach (what it cannot gets zeros); g: like y. Assigns. Also the forward
+  // of a transposed convolution: dx is then its output and g its input. args.activation is not used.
+  void (*conv_backward_input)(const Ctx&, const View& dx, const View& g, const View& w, ConvArgs) noexcept;
+  int64_t (*conv_backward_input_workspace)(const Ctx&, const View& dx, const View& g, const View& w, ConvArgs) noexcept;
+
+  // dw: like w; g: like y. Assigns. The sum over (n, p, q) is cut into pieces by the shape alone, added in a fixed tree.
+  void (*conv_backward_weight)(const Ctx&, const View& dw, const View& g, const View& x, ConvArgs) noexcept;
+  int64_t (*conv_backward_weight_workspace)(const Ctx&, const View& dw, const View& g, const View& x, ConvArgs) noexcept;
 };
 
 }  // namespace mielina

@@ -17,6 +17,7 @@ from mielina.testing import (
     pairwise,
     quantise,
     tolerance,
+    use_isa,
 )
 from mielina.testing.compare import assert_close
 from mielina.testing.dtypes import promote_types
@@ -228,3 +229,17 @@ def test_quantise_and_promote_agree_with_torch() -> None:
         assert promote_types(a, b) == str(expected_type).removeprefix("torch.")
     assert quantise([np.nan, np.inf, 1e30, -5.0], "uint8").tolist() == [0, 0, 255, 0]
     assert quantise([1e30, -1e30], "int32").tolist() == [2**31 - 1, -(2**31)]
+
+
+def test_use_isa_switches_and_goes_back() -> None:
+    core = pytest.importorskip("mielina._core")
+    before = core.isa()
+    for name in Library().isas():
+        with use_isa(name):
+            assert core.isa() == name
+        assert core.isa() == before
+    with pytest.raises(ValueError, match="nonsense"), use_isa("nonsense"):
+        pass
+    with pytest.raises(ZeroDivisionError), use_isa(Library().isas()[0]):
+        raise ZeroDivisionError
+    assert core.isa() == before

@@ -90,7 +90,7 @@ def test_draws_have_their_moments() -> None:
     assert u.min() >= -1 and u.max() < 3 and abs(u.mean() - 1) < 0.02 and abs(u.var() - 16 / 12) < 0.02
     v = reference.uniform((1, 0), (200, 500), bits=53)
     assert 0 <= v.min() < 1e-4 and 1 - 1e-4 < v.max() < 1 and (v * 2.0**24 % 1).any()
-    z = reference.normal((1, 0), (200, 500), 2.0, 3.0)
+    z = reference.normal(2.0, 3.0, (200, 500), key=(1, 0))
     assert abs(z.mean() - 2) < 0.04 and abs(z.std() - 3) < 0.04 and abs(np.mean(((z - 2) / 3) ** 4) - 3) < 0.1
     x = normal(100, 200)
     for name, dropped in (("dropout", x * 0), ("alpha_dropout", None)):
@@ -111,6 +111,17 @@ def test_draws_have_their_moments() -> None:
     k = reference.randint(3, 9, (10000,), key=(5, 5))
     assert k.dtype == np.int64 and sorted(set(k.tolist())) == [3, 4, 5, 6, 7, 8]
     assert sorted(reference.randperm(50, key=(1, 1)).tolist()) == list(range(50))
+
+
+def test_multinomial() -> None:
+    weights = np.array([[1.0, 0.0, 3.0], [1.0, 1.0, 2.0]])
+    drawn = reference.multinomial(weights, 20000, True, key=(7, 7))
+    frequency = [[(row == c).mean() for c in range(3)] for row in drawn]
+    np.testing.assert_allclose(frequency, weights / 4, atol=0.02)
+    rows = [reference.multinomial(weights[1], 3, key=(1, i)) for i in range(2000)]
+    assert all(sorted(row.tolist()) == [0, 1, 2] for row in rows)
+    np.testing.assert_allclose(np.mean([row[0] == 2 for row in rows]), 0.5, atol=0.04)
+    assert reference.empty(2, 3).shape == reference.empty_like(weights[:, :0]).shape[:1] + (3,)
 
 
 OPTIMISERS: list[tuple[str, str, dict[str, Any]]] = [

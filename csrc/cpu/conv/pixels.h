@@ -84,9 +84,8 @@ template <class Op, class S> struct Pixels {
     int64_t origin[3];  // input coordinates under tap 0
     int64_t at, n;
   };
-  int runs(int64_t p, Run* r) const {
-    int64_t g = space.first(p);
-    const int64_t n = valid(p);
+  // The runs that make up pixels [g, g + n).
+  int runs(int64_t g, int64_t n, Run* r) const {
     int count = 0;
     for (int64_t at = 0; at < n;) {
       int64_t rest = g + at, o[3];
@@ -108,7 +107,7 @@ template <class Op, class S> struct Pixels {
     if constexpr (__is_same(S, In)) {
       if (pointwise) {
         Run r[kWidest];
-        if (runs(p, r) == 1) {
+        if (runs(space.first(p), valid(p), r) == 1) {
           const S* from = r[0].image + k * sc;
           for (int d = 0; d < 3; d++) from += r[0].origin[d] * stride[d];
           return {from, window.stride[2] * stride[2], sc};
@@ -124,9 +123,12 @@ template <class Op, class S> struct Pixels {
     at[0] = tap / (window.taps[2] * window.taps[1]) * window.dilation[0];
   }
 
-  __attribute__((noinline)) void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
+  void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
+    gather(to, step, space.first(p), valid(p), k0, kc);
+  }
+  __attribute__((noinline)) void gather(In* to, int64_t step, int64_t g, int64_t n, int64_t k0, int64_t kc) const {
     Run r[kWidest];
-    const int count = runs(p, r);
+    const int count = runs(g, n, r);
     if (channels_inner) pack_channels(to, step, r, count, k0, kc);
     else pack_taps(to, step, r, count, k0, kc);
   }
@@ -205,28 +207,38 @@ template <class Op, class S> struct Pixels {
   }
 };
 
-// Packer of filters: row i is an output channel, k as the pixels have it.
+// A filter bank (rows, channels, taps) of any strides; k runs as it does for the pixels.
 template <class Op, class S> struct Filters {
   using In = typename Op::In;
-  static constexpr int L = lanes<In>;
-  Strided<Op, S> flat;  // k over (channel, tap), where that is one stride
-  int64_t channels, taps[3], sc, stride[3];
-  bool channels_inner, is_flat;
+  const S* data;
+  int64_t size, width, si, sc;
+  int64_t channels, taps[3], stride[3];
+  bool channels_inner;
+  bool flat;   // k has one stride, sk
+  int64_t sk;
 
-  int64_t panels() const { return flat.panels(); }
-  int64_t valid(int64_t p) const { return flat.valid(p); }
-  Panel<In> in_place(int64_t p, int64_t k) const {
-    return is_flat ? flat.in_place(p, k) : Panel<In>{nullptr, 0, 0};
+  void flatten() {
+    const int64_t T = taps[0], R = taps[1], Q = taps[2];
+    const bool dense = (R == 1 || stride[1] == Q * stride[2]) && (T == 1 || stride[0] == R * Q * stride[2]);
+    const bool one = T * R * Q == 1, outer = channels_inner ? stride[2] == channels * sc : sc == T * R * Q * stride[2];
+    flat = one || (dense && (channels == 1 || outer));
+    sk = one || (channels_inner && channels > 1) ? sc : stride[2];
   }
-  __attribute__((noinline)) void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
-    if (is_flat) return flat.pack(to, step, p, k0, kc);
+  int64_t panels() const { return ceil_div(size, width); }
+  int64_t valid(int64_t p) const { return min64(width, size - p * width); }
+  Strided<Op, S> matrix() const { return {data, size, 0, si, sk, width}; }
+  Panel<In> in_place(int64_t p, int64_t k) const {
+    return flat ? matrix().in_place(p, k) : Panel<In>{nullptr, 0, 0};
+  }
+  void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
+    if (flat) return matrix().pack(to, step, p, k0, kc);
     const int64_t all = taps[0] * taps[1] * taps[2], n = valid(p);
-    const S* from = flat.data + p * flat.width * flat.si;
+    const S* from = data + p * width * si;
     for (int64_t k = k0; k < k0 + kc; k++, to += step) {
       const int64_t c = channels_inner ? k % channels : k / all, tap = channels_inner ? k / channels : k % all;
       const S* at = from + c * sc + tap % taps[2] * stride[2] + tap / taps[2] % taps[1] * stride[1] +
                     tap / (taps[2] * taps[1]) * stride[0];
-      for (int64_t i = 0; i < step; i++) to[i] = i < n ? element_as<In>(at + i * flat.si) : In(0);
+      for (int64_t i = 0; i < step; i++) to[i] = i < n ? element_as<In>(at + i * si) : In(0);
     }
   }
 };

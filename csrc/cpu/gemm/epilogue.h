@@ -15,8 +15,17 @@ template <> inline constexpr DType dtype_of_sum<uint32_t> = DType::i32;
 template <> inline constexpr DType dtype_of_sum<uint64_t> = DType::i64;
 
 template <class V> MIELINA_INLINE V activate(V x, Activation f) {
+  using T = Elem<V>;
+  const V half = splat<V>(T(0.5));
   switch (f) {
-    case Activation::relu: return max(x, V{});
+    case Activation::relu: return select<V>(x < V{}, V{}, x);  // keeps NaN
+    case Activation::gelu: return half * x * erfc(x * splat<V>(T(-0.70710678118654752)));
+    case Activation::gelu_tanh:
+      return half * x * (splat<V>(1) + tanh(x * fma(x * x, splat<V>(T(0.035677408136300125)),  // sqrt(2 / pi) 0.044715
+                                                    splat<V>(T(0.79788456080286536)))));
+    case Activation::silu: return x * sigmoid(x);
+    case Activation::sigmoid: return sigmoid(x);
+    case Activation::tanh: return tanh(x);
     default: return x;
   }
 }

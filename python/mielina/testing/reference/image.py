@@ -52,38 +52,34 @@ def _triangle(t: Array) -> Array:
     return np.maximum(1 - np.abs(t), 0.0)
 
 
-def _resize_matrix(n: int, m: int, scale: float | None, kernel: str, align_corners: bool, antialias: bool) -> Array:
-    """(m, n): each output as a weighted sum of inputs along one axis. scale: input steps an output step."""
+def _taps(
+    n: int, m: int, scale: float | None, kernel: str, align_corners: bool, antialias: bool
+) -> tuple[Array, Array]:
+    """(indices, weights), each (m, taps): the inputs of each output along one axis. scale: input steps an output step."""
     ratio = n / m if scale is None else scale
     o = np.arange(m)
-    matrix = np.zeros((m, n))
     if kernel.startswith("nearest"):
         source = np.floor((o + (0.5 if kernel == "nearest-exact" else 0.0)) * ratio).astype(int)
-        matrix[o, np.minimum(source, n - 1)] = 1
-        return matrix
-    function, support = (_cubic, 2.0) if kernel == "bicubic" else (_triangle, 1.0)
+        return np.minimum(source, n - 1)[:, None], np.ones((m, 1))
     if align_corners:
         ratio = (n - 1) / (m - 1) if m > 1 else 0.0
-    if align_corners and not antialias:
-        centre = o * ratio
-    else:  # PyTorch's antialias keeps this form with align_corners too
-        centre = (o + 0.5) * ratio - 0.5
-        if kernel != "bicubic" and not antialias:
-            centre = np.maximum(centre, 0.0)
-    if antialias:  # the kernel is stretched over what one output covers, and normalised
+    # PyTorch's antialias keeps this form with align_corners too.
+    centre = (o * ratio if align_corners and not antialias else (o + 0.5) * ratio - 0.5)[:, None]
+    if antialias:  # the kernel (Pillow's cubic) is stretched over what one output covers, and normalised
         stretch = max(ratio, 1.0)
+        reach = (2 if kernel == "bicubic" else 1) * stretch
         taps = np.arange(n)
-        a = -0.5  # Pillow's cubic
-        distance = (taps - centre[:, None]) / stretch
-        weights = _cubic(distance, a) if kernel == "bicubic" else _triangle(distance)
-        first = np.maximum((centre + 0.5 - support * stretch + 0.5).astype(int), 0)
-        last = np.minimum((centre + 0.5 + support * stretch + 0.5).astype(int), n)
-        weights = np.where((taps >= first[:, None]) & (taps < last[:, None]), weights, 0.0)
-        return weights / weights.sum(1, keepdims=True)
-    base = np.floor(centre).astype(int)
-    for tap in range(1 - int(support), 1 + int(support)):
-        np.add.at(matrix, (o, np.clip(base + tap, 0, n - 1)), function(centre - base - tap))
-    return matrix
+        distance = (taps - centre) / stretch
+        weights = _cubic(distance, -0.5) if kernel == "bicubic" else _triangle(distance)
+        inside = (taps >= np.trunc(centre + 1 - reach)) & (taps < np.trunc(centre + 1 + reach))
+        weights = np.where(inside, weights, 0.0)
+        return np.broadcast_to(taps, weights.shape), weights / weights.sum(1, keepdims=True)
+    if kernel == "bicubic":
+        taps = np.floor(centre).astype(int) + np.arange(-1, 3)
+        return np.clip(taps, 0, n - 1), _cubic(centre - taps)
+    centre = np.maximum(centre, 0.0)
+    taps = np.floor(centre).astype(int) + np.arange(2)
+    return np.clip(taps, 0, n - 1), _triangle(centre - taps)
 
 
 def interpolate(
@@ -115,8 +111,9 @@ def interpolate(
     if mode == "area":
         return np.asarray(_adaptive_avg_pool(dims)(x, target))
     for axis, (n, m, scale) in enumerate(zip(image, target, scales, strict=True), 2):
-        matrix = _resize_matrix(n, m, scale, mode, bool(align_corners), antialias)
-        x = np.moveaxis(np.tensordot(matrix, x, (1, axis)), 0, axis)
+        index, weights = _taps(n, m, scale, mode, bool(align_corners), antialias)
+        rows = np.moveaxis(x, axis, -1)
+        x = np.moveaxis(np.sum(rows[..., index] * weights, axis=-1), -1, axis)
     return x
 
 
@@ -156,14 +153,14 @@ def grid_sample(
             inside = np.all([(i >= 0) & (i <= m - 1) for i, m in zip(index, image, strict=True)], axis=0)
             w = np.prod([v[n][..., t] for v, t in zip(weights, tap, strict=True)], axis=0)
             place = tuple(np.where(inside, i, 0).astype(int) for i in index)
-            y[n] += np.where(inside, w * x[n][(slice(None),) + place], 0.0)
+            y[n] += w * np.where(inside, x[n][(slice(None),) + place], 0.0)
     return y
 
 
 def _into(u: Array, n: int, padding_mode: str, align_corners: bool | None) -> Array:
-    """Coordinates brought into the image: clipped, or reflected and then clipped; NaN goes to 0."""
+    """Coordinates brought into the image: clipped, or reflected and then clipped (NaN goes to 0); or left as they are."""
     if padding_mode == "zeros":
-        return np.where(np.isfinite(u), u, -100.0)
+        return u
     if padding_mode == "reflection":
         low, span = (0.0, n - 1.0) if align_corners else (-0.5, float(n))
         if span == 0:

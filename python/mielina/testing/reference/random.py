@@ -103,7 +103,7 @@ def rand(*size: int, key: Key = (0, 0)) -> Array:
     return uniform(key, size)
 
 
-def normal(key: Key, shape: Sequence[int], mean: float = 0.0, std: float = 1.0) -> Array:
+def gaussian(key: Key, shape: Sequence[int]) -> Array:
     """Box & Muller 1958: words 2 i and 2 i + 1 give elements 2 i and 2 i + 1, sqrt(-2 log u) (cos, sin)(2 pi v).
 
     u = (word >> 8 + 1) 2^-24 in (0, 1], v = (word >> 8) 2^-24.
@@ -112,11 +112,17 @@ def normal(key: Key, shape: Sequence[int], mean: float = 0.0, std: float = 1.0) 
     words = (philox(key, count + count % 2) >> np.uint32(8)).astype(np.float64).reshape(-1, 2)
     radius, angle = np.sqrt(-2 * np.log((words[:, 0] + 1) * 2.0**-24)), 2 * np.pi * words[:, 1] * 2.0**-24
     pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
-    return mean + std * pairs.ravel()[:count].reshape(tuple(shape))
+    return pairs.ravel()[:count].reshape(tuple(shape))
 
 
 def randn(*size: int, key: Key = (0, 0)) -> Array:
-    return normal(key, size)
+    return gaussian(key, size)
+
+
+def normal(mean: Any, std: Any, size: Sequence[int] | None = None, *, key: Key = (0, 0)) -> Array:
+    """mean + std z, of the shape that both broadcast to, or of `size`."""
+    mean, std = f64(mean), f64(std)
+    return mean + std * gaussian(key, np.broadcast_shapes(mean.shape, std.shape) if size is None else size)
 
 
 def randint(low: int, high: int, size: Sequence[int], *, key: Key = (0, 0)) -> Array:

@@ -66,8 +66,9 @@ def cross_entropy(
         loss = -np.sum(w * (f64(target) * (1 - s) + s / classes) * logp, axis=axis)
         return np.asarray(np.sum(loss) / (loss.size)) if reduction == "mean" else reduce_loss(loss, reduction)
     kept = target != ignore_index
-    smooth = np.where(kept, -np.sum(w * logp, axis=axis), 0.0) / classes
-    loss = (1 - s) * nll_loss(logp, target, weight, ignore_index, "none") + s * smooth
+    loss = nll_loss(logp, target, weight, ignore_index, "none")
+    if s > 0:
+        loss = (1 - s) * loss + s / classes * np.where(kept, -np.sum(w * logp, axis=axis), 0.0)
     if reduction == "mean":
         return np.asarray(np.sum(loss) / np.sum(w.ravel()[target[kept]]))
     return reduce_loss(loss, reduction)
@@ -86,7 +87,7 @@ def binary_cross_entropy_with_logits(
     """-w (p t log sigmoid(x) + (1 - t) log sigmoid(-x))"""
     x, t = f64(x), f64(target)
     p = 1.0 if pos_weight is None else f64(pos_weight)
-    loss = -(p * t * logsigmoid(x) + (1 - t) * logsigmoid(-x))
+    loss = (1 - t) * x - (1 + (p - 1) * t) * logsigmoid(x)  # log sigmoid(-x) = log sigmoid(x) - x
     return reduce_loss(loss if weight is None else loss * f64(weight), reduction)
 
 
@@ -176,7 +177,8 @@ def multi_margin_loss(
     """w[t] sum_{j != t} max(0, margin - x[t] + x[j])^p / C"""
     x, t = np.atleast_2d(f64(x)), np.atleast_1d(target)
     rows = np.arange(len(t))
-    z = np.maximum(0, margin - x[rows, t][:, None] + x) ** p
+    z = margin - x[rows, t][:, None] + x
+    z = np.where(z > 0, z, 0.0) ** p  # NaN counts as 0, as in PyTorch
     z = z if weight is None else z * f64(weight)[t][:, None]
     z[rows, t] = 0
     loss = np.sum(z, axis=1) / x.shape[1]

@@ -93,8 +93,9 @@ def pow(a: Any, b: Any) -> Array:
 
 
 def lerp(a: Any, b: Any, weight: Any) -> Array:
-    """a + weight (b - a)"""
-    return f64(a) + f64(weight) * (f64(b) - f64(a))
+    """a + weight (b - a), from the nearer end: exact at both."""
+    a, b, weight = f64(a), f64(b), f64(weight)
+    return np.where(np.abs(weight) < 0.5, a + weight * (b - a), b - (b - a) * (1 - weight))
 
 
 def clamp(x: Any, min: Any = None, max: Any = None) -> Array:
