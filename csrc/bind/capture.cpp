@@ -39,6 +39,8 @@ void add_capture(PyObject* m) {
   def<&begin>(m, "record_begin", "");
   def<&record_end>(m, "record_end", "");
   def<&recording>(m, "recording", "");
+  def<&record_suspend>(m, "record_suspend", "");
+  def<&record_resume>(m, "record_resume", "");
   def<&run>(m, "replay", "recording");
   def<&calls>(m, "recorded_calls", "recording");
   def<&profile_begin>(m, "profile_begin", "");

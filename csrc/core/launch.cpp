@@ -134,6 +134,19 @@ void record_end() {
   swap_arena({});
 }
 
+bool record_suspend() {
+  if (!recording()) return false;
+  t_watch &= ~uint32_t(kRecord);
+  swap_arena({});
+  return true;
+}
+
+void record_resume() {
+  check(t_recording && !recording(), Kind::Runtime, "capture: no recording is suspended");
+  t_watch |= kRecord;
+  swap_arena(t_recording->arena);
+}
+
 bool recording() { return t_watch & kRecord; }
 
 void refuse_while_recording(const char* what) {

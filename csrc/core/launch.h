@@ -168,6 +168,10 @@ struct Recording;
 Ref<Recording> record_begin();        // from here on, this thread's launches are run and kept
 void record_end();
 bool recording();
+// Persistent state that a step makes on its first run (an optimiser's moments) is made outside the recording: its memory
+// is its own, and a replay does not make it anew. Returns whether a recording was suspended.
+bool record_suspend();
+void record_resume();
 void refuse_while_recording(const char* what);  // Runtime error: the value depends on data
 
 struct Recording {

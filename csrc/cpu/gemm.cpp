@@ -1,5 +1,6 @@
 // gemm: C = activation([C +] A B + bias + residual) for any strides and batch dims.
 #include "cpu/gemm.h"
+#include "cpu/gemm/vector.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
@@ -59,6 +60,11 @@ template <class F> auto dispatch(DType d, F f) {
   }
 }
 
+// One row times a matrix that is contiguous either way. Bf16 goes through floats then: nothing is won by dot products.
+bool is_row(const Problem& q) {
+  return q.M == 1 && q.N > 1 && q.K > 1 && (q.b.sj == 1 || q.b.si == 1);
+}
+
 template <class Op, class S> GemmPlan plan_of(const Problem& q) {
   GemmPlan p = gemm_plan<Op>(q.M, q.N, q.K);
   if constexpr (__is_same(S, typename Op::In)) {
@@ -68,21 +74,28 @@ template <class Op, class S> GemmPlan plan_of(const Problem& q) {
   return p;
 }
 
-template <class Op, class S> void product(const Ctx& ctx, const Problem& q, GemmArgs args) {
-  const GemmPlan p = plan_of<Op, S>(q);
-  Strided<Op, S> a{(const S*)q.a.data, q.M, q.K, q.a.si, q.a.sj, p.mr};
-  Strided<Op, S> b{(const S*)q.b.data, q.N, q.K, q.b.sj, q.b.si, p.nr};
+template <class Op> bool direct(const Problem& q) {
+  return q.c.dtype == dtype_of_sum<typename Op::Out> && q.c.sj == 1;
+}
+
+template <class Op, class S> void product(const Ctx& ctx, const Problem& q, const GemmPlan& p, GemmArgs args) {
   const Plane plane{p.mr, p.nr, q.c.si, q.c.sj};
   Finish<typename Op::Out, Plane> finish{q.c, q.bias, q.residual, args.activation, args.accumulate, plane, false, false};
   finish.prepare();
+  const Strided<Op, S> a{(const S*)q.a.data, q.M, q.K, q.a.si, q.a.sj, p.mr};
+  const Strided<Op, S> b{(const S*)q.b.data, q.N, q.K, q.b.sj, q.b.si, p.nr};
   gemm_run<Op>(ctx, p, a, b, finish);
 }
 
-template <class Op, class S> int64_t product_workspace(const Problem& q, int threads) {
-  const bool direct = q.c.dtype == dtype_of_sum<typename Op::Out> && q.c.sj == 1;
-  return gemm_layout<Op>(plan_of<Op, S>(q), !direct, threads).bytes;
+template <class Op, class S> void row_product(const Ctx& ctx, const Problem& q, GemmArgs args) {
+  using Out = typename Op::Out;
+  constexpr int64_t panel = 64;
+  Finish<Out, Plane> finish{q.c, q.bias, q.residual, args.activation, args.accumulate, {1, panel, 0, q.c.sj}, false, false};
+  const RowProduct<Plain<Out>, S> row{q.N, q.K, (const S*)q.a.data, q.a.sj, (const S*)q.b.data, q.b.sj, q.b.si};
+  row.run(ctx, finish, panel);
 }
 
+// ---- batches ---------------------------------------------------------------------------------------------------------
 int64_t batch_size(const View& c) {
   int64_t n = 1;
   for (int d = 0; d < c.ndim - 2; d++) n *= c.shape[d];
@@ -99,25 +112,101 @@ int64_t batch_offset(const View& v, int64_t i) {
   return offset * kDTypeSize[int(v.dtype)];
 }
 
+// The last two axes of a view.
+View last_matrix(const View& v) {
+  View m = v;
+  m.ndim = 2;
+  for (int d = 0; d < 2; d++) {
+    m.shape[d] = v.shape[v.ndim - 2 + d];
+    m.stride[d] = v.stride[v.ndim - 2 + d];
+  }
+  return m;
+}
+// Batch dims and rows as one axis, where strides allow: sets `ok` to false where they do not.
+View folded(const View& v, bool& ok) {
+  View f = last_matrix(v);
+  for (int d = v.ndim - 3; d >= 0; d--) {
+    if (v.shape[d] == 1) continue;
+    if (f.shape[0] == 1) f.stride[0] = v.stride[d];
+    else ok &= v.stride[d] == f.shape[0] * f.stride[0];
+    f.shape[0] *= v.shape[d];
+  }
+  return f;
+}
+// A batch against one matrix is one tall product.
+bool one_matrix(const View& c, const View& b) {
+  bool one = c.ndim > 2;
+  for (int d = 0; d < b.ndim - 2; d++) one &= b.shape[d] == 1 || b.stride[d] == 0;
+  return one;
+}
+
+constexpr double kInline = 64e3;  // vector multiply-adds that are not worth a handover
+
+template <class Op> double steps(const Problem& q) {
+  return double(q.M) * double(ceil_div(q.N, lanes<typename Op::Out>)) * double(q.K + 16);
+}
+
+template <class Op, class S>
+void batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c, const View& a, const View& b,
+             const View& bias, const View& residual, GemmArgs args) {
+  const GemmPlan p = plan_of<Op, S>(first);
+  auto item = [&](const Ctx& inner, int64_t i) {
+    Problem q = first;
+    if (i > 0) {
+      q.c.data += batch_offset(c, i);
+      q.a.data += batch_offset(q.turned ? b : a, i);
+      q.b.data += batch_offset(q.turned ? a : b, i);
+      if (bias.data) q.bias.data += batch_offset(bias, i);
+      if (residual.data) q.residual.data += batch_offset(residual, i);
+    }
+    if constexpr (Op::real) {
+      if (is_row(q)) return row_product<Op, S>(inner, q, args);
+    }
+    product<Op, S>(inner, q, p, args);
+  };
+  if (batch == 1 || p.m_tiles * p.n_tiles > 1) {
+    for (int64_t i = 0; i < batch; i++) item(ctx, i);
+    return;
+  }
+  const int64_t bytes = gemm_layout<Op>(p, !direct<Op>(first), 1).bytes;
+  const int64_t grain = min64(batch, 1 + int64_t(kInline / (1 + steps<Op>(first))));
+  parallel_for(ctx, ceil_div(batch, grain), [&](int64_t t, int worker) {
+    Ctx inner = ctx;
+    inner.threads = 1;
+    inner.workspace = (char*)ctx.workspace + worker * bytes;
+    for (int64_t i = t * grain; i < min64(batch, (t + 1) * grain); i++) item(inner, i);
+  });
+}
+
 void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias, const View& residual,
           GemmArgs args) noexcept {
+  if (one_matrix(c, b)) {
+    bool ok = true;
+    const View tall = folded(c, ok), rows = folded(a, ok);
+    const View offset = bias.data ? folded(bias, ok) : bias, rest = residual.data ? folded(residual, ok) : residual;
+    if (ok) return gemm(ctx, tall, rows, last_matrix(b), offset, rest, args);
+  }
   const Problem first = problem(c, a, b, &bias, &residual);
   const int64_t batch = batch_size(c);
   if (first.M * first.N * batch == 0) return;
-  for (int64_t i = 0; i < batch; i++) {
-    Problem q = first;
-    q.c.data += batch_offset(c, i);
-    q.a.data += batch_offset(q.turned ? b : a, i);
-    q.b.data += batch_offset(q.turned ? a : b, i);
-    if (bias.data) q.bias.data += batch_offset(bias, i);
-    if (residual.data) q.residual.data += batch_offset(residual, i);
-    dispatch(a.dtype, [&]<class Op, class S>(Op, S) { product<Op, S>(ctx, q, args); });
-  }
+  dispatch(a.dtype, [&]<class Op, class S>(Op, S) { batched<Op, S>(ctx, batch, first, c, a, b, bias, residual, args); });
 }
 
 int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View& b) noexcept {
-  const Problem q = problem(c, a, b, nullptr, nullptr);
-  return dispatch(a.dtype, [&]<class Op, class S>(Op, S) { return product_workspace<Op, S>(q, ctx.threads); });
+  auto bytes = [&](const Problem& q, int64_t batch) {
+    return dispatch(a.dtype, [&]<class Op, class S>(Op, S) {
+      const GemmPlan p = plan_of<Op, S>(q);
+      const bool each = batch > 1 && p.m_tiles * p.n_tiles == 1;
+      const int64_t n = gemm_layout<Op>(p, !direct<Op>(q), each ? 1 : ctx.threads).bytes;
+      return each ? n * ctx.threads : n;
+    });
+  };
+  const int64_t batch = batch_size(c);
+  const int64_t apart = bytes(problem(c, a, b, nullptr, nullptr), batch);
+  if (!one_matrix(c, b)) return apart;
+  bool ok = true;
+  const View tall = folded(c, ok), rows = folded(a, ok);
+  return ok ? max64(apart, bytes(problem(tall, rows, last_matrix(b), nullptr, nullptr), 1)) : apart;
 }
 
 }  // namespace

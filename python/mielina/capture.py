@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from . import _core
@@ -10,6 +11,17 @@ from .tensor import Tensor
 
 refreshers: list[Callable[[], None]] = []
 """Called while a step is recorded to learn which host values (learning rates) it must read anew before each replay."""
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """What runs inside is not part of the recording: state that a step makes once and keeps."""
+    suspended = _core.record_suspend()
+    try:
+        yield
+    finally:
+        if suspended:
+            _core.record_resume()
 
 
 class Captured:

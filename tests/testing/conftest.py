@@ -58,7 +58,7 @@ def agree() -> Any:
             return type(x)(map(tensors, x))
         if isinstance(x, (np.ndarray, np.generic)):
             return torch.from_numpy(np.array(x))
-        return getattr(torch, x.__name__) if isinstance(x, type) else x  # a dtype
+        return getattr(torch, np.dtype(x).name) if isinstance(x, type) else x  # a dtype
 
     def flat(y: Any) -> list[Any]:
         return [z for part in y for z in flat(part)] if isinstance(y, (list, tuple)) else [y]

@@ -136,6 +136,9 @@ def test_keywords(agree: Any) -> None:
     agree("clamp_max", x, 0.3)
     agree("lerp", x, y, 0.3)
     agree("lerp", x, y, x * y)
+    a, b = np.meshgrid(SPECIAL, SPECIAL)
+    for weight in (0.0, 0.3, 0.7, 1.0, 1.5):
+        agree("lerp", a, b, weight)
     agree("nan_to_num", SPECIAL)
     agree("nan_to_num", SPECIAL, nan=1.0, posinf=2.0, neginf=-3.0)
     agree("nan_to_num", INTEGERS)

@@ -107,6 +107,9 @@ def test_cross_entropy(reduction: str, agree: Any) -> None:
             agree("cross_entropy", x, RNG.random(shape), weight=w, **r, label_smoothing=smoothing)
             agree("cross_entropy", x, RNG.random(shape), **r, label_smoothing=smoothing)
     agree("cross_entropy", normal(3, 4), np.full(3, -100), **r)
+    odd = np.array([[np.inf, 0, 1], [0, -np.inf, 1], [np.nan, 0, 1], [-np.inf] * 3, [0, 1, -np.inf]])
+    agree("cross_entropy", odd, np.array([1, 1, 0, 0, 0]), **r)
+    agree("multi_margin_loss", odd, np.array([1, 1, 0, 0, 0]), **r)
     agree("cross_entropy", normal(0, 4), np.zeros(0, np.int64), **r)
 
 

@@ -185,6 +185,10 @@ def test_interpolate(dims: int, agree: Any) -> None:
                 for again in (None, True) if mode != "area" else (None,):
                     agree("interpolate", x, scale_factor=factor, recompute_scale_factor=again, **k)
     if dims == 2:
+        odd = normal(1, 2, 6, 6)
+        odd[0, 0, 2, 3], odd[0, 1, 1, 1] = np.nan, np.inf
+        for mode in MODES[2]:
+            agree("interpolate", odd, size=(9, 4), mode=mode)
         for mode, size, align in itertools.product(("bilinear", "bicubic"), ((3, 3), (2, 11), (9, 4)), (False, True)):
             agree("interpolate", x, size=size, mode=mode, align_corners=align, antialias=True, rtol=1e-6)
 
@@ -198,6 +202,12 @@ def test_grid_sample(padding_mode: str, align_corners: bool, agree: Any) -> None
         agree("grid_sample", normal(1, 2, 1, 3), RNG.uniform(-2, 2, (1, 4, 7, 2)), mode=mode, **k)
         if mode != "bicubic":
             agree("grid_sample", normal(2, 3, 5, 6, 4), RNG.uniform(-1.7, 1.7, (2, 4, 3, 2, 3)), mode=mode, **k)
+    x, odd = normal(1, 2, 6, 6), RNG.uniform(-1.5, 1.5, (1, 4, 4, 2))
+    odd[0, 0, 0], odd[0, 1, 1], odd[0, 2, 2, 1] = np.nan, np.inf, -np.inf
+    x[0, 0, 2, 3], x[0, 1, 1, 1] = np.nan, np.inf
+    for mode in ("bilinear", "nearest", "bicubic"):
+        agree("grid_sample", x, np.where(np.isfinite(odd), odd, 0.3), mode=mode, **k)
+        agree("grid_sample", normal(1, 2, 6, 6), odd, mode=mode, **k)
     exact = np.stack(np.meshgrid(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5)), -1)[None]
     for mode in ("bilinear", "nearest"):
         agree("grid_sample", normal(1, 2, 5, 5), exact, mode=mode, **k)

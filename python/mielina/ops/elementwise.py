@@ -156,7 +156,7 @@ def _in_place(name: str, function: Any) -> Any:
             other = mul(other, alpha)
         other = operand(other)
         if _core.grad_enabled() and (self._tracked or (isinstance(other, Tensor) and other._tracked)):
-            return write_into(self, function(self, other), name + "_")
+            return write_into(self, function(clone(self), other), name + "_")  # the rule may need the old values
         kernel(self, other)
         return self
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import _core
 from ..autograd import enable_grad
+from ..capture import outside
 from .optimizer import Optimizer
 
 
@@ -51,9 +52,10 @@ class Adam(Optimizer):
         if s is None:
             names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if amsgrad else ("exp_avg", "exp_avg_sq")
             s = self.state[p] = {}
-            for name in names:
-                s[name] = _core.empty_like(p, p.dtype)
-                _core.fill_(s[name], 0)
+            with outside():
+                for name in names:
+                    s[name] = _core.empty_like(p, p.dtype)
+                    _core.fill_(s[name], 0)
         return s
 
 

@@ -38,7 +38,7 @@ class Case:
     result: str | Sequence[str] | Callable[[str], str] | None = None
     grad: bool = False
     gradgrad: bool | None = None
-    grad_amplification: float = 8
+    grad_amplification: float = 2
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,7 @@ def gradcheck(
     seed: int = 0,
     library: Library = MIELINA,
 ) -> None:
-    """Compare the gradients of fn(*inputs) with (f(x + eps u) - f(x - eps u)) / 2 eps; AssertionError where they
-    differ.
+    """Compare the gradients of fn(*inputs) with (f(x + eps u) - f(x - eps u)) / 2 eps; AssertionError if they differ.
 
     inputs: float64 tensors that require gradients are differentiated, other tensors and values are passed through. fn
     returns a tensor or a sequence; floating outputs are checked. Three random directions are compared,
@@ -68,11 +67,12 @@ def gradgradcheck(
     seed: int = 0,
     library: Library = MIELINA,
 ) -> None:
-    """gradcheck of the gradients themselves: (inputs, cotangents) -> J^T v, taken with create_graph."""
+    """gradcheck of the gradients themselves: of (inputs, cotangents v) -> J^T v, taken with create_graph."""
     wanted = _differentiable(inputs, library)
-    shapes = [y.shape for y in _Problem(fn, inputs, wanted, library).evaluate()]
+    problem = _Problem(fn, inputs, wanted, library)
     rng = np.random.default_rng(seed)
-    cotangents = [library.leaf(library.tensor(rng.standard_normal(tuple(shape)))) for shape in shapes]
+    draws = [rng.standard_normal(y.shape) for y in problem.evaluate(problem.values)]
+    cotangents = [library.leaf(library.tensor(v, "float64", problem.device)) for v in draws]
 
     def gradient(*arguments: Any) -> list[Tensor]:
         arguments, v = arguments[: len(inputs)], arguments[len(inputs) :]
@@ -91,6 +91,7 @@ class _Problem:
     def __init__(self, fn: Callable[..., Any], inputs: Sequence[Any], wanted: list[int], library: Library) -> None:
         self.fn, self.inputs, self.wanted, self.library = fn, list(inputs), wanted, library
         self.values = [library.numpy(inputs[i]) for i in wanted]
+        self.device = library.device_name(inputs[wanted[0]])
 
     def _call(self, leaves: Sequence[Tensor]) -> list[Tensor]:
         arguments = list(self.inputs)
@@ -98,11 +99,8 @@ class _Problem:
             arguments[i] = leaf
         return floating_outputs(self.fn(*arguments), self.library)
 
-    def evaluate(self, values: Sequence[Array] | None = None) -> list[Array]:
-        if values is None:
-            values = self.values
-        device = self.library.device_name(self.inputs[self.wanted[0]])
-        leaves = [self.library.leaf(self.library.tensor(x, "float64", device)) for x in values]
+    def evaluate(self, values: Sequence[Array]) -> list[Array]:
+        leaves = [self.library.leaf(self.library.tensor(x, "float64", self.device)) for x in values]
         return [self.library.numpy(y) for y in self._call(leaves)]
 
     def vjp(self, cotangents: Sequence[Array], wrap: Callable[[Tensor], Tensor] = lambda v: v) -> list[Array]:
@@ -111,8 +109,7 @@ class _Problem:
         kept = [(y, v) for y, v in zip(self._call(leaves), cotangents, strict=True) if y.requires_grad]
         if not kept:
             return [np.zeros(x.shape) for x in self.values]
-        device = self.library.device_name(leaves[0])
-        tensors = [wrap(self.library.tensor(v, self.library.dtype_name(y), device)) for y, v in kept]
+        tensors = [wrap(self.library.tensor(v, self.library.dtype_name(y), self.device)) for y, v in kept]
         gradients = self.library.grad([y for y, _ in kept], leaves, tensors)
         for i, g, x in zip(self.wanted, gradients, leaves, strict=True):
             if g is not None and (tuple(g.shape) != tuple(x.shape) or self.library.dtype_name(g) != "float64"):

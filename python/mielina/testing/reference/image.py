@@ -45,7 +45,7 @@ def _cubic(t: Array, a: float = -0.75) -> Array:
     t = np.abs(t)
     near = ((a + 2) * t - (a + 3)) * t * t + 1
     far = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
-    return np.where(t <= 1, near, np.where(t < 2, far, 0.0))
+    return np.where(t <= 1, near, np.where(t >= 2, 0.0, far))
 
 
 def _triangle(t: Array) -> Array:
@@ -55,7 +55,7 @@ def _triangle(t: Array) -> Array:
 def _taps(
     n: int, m: int, scale: float | None, kernel: str, align_corners: bool, antialias: bool
 ) -> tuple[Array, Array]:
-    """(indices, weights), each (m, taps): the inputs of each output along one axis. scale: input steps an output step."""
+    """(indices, weights), each (m, taps): the inputs of each output. scale: input steps an output step."""
     ratio = n / m if scale is None else scale
     o = np.arange(m)
     if kernel.startswith("nearest"):
@@ -158,7 +158,7 @@ def grid_sample(
 
 
 def _into(u: Array, n: int, padding_mode: str, align_corners: bool | None) -> Array:
-    """Coordinates brought into the image: clipped, or reflected and then clipped (NaN goes to 0); or left as they are."""
+    """Coordinates brought into the image: clipped, or reflected and clipped (NaN goes to 0), or left."""
     if padding_mode == "zeros":
         return u
     if padding_mode == "reflection":

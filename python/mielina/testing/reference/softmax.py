@@ -86,8 +86,8 @@ def binary_cross_entropy_with_logits(
 ) -> Array:
     """-w (p t log sigmoid(x) + (1 - t) log sigmoid(-x))"""
     x, t = f64(x), f64(target)
-    p = 1.0 if pos_weight is None else f64(pos_weight)
-    loss = (1 - t) * x - (1 + (p - 1) * t) * logsigmoid(x)  # log sigmoid(-x) = log sigmoid(x) - x
+    p = 1.0 if pos_weight is None else 1 + (f64(pos_weight) - 1) * t
+    loss = (1 - t) * x - p * logsigmoid(x)  # log sigmoid(-x) = log sigmoid(x) - x
     return reduce_loss(loss if weight is None else loss * f64(weight), reduction)
 
 
