@@ -26,17 +26,24 @@ template <class Op, class S> struct RowProduct {
         row[r] = b + (k + r) * sk + j0;
         x[r] = splat<Vec<T>>(element_as<T>(a + (k + r) * sa));
       }
-      for (int64_t j = 0; j < n; j += L) {
-        const int64_t m = min64(L, n - j);
-        Vec<T> sum = m == L ? load(y + j) : load_n(y + j, m);
-        if (rows == kRows && m == L) {
+      int64_t j = 0;
+      if (rows == kRows) {
+        for (; j + 2 * L <= n; j += 2 * L) {
+          Vec<T> s0 = load(y + j), s1 = load(y + j + L);
 #pragma GCC unroll 8
-          for (int r = 0; r < kRows; r++) sum = Op::fma(x[r], load_as<T>(row[r] + j, L), sum);
-        } else {
-          for (int r = 0; r < rows; r++) sum = Op::fma(x[r], load_as<T>(row[r] + j, m), sum);
+          for (int r = 0; r < kRows; r++) {
+            s0 = Op::fma(x[r], load_as<T>(row[r] + j, L), s0);
+            s1 = Op::fma(x[r], load_as<T>(row[r] + j + L, L), s1);
+          }
+          store(y + j, s0);
+          store(y + j + L, s1);
         }
-        if (m == L) store(y + j, sum);
-        else store_n(y + j, sum, m);
+      }
+      for (; j < n; j += L) {
+        const int64_t m = min64(L, n - j);
+        Vec<T> sum = load_n(y + j, m);
+        for (int r = 0; r < rows; r++) sum = Op::fma(x[r], load_as<T>(row[r] + j, m), sum);
+        store_n(y + j, sum, m);
       }
     }
   }

@@ -1,0 +1,110 @@
+"""Threads change nothing but the time: bits, errors, forks and concurrent Python threads."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import mielina as mi
+import mielina.nn.functional as F
+from mielina import _core
+
+
+@pytest.fixture
+def threads():
+    before = mi.get_num_threads()
+    yield mi.set_num_threads
+    mi.set_num_threads(before)
+
+
+def work():
+    """The spine's ops at sizes that are cut into many pieces."""
+    mi.manual_seed(0)
+    x, w, b = mi.rand(300, 500), mi.rand(400, 500), mi.rand(400)
+    image, filters = mi.rand(2, 3, 40, 40), mi.rand(8, 3, 3, 3)
+    y = F.linear(x, w, b)
+    t = mi.tensor(np.arange(300) % 400)
+    big = mi.rand(1 << 18)
+    parts = [x + 1.0, y, x @ w.T, F.relu(y - y.mean()), mi.softmax(y, 1), F.cross_entropy(y, t), y.sum(0), y.sum(1), y.sum(),
+             big.sum(), F.conv2d(image, filters, padding=1), F.dropout(big, 0.5), big]
+    return b"".join(p.numpy().tobytes() for p in parts)
+
+
+def test_bits_do_not_depend_on_threads(threads):
+    results = set()
+    for n in (1, 2, 7):
+        threads(n)
+        assert mi.get_num_threads() == n
+        results.add(work())
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_so_many_threads_really_run(n):
+    assert _core.pool_probe(n) == n
+
+
+@pytest.mark.parametrize("bad, error", [(0, ValueError), (-1, ValueError), (10**9, ValueError), ("2", TypeError), (2.0, TypeError), (True, TypeError)])
+def test_set_num_threads_rejects(bad, error):
+    with pytest.raises(error, match="set_num_threads"):
+        mi.set_num_threads(bad)
+
+
+@pytest.mark.parametrize("text, ok", [("3", True), ("abc", False), ("-1", False), ("1000000000", False), ("0", False)])
+def test_environment(text, ok):
+    run = subprocess.run([sys.executable, "-c", "import mielina as mi; print(mi.get_num_threads())"], capture_output=True, text=True,
+                         env={**os.environ, "MIELINA_NUM_THREADS": text})
+    if ok:
+        assert run.stdout.strip() == "3"
+    else:
+        assert run.returncode != 0 and "MIELINA_NUM_THREADS" in run.stderr
+
+
+def test_unknown_isa():
+    run = subprocess.run([sys.executable, "-c", "import mielina"], capture_output=True, text=True, env={**os.environ, "MIELINA_ISA": "avx9"})
+    assert run.returncode != 0 and "avx9" in run.stderr and "choose one of" in run.stderr
+
+
+def test_four_python_threads_at_once():
+    expected = work()
+    errors, lock = [], threading.Lock()
+    a, b = mi.rand(400, 400), mi.rand(400, 400)
+    product = (a @ b).numpy().tobytes()
+
+    def run():
+        try:
+            for _ in range(10):
+                assert (a @ b).numpy().tobytes() == product
+                x = mi.rand(64, 64).requires_grad_()
+                (x @ x).sum().backward()
+        except BaseException as e:
+            with lock:
+                errors.append(e)
+
+    workers = [threading.Thread(target=run) for _ in range(4)]
+    for t in workers:
+        t.start()
+    for t in workers:
+        t.join()
+    assert not errors
+    assert work() == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_fork_after_use(threads):
+    threads(2)
+    expected = work()
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(write, b"same" if work() == expected else b"other")
+        finally:
+            os._exit(0)
+    os.close(write)
+    assert os.read(read, 5) == b"same"
+    os.waitpid(pid, 0)
+    assert work() == expected
