@@ -1,5 +1,7 @@
 #include "core/isa.h"
 
+#include <atomic>
+
 #include "core/error.h"
 
 // Each ISA level defines fill_kernels in its own namespace (csrc/cpu/table.cpp, compiled once per level).
@@ -66,10 +68,13 @@ Tables& tables() {
   static Tables* t = new Tables;
   return *t;
 }
-const Kernels* g_cpu = nullptr;
-const Kernels* g_cuda = nullptr;
+std::atomic<const Kernels*> g_cpu{nullptr};
+std::atomic<const Kernels*> g_cuda{nullptr};
 
-int selected() { return g_cpu ? int((reinterpret_cast<const char*>(g_cpu) - reinterpret_cast<const char*>(tables().level)) / ptrdiff_t(sizeof(Kernels))) : tables().best; }
+int selected() {
+  const Kernels* k = g_cpu;
+  return k ? int(k - tables().level) : tables().best;
+}
 
 }  // namespace
 
@@ -94,11 +99,13 @@ void set_isa(const std::string& name) {
 
 const Kernels& kernels(int32_t device) {
   if (device == 0) [[likely]] {
-    if (!g_cpu) [[unlikely]] g_cpu = &tables().level[tables().best];
-    return *g_cpu;
+    const Kernels* k = g_cpu.load(std::memory_order_acquire);
+    if (!k) [[unlikely]] g_cpu = k = &tables().level[tables().best];
+    return *k;
   }
-  check(g_cuda, Kind::Runtime, "CUDA is not loaded");
-  return *g_cuda;
+  const Kernels* k = g_cuda.load(std::memory_order_acquire);
+  check(k, Kind::Runtime, "CUDA is not loaded");
+  return *k;
 }
 
 void register_cuda(const Kernels* table) { g_cuda = table; }

@@ -31,8 +31,8 @@ struct Pool {
   std::mutex busy;                   // held by the thread whose work it is
   std::atomic<int> threads{1};
   std::atomic<int> spawned{0};       // workers that exist; changed under `busy`
-  const char* source = "affinity";
-  bool may_spin = true;
+  std::atomic<const char*> source{"affinity"};
+  std::atomic<bool> may_spin{true};
 
   // generation << 32 | pieces left. A piece is claimed by one compare-exchange on this word, so a worker that wakes late
   // can never take a piece of another generation; the fields below are stable while a claimed piece is running.
@@ -216,8 +216,8 @@ static void after_fork_child() {
   Pool* old = &pool();
   Pool* made = new Pool;  // the old one's workers do not exist here; its memory is left alone
   made->threads = old->threads.load();
-  made->source = old->source;
-  made->may_spin = old->may_spin;
+  made->source = old->source.load();
+  made->may_spin = old->may_spin.load();
   g_pool.store(made, std::memory_order_release);
   t_inside = false;
 }

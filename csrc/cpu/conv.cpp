@@ -1,4 +1,5 @@
 // conv: convolutions and their gradients as products of filters and image columns (implicit gemm).
+#include "cpu/conv/direct.h"
 #include "cpu/conv/pixels.h"
 #include "cpu/conv/weight.h"
 
@@ -6,14 +7,6 @@ namespace mielina {
 namespace MIELINA_ISA {
 
 namespace {
-
-// One group of a convolution: y (N, K, ...), x (N, C, ...), w (K, C, taps), any strides, and a window that may also run
-// backwards (a negative dilation), as it does in the gradient of the input.
-struct Problem {
-  View y, x, w, bias;
-  Window window;
-  Activation activation;
-};
 
 char* at(const View& v, int axis, int64_t i) {
   return (char*)v.data + i * v.stride[axis] * kDTypeSize[int(v.dtype)];
@@ -85,7 +78,7 @@ int64_t depth_of(const Problem& q) {
   return q.w.shape[kC] * q.window.taps[0] * q.window.taps[1] * q.window.taps[2];
 }
 
-template <class Op, class S> void convolve(const Ctx& ctx, const Problem& q) {
+template <class Op, class S> void product(const Ctx& ctx, const Problem& q) {
   using Out = typename Op::Out;
   const ConvPlan p = conv_plan<Op>(q.y, depth_of(q));
   const Pixels<Op, S> pixels = pixels_of<Op, S>(p.pixels, q.x, q.window);
@@ -110,8 +103,54 @@ template <class Op, class S> void convolve(const Ctx& ctx, const Problem& q) {
   else gemm_run<Op>(ctx, p.gemm, filters, pixels, finish);
 }
 
-template <class Op> int64_t convolve_workspace(const Ctx& ctx, const Problem& q) {
+template <class Op> int64_t product_workspace(const Ctx& ctx, const Problem& q) {
   return gemm_layout<Op>(conv_plan<Op>(q.y, depth_of(q)).gemm, true, ctx.threads).bytes;
+}
+
+// ---- all groups ------------------------------------------------------------------------------------------------------
+Problem group_of(const Problem& q, int64_t groups, int64_t group) {
+  const int64_t K = q.y.shape[kC] / groups, C = q.x.shape[kC] / groups;
+  return {slice(q.y, kC, group * K, K), slice(q.x, kC, group * C, C), slice(q.w, kN, group * K, K),
+          slice(q.bias, 0, group * K, K), q.window, q.activation};
+}
+
+bool is_direct(const Problem& q, int64_t groups) {
+  return q.y.shape[kC] / groups <= kDirectChannels && depth_of(q) > 0 &&
+         q.window.taps[0] * q.window.taps[1] * q.window.taps[2] > 1;
+}
+
+template <class Op, class S> void convolve(const Ctx& ctx, const Problem& q, int64_t groups) {
+  using Out = typename Op::Out;
+  const int64_t N = q.y.shape[kN], D = q.y.shape[kD], H = q.y.shape[kH], depth = depth_of(q);
+  char* workspace = (char*)ctx.workspace;
+  const int64_t steps = numel(q.y) / lanes<Out> * depth;  // vector multiply-adds
+  if (groups > 1 && DepthwiseLast<Out, S>::fits(q)) {
+    DepthwiseLast<Out, S>::turn(q, (Out*)workspace);
+    parallel_ranges(ctx, N * D * H, 1 + N * D * H * 64 * 1024 / (steps + 1), [&](int64_t i0, int64_t i1) {
+      for (int64_t i = i0; i < i1; i++) DepthwiseLast<Out, S>::row(q, i / (D * H), i / H % D, i % H, (const Out*)workspace);
+    });
+  } else if (is_direct(q, groups)) {
+    const Planes<Out> planes(group_of(q, groups, 0));
+    const int64_t tasks = N * groups;
+    const int64_t grain = 1 + min64(tasks, tasks * 64 * 1024 / (steps + 1));
+    parallel_for(ctx, ceil_div(tasks, grain), [&](int64_t t, int worker) {
+      Out* padded = (Out*)(workspace + worker * planes.bytes);
+      for (int64_t i = t * grain; i < min64(tasks, (t + 1) * grain); i++) {
+        const Problem one = group_of(q, groups, i % groups);
+        planes.pad(one, i / groups, padded);
+        for (int64_t k = 0; k < one.y.shape[kC]; k++) planes.template channel<S>(one, i / groups, k, padded);
+      }
+    });
+  } else {
+    for (int64_t group = 0; group < groups; group++) product<Op, S>(ctx, group_of(q, groups, group));
+  }
+}
+
+template <class Op, class S> int64_t convolve_workspace(const Ctx& ctx, const Problem& q, int64_t groups) {
+  using Out = typename Op::Out;
+  if (groups > 1 && DepthwiseLast<Out, S>::fits(q)) return DepthwiseLast<Out, S>::bytes(q);
+  if (is_direct(q, groups)) return ctx.threads * Planes<Out>(group_of(q, groups, 0)).bytes;
+  return product_workspace<Op>(ctx, group_of(q, groups, 0));
 }
 
 template <class F> auto dispatch(DType d, F f) {
@@ -135,22 +174,20 @@ Window window_of(const View& w, const ConvArgs& args) {
   return o;
 }
 
-Problem forward(const View& y, const View& x, const View& w, const View& bias, const ConvArgs& args, int64_t group) {
-  const int64_t K = w.shape[kN] / args.groups, C = w.shape[kC];
-  return {slice(y, kC, group * K, K), slice(x, kC, group * C, C), slice(w, kN, group * K, K),
-          slice(bias, 0, group * K, K), window_of(w, args), args.activation};
+Problem forward(const View& y, const View& x, const View& w, const View& bias, const ConvArgs& args) {
+  return {y, x, w, bias, window_of(w, args), args.activation};
 }
 
 void conv(const Ctx& ctx, const View& y, const View& x, const View& w, const View& bias, ConvArgs args) noexcept {
   if (numel(y) == 0) return;
-  for (int64_t group = 0; group < args.groups; group++)
-    dispatch(x.dtype, [&]<class Op, class S>(Op, S) { convolve<Op, S>(ctx, forward(y, x, w, bias, args, group)); });
+  const Problem q = forward(y, x, w, bias, args);
+  dispatch(x.dtype, [&]<class Op, class S>(Op, S) { convolve<Op, S>(ctx, q, args.groups); });
 }
 
 int64_t conv_workspace(const Ctx& ctx, const View& y, const View& x, const View& w, ConvArgs args) noexcept {
   if (numel(y) == 0) return 0;
-  const Problem q = forward(y, x, w, View{}, args, 0);
-  return dispatch(x.dtype, [&]<class Op, class S>(Op, S) { return convolve_workspace<Op>(ctx, q); });
+  const Problem q = forward(y, x, w, View{}, args);
+  return dispatch(x.dtype, [&]<class Op, class S>(Op, S) { return convolve_workspace<Op, S>(ctx, q, args.groups); });
 }
 
 // ---- gradient of the input -------------------------------------------------------------------------------------------
@@ -180,15 +217,24 @@ Phase phase(int64_t remainder, int64_t taps, int64_t stride, int64_t padding, in
 }
 
 // f(problem) for each remainder: g takes the image's place, dx the output's, and the filters' two channel axes swap.
-template <class F> void each_phase(const View& dx, const View& g, const View& w, const ConvArgs& args, int64_t group, F f) {
-  const int64_t K = w.shape[kN] / args.groups, C = w.shape[kC];
-  View wg = slice(w, kN, group * K, K);
-  const int64_t swap = wg.stride[kN];
-  wg.shape[kN] = C;
-  wg.stride[kN] = wg.stride[kC];
-  wg.shape[kC] = K;
-  wg.stride[kC] = swap;
-  const Problem whole{slice(dx, kC, group * C, C), slice(g, kC, group * K, K), wg, View{}, {}, Activation::none};
+template <class F> void each_phase(const View& dx, const View& g, const View& w, const ConvArgs& args, F f) {
+  const bool depthwise = w.shape[kC] == 1 && w.shape[kN] == args.groups;  // its filters are square: all groups at once
+  if (args.groups > 1 && !depthwise) {
+    const int64_t K = w.shape[kN] / args.groups, C = w.shape[kC];
+    ConvArgs one = args;
+    one.groups = 1;
+    for (int64_t i = 0; i < args.groups; i++)
+      each_phase(slice(dx, kC, i * C, C), slice(g, kC, i * K, K), slice(w, kN, i * K, K), one, f);
+    return;
+  }
+  View turned = w;
+  if (!depthwise) {
+    turned.shape[kN] = w.shape[kC];
+    turned.stride[kN] = w.stride[kC];
+    turned.shape[kC] = w.shape[kN];
+    turned.stride[kC] = w.stride[kN];
+  }
+  const Problem whole{dx, g, turned, View{}, {}, Activation::none};
   for (int64_t r = 0; r < args.stride[0] * args.stride[1] * args.stride[2]; r++) {
     Problem q = whole;
     const int64_t remainder[3] = {r / (args.stride[1] * args.stride[2]), r / args.stride[2] % args.stride[1],
@@ -205,22 +251,23 @@ template <class F> void each_phase(const View& dx, const View& g, const View& w,
       q.window.padding[d] = -p.shift;
       q.window.dilation[d] = -p.back;
     }
-    if (numel(q.y) > 0) f(q);
+    if (numel(q.y) > 0) f(q, args.groups);
   }
 }
 
 void conv_backward_input(const Ctx& ctx, const View& dx, const View& g, const View& w, ConvArgs args) noexcept {
-  for (int64_t group = 0; group < args.groups; group++)
-    dispatch(g.dtype, [&]<class Op, class S>(Op, S) {
-      each_phase(dx, g, w, args, group, [&](const Problem& q) { convolve<Op, S>(ctx, q); });
-    });
+  dispatch(g.dtype, [&]<class Op, class S>(Op, S) {
+    each_phase(dx, g, w, args, [&](const Problem& q, int64_t groups) { convolve<Op, S>(ctx, q, groups); });
+  });
 }
 
 int64_t conv_backward_input_workspace(const Ctx& ctx, const View& dx, const View& g, const View& w,
                                       ConvArgs args) noexcept {
   int64_t most = 0;
   dispatch(g.dtype, [&]<class Op, class S>(Op, S) {
-    each_phase(dx, g, w, args, 0, [&](const Problem& q) { most = max64(most, convolve_workspace<Op>(ctx, q)); });
+    each_phase(dx, g, w, args, [&](const Problem& q, int64_t groups) {
+      most = max64(most, convolve_workspace<Op, S>(ctx, q, groups));
+    });
   });
   return most;
 }
