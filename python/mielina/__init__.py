@@ -7,6 +7,8 @@
 tensor([2., 4., 6.])
 """
 
+from typing import TYPE_CHECKING
+
 from . import config
 from ._version import __version__
 from .autograd import backward, enable_grad, grad, is_grad_enabled, no_grad, set_grad_enabled
@@ -19,11 +21,14 @@ from .random import Generator, default_generator, initial_seed, manual_seed, see
 from .tensor import Tensor
 from . import nn, optim
 
+if TYPE_CHECKING:
+    from . import testing
+else:
 
-def __getattr__(name: str) -> object:
-    """Parts that cost time to import, or need an extra, come on first use."""
-    if name in ("testing",):
-        import importlib
+    def __getattr__(name):
+        """Parts that cost time to import, or need an extra, come on first use."""
+        if name in ("testing",):
+            import importlib
 
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
 
 from . import _core
 
+__all__ = [
+    "dtype", "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
+    "float", "double", "half", "long", "int", "short", "get_default_dtype", "set_default_dtype",
+]  # fmt: skip
 
 class dtype:
     """An element type of tensors. `itemsize` is in bytes; `numpy` is NumPy's type, or None where it has none."""
 
     __slots__ = ("name", "itemsize", "is_floating_point", "is_signed", "numpy")
 
-    def __init__(self, name: str, itemsize: int, floating: bool, signed: bool, numpy: Any) -> None:
+    def __init__(self, name: str, itemsize: builtins.int, floating: builtins.bool, signed: builtins.bool, numpy: Any) -> None:
         self.name = name
         self.itemsize = itemsize
         self.is_floating_point = floating

@@ -4,7 +4,7 @@ that are ops are attached by their pages (`@method` in ops/)."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,39 @@ class Tensor(_core.TensorBase):
     __slots__ = ()
     __array_priority__ = 1000  # ndarray * Tensor gives a Tensor
     __array_ufunc__ = None
+
+    if TYPE_CHECKING:  # the methods that ops/ attaches
+
+        def __getattr__(self, name: str) -> Any: ...
+
+        __add__: Any
+        __radd__: Any
+        __sub__: Any
+        __rsub__: Any
+        __mul__: Any
+        __rmul__: Any
+        __truediv__: Any
+        __rtruediv__: Any
+        __floordiv__: Any
+        __mod__: Any
+        __pow__: Any
+        __rpow__: Any
+        __matmul__: Any
+        __neg__: Any
+        __abs__: Any
+        __invert__: Any
+        __and__: Any
+        __or__: Any
+        __xor__: Any
+        __lt__: Any
+        __le__: Any
+        __gt__: Any
+        __ge__: Any
+        __getitem__: Any
+        __setitem__: Any
+        __iter__: Any
+        T: Any
+        mT: Any
 
     # ---- gradients -------------------------------------------------------------------------------------------------------
     @property

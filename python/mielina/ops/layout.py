@@ -217,8 +217,8 @@ CLONE_LIKE = op("clone", lambda g, needs: (g,))
 
 
 def _replace_rule(g: Tensor, needs: Any, base: Any, window: Any) -> Any:
-    part = _take_region(g, base, window) if needs[1] or needs[0] else None
-    return (g - _spread(part, base, window)) if needs[0] else None, part if needs[1] else None
+    part = _take_region(g, base, window)
+    return g - _spread(part, base, window) if needs[0] else None, part if needs[1] else None
 
 
 REPLACE = op("replace", _replace_rule)
