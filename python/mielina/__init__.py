@@ -19,16 +19,38 @@ from .ops import *
 from .profile import profile
 from .random import Generator, default_generator, initial_seed, manual_seed, seed
 from .tensor import Tensor
-from . import nn, optim
+from . import data, nn, optim
+
+_LATER = {
+    "io": ("save", "load"),
+    "train": ("fit", "evaluate", "predict", "History", "EarlyStopping", "ModelCheckpoint", "Callback", "LambdaCallback", "TerminateOnNaN"),
+}
 
 if TYPE_CHECKING:
-    from . import testing
+    from . import io, plot, testing, train
+    from .io import load, save
+    from .train import (
+        Callback,
+        EarlyStopping,
+        History,
+        LambdaCallback,
+        ModelCheckpoint,
+        TerminateOnNaN,
+        evaluate,
+        fit,
+        predict,
+    )
 else:
 
     def __getattr__(name):
         """Parts that cost time to import, or need an extra, come on first use."""
-        if name in ("testing",):
+        if name in ("io", "plot", "testing", "train"):
             import importlib
 
             return importlib.import_module(f"{__name__}.{name}")
+        for module, names in _LATER.items():
+            if name in names:
+                import importlib
+
+                return getattr(importlib.import_module(f"{__name__}.{module}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

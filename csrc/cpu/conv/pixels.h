@@ -56,6 +56,36 @@ static PixelSpace pixel_space(const View& y, int64_t width) {
   return s;
 }
 
+// Lanes [a, z) from p + a .. p + z, the others zero.
+template <class T, class S> MIELINA_INLINE Vec<T> load_between(const S* p, int64_t a, int64_t z) {
+  Vec<T> v{};
+  if constexpr (__is_same(S, T)) {
+#if MIELINA_V512
+    const unsigned mask = ((1u << z) - 1) & ~((1u << a) - 1);
+    if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_loadu_epi32((__mmask16)mask, p);
+    if constexpr (sizeof(T) == 8) return (Vec<T>)_mm512_maskz_loadu_epi64((__mmask8)mask, p);
+#endif
+    __builtin_memcpy((T*)&v + a, p + a, size_t(z - a) * sizeof(T));
+  } else {
+    for (int64_t i = a; i < z; i++) v[i] = element_as<T>(p + i);
+  }
+  return v;
+}
+
+// A vector of every second element; nothing beyond the last of them is read.
+template <class T, class S> MIELINA_INLINE Vec<T> load_even(const S* p) {
+  constexpr int L = lanes<T>;
+#if MIELINA_V512
+  if constexpr (__is_same(S, float)) {
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return (vf32)_mm512_permutex2var_ps((__m512)load(p), even, (__m512)load_n(p + L, L - 1));
+  }
+#endif
+  Vec<T> v{};
+  for (int i = 0; i < L; i++) v[i] = element_as<T>(p + 2 * i);
+  return v;
+}
+
 // How a window moves: input coordinate = output * stride - padding + tap * dilation, along (depth, height, width).
 struct Window {
   int64_t taps[3], stride[3], padding[3], dilation[3];
@@ -187,18 +217,25 @@ template <class Op, class S> struct Pixels {
           hi = max64(lo, min64(r[j].n, w >= shape[2] ? 0 : (shape[2] - 1 - w) / window.stride[2] + 1));
         }
         const S* from = r[j].image + d * stride[0] + h * stride[1] + w * stride[2] + c0 * sc;
-        In* row = row0 + r[j].at;
-        for (int64_t c = c0; c < c1; c++, row += taps * step, from += sc) {
-          for (int64_t i = 0; i < lo; i++) row[i] = In(0);
-          if (sw == 1) {
-            for (int64_t i = lo; i < hi; i += L) {
-              const int64_t m = min64(L, hi - i);
-              store_n(row + i, load_as<In>(from + i, m), m);
+        for (int64_t i = 0; i < r[j].n; i += L) {
+          const int64_t m = min64(L, r[j].n - i), first = min64(L, max64(0, lo - i)), last = max64(first, min64(L, hi - i));
+          const S* p = from + i * sw;
+          In* row = row0 + r[j].at + i;
+          const int64_t gap = taps * step;
+          if (sw == 1 && first == 0 && last == L) {
+            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) {
+              if (tap == 0) __builtin_prefetch(p + space.width, 0, 2);  // the next panel's; a channel is a page away
+              store(row, load_as<In>(p, L));
             }
+          } else if (sw == 1) {
+            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store_n(row, load_between<In>(p, first, last), m);
+          } else if (sw == 2 && first == 0 && last == L) {
+            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store(row, load_even<In>(p));
           } else {
-            for (int64_t i = lo; i < hi; i++) row[i] = element_as<In>(from + i * sw);
+            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) {
+              for (int64_t l = 0; l < m; l++) row[l] = l < first || l >= last ? In(0) : element_as<In>(p + l * sw);
+            }
           }
-          for (int64_t i = hi; i < r[j].n; i++) row[i] = In(0);
         }
       }
       for (int64_t c = c0; c < c1; c++)
