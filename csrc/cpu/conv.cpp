@@ -23,8 +23,27 @@ struct PixelPlace {
   int64_t channels, stride;  // in a panel of channels; of a channel in y
   bool turned;
   Spot operator()(int64_t pi, int64_t pj) const {
-    const int64_t c = (turned ? pj : pi) * channels, offset = c * stride + pixels.offset(turned ? pi : pj);
+    const int64_t c = (turned ? pj : pi) * channels, offset = c * stride + pixels.offset(pixels.first(turned ? pi : pj));
     return turned ? Spot{0, c, offset} : Spot{c, 0, offset};
+  }
+};
+
+// Finish, image by image where a panel of pixels runs over several.
+template <class Out> struct PixelFinish {
+  Finish<Out, PixelPlace> base;
+  bool accumulate = false, direct = false;
+  Out* target(int64_t i, int64_t j, int64_t& ld) const {
+    return base.place.pixels.straddles(j) ? nullptr : base.target(i, j, ld);
+  }
+  void finish(int64_t i, int64_t j, Out* d, int64_t ld, int64_t rows, int64_t cols) const {
+    const PixelPlace& place = base.place;
+    if (!place.pixels.straddles(j)) return base.finish(i, j, d, ld, rows, cols);
+    const int64_t g = place.pixels.first(j), c = i * place.channels;
+    for (int64_t at = 0; at < cols;) {
+      const int64_t n = min64(place.pixels.size - (g + at) % place.pixels.size, cols - at);
+      base.finish_at({c, 0, c * place.stride + place.pixels.offset(g + at)}, d + at, ld, rows, n, false);
+      at += n;
+    }
   }
 };
 
@@ -40,7 +59,7 @@ template <class Op> ConvPlan conv_plan(const View& y, int64_t depth) {
   p.turned = y.stride[kC] == 1 && K > 1 && y.stride[kW] != 1;
   GemmPlan& g = p.gemm;
   g = p.turned ? gemm_plan<Op>(pixels, K, depth) : gemm_plan<Op>(K, pixels, depth);
-  p.pixels = pixel_space(y, p.turned ? g.mr : g.nr);
+  p.pixels = pixel_space(y, p.turned ? g.mr : g.nr, !p.turned);
   int64_t& pixel_tiles = p.turned ? g.m_tiles : g.n_tiles;
   int64_t& channel_tiles = p.turned ? g.n_tiles : g.m_tiles;
   (p.turned ? g.m_panels : g.n_panels) = p.pixels.panels();
@@ -99,8 +118,9 @@ template <class Op, class S> void product(const Ctx& ctx, const Problem& q) {
   }
   Finish<Out, PixelPlace> finish{c, bias, {}, q.activation, false, {p.pixels, width, sc, p.turned}, false, false};
   finish.prepare();
+  const PixelFinish<Out> each{finish};
   if (p.turned) gemm_run<Op>(ctx, p.gemm, pixels, filters, finish);
-  else gemm_run<Op>(ctx, p.gemm, filters, pixels, finish);
+  else gemm_run<Op>(ctx, p.gemm, filters, pixels, each);
 }
 
 template <class Op> int64_t product_workspace(const Ctx& ctx, const Problem& q) {
@@ -335,7 +355,7 @@ void weight_gradient(const Ctx& ctx, const View& dw, const View& g, const View& 
   using Out = typename Op::Out;
   const int64_t K = dw.shape[kN], N = dw.shape[kC] * dw.shape[kD] * dw.shape[kH] * dw.shape[kW];
   const WeightPlan p = weight_plan<Op>(dw, g, 1);
-  const PixelSpace space = pixel_space(g, 1);
+  const PixelSpace space = pixel_space(g, 1, false);
   const Pixels<Op, S> pixels = pixels_of<Op, S>(space, x, window_of(dw, args));
   const GemmLayout w = gemm_layout<Op>(p.gemm, false, ctx.threads);
   char* scratch = (char*)ctx.workspace + p.partials;

@@ -9,12 +9,15 @@ tensor([2., 4., 6.])
 
 from typing import TYPE_CHECKING
 
-from . import config
+from . import autograd, config
+from .amp import autocast
 from ._version import __version__
 from .autograd import backward, enable_grad, grad, is_grad_enabled, no_grad, set_grad_enabled
 from .capture import capture
+from .checkpoint import checkpoint
 from .config import get_num_threads, set_num_threads
 from .dtypes import *
+from .function import Function
 from .ops import *
 from .profile import profile
 from .random import Generator, default_generator, initial_seed, manual_seed, seed

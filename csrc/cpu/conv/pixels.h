@@ -10,18 +10,23 @@ namespace MIELINA_ISA {
 // The five axes of the contract.
 enum Axis : int { kN, kC, kD, kH, kW };
 
-// Output pixels (n, d, h, w) in order, cut into images whose pixels lie at one stride in memory, and these into panels.
+// Output pixels (n, d, h, w) in order, cut into images whose pixels lie at one stride in memory, and into panels. A panel
+// ends with its image, or runs into the next one where images are `merged` (of 7 x 7 pixels, panels of 32 waste a quarter).
 struct PixelSpace {
   int64_t shape[4], stride[4];
   int64_t images, size, step;  // pixels an image, at stride `step`
   int64_t width, per;          // panels of `width`, `per` an image
   int outer;                   // leading axes that make up the image index
+  bool merged;
 
-  int64_t panels() const { return images * per; }
-  int64_t valid(int64_t p) const { return min64(width, size - p % per * width); }
-  int64_t first(int64_t p) const { return p / per * size + p % per * width; }  // its first pixel among all
-  int64_t offset(int64_t p) const {
-    int64_t image = p / per, at = p % per * width * step;
+  int64_t panels() const { return merged ? ceil_div(images * size, width) : images * per; }
+  int64_t first(int64_t p) const { return merged ? p * width : p / per * size + p % per * width; }
+  int64_t valid(int64_t p) const {
+    return merged ? min64(width, images * size - p * width) : min64(width, size - p % per * width);
+  }
+  bool straddles(int64_t p) const { return merged && first(p) % size + valid(p) > size; }
+  int64_t offset(int64_t pixel) const {
+    int64_t image = pixel / size, at = pixel % size * step;
     for (int d = outer - 1; d >= 0; d--) {
       at += image % shape[d] * stride[d];
       image /= shape[d];
@@ -30,7 +35,7 @@ struct PixelSpace {
   }
 };
 
-static PixelSpace pixel_space(const View& y, int64_t width) {
+static PixelSpace pixel_space(const View& y, int64_t width, bool merge) {
   PixelSpace s;
   const int axes[4] = {kN, kD, kH, kW};
   for (int d = 0; d < 4; d++) {
@@ -53,6 +58,7 @@ static PixelSpace pixel_space(const View& y, int64_t width) {
   for (int d = 0; d < s.outer; d++) s.images *= s.shape[d];
   s.width = width;
   s.per = ceil_div(s.size, width);
+  s.merged = merge && s.images > 1 && s.size % width != 0;
   return s;
 }
 
