@@ -38,6 +38,13 @@ Dims broadcast_all(const std::vector<Dims>& shapes) {
   return all;
 }
 
+// What cat's gradient must cut: each tensor's size along the axis, -1 for the empty vectors that cat skips.
+std::vector<int64_t> sizes_along(const std::vector<Array>& xs, int64_t axis) {
+  std::vector<int64_t> sizes;
+  for (const Array& x : xs) sizes.push_back(x.ndim == 1 && x.shape[0] == 0 ? -1 : x.shape[axis_of(axis, x.ndim, "cat")]);
+  return sizes;
+}
+
 Array flipped(const Array& x, const Dims& axes) { return ops::clone(ops::flip(x, axes)); }
 
 // ---- x[key] for ints, slices, None and Ellipsis ------------------------------------------------------------------------
@@ -109,6 +116,7 @@ void add_layout(PyObject* m) {
   def<&ops::ordered>(m, "ordered", "x, order");
   def<&basic_index>(m, "basic_index", "x, key");
   def<&ops::cat>(m, "cat", "xs, axis");
+  def<&sizes_along>(m, "sizes_along", "xs, axis");
   def<&ops::tri>(m, "tri", "x, diagonal, upper");
   def<&ops::tri_into>(m, "tri_", "x, diagonal, upper");
   def<&ops::arange>(m, "arange", "start, end, step, dtype");

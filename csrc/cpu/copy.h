@@ -20,6 +20,8 @@ template <class T> static void copy_bits(const Space<2>& s, int64_t begin, int64
     } else if (ys == 1 && xs == 0) {
       T value = *from;
       for (int64_t j = 0; j < run; j++) to[j] = value;
+    } else if (ys == 1 && xs == -1) {
+      for (int64_t j = 0; j < run; j++) to[j] = from[-j];
     } else {
       for (int64_t j = 0; j < run; j++) to[j * ys] = from[j * xs];
     }
@@ -75,10 +77,10 @@ template <> struct SquareOf<uint16_t> {
 template <class T> static void transpose_tile(T* y, int64_t ys, const T* x, int64_t xs, int64_t rows, int64_t columns) {
   using S = SquareOf<T>;
   constexpr int L = int(sizeof(typename S::V) / sizeof(Elem<typename S::V>));
-  for (int64_t i = 0; i < rows; i += L) {
-    int64_t ni = min64(L, rows - i);
-    for (int64_t j = 0; j < columns; j += L) {
-      int64_t nj = min64(L, columns - j);
+  for (int64_t j = 0; j < columns; j += L) {
+    int64_t nj = min64(L, columns - j);
+    for (int64_t i = 0; i < rows; i += L) {
+      int64_t ni = min64(L, rows - i);
       const T* from = x + i + j * xs;
       T* to = y + i * ys + j;
       typename S::V r[L];
@@ -96,10 +98,39 @@ template <class T> static void transpose_tile(T* y, int64_t ys, const T* x, int6
     }
   }
 }
+// Eight rows of eight bytes: pairs of bytes, of 16 and of 32 bits change places across the diagonal.
+MIELINA_INLINE void transpose_bytes(uint64_t (&r)[8]) {
+  const uint64_t low[3] = {0x00ff00ff00ff00ff, 0x0000ffff0000ffff, 0x00000000ffffffff};
+#pragma GCC unroll 3
+  for (int stage = 0; stage < 3; stage++) {
+    int step = 1 << stage, shift = 8 << stage;
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+      if (i & step) continue;
+      uint64_t a = r[i], b = r[i + step];
+      r[i] = (a & low[stage]) | ((b & low[stage]) << shift);
+      r[i + step] = ((a >> shift) & low[stage]) | (b & ~low[stage]);
+    }
+  }
+}
 template <>
 void transpose_tile<uint8_t>(uint8_t* y, int64_t ys, const uint8_t* x, int64_t xs, int64_t rows, int64_t columns) {
-  for (int64_t i = 0; i < rows; i++)
-    for (int64_t j = 0; j < columns; j++) y[i * ys + j] = x[i + j * xs];
+  for (int64_t j = 0; j < columns; j += 8) {
+    int64_t nj = min64(8, columns - j);
+    for (int64_t i = 0; i < rows; i += 8) {
+      int64_t ni = min64(8, rows - i);
+      uint64_t r[8] = {};
+      if (ni == 8 && nj == 8) {
+        for (int k = 0; k < 8; k++) __builtin_memcpy(&r[k], x + i + (j + k) * xs, 8);
+        transpose_bytes(r);
+        for (int k = 0; k < 8; k++) __builtin_memcpy(y + (i + k) * ys + j, &r[k], 8);
+      } else {
+        for (int k = 0; k < nj; k++) __builtin_memcpy(&r[k], x + i + (j + k) * xs, size_t(ni));
+        transpose_bytes(r);
+        for (int k = 0; k < ni; k++) __builtin_memcpy(y + (i + k) * ys + j, &r[k], size_t(nj));
+      }
+    }
+  }
 }
 
 // The axis along which the source runs through memory, where that is not the target's innermost; -1: none.
@@ -111,26 +142,39 @@ static int crossing_axis(const Space<2>& s) {
   return -1;
 }
 
-constexpr int64_t kTileRows = 64, kTileColumns = 256;  // 64 KB of f32 on either side, few pages of each
+// With strides of a power of two the rows of a tile fall into few sets of the cache, and lines would be evicted half full:
+// such a tile is transposed into a block of L1 and leaves it row by row (1024 x 1024 f32: 470 us direct, 220 us staged;
+// 1000 x 1000: 140 us direct, 190 us staged).
+template <class T> constexpr int64_t kTile = sizeof(T) <= 2 ? 128 : 64;
 
 template <class T> static void copy_transposed(const Ctx& ctx, const Space<2>& s, int axis) {
   int last = s.ndim - 1;
-  int64_t rows = ceil_div(s.shape[axis], kTileRows), columns = ceil_div(s.shape[last], kTileColumns);
+  constexpr int64_t tile_size = kTile<T>;
+  bool staged = s.stride[0][axis] * int64_t(sizeof(T)) % 1024 == 0;
+  int64_t rows = ceil_div(s.shape[axis], tile_size), columns = ceil_div(s.shape[last], tile_size);
   int64_t tiles = s.n / (s.shape[axis] * s.shape[last]) * rows * columns;
-  int64_t tile = min64(kTileRows, s.shape[axis]) * min64(kTileColumns, s.shape[last]);
+  int64_t tile = min64(tile_size, s.shape[axis]) * min64(tile_size, s.shape[last]);
   parallel_ranges(ctx, tiles, max64(1, kGrain / tile), [&](int64_t begin, int64_t end) {
+    alignas(64) T block[tile_size * tile_size];
     for (int64_t i = begin; i < end; i++) {
-      int64_t j = i % columns * kTileColumns, r = i / columns % rows * kTileRows, rest = i / columns / rows;
-      T* y = (T*)s.data[0] + j + r * s.stride[0][axis];
-      const T* x = (const T*)s.data[1] + r + j * s.stride[1][last];
+      int64_t j = i % columns * tile_size, r = i / columns % rows * tile_size, rest = i / columns / rows;
+      int64_t to = j + r * s.stride[0][axis], from = r + j * s.stride[1][last];
       for (int d = last - 1; d >= 0; d--) {
         if (d == axis) continue;
-        y += rest % s.shape[d] * s.stride[0][d];
-        x += rest % s.shape[d] * s.stride[1][d];
+        to += rest % s.shape[d] * s.stride[0][d];
+        from += rest % s.shape[d] * s.stride[1][d];
         rest /= s.shape[d];
       }
-      transpose_tile(y, s.stride[0][axis], x, s.stride[1][last], min64(kTileRows, s.shape[axis] - r),
-                     min64(kTileColumns, s.shape[last] - j));
+      int64_t height = min64(tile_size, s.shape[axis] - r), width = min64(tile_size, s.shape[last] - j);
+      const T* x = (const T*)s.data[1] + from;
+      T* y = (T*)s.data[0] + to;
+      int64_t ys = s.stride[0][axis], xs = s.stride[1][last];
+      if (!staged) {
+        transpose_tile(y, ys, x, xs, height, width);
+        continue;
+      }
+      transpose_tile(block, tile_size, x, xs, height, width);
+      for (int64_t k = 0; k < height; k++) __builtin_memcpy(y + k * ys, block + k * tile_size, size_t(width) * sizeof(T));
     }
   });
 }

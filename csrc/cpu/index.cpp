@@ -52,8 +52,8 @@ struct Mul { template <class T> MIELINA_INLINE void f(T& y, T x) { y *= x; } };
 struct Max { template <class T> MIELINA_INLINE void f(T& y, T x) { y = y > x || y != y ? y : x; } };
 struct Min { template <class T> MIELINA_INLINE void f(T& y, T x) { y = y < x || y != y ? y : x; } };
 
-// The elements of the space whose place falls into [low, high), one after the other.
-template <class F, class T> void scatter_part(const Space<3>& s, Lookup l, int64_t low, int64_t high) {
+// The elements of the space whose place falls into [low, high) (all of them without `some`), one after the other.
+template <class F, class T, bool some> void scatter_part(const Space<3>& s, Lookup l, int64_t low, int64_t high) {
   int last = s.ndim - 1;
   int64_t ys = s.stride[0][last], xs = s.stride[1][last], is = s.stride[2][last];
   for_runs(s, 0, s.n, [&](const int64_t (&at)[3], int64_t run) {
@@ -63,12 +63,12 @@ template <class F, class T> void scatter_part(const Space<3>& s, Lookup l, int64
     if (is != 0 || ys == 0) {
       for (int64_t j = 0; j < run; j++) {
         int64_t p = place(index[j * is], l.bound);
-        if (p >= low && p < high) F::template f<T>(y[j * ys + p * l.stride], x[j * xs]);
+        if (!some || (p >= low && p < high)) F::template f<T>(y[j * ys + p * l.stride], x[j * xs]);
       }
       return;
     }
     int64_t p = place(*index, l.bound);
-    if (p < low || p >= high) return;
+    if (some && (p < low || p >= high)) return;
     y += p * l.stride;
     if (ys == 1 && xs == 1) {  // one row: its elements are different ones
 #pragma GCC ivdep
@@ -83,14 +83,14 @@ template <class F, class T> void scatter_part(const Space<3>& s, Lookup l, int64
 // along the longest axis that the window has of its own if that is long enough, else by the place that the index names.
 template <class F, class T> void scatter_of(const Ctx& ctx, const Space<3>& s, Lookup l) {
   int64_t parts = s.n < kGrain / 4 ? 1 : ctx.threads;
-  if (parts == 1) return scatter_part<F, T>(s, l, 0, l.bound);
+  if (parts == 1) return scatter_part<F, T, false>(s, l, 0, l.bound);
   int axis = -1;
   for (int d = 0; d < s.ndim; d++)
     if (s.stride[0][d] != 0 && (axis < 0 || s.shape[d] > s.shape[axis])) axis = d;
   int64_t least = axis == s.ndim - 1 ? 16 : 1;  // shorter pieces of a row would share cache lines
   if (axis < 0 || s.shape[axis] < least * parts) {
     parallel_for(ctx, parts, [&](int64_t i, int) {
-      scatter_part<F, T>(s, l, l.bound * i / parts, l.bound * (i + 1) / parts);
+      scatter_part<F, T, true>(s, l, l.bound * i / parts, l.bound * (i + 1) / parts);
     });
     return;
   }
@@ -106,7 +106,7 @@ template <class F, class T> void scatter_of(const Ctx& ctx, const Space<3>& s, L
     part.n = s.n / size * (end - begin);
     const int64_t bytes[3] = {int64_t(sizeof(T)), int64_t(sizeof(T)), int64_t(sizeof(int64_t))};
     for (int k = 0; k < 3; k++) part.data[k] += begin * s.stride[k][axis] * bytes[k];
-    scatter_part<F, T>(part, l, 0, l.bound);
+    scatter_part<F, T, false>(part, l, 0, l.bound);
   });
 }
 template <class F> void scatter_typed(const Ctx& ctx, const Space<3>& s, Lookup l) {

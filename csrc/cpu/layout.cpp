@@ -5,8 +5,39 @@ namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-// Tasks are ranges of the elements of all inputs in a row: many small inputs share one, a large one is cut.
+// How many leading elements in C order lie as one run, from `axis` on: 0 if not all of the axes do.
+int64_t run_from(const View& x, int axis) {
+  int64_t run = 1;
+  for (int d = x.ndim - 1; d >= axis; d--) {
+    if (x.shape[d] != 1 && x.stride[d] != run) return 0;
+    run *= x.shape[d];
+  }
+  return run;
+}
+bool in_c_order(const View& x) { return run_from(x, 0) > 0; }
+
+// All contiguous and of one dtype: row after row of the output, so that it is written from end to end.
+bool cat_rows(const Ctx& ctx, const View& y, const Views& xs, int32_t axis) {
+  bool plain = axis > 0 && in_c_order(y);
+  for (int64_t k = 0; plain && k < xs.count; k++) plain = xs.items[k].dtype == y.dtype && in_c_order(xs.items[k]);
+  if (!plain) return false;
+  int64_t size = kDTypeSize[int(y.dtype)], width = run_from(y, axis), rows = numel(y) / width;
+  parallel_ranges(ctx, rows, max64(1, kGrain / width), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; r++) {
+      char* to = (char*)y.data + r * width * size;
+      for (int64_t k = 0; k < xs.count; k++) {
+        int64_t bytes = run_from(xs.items[k], axis) * size;
+        __builtin_memcpy(to, (const char*)xs.items[k].data + r * bytes, size_t(bytes));
+        to += bytes;
+      }
+    }
+  });
+  return true;
+}
+
+// Otherwise tasks are ranges of the elements of all inputs in a row: many small inputs share one, a large one is cut.
 void cat(const Ctx& ctx, const View& y, const Views& xs, int32_t axis) noexcept {
+  if (cat_rows(ctx, y, xs, axis)) return;
   int64_t total = 0;
   for (int64_t k = 0; k < xs.count; k++) total += numel(xs.items[k]);
   parallel_ranges(ctx, total, kGrain, [&](int64_t begin, int64_t end) {
@@ -66,10 +97,9 @@ template <class T> void sequence_of(const Ctx& ctx, const View& y, T start, T st
     alignas(64) T buf[kBlock];
     for (int64_t i0 = begin; i0 < end; i0 += kBlock) {
       int64_t m = min64(kBlock, end - i0);
-      for (int64_t j = 0; j < m; j++) {
-        int64_t i = i0 + j;
-        buf[j] = i < forward ? start + T(i) * step : last - T(n - 1 - i) * step;
-      }
+      int64_t middle = min64(max64(forward - i0, 0), m);
+      for (int64_t j = 0; j < middle; j++) buf[j] = start + T(i0 + j) * step;
+      for (int64_t j = middle; j < m; j++) buf[j] = last - T(n - 1 - i0 - j) * step;
       row(buf, (char*)y.data + i0 * size, 1, m);
     }
   });

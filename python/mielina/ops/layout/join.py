@@ -7,7 +7,7 @@ from typing import Any
 from ... import _core
 from ...autograd import op, record
 from ...tensor import Tensor, method
-from .views import axis, clone_of, diagonal, diagonal_backward, expand, narrow, permute, reshape, select, sizes, slice, unsqueeze, view_of, zeros
+from .views import axis, clone_of, diagonal, diagonal_backward, expand, reshape, select, sizes, slice, unsqueeze, view_of, zeros
 
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "cartesian_prod", "cat", "chunk", "column_stack", "concat",
@@ -23,18 +23,18 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
     RuntimeError: no tensors, or sizes that differ elsewhere. IndexError: `dim` out of range.
     """
     tensors, dim = tuple(tensors), dim if axis is None else axis
-    return record(_core.cat(tensors, dim), CAT, tensors, (tuple([x.shape for x in tensors]), dim))  # type: ignore[no-any-return]
+    return record(_core.cat(tensors, dim), CAT, tensors, (_core.sizes_along(tensors, dim), dim))  # type: ignore[no-any-return]
 
 
-def _cat_rule(g: Tensor, needs: Any, shapes: Any, dim: int) -> Any:
+def _cat_rule(g: Tensor, needs: Any, sizes: Any, dim: int) -> Any:
     dim = dim % g.ndim
     parts, start = [], 0
-    for shape, need in zip(shapes, needs):
-        if shape == (0,):
-            parts.append(zeros(shape, g.dtype) if need else None)
+    for n, need in zip(sizes, needs):
+        if n < 0:  # an empty vector, skipped
+            parts.append(zeros((0,), g.dtype) if need else None)
             continue
-        parts.append(slice(g, dim, start, start + shape[dim]) if need else None)
-        start += shape[dim]
+        parts.append(slice(g, dim, start, start + n) if need else None)
+        start += n
     return parts
 
 
@@ -124,8 +124,6 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     n = len(shape)
     grids = [expand(reshape(x, (1,) * i + (-1,) + (1,) * (n - 1 - i)), shape) for i, x in enumerate(vectors)]
     if swap:
-        order = (1, 0, *range(2, n))
-        grids = [permute(g, order) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 

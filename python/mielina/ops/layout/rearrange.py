@@ -81,12 +81,17 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     times = sizes(repeats)
     if len(times) < input.ndim or min(times, default=0) < 0:
         raise RuntimeError(f"repeat: expected at least {input.ndim} non-negative numbers, got {tuple(times)}")
-    y = reshape(input, (1,) * (len(times) - input.ndim) + input.shape)
-    for d, n in enumerate(times):
-        if n != 1:
-            shape = y.shape
-            y = expand(unsqueeze(y, d), (*shape[:d], n, *shape[d:]))
-            y = reshape(y, (*shape[:d], n * shape[d], *shape[d + 1 :]))
+    shape = (1,) * (len(times) - input.ndim) + input.shape
+    repeated = [d for d, n in enumerate(times) if n != 1]
+    y = reshape(input, shape)
+    if len(shape) + len(repeated) <= 8:  # all axes in one copy
+        for d in reversed(repeated):
+            y = unsqueeze(y, d)
+        y = expand(y, [n for s, k in zip(shape, times) for n in ((k, s) if k != 1 else (s,))])
+        y = reshape(y, [s * k for s, k in zip(shape, times)])
+    else:
+        for d in repeated:
+            y = cat((y,) * times[d], d) if times[d] else narrow(y, d, 0, 0)
     return clone_of(y) if y._storage == input._storage else y
 
 
