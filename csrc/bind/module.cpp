@@ -108,6 +108,7 @@ PYBIND11_MODULE(_core, module) {
   add_index(m);
   add_interop(m);
   add_layout(m);
+  add_limits(m);
   add_loss(m);
   add_norm(m);
   add_optim(m);
