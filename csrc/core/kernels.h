@@ -7,6 +7,7 @@
 #include "table/gemm.h"
 #include "table/image.h"
 #include "table/index.h"
+#include "table/layout.h"
 #include "table/loss.h"
 #include "table/norm.h"
 #include "table/optim.h"
@@ -26,6 +27,7 @@ struct Kernels : AttentionTable,
                  GemmTable,
                  ImageTable,
                  IndexTable,
+                 LayoutTable,
                  LossTable,
                  NormTable,
                  OptimTable,

@@ -1,11 +1,300 @@
-// attention: see table/attention.h.
-#include "cpu/kernel.h"
+// attention: see table/attention.h. Scores exist one tile at a time (Rabe & Staats 2021, "Self-attention does not need
+// O(n^2) memory"; Dao et al. 2022, "FlashAttention"): the forward keeps a running maximum and sum for each query
+// (Milakov & Gimelshein 2018), the backward makes the probabilities anew from the saved logsumexp.
+#include "cpu/attention/tile.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
+namespace {
+
+// ---- forward
+// -----------------------------------------------------------------------------------------------------------
+template <class T>
+struct Scratch {
+  T *queries, *turned, *scores, *values, *keys, *out, *mask, *keep, *draws;
+  static int64_t layout(const Shape<T>& d, T* base, Scratch* s) {
+    int64_t at = 0;
+    auto take = [&](T*& p, int64_t n) {
+      p = base + at;
+      at += (n + 15) / 16 * 16;
+    };
+    take(s->queries, kQueries * d.width_e);
+    take(s->turned, kQueries * d.E);
+    take(s->scores, kQueries * kKeys);
+    take(s->keys, kKeys * d.width_e);
+    take(s->values, kKeys * d.width_f);
+    take(s->out, kQueries * d.width_f);
+    take(s->mask, kQueries * kKeys);
+    take(s->keep, kQueries * kKeys);
+    take(s->draws, kQueries * kKeys);
+    return at;
+  }
+};
+
+// One tile enters the running softmax: s becomes exp(s - m), `factor` is what older sums must be multiplied with.
+template <class T>
+bool online_softmax(const Block& b, T* s, T* m, T* sum, T* factor) {
+  using V = Vec<T>;
+  bool moved = false;
+  for (int64_t i = 0; i < b.step; i += lanes<T>) {
+    const V before = load(m + i);
+    V top = before;
+    for (int64_t j = 0; j < b.keys; j++) top = bounded<false>(load(s + j * b.step + i), top);
+    const V base = select<V>(top == splat<V>(-Fp<T>::inf), V{}, top);  // a row without scores so far: exp(-inf) = 0
+    V total{};
+    for (int64_t j = 0; j < b.keys; j++) {
+      const V p = exp(load(s + j * b.step + i) - base);
+      total += p;
+      store(s + j * b.step + i, p);
+    }
+    const V f = exp(before - base);
+    moved |= any_lane(top != before);
+    store(m + i, top);
+    store(sum + i, fma(load(sum + i), f, total));
+    store(factor + i, f);
+  }
+  return moved;
+}
+
+template <class T>
+void scale_rows(T* x, int64_t n, int64_t width, const T* by) {
+  for (int64_t r = 0; r < n; r++, x += width)
+    for (int64_t j = 0; j < width; j += lanes<T>) store(x + j, load(x + j) * splat<Vec<T>>(by[r]));
+}
+template <class T>
+void multiply_into(T* x, const T* by, int64_t n) {
+  for (int64_t i = 0; i < n; i += lanes<T>) store(x + i, load(x + i) * load(by + i));
+}
+
+// Queries [i0, i0 + n) of a head, transposed and scaled: (E, step).
+template <class T>
+void turn_queries(T* to, int64_t step, const Panel<T>& q, int64_t n, int64_t E, T scale) {
+  turn(to, step, q.data, q.si, 1, n, E);
+  for (int64_t i = 0; i < E * step; i += lanes<T>) store(to + i, load(to + i) * splat<Vec<T>>(scale));
+}
+
+template <class T>
+void forward(const Ctx& ctx, const View& y, const View& lse, const View& q, const View& k, const View& v,
+             const View& mask, const View& key, const AttentionArgs& args) {
+  using V = Vec<T>;
+  const Shape<T> d(q, k, v);
+  Scratch<T> none;
+  const int64_t size = Scratch<T>::layout(d, nullptr, &none);
+  const Key stream = key.data ? read_key(key) : Key{};
+  parallel_for(ctx, d.B * d.H * d.G * d.q_blocks, [&](int64_t task, int worker) {
+    Scratch<T> w;
+    Scratch<T>::layout(d, (T*)ctx.workspace + worker * size, &w);
+    const int64_t head = task / d.q_blocks, h = head / d.G, i0 = task % d.q_blocks * kQueries,
+                  n = min64(kQueries, d.L - i0);
+    const int64_t bi = h / d.H, hi = h % d.H, gi = head % d.G, step = padded<T>(n);
+    const Sheet ks = sheet(k, bi, hi, 0), vs = sheet(v, bi, hi, 0);
+    turn_queries(w.turned, step, rows_of(sheet(q, bi, hi, gi), i0, n, d.E, w.queries), n, d.E, T(args.scale));
+    alignas(64) T m[kQueries], sum[kQueries], factor[kQueries];
+    for (int64_t i = 0; i < step; i += lanes<T>) {
+      store(m + i, splat<V>(-Fp<T>::inf));
+      store(sum + i, V{});
+    }
+    const int64_t keys = d.keys(args.causal, i0 + n);
+    if (keys == 0) __builtin_memset(w.out, 0, size_t(n * d.width_f) * sizeof(T));
+    each_key_block<T>(keys, [&](int64_t j0, int64_t count) {
+      const Block b{i0, n, step, j0, count};
+      multiply_tile<T, false>(count, step, d.E, rows_of(ks, j0, count, d.E, w.keys), {w.turned, 1, step}, w.scores,
+                              step, false);
+      if (mask.data) mask_scores(b, sheet(mask, bi, hi, gi), w.scores, w.mask);
+      if (args.causal && b.crosses_diagonal()) mask_causal(b, w.scores);
+      if (online_softmax(b, w.scores, m, sum, factor) && j0 > 0) scale_rows(w.out, n, d.width_f, factor);
+      if (key.data) {
+        draw_factors(b, stream, args.dropout, head * d.L + i0, d.S, w.keep, w.draws);
+        multiply_into(w.scores, w.keep, count * step);
+      }
+      const Panel<T> values = rows_of(vs, j0, count, d.F, w.values);
+      multiply_tile<T, true>(n, d.width_f, count, {w.scores, 1, step}, {values.data, 1, values.si}, w.out, d.width_f,
+                             j0 > 0);
+    });
+    T* to = (T*)lse.data + head * d.L + i0;
+    for (int64_t i = 0; i < step; i += lanes<T>) {
+      const V total = load(sum + i);
+      const auto empty = total == V{};
+      const V z = select<V>(empty, splat<V>(Fp<T>::inf), load(m + i) + log(total));
+      store(factor + i, select<V>(empty, V{}, splat<V>(1) / total));
+      store_n(to + i, z, min64(lanes<T>, n - i));
+    }
+    scale_rows(w.out, n, d.width_f, factor);
+    write_rows(sheet(y, bi, hi, gi), i0, n, d.F, w.out, d.width_f);
+  });
+}
+
+void attention(const Ctx& ctx, const View& y, const View& lse, const View& q, const View& k, const View& v,
+               const View& mask, const View& key, AttentionArgs args) noexcept {
+  if (q.dtype == DType::f64) forward<double>(ctx, y, lse, q, k, v, mask, key, args);
+  else forward<float>(ctx, y, lse, q, k, v, mask, key, args);
+}
+
+template <class T>
+int64_t forward_bytes(const Ctx& ctx, const Shape<T>& d) {
+  Scratch<T> none;
+  return ctx.threads * Scratch<T>::layout(d, nullptr, &none) * int64_t(sizeof(T));
+}
+
+int64_t attention_workspace(const Ctx& ctx, const View& q, const View& k, const View& v) noexcept {
+  return q.dtype == DType::f64 ? forward_bytes<double>(ctx, {q, k, v}) : forward_bytes<float>(ctx, {q, k, v});
+}
+
+// ---- backward
+// ---------------------------------------------------------------------------------------------------------- A task
+// owns the queries of one head of k and v, or every `pieces`-th block of them: with few heads several tasks work at
+// one, each on sums of its own, which are then added in order.
+template <class T>
+struct BackwardPlan {
+  int64_t pieces, sums, worker_bytes, bytes;  // sums: elements of one task's dk and dv
+  BackwardPlan(const Ctx& ctx, const Shape<T>& d);
+};
+
+template <class T>
+struct BackwardScratch {
+  Scratch<T> f;
+  T *grads, *turned_g, *ds, *dq, *sums;
+  static int64_t layout(const Shape<T>& d, T* base, bool own_sums, BackwardScratch* s) {
+    int64_t at = Scratch<T>::layout(d, base, &s->f);
+    auto take = [&](T*& p, int64_t n) {
+      p = base + at;
+      at += (n + 15) / 16 * 16;
+    };
+    take(s->grads, kQueries * d.width_f);
+    take(s->turned_g, kQueries * d.F);
+    take(s->ds, kQueries * kKeys);
+    take(s->dq, kQueries * d.width_e);
+    take(s->sums, own_sums ? d.S * (d.width_e + d.width_f) : 0);
+    return at;
+  }
+};
+
+template <class T>
+BackwardPlan<T>::BackwardPlan(const Ctx& ctx, const Shape<T>& d) {
+  constexpr int64_t kTasks = 8;
+  const int64_t heads = max64(1, d.B * d.H);
+  pieces = heads >= kTasks ? 1 : max64(1, min64(d.G * d.q_blocks, ceil_div(kTasks, heads)));
+  sums = d.S * (d.width_e + d.width_f);
+  BackwardScratch<T> none;
+  worker_bytes = BackwardScratch<T>::layout(d, nullptr, pieces == 1, &none) * int64_t(sizeof(T));
+  bytes = ctx.threads * worker_bytes + (pieces > 1 ? heads * pieces * sums * int64_t(sizeof(T)) : 0);
+}
+
+// s: scores in, p (dropped out) out; ds: dp in, d(scores) times `scale` out. Rows without a score have lse = +inf.
+template <class T>
+void softmax_gradient(const Block& b, T* s, T* ds, const T* lse, const T* delta, const T* keep, T scale) {
+  using V = Vec<T>;
+  const V by = splat<V>(scale);
+  for (int64_t j = 0; j < b.keys; j++)
+    for (int64_t i = 0; i < b.step; i += lanes<T>) {
+      const int64_t at = j * b.step + i;
+      const V p = exp(load(s + at) - load(lse + i)), dp = load(ds + at);
+      const V k = keep ? load(keep + at) : splat<V>(1);
+      store(s + at, p * k);
+      store(ds + at, p * fma(dp, k, -load(delta + i)) * by);
+    }
+}
+
+struct BackwardViews {
+  const View &dq, &dk, &dv, &g, &q, &k, &v, &mask, &key, &y, &lse;
+};
+
+// One block of queries: dq, and what it adds to dk and dv.
+template <class T>
+void backward_block(const BackwardViews& x, const Shape<T>& d, const AttentionArgs& args, const BackwardScratch<T>& w,
+                    T* dk, T* dv, int64_t h, int64_t gi, int64_t i0) {
+  using V = Vec<T>;
+  const int64_t bi = h / d.H, hi = h % d.H, n = min64(kQueries, d.L - i0), step = padded<T>(n);
+  const Panel<T> q = rows_of(sheet(x.q, bi, hi, gi), i0, n, d.E, w.f.queries);
+  const Panel<T> g = rows_of(sheet(x.g, bi, hi, gi), i0, n, d.F, w.grads);
+  const Panel<T> y = rows_of(sheet(x.y, bi, hi, gi), i0, n, d.F, w.f.out);
+  turn_queries(w.f.turned, step, q, n, d.E, T(args.scale));
+  turn(w.turned_g, step, g.data, g.si, 1, n, d.F);
+  alignas(64) T delta[kQueries] = {}, lse[kQueries];
+  const int64_t row = (h * d.G + gi) * d.L + i0;
+  for (int64_t i = 0; i < step; i++) {
+    lse[i] = i < n ? ((const T*)x.lse.data)[row + i] : Fp<T>::inf;
+    V sum{};
+    for (int64_t j = 0; i < n && j < d.width_f; j += lanes<T>)
+      sum = fma(load(g.data + i * g.si + j), load(y.data + i * y.si + j), sum);
+    delta[i] = hsum(sum);
+  }
+  const Key stream = x.key.data ? read_key(x.key) : Key{};
+  const Sheet ks = sheet(x.k, bi, hi, 0), vs = sheet(x.v, bi, hi, 0);
+  const int64_t keys = d.keys(args.causal, i0 + n);
+  if (keys == 0) __builtin_memset(w.dq, 0, size_t(n * d.width_e) * sizeof(T));
+  each_key_block<T>(keys, [&](int64_t j0, int64_t count) {
+    const Block b{i0, n, step, j0, count};
+    const Panel<T> kr = rows_of(ks, j0, count, d.E, w.f.keys), vr = rows_of(vs, j0, count, d.F, w.f.values);
+    multiply_tile<T, false>(count, step, d.E, kr, {w.f.turned, 1, step}, w.f.scores, step, false);
+    if (x.mask.data) mask_scores(b, sheet(x.mask, bi, hi, gi), w.f.scores, w.f.mask);
+    if (args.causal && b.crosses_diagonal()) mask_causal(b, w.f.scores);
+    if (x.key.data) draw_factors(b, stream, args.dropout, row, d.S, w.f.keep, w.f.draws);
+    multiply_tile<T, false>(count, step, d.F, vr, {w.turned_g, 1, step}, w.ds, step, false);
+    softmax_gradient<T>(b, w.f.scores, w.ds, lse, delta, x.key.data ? w.f.keep : nullptr, T(args.scale));
+    multiply_tile<T, false>(count, d.width_f, n, {w.f.scores, step, 1}, {g.data, 1, g.si}, dv + j0 * d.width_f,
+                            d.width_f, true);
+    multiply_tile<T, false>(count, d.width_e, n, {w.ds, step, 1}, {q.data, 1, q.si}, dk + j0 * d.width_e, d.width_e,
+                            true);
+    multiply_tile<T, true>(n, d.width_e, count, {w.ds, 1, step}, {kr.data, 1, kr.si}, w.dq, d.width_e, j0 > 0);
+  });
+  write_rows(sheet(x.dq, bi, hi, gi), i0, n, d.E, w.dq, d.width_e);
+}
+
+template <class T>
+void write_sums(const BackwardViews& x, const Shape<T>& d, int64_t h, const T* sums) {
+  write_rows(sheet(x.dk, h / d.H, h % d.H, 0), 0, d.S, d.E, sums, d.width_e);
+  write_rows(sheet(x.dv, h / d.H, h % d.H, 0), 0, d.S, d.F, sums + d.S * d.width_e, d.width_f);
+}
+
+template <class T>
+void backward(const Ctx& ctx, const BackwardViews& x, const AttentionArgs& args) {
+  const Shape<T> d(x.q, x.k, x.v);
+  const BackwardPlan<T> plan(ctx, d);
+  const int64_t heads = d.B * d.H, blocks = d.G * d.q_blocks;
+  T* partials = (T*)((char*)ctx.workspace + ctx.threads * plan.worker_bytes);
+  parallel_for(ctx, heads * plan.pieces, [&](int64_t task, int worker) {
+    BackwardScratch<T> w;
+    BackwardScratch<T>::layout(d, (T*)((char*)ctx.workspace + worker * plan.worker_bytes), plan.pieces == 1, &w);
+    const int64_t h = task / plan.pieces;
+    T* sums = plan.pieces == 1 ? w.sums : partials + task * plan.sums;
+    __builtin_memset(sums, 0, size_t(plan.sums) * sizeof(T));
+    for (int64_t i = task % plan.pieces; i < blocks; i += plan.pieces)
+      backward_block(x, d, args, w, sums, sums + d.S * d.width_e, h, i / d.q_blocks, i % d.q_blocks * kQueries);
+    if (plan.pieces == 1) write_sums(x, d, h, sums);
+  });
+  if (plan.pieces == 1) return;
+  parallel_for(ctx, heads, [&](int64_t h, int) {
+    T* sums = partials + h * plan.pieces * plan.sums;
+    for (int64_t p = 1; p < plan.pieces; p++)
+      for (int64_t i = 0; i < plan.sums; i += lanes<T>)
+        store(sums + i, load(sums + i) + load(sums + p * plan.sums + i));
+    write_sums(x, d, h, sums);
+  });
+}
+
+void attention_backward(const Ctx& ctx, const View& dq, const View& dk, const View& dv, const View& g, const View& q,
+                        const View& k, const View& v, const View& mask, const View& key, const View& y, const View& lse,
+                        AttentionArgs args) noexcept {
+  const BackwardViews x{dq, dk, dv, g, q, k, v, mask, key, y, lse};
+  if (q.dtype == DType::f64) backward<double>(ctx, x, args);
+  else backward<float>(ctx, x, args);
+}
+
+int64_t attention_backward_workspace(const Ctx& ctx, const View& q, const View& k, const View& v) noexcept {
+  if (q.dtype == DType::f64) return BackwardPlan<double>(ctx, {q, k, v}).bytes;
+  return BackwardPlan<float>(ctx, {q, k, v}).bytes;
+}
+
+}  // namespace
 
 void fill_attention(Kernels&);
-void fill_attention(Kernels&) {}
+void fill_attention(Kernels& k) {
+  k.attention = attention;
+  k.attention_workspace = attention_workspace;
+  k.attention_backward = attention_backward;
+  k.attention_backward_workspace = attention_backward_workspace;
+}
 
 }  // namespace MIELINA_ISA
 }  // namespace mielina

@@ -23,8 +23,27 @@ struct PixelPlace {
   int64_t channels, stride;  // in a panel of channels; of a channel in y
   bool turned;
   Spot operator()(int64_t pi, int64_t pj) const {
-    const int64_t c = (turned ? pj : pi) * channels, offset = c * stride + pixels.offset(turned ? pi : pj);
+    const int64_t c = (turned ? pj : pi) * channels, offset = c * stride + pixels.offset(pixels.first(turned ? pi : pj));
     return turned ? Spot{0, c, offset} : Spot{c, 0, offset};
+  }
+};
+
+// Finish, image by image where a panel of pixels runs over several.
+template <class Out> struct PixelFinish {
+  Finish<Out, PixelPlace> base;
+  bool accumulate = false, direct = false;
+  Out* target(int64_t i, int64_t j, int64_t& ld) const {
+    return base.place.pixels.straddles(j) ? nullptr : base.target(i, j, ld);
+  }
+  void finish(int64_t i, int64_t j, Out* d, int64_t ld, int64_t rows, int64_t cols) const {
+    const PixelPlace& place = base.place;
+    if (!place.pixels.straddles(j)) return base.finish(i, j, d, ld, rows, cols);
+    const int64_t g = place.pixels.first(j), c = i * place.channels;
+    for (int64_t at = 0; at < cols;) {
+      const int64_t n = min64(place.pixels.size - (g + at) % place.pixels.size, cols - at);
+      base.finish_at({c, 0, c * place.stride + place.pixels.offset(g + at)}, d + at, ld, rows, n, false);
+      at += n;
+    }
   }
 };
 
@@ -40,7 +59,7 @@ template <class Op> ConvPlan conv_plan(const View& y, int64_t depth) {
   p.turned = y.stride[kC] == 1 && K > 1 && y.stride[kW] != 1;
   GemmPlan& g = p.gemm;
   g = p.turned ? gemm_plan<Op>(pixels, K, depth) : gemm_plan<Op>(K, pixels, depth);
-  p.pixels = pixel_space(y, p.turned ? g.mr : g.nr);
+  p.pixels = pixel_space(y, p.turned ? g.mr : g.nr, !p.turned);
   int64_t& pixel_tiles = p.turned ? g.m_tiles : g.n_tiles;
   int64_t& channel_tiles = p.turned ? g.n_tiles : g.m_tiles;
   (p.turned ? g.m_panels : g.n_panels) = p.pixels.panels();
@@ -50,8 +69,8 @@ template <class Op> ConvPlan conv_plan(const View& y, int64_t depth) {
     channel_tiles = pixel_tiles >= 4 ? 1 : min64(channel_panels, 8);
   }
   // Filters are packed first, pixels by the task that needs them.
-  g.share_a = !p.turned;
-  g.share_b = p.turned;
+  g.share_a = !p.turned || channel_tiles > 1;
+  g.share_b = p.turned || channel_tiles > 1;
   g.n_chunk = g.n_panels;
   return p;
 }
@@ -99,8 +118,9 @@ template <class Op, class S> void product(const Ctx& ctx, const Problem& q) {
   }
   Finish<Out, PixelPlace> finish{c, bias, {}, q.activation, false, {p.pixels, width, sc, p.turned}, false, false};
   finish.prepare();
+  const PixelFinish<Out> each{finish};
   if (p.turned) gemm_run<Op>(ctx, p.gemm, pixels, filters, finish);
-  else gemm_run<Op>(ctx, p.gemm, filters, pixels, finish);
+  else gemm_run<Op>(ctx, p.gemm, filters, pixels, each);
 }
 
 template <class Op> int64_t product_workspace(const Ctx& ctx, const Problem& q) {
@@ -335,7 +355,7 @@ void weight_gradient(const Ctx& ctx, const View& dw, const View& g, const View& 
   using Out = typename Op::Out;
   const int64_t K = dw.shape[kN], N = dw.shape[kC] * dw.shape[kD] * dw.shape[kH] * dw.shape[kW];
   const WeightPlan p = weight_plan<Op>(dw, g, 1);
-  const PixelSpace space = pixel_space(g, 1);
+  const PixelSpace space = pixel_space(g, 1, false);
   const Pixels<Op, S> pixels = pixels_of<Op, S>(space, x, window_of(dw, args));
   const GemmLayout w = gemm_layout<Op>(p.gemm, false, ctx.threads);
   char* scratch = (char*)ctx.workspace + p.partials;
@@ -357,18 +377,61 @@ void weight_gradient(const Ctx& ctx, const View& dw, const View& g, const View& 
   add_partials<Op>(ctx, p, dw, K, pixels.channels_inner);
 }
 
+// Few channels a group: a task is a group, which walks the images in order.
+template <class Op, class S> void group_gradients(const Ctx& ctx, const View& dw, const Problem& q, int64_t groups) {
+  using T = typename Op::Out;
+  constexpr int64_t L = lanes<T>;
+  const Problem first = group_of(q, groups, 0);
+  const Planes<T> planes(first);
+  const int64_t C = dw.shape[kC], R = dw.shape[kH], Q = dw.shape[kW], taps = dw.shape[kD] * R * Q, K = dw.shape[kN] / groups;
+  const int64_t bytes = planes.bytes + align64(K * C * taps * L * int64_t(sizeof(T))), size = kDTypeSize[int(dw.dtype)];
+  const RowTo<T> row_to = row_to_fn<T>(dw.dtype);
+  parallel_for(ctx, groups, [&](int64_t group, int worker) {
+    T* padded = (T*)((char*)ctx.workspace + worker * bytes);
+    T* sums = (T*)((char*)padded + planes.bytes);
+    const Problem one = group_of(q, groups, group);
+    for (int64_t i = 0; i < K * C * taps * L; i++) sums[i] = T(0);
+    for (int64_t n = 0; n < q.x.shape[kN]; n++) {
+      planes.pad(one, n, padded);
+      for (int64_t k = 0; k < K; k++) planes.gradient(one, n, k, padded, sums + k * C * taps * L);
+    }
+    for (int64_t i = 0; i < K * C * taps; i++) {
+      const int64_t k = group * K + i / (C * taps), c = i / taps % C, tap = i % taps;
+      const T sum = hsum(load(sums + i * L));
+      row_to(&sum, at(dw, kN, k) + (c * dw.stride[kC] + tap / (R * Q) * dw.stride[kD] + tap / Q % R * dw.stride[kH] +
+                                    tap % Q * dw.stride[kW]) * size, 1, 1);
+    }
+  });
+}
+
+// dw takes no part in the window's walk, so the problem carries it only for its channels.
+Problem weight_problem(const View& dw, const View& g, const View& x, const ConvArgs& args) {
+  return {g, x, dw, View{}, window_of(dw, args), Activation::none};
+}
+bool by_groups(const View& dw, const View& g, int64_t groups) {
+  return groups > 1 && dw.shape[kN] / groups <= kDirectChannels && numel(g) > 0;
+}
+
 void conv_backward_weight(const Ctx& ctx, const View& dw, const View& g, const View& x, ConvArgs args) noexcept {
   if (numel(dw) == 0) return;
   const int64_t K = dw.shape[kN] / args.groups, C = dw.shape[kC];
-  for (int64_t group = 0; group < args.groups; group++)
-    dispatch(x.dtype, [&]<class Op, class S>(Op, S) {
-      weight_gradient<Op, S>(ctx, slice(dw, kN, group * K, K), slice(g, kC, group * K, K), slice(x, kC, group * C, C), args);
-    });
+  dispatch(x.dtype, [&]<class Op, class S>(Op, S) {
+    if (by_groups(dw, g, args.groups))
+      return group_gradients<Op, S>(ctx, dw, weight_problem(dw, g, x, args), args.groups);
+    for (int64_t i = 0; i < args.groups; i++)
+      weight_gradient<Op, S>(ctx, slice(dw, kN, i * K, K), slice(g, kC, i * K, K), slice(x, kC, i * C, C), args);
+  });
 }
 
 int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const View& g, const View& x,
                                        ConvArgs args) noexcept {
+  if (numel(dw) == 0) return 0;
   return dispatch(x.dtype, [&]<class Op, class S>(Op, S) {
+    using T = typename Op::Out;
+    if (by_groups(dw, g, args.groups)) {
+      const Planes<T> planes(group_of(weight_problem(dw, g, x, args), args.groups, 0));
+      return ctx.threads * (planes.bytes + align64(numel(dw) / args.groups * VBYTES));
+    }
     const WeightPlan p = weight_plan<Op>(dw, g, args.groups);
     const int64_t bytes = gemm_layout<Op>(p.gemm, false, ctx.threads).bytes;
     return p.partials + (p.pieces > 1 ? ctx.threads * bytes : bytes);

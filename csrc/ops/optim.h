@@ -4,7 +4,13 @@
 
 namespace mielina::ops {
 
-void adam(const std::vector<Array>& p, const std::vector<Array>& m, const std::vector<Array>& v, const std::vector<Array>& vmax,
-          const std::vector<Array>& g, const Array& hyper, bool decoupled, bool amsgrad, bool maximize);
+using Arrays = std::vector<Array>;
+
+// rule: its number in OptimRule; what a, b, c and clock hold for it stands in table/optim.h.
+void optim_step(int64_t rule, const Arrays& p, const Arrays& a, const Arrays& b, const Arrays& c, const Arrays& clock,
+                const Arrays& g, const Array& hyper, bool decoupled, bool maximize, bool nesterov);
+
+Array global_norm(const Arrays& g, double order);
+void clip_by_norm(const Arrays& g, const Array& norm, double max_norm);
 
 }  // namespace mielina::ops

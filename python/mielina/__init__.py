@@ -9,26 +9,51 @@ tensor([2., 4., 6.])
 
 from typing import TYPE_CHECKING
 
-from . import config
+from . import autograd, config
+from .amp import autocast
 from ._version import __version__
 from .autograd import backward, enable_grad, grad, is_grad_enabled, no_grad, set_grad_enabled
 from .capture import capture
+from .checkpoint import checkpoint
 from .config import get_num_threads, set_num_threads
 from .dtypes import *
+from .function import Function
 from .ops import *
 from .profile import profile
 from .random import Generator, default_generator, initial_seed, manual_seed, seed
 from .tensor import Tensor
-from . import nn, optim
+from . import data, nn, optim
+
+_LATER = {
+    "io": ("save", "load"),
+    "train": ("fit", "evaluate", "predict", "History", "EarlyStopping", "ModelCheckpoint", "Callback", "LambdaCallback", "TerminateOnNaN"),
+}
 
 if TYPE_CHECKING:
-    from . import testing
+    from . import io, plot, testing, train
+    from .io import load, save
+    from .train import (
+        Callback,
+        EarlyStopping,
+        History,
+        LambdaCallback,
+        ModelCheckpoint,
+        TerminateOnNaN,
+        evaluate,
+        fit,
+        predict,
+    )
 else:
 
     def __getattr__(name):
         """Parts that cost time to import, or need an extra, come on first use."""
-        if name in ("testing",):
+        if name in ("io", "plot", "testing", "train"):
             import importlib
 
             return importlib.import_module(f"{__name__}.{name}")
+        for module, names in _LATER.items():
+            if name in names:
+                import importlib
+
+                return getattr(importlib.import_module(f"{__name__}.{module}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

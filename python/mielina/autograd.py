@@ -336,3 +336,11 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool
     elif not allow_unused and any(g is None for g in found):
         raise RuntimeError("grad: the outputs do not depend on one of the inputs; pass allow_unused=True to get None for it")
     return tuple(found)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Function":  # mi.autograd.Function, as in PyTorch; it stands on this module
+        from .function import Function
+
+        return Function
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

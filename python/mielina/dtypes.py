@@ -53,7 +53,7 @@ long = int64
 int = int32
 short = int16
 
-ALL = (float32, float64, float16, bfloat16, int64, int32, int16, int8, uint8, bool)
+ALL: tuple[dtype, ...] = (float32, float64, float16, bfloat16, int64, int32, int16, int8, uint8, bool)
 _NAMES = {d.name: d for d in ALL}
 
 

@@ -99,6 +99,38 @@ template <class T> struct Planes {
                  min64(kChunk * L, Q - j));
         }
   }
+
+  // sums (C, taps, L) += the products of output gradient and input, channel k of image n; y is the gradient here.
+  void gradient(const Problem& q, int64_t n, int64_t k, const T* from, T* sums) const {
+    const Window& v = q.window;
+    const int64_t Q = q.y.shape[kW], size = kDTypeSize[int(q.y.dtype)];
+    const RowFrom<T> row_from = row_from_fn<T>(q.y.dtype);
+    const char* g = (const char*)q.y.data + (n * q.y.stride[kN] + k * q.y.stride[kC]) * size;
+    for (int64_t d = 0; d < q.y.shape[kD]; d++)
+      for (int64_t h = 0; h < q.y.shape[kH]; h++)
+        for (int64_t j = 0; j < Q; j += kChunk * L) {
+          alignas(64) T buf[kChunk * L] = {};
+          row_from(g + (d * q.y.stride[kD] + h * q.y.stride[kH] + j * q.y.stride[kW]) * size, q.y.stride[kW], buf,
+                   min64(kChunk * L, Q - j));
+          Vec<T> y[kChunk];
+          for (int i = 0; i < kChunk; i++) y[i] = load(buf + i * L);
+          T* sum = sums;
+          for (int64_t c = 0; c < q.x.shape[kC]; c++)
+            for (int64_t t = 0; t < v.taps[0]; t++)
+              for (int64_t r = 0; r < v.taps[1]; r++) {
+                const T* rows = from + c * volume + (d * v.stride[0] + t * v.dilation[0]) * plane +
+                                (h * v.stride[1] + r * v.dilation[1]) * phases * row + j;
+                for (int64_t s = 0; s < v.taps[2]; s++, sum += L) {
+                  const int64_t at = s * v.dilation[2];
+                  const T* x = rows + at % phases * row + at / phases;
+                  Vec<T> a = load(sum);
+#pragma GCC unroll 4
+                  for (int i = 0; i < kChunk; i++) a = fma(y[i], load(x + i * L), a);
+                  store(sum, a);
+                }
+              }
+        }
+  }
 };
 
 // y (N, C, ...) and x channels-last, w (C, 1, taps): pixel by pixel.

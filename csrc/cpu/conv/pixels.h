@@ -10,18 +10,23 @@ namespace MIELINA_ISA {
 // The five axes of the contract.
 enum Axis : int { kN, kC, kD, kH, kW };
 
-// Output pixels (n, d, h, w) in order, cut into images whose pixels lie at one stride in memory, and these into panels.
+// Output pixels (n, d, h, w) in order, cut into images whose pixels lie at one stride in memory, and into panels. A panel
+// ends with its image, or runs into the next one where images are `merged` (of 7 x 7 pixels, panels of 32 waste a quarter).
 struct PixelSpace {
   int64_t shape[4], stride[4];
   int64_t images, size, step;  // pixels an image, at stride `step`
   int64_t width, per;          // panels of `width`, `per` an image
   int outer;                   // leading axes that make up the image index
+  bool merged;
 
-  int64_t panels() const { return images * per; }
-  int64_t valid(int64_t p) const { return min64(width, size - p % per * width); }
-  int64_t first(int64_t p) const { return p / per * size + p % per * width; }  // its first pixel among all
-  int64_t offset(int64_t p) const {
-    int64_t image = p / per, at = p % per * width * step;
+  int64_t panels() const { return merged ? ceil_div(images * size, width) : images * per; }
+  int64_t first(int64_t p) const { return merged ? p * width : p / per * size + p % per * width; }
+  int64_t valid(int64_t p) const {
+    return merged ? min64(width, images * size - p * width) : min64(width, size - p % per * width);
+  }
+  bool straddles(int64_t p) const { return merged && first(p) % size + valid(p) > size; }
+  int64_t offset(int64_t pixel) const {
+    int64_t image = pixel / size, at = pixel % size * step;
     for (int d = outer - 1; d >= 0; d--) {
       at += image % shape[d] * stride[d];
       image /= shape[d];
@@ -30,7 +35,7 @@ struct PixelSpace {
   }
 };
 
-static PixelSpace pixel_space(const View& y, int64_t width) {
+static PixelSpace pixel_space(const View& y, int64_t width, bool merge) {
   PixelSpace s;
   const int axes[4] = {kN, kD, kH, kW};
   for (int d = 0; d < 4; d++) {
@@ -53,7 +58,38 @@ static PixelSpace pixel_space(const View& y, int64_t width) {
   for (int d = 0; d < s.outer; d++) s.images *= s.shape[d];
   s.width = width;
   s.per = ceil_div(s.size, width);
+  s.merged = merge && s.images > 1 && s.size % width != 0;
   return s;
+}
+
+// Lanes [a, z) from p + a .. p + z, the others zero.
+template <class T, class S> MIELINA_INLINE Vec<T> load_between(const S* p, int64_t a, int64_t z) {
+  Vec<T> v{};
+  if constexpr (__is_same(S, T)) {
+#if MIELINA_V512
+    const unsigned mask = ((1u << z) - 1) & ~((1u << a) - 1);
+    if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_loadu_epi32((__mmask16)mask, p);
+    if constexpr (sizeof(T) == 8) return (Vec<T>)_mm512_maskz_loadu_epi64((__mmask8)mask, p);
+#endif
+    __builtin_memcpy((T*)&v + a, p + a, size_t(z - a) * sizeof(T));
+  } else {
+    for (int64_t i = a; i < z; i++) v[i] = element_as<T>(p + i);
+  }
+  return v;
+}
+
+// A vector of every second element; nothing beyond the last of them is read.
+template <class T, class S> MIELINA_INLINE Vec<T> load_even(const S* p) {
+  constexpr int L = lanes<T>;
+#if MIELINA_V512
+  if constexpr (__is_same(S, float)) {
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return (vf32)_mm512_permutex2var_ps((__m512)load(p), even, (__m512)load_n(p + L, L - 1));
+  }
+#endif
+  Vec<T> v{};
+  for (int i = 0; i < L; i++) v[i] = element_as<T>(p + 2 * i);
+  return v;
 }
 
 // How a window moves: input coordinate = output * stride - padding + tap * dilation, along (depth, height, width).
@@ -187,18 +223,25 @@ template <class Op, class S> struct Pixels {
           hi = max64(lo, min64(r[j].n, w >= shape[2] ? 0 : (shape[2] - 1 - w) / window.stride[2] + 1));
         }
         const S* from = r[j].image + d * stride[0] + h * stride[1] + w * stride[2] + c0 * sc;
-        In* row = row0 + r[j].at;
-        for (int64_t c = c0; c < c1; c++, row += taps * step, from += sc) {
-          for (int64_t i = 0; i < lo; i++) row[i] = In(0);
-          if (sw == 1) {
-            for (int64_t i = lo; i < hi; i += L) {
-              const int64_t m = min64(L, hi - i);
-              store_n(row + i, load_as<In>(from + i, m), m);
+        for (int64_t i = 0; i < r[j].n; i += L) {
+          const int64_t m = min64(L, r[j].n - i), first = min64(L, max64(0, lo - i)), last = max64(first, min64(L, hi - i));
+          const S* p = from + i * sw;
+          In* row = row0 + r[j].at + i;
+          const int64_t gap = taps * step;
+          if (sw == 1 && first == 0 && last == L) {
+            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) {
+              if (tap == 0) __builtin_prefetch(p + space.width, 0, 2);  // the next panel's; a channel is a page away
+              store(row, load_as<In>(p, L));
             }
+          } else if (sw == 1) {
+            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store_n(row, load_between<In>(p, first, last), m);
+          } else if (sw == 2 && first == 0 && last == L) {
+            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store(row, load_even<In>(p));
           } else {
-            for (int64_t i = lo; i < hi; i++) row[i] = element_as<In>(from + i * sw);
+            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) {
+              for (int64_t l = 0; l < m; l++) row[l] = l < first || l >= last ? In(0) : element_as<In>(p + l * sw);
+            }
           }
-          for (int64_t i = hi; i < r[j].n; i++) row[i] = In(0);
         }
       }
       for (int64_t c = c0; c < c1; c++)

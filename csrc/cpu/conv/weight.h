@@ -19,8 +19,8 @@ template <class Op, class S> struct PixelRows {
   Panel<In> in_place(int64_t, int64_t) const { return {nullptr, 0, 0}; }
   void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
     for (int64_t k = 0; k < kc;) {
-      const int64_t g = begin + k0 + k, image = g / space.size, at = g % space.size, n = min64(space.size - at, kc - k);
-      const S* from = data + space.offset(image * space.per) + at * space.step;
+      const int64_t g = begin + k0 + k, n = min64(space.size - g % space.size, kc - k);
+      const S* from = data + space.offset(g);
       Strided<Op, S>{from, size, n, sc, space.step, width}.pack(to + k * step, step, p, 0, n);
       k += n;
     }

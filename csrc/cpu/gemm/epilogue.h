@@ -81,15 +81,17 @@ template <class Out, class Place> struct Finish {
   }
 
   void finish(int64_t pi, int64_t pj, Out* d, int64_t ld, int64_t rows, int64_t cols) const {
-    if (plain) return;
+    if (!plain) finish_at(place(pi, pj), d, ld, rows, cols, direct);
+  }
+  // stored: the sums d lie in c.
+  void finish_at(Spot spot, Out* d, int64_t ld, int64_t rows, int64_t cols, bool stored) const {
     constexpr int L = lanes<Out>;
     alignas(64) Out buf[kRow];
-    const Spot spot = place(pi, pj);
     Matrix to = c;
     to.data += spot.offset * kDTypeSize[int(c.dtype)];
     for (int64_t r = 0; r < rows; r++) {
       Out* x = d + r * ld;
-      if (accumulate && !direct) add(x, row(to, r, 0, cols, buf), cols);
+      if (accumulate && !stored) add(x, row(to, r, 0, cols, buf), cols);
       if (bias.data) add(x, row(bias, spot.i + r, spot.j, cols, buf), cols);
       if (residual.data) add(x, row(residual, spot.i + r, spot.j, cols, buf), cols);
       if constexpr (Out(0.5) != Out(0)) {
@@ -99,7 +101,7 @@ template <class Out, class Place> struct Finish {
           if (j < cols) store_n(x + j, activate(load_n(x + j, cols - j), activation), cols - j);
         }
       }
-      if (!direct) row_to_fn<Out>(c.dtype)(x, to.at(r, 0), c.sj, cols);
+      if (!stored) row_to_fn<Out>(c.dtype)(x, to.at(r, 0), c.sj, cols);
     }
   }
 };

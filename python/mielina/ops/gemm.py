@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import _core
+from .. import _core, amp
 from ..autograd import op, record
 from ..tensor import Tensor, method, method_as
 from .layout import reshape, transpose, unsqueeze
@@ -22,6 +22,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
     RuntimeError: inner sizes or dtypes differ.
     """
+    if amp.anywhere:
+        input, other = amp.cast_inputs(input, other)
     return record(_core.matmul(input, other), MATMUL, (input, other), (input, other))  # type: ignore[no-any-return]
 
 
@@ -57,6 +59,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     RuntimeError: sizes or dtypes differ.
     """
+    if amp.anywhere:
+        input, weight, bias = amp.cast_inputs(input, weight, bias)
     return record(_core.linear(input, weight, bias), LINEAR, (input, weight, bias), (input, weight))  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,7 @@
 """Optimisers: one fused kernel call a parameter group."""
 
-from .adam import Adam, AdamW
+from . import lr_scheduler
+from .adam import Adam, Adamax, AdamW, NAdam, RAdam
+from .adaptive import Adadelta, Adagrad, RMSprop
 from .optimizer import Optimizer
+from .sgd import SGD

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .. import _core, dtypes
-from ..capture import refreshers
+from ..autograd import enable_grad
+from ..capture import outside, refreshers
 from ..tensor import Tensor
 
-# Slots of the `hyper` array, in the order of `Hyper` in csrc/table/optim.h.
-HYPER = ("lr", "step", "beta1", "beta2", "eps", "weight_decay", "momentum", "dampening", "alpha", "lr_decay")
+# Slots of the `hyper` array and numbers of the rules: the order of `Hyper` and `OptimRule` in csrc/table/optim.h.
+HYPER = ("lr", "beta1", "beta2", "eps", "weight_decay", "momentum", "dampening", "alpha", "lr_decay", "momentum_decay")
+RULES = ("sgd", "adam", "adamax", "nadam", "radam", "rmsprop", "adagrad", "adadelta")
+
+_SLOT = {name: i for i, name in enumerate(HYPER)}
+_SCALARS = ("step", "mu_product")  # float32 whatever the parameter's dtype
 
 
 class Optimizer:
-    """Base class. `param_groups[i]["lr"] = v` acts on the next step, also on a captured one."""
+    """Base class. `param_groups[i]["lr"] = v` acts on the next step, also on a captured one.
+
+    A subclass sets `state[p]` (a dict a parameter) and overrides `step`.
+    """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
-        self.state: dict[Tensor, dict[str, Any]] = {}
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        self._hyper: list[tuple[Tensor, Any]] = []
+        if isinstance(params, Tensor):
+            raise TypeError("params argument given to the optimizer should be an iterable of Tensors or dicts, but got a Tensor")
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -30,35 +40,19 @@ class Optimizer:
     def add_param_group(self, group: dict[str, Any]) -> None:
         """Adds {"params": [...], **settings}; settings that are missing take the defaults. ValueError for a parameter twice."""
         given = group["params"]
+        if isinstance(given, set):
+            raise TypeError("optimizer parameters need to be organized in ordered collections: a set has no order")
         params = [given] if isinstance(given, Tensor) else list(given)
         known = {id(p) for g in self.param_groups for p in g["params"]}
         for p in params:
             if not isinstance(p, Tensor):
-                raise TypeError(f"optimizer: parameters must be Tensors, got {type(p).__name__}")
+                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
             if p._node is not None:
-                raise ValueError("optimizer: cannot optimise a tensor that is not a leaf")
+                raise ValueError("can't optimize a non-leaf Tensor")
             if id(p) in known:
-                raise ValueError("optimizer: a parameter appears in more than one group")
+                raise ValueError("some parameters appear in more than one parameter group")
             known.add(id(p))
-        self.param_groups.append({**self.defaults, **group, "params": params})
-        hyper = _core.empty((len(HYPER),), dtypes.float64)
-        _core.fill_(hyper, 0)
-        self._hyper.append((hyper, hyper.numpy()))
-
-    def _numbers(self, group: dict[str, Any]) -> dict[str, float]:
-        """The slots of `hyper` that this optimiser's kernel reads, from a group."""
-        raise NotImplementedError
-
-    def _write_hyper(self) -> None:
-        for group, (_, array) in zip(self.param_groups, self._hyper):
-            for name, value in self._numbers(group).items():
-                array[HYPER.index(name)] = value
-
-    def _begin(self) -> None:
-        """Before the kernels of a step: their numbers, now and at each replay."""
-        self._write_hyper()
-        if _core.recording():
-            refreshers.append(self._write_hyper)
+        self.param_groups.append({"params": params, **self.defaults, **{k: v for k, v in group.items() if k != "params"}})
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients (or fills them with zeros)."""
@@ -67,7 +61,133 @@ class Optimizer:
                 if set_to_none:
                     p._grad = None
                 elif p._grad is not None:
+                    p._grad = p._grad.detach()
                     _core.fill_(p._grad, 0)
 
-    def step(self, closure: Any = None) -> Any:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One update of every parameter that has a gradient; returns what closure() returned, if given."""
         raise NotImplementedError
+
+    # ---- state dicts -------------------------------------------------------------------------------------------------
+    def state_dict(self) -> dict[str, Any]:
+        """{"state": {number: {...}}, "param_groups": [...]}: parameters are numbered over all groups, as in PyTorch."""
+        numbers = {id(p): i for i, p in enumerate(p for g in self.param_groups for p in g["params"])}
+        groups = [{**{k: v for k, v in g.items() if k != "params"}, "params": [numbers[id(p)] for p in g["params"]]} for g in self.param_groups]
+        return {"state": {numbers[id(p)]: dict(s) for p, s in self.state.items() if id(p) in numbers}, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Takes copies of a state (ours or PyTorch's), in the dtypes of the parameters.
+
+        ValueError: other numbers of groups or parameters.
+        """
+        saved = state_dict["param_groups"]
+        if len(saved) != len(self.param_groups):
+            raise ValueError("loaded state dict has a different number of parameter groups")
+        if any(len(a["params"]) != len(b["params"]) for a, b in zip(saved, self.param_groups)):
+            raise ValueError("loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
+        params = {n: p for a, b in zip(saved, self.param_groups) for n, p in zip(a["params"], b["params"])}
+        state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        for number, values in state_dict["state"].items():
+            p = params[number]
+            state[p] = {k: _restored(k, v, p) for k, v in values.items() if v is not None}
+            if state[p]:
+                state[p].setdefault("step", _restored("step", 1.0, p))  # PyTorch's SGD counts no steps: not the first, then
+        self.state = state
+        for mine, theirs in zip(self.param_groups, saved):
+            mine.update({k: v for k, v in theirs.items() if k != "params"})
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_hyper"}
+
+    def __repr__(self) -> str:
+        lines = [type(self).__name__ + " ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])
+
+
+def _restored(name: str, value: Any, p: Tensor) -> Any:
+    from ..nn.parameter import as_value
+
+    if isinstance(value, (str, bool)):
+        return value
+    source = as_value(value)
+    if source.ndim and source.shape != p.shape:
+        return _core.clone(source)
+    mine = _core.empty((), dtypes.float32) if name in _SCALARS else _core.empty_like(p, p.dtype)
+    _core.copy_into(mine, source)
+    return mine
+
+
+class Fused(Optimizer):
+    """An optimiser whose step is one kernel call a group.
+
+    A subclass names its rule and, in the order of csrc/table/optim.h, the state tensors of a group (None: not kept).
+    """
+
+    rule: str
+    first_value = {"mu_product": 1.0}  # of state that does not start as zeros
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any], **options: Any) -> None:
+        for name in options:
+            if name not in ("foreach", "fused", "capturable", "differentiable"):
+                raise TypeError(f"{type(self).__name__}: unexpected keyword argument '{name}'")
+        if options.get("differentiable"):
+            raise NotImplementedError(f"{type(self).__name__}: a step cannot be differentiated")
+        super().__init__(params, defaults)
+
+    def _check(self, group: dict[str, Any], **bounds: bool) -> None:
+        for name, good in bounds.items():
+            if not good:
+                raise ValueError(f"{type(self).__name__}: invalid {name}: {group[name]}")
+
+    def _names(self, group: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
+        raise NotImplementedError
+
+    def _numbers(self, group: dict[str, Any]) -> dict[str, Any]:
+        """The slots of `hyper` that the kernel reads, from a group."""
+        raise NotImplementedError
+
+    def _new_state(self, p: Tensor, names: tuple[str | None, ...], clock: tuple[str, ...]) -> dict[str, Any]:
+        s = self.state[p]
+        with outside():  # a replay must not start it anew
+            for name in (*clock, *names):
+                if name is not None and name not in s:
+                    s[name] = _core.empty((), dtypes.float32) if name in _SCALARS else _core.empty_like(p, p.dtype)
+                    _core.fill_(s[name], self.first_value.get(name, 0.0))
+        return s
+
+    def _write_hyper(self) -> None:
+        for group, (_, array) in zip(self.param_groups, self._hyper):
+            for name, value in self._numbers(group).items():
+                array[_SLOT[name]] = value
+
+    def _begin(self) -> None:
+        """Before the kernels of a step: their numbers, now and at each replay."""
+        hyper = self.__dict__.setdefault("_hyper", [])
+        while len(hyper) < len(self.param_groups):
+            with outside():
+                tensor = _core.empty((len(HYPER),), dtypes.float64)
+                _core.fill_(tensor, 0)
+                hyper.append((tensor, tensor.numpy()))
+        self._write_hyper()
+        if _core.recording():
+            refreshers.append(self._write_hyper)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        self._begin()
+        for group, (hyper, _) in zip(self.param_groups, self._hyper):
+            params = [p for p in group["params"] if p._grad is not None]
+            names = self._names(group)
+            clock = () if names == (None, None, None) else ("step", "mu_product") if self.rule == "nadam" else ("step",)
+            needed = [n for n in (*clock, *names) if n is not None]
+            states = [s if all(n in s for n in needed) else self._new_state(p, names, clock) for p in params for s in (self.state[p],)]
+            a, b, c = ([s[n] for s in states] if n is not None else () for n in names)
+            _core.optim_step(RULES.index(self.rule), params, a, b, c, [s[n] for n in clock for s in states], [p._grad for p in params],
+                             hyper, group.get("decoupled_weight_decay", False), group["maximize"], group.get("nesterov", False))  # fmt: skip
+        return loss

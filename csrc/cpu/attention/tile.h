@@ -1,0 +1,165 @@
+// What the two directions of attention share: one tile of scores, kept transposed.
+//
+// A tile holds up to kKeys keys (rows) by kQueries queries (lanes). With queries in the lanes K and V are operands
+// where they lie (rows of A, and of B), only Q is transposed, once a block of queries; and softmax reduces down
+// columns, so no sum or maximum ever crosses lanes.
+#pragma once
+#include "cpu/gemm/micro.h"
+#include "cpu/gemm/pack.h"
+#include "cpu/philox.h"
+#include "cpu/simd_math.h"
+#include "table/attention.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+constexpr int64_t kQueries = 64, kKeys = 112;  // 112 keys are 8 panels of 14 rows; a tile of f32 is 28 KB
+
+template <class T>
+MIELINA_INLINE int64_t padded(int64_t n) {
+  return ceil_div(n, lanes<T>) * lanes<T>;
+}
+
+// d (M, N) = or += a (M, K) b (K, N). b's rows are contiguous and padded to whole vectors; Packed: a.si is 1.
+template <class T, bool Packed>
+static void multiply_tile(int64_t M, int64_t N, int64_t K, Panel<T> a, Panel<T> b, T* d, int64_t ld, bool add) {
+  using Op = Plain<T>;
+  constexpr int64_t L = lanes<T>, NR = Op::NV * L;
+  const int64_t panels = ceil_div(M, Op::MR);
+  for (int64_t j = 0; j < N; j += NR) {
+    const int64_t cols = min64(NR, N - j);
+    const auto& kernels = micro_table<Op, Packed>.at[ceil_div(cols, L) - 1];
+    for (int64_t p = 0; p < panels; p++) {
+      const int64_t i = M * p / panels, rows = M * (p + 1) / panels - i;
+      kernels[rows - 1](K, {a.data + i * a.si, a.si, a.sk}, {b.data + j, 1, b.sk}, d + i * ld + j, ld, cols, add,
+                        b.data + j);
+    }
+  }
+}
+
+// A matrix of any dtype and strides.
+struct Sheet {
+  char* data;
+  DType dtype;
+  int64_t si, sj;
+  char* at(int64_t i, int64_t j) const { return data + (i * si + j * sj) * kDTypeSize[int(dtype)]; }
+};
+
+// The matrix in the last two axes of a view, at an index of the axes before them.
+static inline Sheet sheet(const View& v, int64_t b, int64_t h, int64_t g) {
+  const int n = v.ndim;
+  int64_t offset = b * v.stride[0] + h * v.stride[1] + (n == 5 ? g * v.stride[2] : 0);
+  return {(char*)v.data + offset * kDTypeSize[int(v.dtype)], v.dtype, v.stride[n - 2], v.stride[n - 1]};
+}
+
+// Rows [i, i + n) of a sheet as T, padded to whole vectors: where they lie, or converted into buf.
+template <class T>
+static Panel<T> rows_of(const Sheet& m, int64_t i, int64_t n, int64_t width, T* buf) {
+  const int64_t ld = padded<T>(width);
+  if (m.dtype == dtype_of<T> && m.sj == 1 && ld == width) return {(const T*)m.at(i, 0), m.si, 1};
+  const auto convert = row_from_fn<T>(m.dtype);
+  for (int64_t r = 0; r < n; r++) {
+    convert(m.at(i + r, 0), m.sj, buf + r * ld, width);
+    for (int64_t j = width; j < ld; j++) buf[r * ld + j] = 0;
+  }
+  return {buf, ld, 1};
+}
+template <class T>
+static void write_rows(const Sheet& m, int64_t i, int64_t n, int64_t width, const T* from, int64_t ld) {
+  const auto convert = row_to_fn<T>(m.dtype);
+  for (int64_t r = 0; r < n; r++) convert(from + r * ld, m.at(i + r, 0), m.sj, width);
+}
+
+// to (depth, step) = the transpose of n rows of `depth` numbers, with zeros from column n on.
+template <class T, class S = T>
+static void turn(T* to, int64_t step, const S* from, int64_t si, int64_t sk, int64_t n, int64_t depth) {
+  Strided<Plain<T>, S>{from, n, depth, si, sk, n}.pack(to, step, 0, 0, depth);
+}
+
+// The block of scores at hand: queries [i0, i0 + n) of one head by keys [j0, j0 + keys).
+struct Block {
+  int64_t i0, n, step, j0, keys;
+  bool crosses_diagonal() const { return j0 + keys - 1 > i0; }
+};
+
+template <class T>
+MIELINA_INLINE Vec<T> lane_numbers() {
+  Vec<T> v;
+  for (int i = 0; i < lanes<T>; i++) v[i] = T(i);
+  return v;
+}
+
+// Scores of keys after the query become -inf.
+template <class T>
+static void mask_causal(const Block& b, T* s) {
+  using V = Vec<T>;
+  const V lane = lane_numbers<T>(), off = splat<V>(-Fp<T>::inf);
+  for (int64_t j = 0; j < b.keys; j++, s += b.step)
+    for (int64_t i = 0; i < b.step && b.i0 + i < b.j0 + j; i += lanes<T>)
+      store(s + i, select<V>(lane < splat<V>(T(b.j0 + j - b.i0 - i)), off, load(s + i)));
+}
+
+// s = s + mask, or -inf where a bool mask is false. buf: (kKeys, kQueries).
+template <class T>
+static void mask_scores(const Block& b, const Sheet& mask, T* s, T* buf) {
+  using V = Vec<T>;
+  const bool rows_alike = mask.si == 0 || b.n == 1;
+  const char* from = mask.at(b.i0, b.j0);
+  if (rows_alike) row_from_fn<T>(mask.dtype)(from, mask.sj, buf, b.keys);
+  else if (mask.dtype == DType::b8) turn(buf, b.step, (const uint8_t*)from, mask.si, mask.sj, b.n, b.keys);
+  else if (mask.dtype == dtype_of<T>) turn(buf, b.step, (const T*)from, mask.si, mask.sj, b.n, b.keys);
+  else if constexpr (sizeof(T) == 4) {
+    if (mask.dtype == DType::f16) turn(buf, b.step, (const half_t*)from, mask.si, mask.sj, b.n, b.keys);
+    else turn(buf, b.step, (const bfloat_t*)from, mask.si, mask.sj, b.n, b.keys);
+  }
+  const bool boolean = mask.dtype == DType::b8;
+  const V off = splat<V>(-Fp<T>::inf);
+  for (int64_t j = 0; j < b.keys; j++, s += b.step)
+    for (int64_t i = 0; i < b.step; i += lanes<T>) {
+      const V m = rows_alike ? splat<V>(buf[j]) : load(buf + j * b.step + i);
+      store(s + i, boolean ? select<V>(m == V{}, off, load(s + i)) : load(s + i) + m);
+    }
+}
+
+// Dropout's factors: keep (keys, step) is 0 or 1 / (1 - p). row: the number of query i0 among all of them.
+// buf: (kQueries, kKeys).
+template <class T>
+static void draw_factors(const Block& b, const Key& key, double p, int64_t row, int64_t S, T* keep, T* buf) {
+  const T scale = p < 1 ? T(1 / (1 - p)) : T(0);
+  uint32_t w[kKeys + kWordsPerCounter];
+  for (int64_t i = 0; i < b.n; i++) {
+    const int64_t first = (row + i) * S + b.j0, skip = first % kWordsPerCounter;
+    words(key, first - skip, skip + b.keys, w);
+    for (int64_t j = 0; j < b.keys; j++) buf[i * b.keys + j] = T(w[skip + j] >> 8) * T(0x1p-24) >= T(p) ? scale : T(0);
+  }
+  turn(keep, b.step, buf, b.keys, 1, b.n, b.keys);
+}
+
+// Sizes, and one worker's scratch in elements; what a call does not need is never touched.
+template <class T>
+struct Shape {
+  int64_t B, H, G, L, S, E, F, width_e, width_f, q_blocks;
+  Shape(const View& q, const View& k, const View& v) {
+    B = q.shape[0];
+    H = q.shape[1];
+    G = q.shape[2];
+    L = q.shape[3];
+    E = q.shape[4];
+    S = k.shape[2];
+    F = v.shape[3];
+    width_e = padded<T>(E);
+    width_f = padded<T>(F);
+    q_blocks = ceil_div(L, kQueries);
+  }
+  // Keys that queries before i1 may see, and how they are cut: 128 are two blocks of 64, not 112 and 16.
+  int64_t keys(bool causal, int64_t i1) const { return causal ? min64(S, i1) : S; }
+};
+
+template <class T, class F>
+MIELINA_INLINE void each_key_block(int64_t keys, F f) {
+  const int64_t n = ceil_div(keys, kKeys);
+  for (int64_t i = 0; i < n; i++) f(keys * i / n, keys * (i + 1) / n - keys * i / n);
+}
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,7 @@
+"""`python -m mielina`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,75 @@
+"""The command line: `mielina info`, `mielina train NAME`, `mielina bench`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def info(kernels: bool = False) -> str:
+    """Version, instruction sets, threads, memory and CUDA, as text."""
+    from . import __version__, _core
+
+    levels = [name + ("*" if selected else "" if supported else " (not on this CPU)") for name, supported, selected in _core.isas()]
+    lines = [
+        f"mielina {__version__}",
+        f"instruction set: {_core.isa()} (built: {', '.join(levels)})",
+        f"threads: {_core.num_threads()} (from {_core.num_threads_source()})",
+        f"memory: at most {_core.memory_stats()[3] / 2**30:.1f} GiB of freed blocks are kept for reuse",
+        f"CUDA: {cuda_status()}",
+    ]
+    if kernels:
+        lines.append("kernels:")
+        lines += [f"  {name:<28} {'CPU' if cpu else '-':<4} {'CUDA' if cuda else '-'}" for name, cpu, cuda in _core.kernel_list()]
+    return "\n".join(lines)
+
+
+def cuda_status() -> str:
+    """yes, or no and why not."""
+    import pathlib
+
+    library = pathlib.Path(__file__).parent / "libmielina_cuda.so"
+    if not library.exists():
+        return "no: this build has no libmielina_cuda (pip install . -C cmake.define.MIELINA_CUDA=ON)"
+    return "built, not loaded"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mielina", description="A deep-learning library in a few megabytes.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    p = commands.add_parser("info", help="version, instruction set, threads, CUDA")
+    p.add_argument("--kernels", action="store_true", help="also list every kernel and where it exists")
+    p = commands.add_parser("train", help="train a network on a data set that is at hand")
+    p.add_argument("name", help="digits: handwritten digits, 8x8, that scikit-learn ships")
+    p.add_argument("--seed", type=int, default=0, help="split, weights and order (default 0)")
+    p.add_argument("--epochs", type=int, default=None)
+    p.add_argument("--output", default=None, help="the picture (default NAME.png)")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    p = commands.add_parser("bench", help="kernels beside NumPy, and PyTorch and JAX where installed")
+    p.add_argument("families", nargs="*", help="families to run (default: all)")
+    p.add_argument("--json", default=None, help="write the numbers to this file")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0, or 2 with one line on stderr for a wrong command line or a missing extra."""
+    args = _parser().parse_args(argv)
+    try:
+        if args.command == "info":
+            print(info(args.kernels))
+        elif args.command == "train":
+            from .demos import train
+
+            train(args.name, seed=args.seed, epochs=args.epochs, output=args.output, verbose=not args.quiet)
+        elif args.command == "bench":
+            from .bench import main as bench
+
+            bench(args.families, args.json)
+    except (ValueError, ImportError, OSError) as e:
+        print(f"mielina: {e}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("mielina: interrupted", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,4 @@
+"""Files: safetensors for weights and for nested dicts of tensors, numbers and strings."""
+
+from .files import atomic_write
+from .safetensors import load, save

@@ -1,0 +1,181 @@
+"""`Module`: what layers and networks are made of.
+
+A module's parameters, buffers and children are plain attributes; which is which is read off their types (and, for
+buffers, a table of names). So there is one truth, and `self.weight` in a forward pass costs a plain attribute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from .. import dtypes
+from ..tensor import Tensor
+from . import state
+from .hooks import Hookable
+from .parameter import Buffer, Parameter
+from .tree import Tree
+
+
+class Module(Tree, Hookable):
+    """Base class of all layers. Subclasses set parameters and children in `__init__` and compute in `forward`."""
+
+    training = True
+    _buffer_names: Mapping[str, bool] = MappingProxyType({})  # name -> persistent; an own dict once a buffer is registered
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            if self._hooks is None:
+                return self.forward(*args, **kwargs)
+            return self._hooks.call(self, args, kwargs)
+        except Exception as error:
+            state.blame(self, error)
+            raise
+
+    # ---- registration ------------------------------------------------------------------------------------------------
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Tensor):
+            if isinstance(value, Buffer):
+                self._declare_buffer(name, value.persistent)
+            elif not isinstance(value, Parameter) and isinstance(self.__dict__.get(name), Parameter):
+                raise TypeError(f"cannot assign a Tensor as parameter '{name}' (nn.Parameter or None expected)")
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        if name in self._buffer_names:
+            del self._buffer_names[name]  # type: ignore[attr-defined]
+
+    def _declare_buffer(self, name: str, persistent: bool) -> None:
+        if "_buffer_names" not in self.__dict__:
+            object.__setattr__(self, "_buffer_names", {})
+        self._buffer_names[name] = persistent  # type: ignore[index]
+
+    def _check_name(self, name: str, kind: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"{kind} name should be a string. Got {type(name).__name__}")
+        if "." in name or name == "":
+            raise KeyError(f'{kind} name can\'t be empty or contain ".", got: "{name}"')
+        if hasattr(self, name) and not isinstance(self.__dict__.get(name), (Tensor, Module, type(None))):
+            raise KeyError(f"attribute '{name}' already exists")
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Adds a tensor to the state; one that is not persistent stays out of the state dict."""
+        self._check_name(name, "buffer")
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (Tensor or None required)")
+        object.__setattr__(self, name, tensor)
+        self._declare_buffer(name, persistent)
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        self._check_name(name, "parameter")
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(f"cannot assign '{type(param).__name__}' object to parameter '{name}' (nn.Parameter or None required)")
+        setattr(self, name, param)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{type(module).__name__} is not a Module subclass")
+        self._check_name(name, "module")
+        setattr(self, name, module)
+
+    register_module = add_module
+
+    # ---- state -------------------------------------------------------------------------------------------------------
+    def state_dict(self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
+        """Name -> tensor of all parameters and persistent buffers, sharing their memory (detached unless keep_vars)."""
+        result = {} if destination is None else destination
+        for key, owner, name in state.entries(self, prefix):
+            x = getattr(owner, name)
+            result[key] = x if keep_vars else x.detach()
+        return result
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> state.Keys:
+        """Copies tensors (or NumPy arrays) into the parameters and buffers; assign=True takes the tensors themselves.
+
+        RuntimeError lists all missing and unexpected keys (if strict) and all sizes that differ; nothing is then changed.
+        """
+        return state.load(self, state_dict, strict, assign)
+
+    # ---- changes of all tensors --------------------------------------------------------------------------------------
+    def apply(self, fn: Callable[[Module], Any]) -> Module:
+        """Calls fn on every module, children first. Returns self."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    def _apply(self, fn: Callable[[Tensor], Tensor]) -> Module:
+        """Gives every parameter, gradient and buffer the memory of fn(it); parameters stay the same objects."""
+        for x in [*self.parameters(), *self.buffers()]:
+            if x._grad is not None:
+                x._grad = fn(x._grad.detach())
+            x.data = fn(x.detach())
+        return self
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False) -> Module:
+        """Converts floating parameters and buffers to a dtype (or another tensor's). Returns self."""
+        for a in args:
+            if isinstance(a, Tensor):
+                dtype = a.dtype
+            elif isinstance(a, dtypes.dtype):
+                dtype = a
+            elif a is not None and not isinstance(a, bool):
+                device = a
+        if device is not None and str(device) != "cpu":
+            raise RuntimeError(f"Module.to: no device {device!r}; this build computes on 'cpu'")
+        if dtype is None:
+            return self
+        if not dtype.is_floating_point:
+            raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
+        return self._apply(lambda x: x.to(dtype) if x.dtype.is_floating_point else x)
+
+    def cpu(self) -> Module:
+        return self
+
+    def float(self) -> Module:
+        return self.to(dtypes.float32)
+
+    def double(self) -> Module:
+        return self.to(dtypes.float64)
+
+    def half(self) -> Module:
+        return self.to(dtypes.float16)
+
+    def bfloat16(self) -> Module:
+        return self.to(dtypes.bfloat16)
+
+    def train(self, mode: bool = True) -> Module:
+        """Training mode (dropout on, batch statistics) for this module and all below. Returns self."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Module:
+        for p in self.parameters():
+            p.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for p in self.parameters():
+            p._grad = None if set_to_none or p._grad is None else p._grad.detach() * 0
+
+    # ---- text --------------------------------------------------------------------------------------------------------
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def extra_repr(self) -> str:
+        """What stands between the brackets of the repr."""
+        return ""
+
+    def __repr__(self) -> str:
+        return state.text(self)

@@ -1,0 +1,37 @@
+"""What a training run leaves behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class History:
+    """`history["loss"]`: the loss of each epoch; "val_loss" and the metrics likewise. `epoch`: their numbers, from 0."""
+
+    def __init__(self) -> None:
+        self.history: dict[str, list[float]] = {}
+        self.epoch: list[int] = []
+
+    def __getitem__(self, key: str) -> list[float]:
+        try:
+            return self.history[key]
+        except KeyError:
+            raise KeyError(f"{key!r} was not recorded; there are {', '.join(self.history) or 'no entries'}") from None
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.history
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{k}={v[-1]:.4f}" for k, v in self.history.items() if v)
+        return f"History({len(self.epoch)} epochs{': ' + last if last else ''})"
+
+    def append(self, epoch: int, logs: dict[str, float]) -> None:
+        self.epoch.append(epoch)
+        for k, v in logs.items():
+            self.history.setdefault(k, []).append(float(v))
+
+    def plot(self, ax: Any = None) -> Any:
+        """Curves of every recorded number; returns the matplotlib axes."""
+        from ..plot import curves
+
+        return curves(self, ax)
