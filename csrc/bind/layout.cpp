@@ -1,11 +1,17 @@
 #include "ops/layout.h"
 
+#include <pybind11/numpy.h>
+
 #include "bind/families.h"
 #include "bind/fast.h"
+#include "ops/elementwise.h"
+
+namespace py = pybind11;
 
 namespace mielina::bind {
 namespace {
 
+Array scalar(const Operand& value, DType dtype) { return to_array(value, dtype); }
 Array new_empty(const Dims& shape, DType dtype) { return empty(shape, dtype); }
 Array new_like(const Array& x, DType dtype) { return empty_like(x, dtype); }
 
@@ -26,13 +32,67 @@ Array strided(const Array& x, const Dims& shape, const Dims& stride, int64_t off
   return as_strided(x, shape, stride, none ? 0 : offset);
 }
 
+Dims broadcast_all(const std::vector<Dims>& shapes) {
+  Dims all;
+  for (const Dims& s : shapes) all = broadcast_shapes(all, s, "broadcast");
+  return all;
+}
+
+Array flipped(const Array& x, const Dims& axes) { return ops::clone(ops::flip(x, axes)); }
+
+// ---- x[key] for ints, slices, None and Ellipsis ------------------------------------------------------------------------
+bool is_index(PyObject* o) {
+  return PyLong_Check(o) ? !PyBool_Check(o) : PyIndex_Check(o) && !is_tensor(o) && !py::isinstance<py::array>(o);
+}
+
+int64_t bound_of(PyObject* o, int64_t missing) { return o == Py_None ? missing : From<int64_t>::get(o); }
+
+Array sliced(const Array& x, int axis, PyObject* o) {
+  auto* s = reinterpret_cast<PySliceObject*>(o);
+  int64_t step = bound_of(s->step, 1);
+  check(step > 0, Kind::Value, "slice step must be greater than zero, got ", step);
+  return ops::slice(x, axis, bound_of(s->start, 0), bound_of(s->stop, INT64_MAX), step);
+}
+
+// The view, or None when the key holds a tensor, array, list or bool: those make copies.
+PyObject* basic_index(const Array& x, Object key) {
+  PyObject* const* items = &key.p;
+  Py_ssize_t n = 1;
+  if (PyTuple_Check(key.p)) {
+    items = &PyTuple_GET_ITEM(key.p, 0);
+    n = PyTuple_GET_SIZE(key.p);
+  }
+  int consumed = 0, dots = 0;
+  for (Py_ssize_t i = 0; i < n; i++) {
+    PyObject* o = items[i];
+    if (PySlice_Check(o) || is_index(o)) consumed++;
+    else if (o == Py_Ellipsis) dots++;
+    else if (o != Py_None) Py_RETURN_NONE;
+  }
+  check(dots <= 1, Kind::Index, "an index can only have a single ellipsis ('...')");
+  check(consumed <= x.ndim, Kind::Index, "too many indices for tensor of dimension ", x.ndim);
+  Array y = x;
+  int axis = 0;
+  for (Py_ssize_t i = 0; i < n; i++) {
+    PyObject* o = items[i];
+    if (o == Py_Ellipsis) axis += x.ndim - consumed;
+    else if (o == Py_None) y = ops::unsqueeze(y, axis++);
+    else if (PySlice_Check(o)) y = sliced(y, axis, o), axis++;
+    else y = ops::select(y, axis, From<int64_t>::get(o));
+  }
+  return to_python(std::move(y));
+}
+
 }  // namespace
 
 void add_layout(PyObject* m) {
   def<&new_empty>(m, "empty", "shape, dtype");
+  def<&scalar>(m, "scalar", "value, dtype");
   def<&new_like>(m, "empty_like", "x, dtype");
   def<&strided>(m, "as_strided", "x, shape, stride, offset");
   def<&is_contiguous>(m, "is_contiguous", "x");
+  def<&overlaps_itself>(m, "overlaps_itself", "x");
+  def<&broadcast_all>(m, "broadcast_shapes", "shapes");
   def<&ops::view>(m, "view", "x, shape");
   def<&ops::reshape>(m, "reshape", "x, shape");
   def<&ops::permute>(m, "permute", "x, axes");
@@ -42,6 +102,17 @@ void add_layout(PyObject* m) {
   def<&ops::unsqueeze>(m, "unsqueeze", "x, axis");
   def<&ops::squeeze>(m, "squeeze", "x, axes, all");
   def<&ops::expand_to>(m, "expand", "x, shape");
+  def<&flipped>(m, "flip", "x, axes");
+  def<&ops::diagonal>(m, "diagonal", "x, offset, a, b");
+  def<&ops::unfold>(m, "unfold", "x, axis, size, step");
+  def<&ops::bit_view>(m, "bit_view", "x, dtype");
+  def<&ops::ordered>(m, "ordered", "x, order");
+  def<&basic_index>(m, "basic_index", "x, key");
+  def<&ops::cat>(m, "cat", "xs, axis");
+  def<&ops::tri>(m, "tri", "x, diagonal, upper");
+  def<&ops::tri_into>(m, "tri_", "x, diagonal, upper");
+  def<&ops::arange>(m, "arange", "start, end, step, dtype");
+  def<&ops::linspace>(m, "linspace", "start, end, steps, dtype");
 }
 
 }  // namespace mielina::bind

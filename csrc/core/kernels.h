@@ -7,6 +7,7 @@
 #include "table/gemm.h"
 #include "table/image.h"
 #include "table/index.h"
+#include "table/layout.h"
 #include "table/limits.h"
 #include "table/loss.h"
 #include "table/norm.h"
@@ -27,6 +28,7 @@ struct Kernels : AttentionTable,
                  GemmTable,
                  ImageTable,
                  IndexTable,
+                 LayoutTable,
                  LimitsTable,
                  LossTable,
                  NormTable,

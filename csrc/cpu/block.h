@@ -17,8 +17,8 @@ template <> inline constexpr DType dtype_of<double> = DType::f64;
 template <> inline constexpr DType dtype_of<int64_t> = DType::i64;
 template <> inline constexpr DType dtype_of<int32_t> = DType::i32;
 
-// The common index space of K arrays of one shape: dims of size 1 dropped, sorted by the first array's strides, and
-// neighbours merged where every array allows it.
+// The common index space of K arrays of one shape: dims of size 1 dropped, sorted by the first array's strides (unless
+// the order of the walk matters), and neighbours merged where every array allows it.
 template <int K> struct Space {
   int ndim;
   int64_t n;
@@ -30,7 +30,7 @@ template <int K> struct Space {
   bool constant(int k) const { return ndim == 1 && stride[k][0] == 0; }
 };
 
-template <int K> static void make_space(Space<K>& s, const View* const (&v)[K]) {
+template <int K, bool sorted = true> static void make_space(Space<K>& s, const View* const (&v)[K]) {
   int m = 0;
   s.n = 1;
   for (int k = 0; k < K; k++) {
@@ -43,7 +43,7 @@ template <int K> static void make_space(Space<K>& s, const View* const (&v)[K]) 
     if (size == 1) continue;
     int at = m++;  // insertion sort by the output's |stride|, descending; equal strides keep their order
     int64_t mine = v[0]->stride[d] < 0 ? -v[0]->stride[d] : v[0]->stride[d];
-    for (; at > 0; at--) {
+    for (; sorted && at > 0; at--) {
       int64_t other = s.stride[0][at - 1] < 0 ? -s.stride[0][at - 1] : s.stride[0][at - 1];
       if (other >= mine) break;
       s.shape[at] = s.shape[at - 1];
@@ -186,6 +186,29 @@ template <int K, class F> MIELINA_INLINE void for_rows(const Space<K>& s, int k,
     index[last] += run;
     for (int d = last; d > 0 && index[d] == s.shape[d]; d--) {
       offset += s.stride[k][d - 1] - s.shape[d] * s.stride[k][d];
+      index[d] = 0;
+      index[d - 1]++;
+    }
+  }
+}
+
+// f(offsets of all operands, n): the same for all operands side by side.
+template <int K, class F> MIELINA_INLINE void for_runs(const Space<K>& s, int64_t i0, int64_t n, F f) {
+  int last = s.ndim - 1;
+  int64_t index[kMaxDims], rest = i0, offset[K] = {};
+  for (int d = last; d >= 0; d--) {
+    index[d] = rest % s.shape[d];
+    rest /= s.shape[d];
+    for (int k = 0; k < K; k++) offset[k] += index[d] * s.stride[k][d];
+  }
+  for (int64_t done = 0; done < n;) {
+    int64_t run = min64(s.shape[last] - index[last], n - done);
+    f(offset, run);
+    done += run;
+    for (int k = 0; k < K; k++) offset[k] += run * s.stride[k][last];
+    index[last] += run;
+    for (int d = last; d > 0 && index[d] == s.shape[d]; d--) {
+      for (int k = 0; k < K; k++) offset[k] += s.stride[k][d - 1] - s.shape[d] * s.stride[k][d];
       index[d] = 0;
       index[d - 1]++;
     }

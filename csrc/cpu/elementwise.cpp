@@ -1,5 +1,5 @@
 // elementwise: see table/elementwise.h for the contracts and cpu/block.h for how operands reach the loops below.
-#include "cpu/block.h"
+#include "cpu/copy.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
@@ -107,75 +107,10 @@ void binary(const Ctx& ctx, const View& y, const View& a, const View& b, Binary 
 }
 
 // ---- copy and fill -----------------------------------------------------------------------------------------------------
-// Same-typed elements move as integers of their size, whatever they mean.
-template <class T> void copy_bits(const Ctx& ctx, const Space<2>& s) {
-  parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
-    T* y = (T*)s.data[0];
-    const T* x = (const T*)s.data[1];
-    if (s.dense(0) && s.dense(1)) {
-      __builtin_memcpy(y + begin, x + begin, size_t(end - begin) * sizeof(T));
-      return;
-    }
-    // Rows of the output's order; the input's offset is walked beside it.
-    int last = s.ndim - 1;
-    int64_t index[kMaxDims], rest = begin, to = 0, from = 0;
-    for (int d = last; d >= 0; d--) {
-      index[d] = rest % s.shape[d];
-      rest /= s.shape[d];
-      to += index[d] * s.stride[0][d];
-      from += index[d] * s.stride[1][d];
-    }
-    int64_t ys = s.stride[0][last], xs = s.stride[1][last];
-    for (int64_t i = begin; i < end;) {
-      int64_t run = min64(s.shape[last] - index[last], end - i);
-      if (ys == 1 && xs == 1) __builtin_memcpy(y + to, x + from, size_t(run) * sizeof(T));
-      else
-        for (int64_t j = 0; j < run; j++) y[to + j * ys] = x[from + j * xs];
-      i += run;
-      to += run * ys;
-      from += run * xs;
-      index[last] += run;
-      for (int d = last; d > 0 && index[d] == s.shape[d]; d--) {
-        to += s.stride[0][d - 1] - s.shape[d] * s.stride[0][d];
-        from += s.stride[1][d - 1] - s.shape[d] * s.stride[1][d];
-        index[d] = 0;
-        index[d - 1]++;
-      }
-    }
-  });
-}
-
-// Through T, which holds every number of the source exactly (halves in f32, integers in i64).
-template <class T> void copy_via(const Ctx& ctx, const Space<2>& s) {
-  parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
-    alignas(64) T buf[kBlock];
-    for (int64_t i = begin; i < end; i += kBlock) {
-      int64_t n = min64(kBlock, end - i);
-      const T* x = fetch<T>(s, 1, i, n, buf);
-      auto row = row_to_fn<T>(s.dtype[0]);
-      int64_t size = kDTypeSize[int(s.dtype[0])];
-      for_rows(s, 0, i, n, [&](int64_t offset, int64_t run, int64_t done) {
-        row(x + done, s.data[0] + offset * size, s.stride[0][s.ndim - 1], run);
-      });
-    }
-  });
-}
-
 void copy(const Ctx& ctx, const View& y, const View& x) noexcept {
   Space<2> s;
   make_space<2>(s, {&y, &x});
-  if (s.n == 0) return;
-  if (y.dtype == x.dtype) {
-    switch (kDTypeSize[int(y.dtype)]) {
-      case 1: return copy_bits<uint8_t>(ctx, s);
-      case 2: return copy_bits<uint16_t>(ctx, s);
-      case 4: return copy_bits<uint32_t>(ctx, s);
-      default: return copy_bits<uint64_t>(ctx, s);
-    }
-  }
-  if (x.dtype == DType::f64) copy_via<double>(ctx, s);
-  else if (x.dtype <= DType::bf16) copy_via<float>(ctx, s);
-  else copy_via<int64_t>(ctx, s);
+  copy_space(ctx, s);
 }
 
 void fill(const Ctx& ctx, const View& y, Number value) noexcept {

@@ -10,6 +10,7 @@ void fill_elementwise(Kernels&);
 void fill_gemm(Kernels&);
 void fill_image(Kernels&);
 void fill_index(Kernels&);
+void fill_layout(Kernels&);
 void fill_limits(Kernels&);
 void fill_loss(Kernels&);
 void fill_norm(Kernels&);
@@ -31,6 +32,7 @@ void fill_kernels(Kernels& k) {
   fill_elementwise(k);
   fill_image(k);
   fill_index(k);
+  fill_layout(k);
   fill_limits(k);
   fill_loss(k);
   fill_norm(k);

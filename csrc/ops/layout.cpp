@@ -1,5 +1,8 @@
 #include "ops/layout.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "ops/elementwise.h"
 
 namespace mielina::ops {
@@ -166,6 +169,146 @@ Array expand_to(const Array& x, const Dims& shape) {
     }
   for (int64_t v : s) check(v >= 0, Kind::Runtime, "expand: invalid shape ", text(shape));
   return expand(x, s, "expand");
+}
+
+Array flip(const Array& x, const Dims& axes) {
+  Array y = x;
+  uint32_t seen = 0;
+  for (int64_t a : axes) {
+    int d = axis_of(a, x.ndim, "flip");
+    check(!(seen >> d & 1), Kind::Runtime, "flip: dimension ", d, " appears more than once in ", text(axes));
+    seen |= 1u << d;
+    if (x.ndim == 0 || x.shape[d] == 0) continue;
+    y.offset += (x.shape[d] - 1) * x.stride[d];
+    y.stride[d] = -x.stride[d];
+  }
+  return y;
+}
+
+Array diagonal(const Array& x, int64_t offset, int64_t a, int64_t b) {
+  check(x.ndim >= 2, Kind::Index, "diagonal: expected at least 2 dimensions, got ", x.ndim);
+  int i = axis_of(a, x.ndim, "diagonal"), j = axis_of(b, x.ndim, "diagonal");
+  check(i != j, Kind::Runtime, "diagonal: dimensions cannot be identical, got ", a, " and ", b);
+  int64_t rows = x.shape[i], columns = x.shape[j];
+  int64_t n = offset >= 0 ? std::min(rows, columns - offset) : std::min(rows + offset, columns);
+  int64_t start = n <= 0 ? 0 : offset >= 0 ? offset * x.stride[j] : -offset * x.stride[i];
+  Dims shape, stride;
+  for (int d = 0; d < x.ndim; d++)
+    if (d != i && d != j) {
+      shape.push(x.shape[d]);
+      stride.push(x.stride[d]);
+    }
+  shape.push(n < 0 ? 0 : n);
+  stride.push(x.stride[i] + x.stride[j]);
+  return as_strided(x, shape, stride, x.offset + start);
+}
+
+Array unfold(const Array& x, int64_t axis, int64_t size, int64_t step) {
+  int d = axis_of(axis, x.ndim, "unfold");
+  int64_t n = x.ndim ? x.shape[d] : 1, s = x.ndim ? x.stride[d] : 1;
+  check(size >= 0 && size <= n, Kind::Runtime, "unfold: maximum size for tensor at dimension ", d, " is ", n, " but size is ", size);
+  check(step > 0, Kind::Runtime, "unfold: step is ", step, " but must be > 0");
+  Dims shape = x.dims(), stride = x.strides();
+  if (x.ndim) {
+    shape[d] = (n - size) / step + 1;
+    stride[d] = s * step;
+  }
+  shape.push(size);
+  stride.push(s);
+  return as_strided(x, shape, stride, x.offset);
+}
+
+Array bit_view(const Array& x, DType dtype) {
+  check(kDTypeSize[int(dtype)] == x.itemsize(), Kind::Runtime, "view: cannot see ", name_of(x.dtype), " as ", name_of(dtype),
+        ", which has another item size");
+  Array y = x;
+  y.dtype = dtype;
+  return y;
+}
+
+Array ordered(const Array& x, const Dims& order) {
+  Array by_order = permute(x, order);
+  if (is_contiguous(by_order)) return x;
+  Array y = contiguous(by_order);
+  Dims back;
+  back.n = order.n;
+  for (int d = 0; d < order.n; d++) back[axis_of(order[d], x.ndim, "contiguous")] = d;
+  return permute(y, back);
+}
+
+Array cat(const std::vector<Array>& all, int64_t axis) {
+  check(!all.empty(), Kind::Runtime, "cat: expected a non-empty list of tensors");
+  std::vector<Array> xs;
+  std::vector<Operand> operands;
+  for (const Array& x : all) {
+    check(x.ndim > 0, Kind::Runtime, "cat: zero-dimensional tensor at position ", &x - all.data(), " cannot be concatenated; use stack");
+    operands.push_back({&x, {}, {}});
+    if (x.ndim != 1 || x.shape[0] != 0) xs.push_back(x);  // PyTorch skips empty vectors, whatever the others' rank
+  }
+  DType dtype = result_type(operands.data(), int(operands.size()));
+  if (xs.empty()) return empty({0}, dtype);
+  int d = axis_of(axis, xs[0].ndim, "cat");
+  Dims shape = xs[0].dims();
+  for (size_t k = 1; k < xs.size(); k++) {
+    bool same = xs[k].ndim == shape.n;
+    for (int i = 0; same && i < shape.n; i++) same = i == d || xs[k].shape[i] == shape[i];
+    check(same, Kind::Runtime, "cat: sizes must match except in dimension ", d, ": expected like ", text(xs[0].dims()), " but got ",
+          text(xs[k].dims()), " for tensor number ", k);
+    shape[d] += xs[k].shape[d];
+  }
+  Array y = empty(shape, dtype);  // in the first input's stride order: channels last stay so
+  if (!is_contiguous(xs[0]) && is_dense(xs[0])) {
+    std::pair<int64_t, int> order[kMaxDims];
+    for (int i = 0; i < shape.n; i++) order[i] = {-xs[0].stride[i], i};
+    std::stable_sort(order, order + shape.n, [](auto& a, auto& b) { return a.first < b.first; });
+    int64_t stride = 1;
+    for (int i = shape.n - 1; i >= 0; i--) {
+      y.stride[order[i].second] = stride;
+      stride *= std::max<int64_t>(shape[order[i].second], 1);
+    }
+  }
+  launch<&Kernels::cat>("cat", out(y), in(xs), int32_t(d));
+  return y;
+}
+
+Array tri(const Array& x, int64_t diagonal, bool upper) {
+  check(x.ndim >= 2, Kind::Runtime, upper ? "triu" : "tril", ": expected at least 2 dimensions, got ", x.ndim);
+  Array y = empty(x.dims(), x.dtype);
+  launch<&Kernels::tri>(upper ? "triu" : "tril", out(y), in(x), diagonal, upper);
+  return y;
+}
+
+void tri_into(const Array& x, int64_t diagonal, bool upper) {
+  check_writable(x, upper ? "triu_" : "tril_");
+  check(x.ndim >= 2, Kind::Runtime, upper ? "triu_" : "tril_", ": expected at least 2 dimensions, got ", x.ndim);
+  launch<&Kernels::tri>(upper ? "triu_" : "tril_", out(x), in(x), diagonal, upper);
+}
+
+Array arange(const Number& start, const Number& end, const Number& step, DType dtype) {
+  check(step.d != 0, Kind::Runtime, "arange: step must be nonzero");
+  check(std::isfinite(start.d) && std::isfinite(end.d) && std::isfinite(step.d), Kind::Runtime, "arange: unsupported range: ", start.d, " -> ", end.d);
+  check((step.d > 0) == (end.d >= start.d) || start.d == end.d, Kind::Runtime,
+        "arange: upper bound and lower bound inconsistent with step sign: ", start.d, " -> ", end.d, " by ", step.d);
+  double count;
+  if (start.integer && end.integer && step.integer) {
+    __int128 span = __int128(end.i) - start.i, s = step.i;
+    count = double((span + s - (s > 0 ? 1 : -1)) / s);
+  } else {
+    count = std::ceil((end.d - start.d) / step.d);
+  }
+  check(count < double(int64_t(1) << 58), Kind::Runtime, "arange: ", count, " elements do not fit into memory");
+  Array y = empty({int64_t(count)}, dtype);
+  launch<&Kernels::sequence>("arange", out(y), start, step, start, y.shape[0]);
+  return y;
+}
+
+Array linspace(double start, double end, int64_t steps, DType dtype) {
+  check(steps >= 0, Kind::Runtime, "linspace: number of steps must be non-negative, got ", steps);
+  auto real = [](double d) { return Number{d, 0, false}; };
+  Array y = empty({steps}, dtype);
+  launch<&Kernels::sequence>("linspace", out(y), real(start), real(steps > 1 ? (end - start) / double(steps - 1) : 0), real(end),
+                             steps > 1 ? (steps + 1) / 2 : steps);
+  return y;
 }
 
 }  // namespace mielina::ops

@@ -9,9 +9,12 @@ import numpy as np
 from .. import _core, dtypes
 from ..dtypes import dtype as DType
 from ..random import Generator, default_generator
-from ..tensor import Tensor
+from ..tensor import Tensor, method
 
-__all__ = ["tensor", "as_tensor", "from_numpy", "empty", "empty_like", "full", "full_like", "zeros", "zeros_like", "ones", "ones_like", "rand"]
+__all__ = [
+    "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_dlpack", "from_numpy", "full", "full_like",
+    "linspace", "logspace", "ones", "ones_like", "rand", "scalar_tensor", "tensor", "zeros", "zeros_like",
+]  # fmt: skip
 
 
 def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -65,8 +68,19 @@ def empty_like(input: Tensor, *, dtype: DType | None = None, requires_grad: bool
     return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
 
 
+asarray = as_tensor
+
+
+def scalar_tensor(s: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """A number as a 0-dim tensor of the default dtype."""
+    return full((), s, dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
+
+
 def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """A new tensor filled with one number, whose kind gives the dtype unless `dtype` does."""
+    if isinstance(fill_value, (Tensor, np.generic)):
+        dtype = dtype or (fill_value.dtype if isinstance(fill_value, Tensor) else dtypes.from_numpy(fill_value.dtype))
+        fill_value = fill_value.item()
     if dtype is None:
         dtype = dtypes.bool if isinstance(fill_value, bool) else dtypes.int64 if isinstance(fill_value, int) else dtypes.get_default_dtype()
     t = empty(_shape((size,)) if not isinstance(size, int) else (size,), dtype=dtype)
@@ -96,6 +110,100 @@ def ones_like(input: Tensor, *, dtype: DType | None = None, requires_grad: bool 
     return full_like(input, 1, dtype=dtype, requires_grad=requires_grad)
 
 
+# ---- sequences ---------------------------------------------------------------------------------------------------------------
+def _number(x: Any) -> Any:
+    return x.item() if isinstance(x, (Tensor, np.generic)) else x
+
+
+def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """start, start + step, ... below end: arange(end), arange(start, end) or arange(start, end, step).
+
+    int64 if all three are integers, else the default dtype. RuntimeError: step 0, or of the wrong sign.
+    """
+    if end is None:
+        start, end = 0, start
+    start, end, step = _number(start), _number(end), _number(step)
+    if dtype is None:
+        dtype = dtypes.get_default_dtype() if isinstance(start, float) or isinstance(end, float) or isinstance(step, float) else dtypes.int64
+    t = _core.arange(start, end, step, dtype)
+    return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
+
+
+def linspace(start: Any, end: Any, steps: int, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """`steps` numbers at equal distances from start to end, both included. RuntimeError: steps is negative."""
+    t = _core.linspace(float(_number(start)), float(_number(end)), steps, dtype or dtypes.get_default_dtype())
+    return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
+
+
+def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """base ** linspace(start, end, steps), computed in float64."""
+    from .elementwise import pow
+
+    t = _core.convert(pow(float(base), linspace(start, end, steps, dtype=dtypes.float64)), dtype or dtypes.get_default_dtype())
+    return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
+
+
+def eye(n: int, m: int | None = None, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """(n, m) with ones on the diagonal, zeros elsewhere; square without m."""
+    if n < 0 or (m is not None and m < 0):
+        raise RuntimeError(f"eye: sizes must be greater or equal to 0, got {n} and {m}")
+    t = zeros(n, n if m is None else m, dtype=dtype)
+    _core.fill_(_core.diagonal(t, 0, 0, 1), 1)
+    return t.requires_grad_() if requires_grad else t
+
+
+# ---- like this tensor --------------------------------------------------------------------------------------------------------
+def _new(name: str, make: Any) -> None:
+    def function(self: Tensor, *args: Any, dtype: DType | None = None, requires_grad: bool = False, **kwargs: Any) -> Tensor:
+        return make(*args, dtype=dtype or self.dtype, requires_grad=requires_grad, **kwargs)  # type: ignore[no-any-return]
+
+    function.__name__ = function.__qualname__ = f"new_{name}"
+    function.__doc__ = f"`mielina.{name}` with this tensor's dtype, unless another is given."
+    method(function)
+
+
+for _name, _make in (("zeros", zeros), ("ones", ones), ("full", full), ("empty", empty), ("tensor", tensor)):
+    _new(_name, _make)
+
+
+# ---- DLPack --------------------------------------------------------------------------------------------------------------------
+def from_dlpack(ext_tensor: Any) -> Tensor:
+    """A tensor on the memory of another library's array, which offers `__dlpack__`; or of a DLPack capsule.
+
+    BufferError: memory or a dtype that tensors do not have. Read-only memory stays so.
+    """
+    if not hasattr(ext_tensor, "__dlpack__"):
+        return _core.from_capsule(ext_tensor)  # type: ignore[no-any-return]
+    try:
+        capsule = ext_tensor.__dlpack__(max_version=(1, 0))
+    except TypeError:  # a producer from before version 1.0
+        capsule = ext_tensor.__dlpack__()
+    return _core.from_capsule(capsule)  # type: ignore[no-any-return]
+
+
+@method
+def __dlpack__(self: Tensor, *, stream: Any = None, max_version: tuple[int, int] | None = None, dl_device: tuple[int, int] | None = None,
+               copy: bool | None = None) -> Any:
+    """A DLPack capsule of this tensor's memory: of version 1.0 if the consumer knows it, else unversioned.
+
+    BufferError: the tensor requires a gradient, or another device was asked for.
+    """
+    if self._tracked:
+        raise BufferError("__dlpack__: the tensor requires a gradient; use tensor.detach()")
+    if stream is not None and stream != -1:
+        raise BufferError("__dlpack__: CPU memory has no stream")
+    if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
+        raise BufferError(f"__dlpack__: the tensor is on device {self.__dlpack_device__()}, not on {tuple(dl_device)}")
+    return _core.to_dlpack(_core.clone(self) if copy else self, max_version is not None and max_version[0] >= 1, bool(copy))
+
+
+@method
+def __dlpack_device__(self: Tensor) -> tuple[int, int]:
+    """(device type, number): (1, 0) for the CPU."""
+    return (1, 0) if self._device == 0 else (2, self._device - 1)
+
+
+# ---- random ----------------------------------------------------------------------------------------------------------------------
 def rand(*size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """Uniform numbers in [0, 1)."""
     shape, dtype = _shape(size), dtype or dtypes.get_default_dtype()

@@ -1,0 +1,155 @@
+// Copies between two arrays of one shape, array 0 of a space being the target.
+#pragma once
+#include "cpu/block.h"
+#include "cpu/transpose.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+// ---- elements [begin, end) in the target's order -------------------------------------------------------------------------
+// Same-typed elements move as integers of their size, whatever they mean.
+template <class T> static void copy_bits(const Space<2>& s, int64_t begin, int64_t end) {
+  T* y = (T*)s.data[0];
+  const T* x = (const T*)s.data[1];
+  int64_t ys = s.stride[0][s.ndim - 1], xs = s.stride[1][s.ndim - 1];
+  for_runs(s, begin, end - begin, [&](const int64_t (&at)[2], int64_t run) {
+    T* to = y + at[0];
+    const T* from = x + at[1];
+    if (ys == 1 && xs == 1) {
+      __builtin_memcpy(to, from, size_t(run) * sizeof(T));
+    } else if (ys == 1 && xs == 0) {
+      T value = *from;
+      for (int64_t j = 0; j < run; j++) to[j] = value;
+    } else {
+      for (int64_t j = 0; j < run; j++) to[j * ys] = from[j * xs];
+    }
+  });
+}
+
+// Through T, which holds every number of the source exactly (halves in f32, integers in i64).
+template <class T> static void copy_via(const Space<2>& s, int64_t begin, int64_t end) {
+  alignas(64) T buf[kBlock];
+  auto row = row_to_fn<T>(s.dtype[0]);
+  int64_t size = kDTypeSize[int(s.dtype[0])];
+  for (int64_t i = begin; i < end; i += kBlock) {
+    int64_t n = min64(kBlock, end - i);
+    const T* x = fetch<T>(s, 1, i, n, buf);
+    for_rows(s, 0, i, n, [&](int64_t offset, int64_t run, int64_t done) {
+      row(x + done, s.data[0] + offset * size, s.stride[0][s.ndim - 1], run);
+    });
+  }
+}
+
+static void copy_range(const Space<2>& s, int64_t begin, int64_t end) {
+  if (s.dtype[0] == s.dtype[1]) {
+    switch (kDTypeSize[int(s.dtype[0])]) {
+      case 1: return copy_bits<uint8_t>(s, begin, end);
+      case 2: return copy_bits<uint16_t>(s, begin, end);
+      case 4: return copy_bits<uint32_t>(s, begin, end);
+      default: return copy_bits<uint64_t>(s, begin, end);
+    }
+  }
+  if (s.dtype[1] == DType::f64) copy_via<double>(s, begin, end);
+  else if (s.dtype[1] <= DType::bf16) copy_via<float>(s, begin, end);
+  else copy_via<int64_t>(s, begin, end);
+}
+
+// ---- transposes ------------------------------------------------------------------------------------------------------------
+// Vectors of the element that a square is made of: 16-bit elements travel in the low halves of 32-bit lanes.
+template <class T> struct SquareOf {
+  using V = Vec<T>;
+  MIELINA_INLINE V get(const T* p) { return load(p); }
+  MIELINA_INLINE V get(const T* p, int64_t n) { return load_n(p, n); }
+  MIELINA_INLINE void put(T* p, V v) { store(p, v); }
+  MIELINA_INLINE void put(T* p, V v, int64_t n) { store_n(p, v, n); }
+};
+template <> struct SquareOf<uint16_t> {
+  using V = vu32;
+  MIELINA_INLINE V get(const uint16_t* p) { return widen(load_half(p)); }
+  MIELINA_INLINE V get(const uint16_t* p, int64_t n) { return widen(load_half_n(p, n)); }
+  MIELINA_INLINE void put(uint16_t* p, V v) { store_half(p, narrow(v)); }
+  MIELINA_INLINE void put(uint16_t* p, V v, int64_t n) { store_half_n(p, narrow(v), n); }
+};
+
+// y[i * ys + j] = x[i + j * xs] for i < rows, j < columns.
+template <class T> static void transpose_tile(T* y, int64_t ys, const T* x, int64_t xs, int64_t rows, int64_t columns) {
+  using S = SquareOf<T>;
+  constexpr int L = int(sizeof(typename S::V) / sizeof(Elem<typename S::V>));
+  for (int64_t i = 0; i < rows; i += L) {
+    int64_t ni = min64(L, rows - i);
+    for (int64_t j = 0; j < columns; j += L) {
+      int64_t nj = min64(L, columns - j);
+      const T* from = x + i + j * xs;
+      T* to = y + i * ys + j;
+      typename S::V r[L];
+      if (ni == L && nj == L) {
+#pragma GCC unroll 16
+        for (int k = 0; k < L; k++) r[k] = S::get(from + k * xs);
+        transpose(r);
+#pragma GCC unroll 16
+        for (int k = 0; k < L; k++) S::put(to + k * ys, r[k]);
+      } else {
+        for (int k = 0; k < L; k++) r[k] = k < nj ? S::get(from + k * xs, ni) : typename S::V{};
+        transpose(r);
+        for (int k = 0; k < ni; k++) S::put(to + k * ys, r[k], nj);
+      }
+    }
+  }
+}
+template <>
+void transpose_tile<uint8_t>(uint8_t* y, int64_t ys, const uint8_t* x, int64_t xs, int64_t rows, int64_t columns) {
+  for (int64_t i = 0; i < rows; i++)
+    for (int64_t j = 0; j < columns; j++) y[i * ys + j] = x[i + j * xs];
+}
+
+// The axis along which the source runs through memory, where that is not the target's innermost; -1: none.
+static int crossing_axis(const Space<2>& s) {
+  int last = s.ndim - 1;
+  if (last == 0 || s.dtype[0] != s.dtype[1] || s.stride[0][last] != 1 || s.stride[1][last] == 1 || s.shape[last] < 4) return -1;
+  for (int d = 0; d < last; d++)
+    if (s.stride[1][d] == 1 && s.shape[d] >= 4) return d;
+  return -1;
+}
+
+constexpr int64_t kTileRows = 64, kTileColumns = 256;  // 64 KB of f32 on either side, few pages of each
+
+template <class T> static void copy_transposed(const Ctx& ctx, const Space<2>& s, int axis) {
+  int last = s.ndim - 1;
+  int64_t rows = ceil_div(s.shape[axis], kTileRows), columns = ceil_div(s.shape[last], kTileColumns);
+  int64_t tiles = s.n / (s.shape[axis] * s.shape[last]) * rows * columns;
+  int64_t tile = min64(kTileRows, s.shape[axis]) * min64(kTileColumns, s.shape[last]);
+  parallel_ranges(ctx, tiles, max64(1, kGrain / tile), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      int64_t j = i % columns * kTileColumns, r = i / columns % rows * kTileRows, rest = i / columns / rows;
+      T* y = (T*)s.data[0] + j + r * s.stride[0][axis];
+      const T* x = (const T*)s.data[1] + r + j * s.stride[1][last];
+      for (int d = last - 1; d >= 0; d--) {
+        if (d == axis) continue;
+        y += rest % s.shape[d] * s.stride[0][d];
+        x += rest % s.shape[d] * s.stride[1][d];
+        rest /= s.shape[d];
+      }
+      transpose_tile(y, s.stride[0][axis], x, s.stride[1][last], min64(kTileRows, s.shape[axis] - r),
+                     min64(kTileColumns, s.shape[last] - j));
+    }
+  });
+}
+
+// y = x, converting.
+[[maybe_unused]] static void copy_space(const Ctx& ctx, const Space<2>& s) {
+  if (s.n == 0) return;
+  int axis = crossing_axis(s);
+  if (axis < 0) {
+    parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) { copy_range(s, begin, end); });
+    return;
+  }
+  switch (kDTypeSize[int(s.dtype[0])]) {
+    case 1: return copy_transposed<uint8_t>(ctx, s, axis);
+    case 2: return copy_transposed<uint16_t>(ctx, s, axis);
+    case 4: return copy_transposed<uint32_t>(ctx, s, axis);
+    default: return copy_transposed<uint64_t>(ctx, s, axis);
+  }
+}
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,92 @@
+// layout: see table/layout.h.
+#include "cpu/copy.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+namespace {
+
+// Tasks are ranges of the elements of all inputs in a row: many small inputs share one, a large one is cut.
+void cat(const Ctx& ctx, const View& y, const Views& xs, int32_t axis) noexcept {
+  int64_t total = 0;
+  for (int64_t k = 0; k < xs.count; k++) total += numel(xs.items[k]);
+  parallel_ranges(ctx, total, kGrain, [&](int64_t begin, int64_t end) {
+    View part = y;
+    int64_t first = 0;
+    for (int64_t k = 0; k < xs.count && first < end; k++) {
+      const View& x = xs.items[k];
+      int64_t n = numel(x);
+      part.shape[axis] = x.shape[axis];
+      if (first + n > begin && n > 0) {
+        Space<2> s;
+        make_space<2>(s, {&part, &x});
+        copy_range(s, max64(begin - first, 0), min64(end - first, n));
+      }
+      first += n;
+      part.data = (char*)part.data + x.shape[axis] * y.stride[axis] * kDTypeSize[int(y.dtype)];
+    }
+  });
+}
+
+template <class T> void tri_of(const Ctx& ctx, const View& y, const View& x, int64_t diagonal, bool upper) {
+  int last = y.ndim - 1;
+  int64_t rows = y.shape[last - 1], columns = y.shape[last], ys = y.stride[last], xs = x.stride[last];
+  int64_t all = numel(y) / (columns > 0 ? columns : 1);
+  parallel_ranges(ctx, all, max64(1, kGrain / max64(columns, 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      T* to = (T*)y.data;
+      const T* from = (const T*)x.data;
+      int64_t rest = i;
+      for (int d = last - 1; d >= 0; d--) {
+        to += rest % y.shape[d] * y.stride[d];
+        from += rest % y.shape[d] * x.stride[d];
+        rest /= y.shape[d];
+      }
+      int64_t cut = min64(max64(i % rows + diagonal + !upper, 0), columns);  // the first column on the other side
+      int64_t keep0 = upper ? cut : 0, keep1 = upper ? columns : cut;
+      if (to != from)
+        for (int64_t j = keep0; j < keep1; j++) to[j * ys] = from[j * xs];
+      int64_t zero0 = upper ? 0 : cut, zero1 = upper ? cut : columns;
+      for (int64_t j = zero0; j < zero1; j++) to[j * ys] = 0;
+    }
+  });
+}
+void tri(const Ctx& ctx, const View& y, const View& x, int64_t diagonal, bool upper) noexcept {
+  switch (kDTypeSize[int(y.dtype)]) {
+    case 1: return tri_of<uint8_t>(ctx, y, x, diagonal, upper);
+    case 2: return tri_of<uint16_t>(ctx, y, x, diagonal, upper);
+    case 4: return tri_of<uint32_t>(ctx, y, x, diagonal, upper);
+    default: return tri_of<uint64_t>(ctx, y, x, diagonal, upper);
+  }
+}
+
+template <class T> void sequence_of(const Ctx& ctx, const View& y, T start, T step, T last, int64_t forward) {
+  int64_t n = numel(y), size = kDTypeSize[int(y.dtype)];
+  auto row = row_to_fn<T>(y.dtype);
+  parallel_ranges(ctx, n, kGrain, [&](int64_t begin, int64_t end) {
+    alignas(64) T buf[kBlock];
+    for (int64_t i0 = begin; i0 < end; i0 += kBlock) {
+      int64_t m = min64(kBlock, end - i0);
+      for (int64_t j = 0; j < m; j++) {
+        int64_t i = i0 + j;
+        buf[j] = i < forward ? start + T(i) * step : last - T(n - 1 - i) * step;
+      }
+      row(buf, (char*)y.data + i0 * size, 1, m);
+    }
+  });
+}
+void sequence(const Ctx& ctx, const View& y, Number start, Number step, Number last, int64_t forward) noexcept {
+  if (start.integer && step.integer && y.dtype >= DType::i64) sequence_of<int64_t>(ctx, y, start.i, step.i, last.i, forward);
+  else sequence_of<double>(ctx, y, start.d, step.d, last.d, forward);
+}
+
+}  // namespace
+
+void fill_layout(Kernels&);
+void fill_layout(Kernels& k) {
+  k.cat = cat;
+  k.tri = tri;
+  k.sequence = sequence;
+}
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,70 @@
+// Squares of vectors, transposed in registers.
+#pragma once
+#include "cpu/simd.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+// lo, hi = a0 b0 a1 b1 ..., over the whole vectors.
+MIELINA_INLINE void interleave(vf32 a, vf32 b, vf32& lo, vf32& hi) {
+#if MIELINA_V512
+  const __m512i l = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i h = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  lo = (vf32)_mm512_permutex2var_ps((__m512)a, l, (__m512)b);
+  hi = (vf32)_mm512_permutex2var_ps((__m512)a, h, (__m512)b);
+#elif MIELINA_V256
+  __m256 l = _mm256_unpacklo_ps((__m256)a, (__m256)b), h = _mm256_unpackhi_ps((__m256)a, (__m256)b);
+  lo = (vf32)_mm256_permute2f128_ps(l, h, 0x20);
+  hi = (vf32)_mm256_permute2f128_ps(l, h, 0x31);
+#elif defined(__aarch64__)
+  lo = (vf32)vzip1q_f32((float32x4_t)a, (float32x4_t)b);
+  hi = (vf32)vzip2q_f32((float32x4_t)a, (float32x4_t)b);
+#else
+  lo = (vf32)_mm_unpacklo_ps((__m128)a, (__m128)b);
+  hi = (vf32)_mm_unpackhi_ps((__m128)a, (__m128)b);
+#endif
+}
+MIELINA_INLINE void interleave(vf64 a, vf64 b, vf64& lo, vf64& hi) {
+#if MIELINA_V512
+  const __m512i l = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), h = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+  lo = (vf64)_mm512_permutex2var_pd((__m512d)a, l, (__m512d)b);
+  hi = (vf64)_mm512_permutex2var_pd((__m512d)a, h, (__m512d)b);
+#elif MIELINA_V256
+  __m256d l = _mm256_unpacklo_pd((__m256d)a, (__m256d)b), h = _mm256_unpackhi_pd((__m256d)a, (__m256d)b);
+  lo = (vf64)_mm256_permute2f128_pd(l, h, 0x20);
+  hi = (vf64)_mm256_permute2f128_pd(l, h, 0x31);
+#elif defined(__aarch64__)
+  lo = (vf64)vzip1q_f64((float64x2_t)a, (float64x2_t)b);
+  hi = (vf64)vzip2q_f64((float64x2_t)a, (float64x2_t)b);
+#else
+  lo = (vf64)_mm_unpacklo_pd((__m128d)a, (__m128d)b);
+  hi = (vf64)_mm_unpackhi_pd((__m128d)a, (__m128d)b);
+#endif
+}
+MIELINA_INLINE void interleave(vu32 a, vu32 b, vu32& lo, vu32& hi) {
+  vf32 l, h;
+  interleave((vf32)a, (vf32)b, l, h);
+  lo = (vu32)l;
+  hi = (vu32)h;
+}
+MIELINA_INLINE void interleave(vu64 a, vu64 b, vu64& lo, vu64& hi) {
+  vf64 l, h;
+  interleave((vf64)a, (vf64)b, l, h);
+  lo = (vu64)l;
+  hi = (vu64)h;
+}
+
+// Transposes a square of vectors: log2(L) perfect shuffles of its halves.
+template <class V, int L> MIELINA_INLINE void transpose(V (&r)[L]) {
+#pragma GCC unroll 4
+  for (int stage = 1; stage < L; stage *= 2) {
+    V t[L];
+#pragma GCC unroll 16
+    for (int i = 0; i < L / 2; i++) interleave(r[i], r[i + L / 2], t[2 * i], t[2 * i + 1]);
+#pragma GCC unroll 16
+    for (int i = 0; i < L; i++) r[i] = t[i];
+  }
+}
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,162 @@
+"""Rows of a table by their numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import _core, dtypes
+from ...autograd import no_grad, op, record
+from ...tensor import Tensor
+from .. import elementwise
+from ..elementwise import cast, div, mul
+from ..layout import ravel, reshape, unsqueeze, zeros
+from .along import index_select, scatter
+from .mask import masked_fill
+from .reduce import scatter_reduce
+
+__all__ = ["embedding_backward"]
+__functional__ = ["embedding", "embedding_bag", "one_hot"]
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """(..., num_classes) int64: 1 at the class, 0 elsewhere; -1: as many classes as the largest one needs.
+
+    RuntimeError: a class outside [0, num_classes).
+    """
+    if tensor.dtype.is_floating_point or tensor.dtype is dtypes.bool:
+        raise RuntimeError(f"one_hot: expected integers, got {tensor.dtype}")
+    if num_classes < 0:
+        if tensor.numel() == 0:
+            raise RuntimeError("one_hot: can not infer the number of classes from an empty tensor")
+        num_classes = int(tensor.numpy().max()) + 1
+    elif num_classes == 0 and tensor.numel():
+        raise RuntimeError("one_hot: num_classes should be positive")
+    y = zeros((*tensor.shape, num_classes), dtypes.int64)
+    one = zeros((), dtypes.int64)
+    _core.fill_(one, 1)
+    try:
+        _core.scatter_(y, -1, _core.unsqueeze(tensor, -1), one, "assign")
+    except IndexError as e:
+        raise RuntimeError(f"one_hot: class values must lie in [0, {num_classes}): {e}") from None
+    return y
+
+
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
+              scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
+    """weight[input]: rows of the (V, D) table for integers of any shape; returns (..., D).
+
+    padding_idx: this row gets no gradient. max_norm: the rows that are read are first scaled, in place, to this norm at
+    most. scale_grad_by_freq: a row's gradient is divided by how often it was read. IndexError: an index outside [0, V).
+    """
+    if weight.ndim != 2:
+        raise RuntimeError(f"embedding: 'weight' must be 2-D, got {weight.ndim} dimensions")
+    padding = _padding(padding_idx, weight)
+    flat = ravel(input)
+    if max_norm is not None:
+        _renorm(weight, flat, max_norm, norm_type)
+    y = record(_core.index_select(weight, 0, flat), EMBEDDING, (weight,), (weight.shape, flat, padding, scale_grad_by_freq))
+    return reshape(y, (*input.shape, weight.shape[1]))
+
+
+def _padding(padding_idx: int | None, weight: Tensor) -> int:
+    """The row without gradient, -1 for none. AssertionError, as in PyTorch: it is outside the table."""
+    if padding_idx is None:
+        return -1
+    if not -weight.shape[0] <= padding_idx < weight.shape[0]:
+        raise AssertionError(f"padding_idx must be within num_embeddings ({weight.shape[0]}), got {padding_idx}")
+    return padding_idx % weight.shape[0]
+
+
+def embedding_backward(g: Tensor, shape: tuple[int, ...], index: Tensor, padding: int, by_frequency: bool) -> Tensor:
+    """(V, D): the rows of g added up by index, those of `padding` left out."""
+    if by_frequency:
+        one = zeros((), g.dtype)
+        _core.fill_(one, 1)
+        count = zeros((shape[0],), g.dtype)
+        _core.index_into(count, 0, index, one, "add")
+        g = div(g, unsqueeze(_core.index_select(count, 0, index), 1))
+    y = zeros(shape, g.dtype)
+    _core.index_into(y, 0, index, g, "add")
+    if padding >= 0:
+        _core.fill_(_core.select(y, 0, padding), 0)
+    return record(y, EMBEDDING_BACKWARD, (g,), (index, padding))  # type: ignore[no-any-return]
+
+
+def _embedding_backward_rule(h: Tensor, needs: Any, index: Tensor, padding: int) -> Any:
+    y = index_select(h, 0, index)
+    return (y if padding < 0 else masked_fill(y, unsqueeze(elementwise.eq(index, padding), 1), 0),)
+
+
+EMBEDDING = op("embedding", lambda g, needs, *where: (embedding_backward(g, *where),))
+EMBEDDING_BACKWARD = op("embedding_backward", _embedding_backward_rule)
+
+
+@no_grad
+def _renorm(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -> None:
+    rows = _core.index_select(weight, 0, index)
+    if norm_type == float("inf"):
+        norm = rows.abs().amax(1, keepdim=True)
+    else:
+        norm = rows.abs().pow(norm_type).sum(1, keepdim=True).pow(1 / norm_type)
+    scale = elementwise.where(norm > max_norm, max_norm / (norm + 1e-7), 1.0)
+    _core.index_into(weight, 0, index, cast(mul(rows, scale), weight.dtype), "assign")
+
+
+# ---- bags ------------------------------------------------------------------------------------------------------------------
+def embedding_bag(input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None, norm_type: float = 2,
+                  scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, per_sample_weights: Tensor | None = None,
+                  include_last_offset: bool = False, padding_idx: int | None = None) -> Tensor:
+    """The sum, mean or max of the embeddings of each bag, (B, D); zeros for an empty one.
+
+    input: (B, N), each row a bag; or flat, with each bag's first place in `offsets` (and the end after them, if
+    include_last_offset). per_sample_weights (mode "sum"): factors of the rows. Entries of padding_idx are left out.
+    ValueError: `offsets` do not fit, or an unknown mode.
+    """
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError(f'embedding_bag: mode has to be one of "sum", "mean" or "max", got {mode!r}')
+    if per_sample_weights is not None and mode != "sum":
+        raise NotImplementedError(f'embedding_bag: per_sample_weights are supported only with mode "sum", got {mode!r}')
+    if per_sample_weights is not None and per_sample_weights.shape != input.shape:
+        raise ValueError(f"embedding_bag: per_sample_weights must have input's shape {input.shape}, got {per_sample_weights.shape}")
+    bag, bags = _bags(input, offsets, include_last_offset)
+    flat = ravel(input)
+    rows = embedding(flat, weight, None, max_norm, norm_type, scale_grad_by_freq)
+    if per_sample_weights is not None:
+        rows = mul(rows, unsqueeze(ravel(per_sample_weights), 1))
+    if padding_idx is not None:
+        kept = _core.nonzero(flat != _padding(padding_idx, weight), True)
+        rows, bag = index_select(rows, 0, kept), _core.index_select(bag, 0, kept)
+    start = zeros((bags, weight.shape[1]), rows.dtype)
+    index = unsqueeze(bag, 1).expand(rows.shape)
+    reduce = {"sum": "sum", "mean": "mean", "max": "amax"}[mode]
+    return scatter_reduce(start, 0, index, rows, reduce, include_self=False)
+
+
+def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Tensor, int]:
+    """The bag of each element, and how many bags there are."""
+    if input.ndim == 2:
+        if offsets is not None:
+            raise ValueError("embedding_bag: if input is 2-D, offsets has to be None, as input is treated as bags of equal length")
+        counts = zeros((input.shape[0],), dtypes.int64)
+        _core.fill_(counts, input.shape[1])
+        return _core.repeat_index(counts), input.shape[0]
+    if input.ndim != 1 or offsets is None or offsets.ndim != 1:
+        raise ValueError("embedding_bag: expected a 2-D input, or a 1-D input with 1-D offsets")
+    starts = offsets.numpy()
+    n = input.shape[0]
+    if len(starts) and starts[0] != 0:
+        raise ValueError(f"embedding_bag: offsets[0] has to be 0, i.e. the first sequence starts at 0, got {starts[0]}")
+    ends = [*starts[1:].tolist(), *([] if include_last else [n])]
+    lengths = [e - s for s, e in zip(starts.tolist(), ends)]
+    if min(lengths, default=0) < 0 or (ends and ends[-1] > n):
+        raise ValueError(f"embedding_bag: offsets must ascend and end within input (length {n})")
+    bag = _core.repeat_index(_core.from_numpy(_lengths(lengths)))
+    if bag.shape[0] < n:
+        raise ValueError(f"embedding_bag: the last offset is {bag.shape[0]}, but input has {n} elements")
+    return bag, len(lengths)
+
+
+def _lengths(lengths: list[int]) -> Any:
+    import numpy as np
+
+    return np.array(lengths, np.int64)

@@ -1,0 +1,145 @@
+"""In-place changes and the tape.
+
+A tensor that is written to gets the history of what was written. A view shares memory with its base, so the base's
+history becomes "the old base with this region replaced", and every view derives its own anew from the base (the core
+calls `refresh` before it looks at a view whose base has moved on).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import _core
+from ...autograd import op, record
+from ...dtypes import int64
+from ...tensor import Tensor, method
+from .views import clone_of, expand, identity, zeros
+
+__all__ = ["copy_", "in_place", "refresh", "region", "write_into"]
+
+
+def _geometry(x: Tensor) -> tuple[Any, ...]:
+    return x.shape, x._strides, x._offset
+
+
+def _extent(*windows: Any) -> tuple[int, int]:
+    """The lowest address that the windows touch, and how many elements lie from there to the highest."""
+    low = min(o + sum(min((n - 1) * s, 0) for n, s in zip(shape, strides) if n) for shape, strides, o in windows)
+    high = max(o + sum(max((n - 1) * s, 0) for n, s in zip(shape, strides) if n) for shape, strides, o in windows)
+    return low, high - low + 1
+
+
+def _window(buffer: Tensor, geometry: Any, low: int) -> Tensor:
+    shape, strides, offset = geometry
+    return _core.as_strided(buffer, shape, strides, 0 if 0 in shape else offset - low)  # type: ignore[no-any-return]
+
+
+def region(x: Tensor, y: Tensor) -> Tensor:
+    """y, some window on x's memory, as a result of x."""
+    _core.view_of(y, x)
+    return record(y, REGION, (x,), (_geometry(x), _geometry(y)))  # type: ignore[no-any-return]
+
+
+def _spread(g: Tensor, base: Any, window: Any) -> Tensor:
+    """Zeros addressed like the base, with g in the window; where the window holds an element twice, the sum."""
+    low, size = _extent(base, window)
+    buffer = zeros((size,), g.dtype)
+    part, y = _window(buffer, window, low), _window(buffer, base, low)
+    if _core.overlaps_itself(y):
+        raise RuntimeError("as_strided: no gradient for a tensor whose own elements share memory (an expanded one); clone() it first")
+    if _core.overlaps_itself(part):
+        places = _core.arange(0, size, 1, int64)
+        _core.index_into(buffer, 0, _core.reshape(_window(places, window, low), (-1,)), _core.reshape(g, (-1,)), "add")
+    else:
+        _core.copy_into(part, g)
+    return record(y, SPREAD, (g,), (base, window))  # type: ignore[no-any-return]
+
+
+def _take_region(g: Tensor, base: Any, window: Any) -> Tensor:
+    """The window of g, which has the base's shape; the adjoint of `_spread`."""
+    low, size = _extent(base, window)
+    buffer = zeros((size,), g.dtype)
+    _core.copy_into(_window(buffer, base, low), g)
+    return record(_window(buffer, window, low), TAKE_REGION, (g,), (base, window))  # type: ignore[no-any-return]
+
+
+REGION = op("region", lambda g, needs, base, window: (_spread(g, base, window),))
+SPREAD = op("spread", lambda g, needs, base, window: (_take_region(g, base, window),))
+TAKE_REGION = op("take_region", lambda g, needs, base, window: (_spread(g, base, window),))
+
+
+def _replace_rule(g: Tensor, needs: Any, base: Any, window: Any) -> Any:
+    part = _take_region(g, base, window)
+    return g - _spread(part, base, window) if needs[0] else None, part if needs[1] else None
+
+
+REPLACE = op("replace", _replace_rule)
+
+
+def refresh(view: Tensor) -> None:
+    """Derives the history of a view anew from its base."""
+    _core.adopt_history(view, region(view._base, _core.alias(view)), True)
+
+
+_core.set_refresh(refresh)
+
+
+def write_into(x: Tensor, y: Tensor, name: str) -> Tensor:
+    """x's memory gets y's values, and x the history of y. y: x's shape after broadcasting; returns x.
+
+    RuntimeError: x is a leaf that requires a gradient (outside no_grad), or y does not fit x.
+    """
+    base = x._base
+    owner = x if base is None else base
+    if owner._leaf_flag and owner._node is None:
+        what = "a leaf" if base is None else "a view of a leaf"
+        raise RuntimeError(f"{name}: {what} that requires a gradient is being changed in place; do it under no_grad()")
+    if y.dtype is not x.dtype:
+        from ..elementwise import cast
+
+        y = cast(y, x.dtype)
+    if y.shape != x.shape:
+        y = expand(y, x.shape)
+    if base is None:
+        _core.copy_into(x, y)
+        _core.adopt_history(x, identity(y), False)
+        return x
+    geometry, window = _geometry(base), _geometry(x)
+    result = record(_core.alias(base), REPLACE, (base, y), (geometry, window))
+    _core.copy_into(x, y)
+    _core.adopt_history(base, result, False)
+    _core.adopt_history(x, identity(y), True)
+    return x
+
+
+def in_place(function: Any, kernel: Any = None) -> Any:
+    """The method NAME_ of a function NAME: with gradients through `write_into`, else kernel(x, ...), which changes x."""
+    name = function.__name__ + "_"
+
+    def changed(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        tracked = self._tracked or any(isinstance(a, Tensor) and a._tracked for a in (*args, *kwargs.values()))
+        if tracked and _core.grad_enabled():
+            x = self if kernel is not None else clone_of(self)  # without a kernel of its own, the rule may need the old values
+            return write_into(self, function(x, *args, **kwargs), name)
+        if kernel is None:
+            _core.copy_into(self, function(self, *args, **kwargs))
+        else:
+            kernel(self, *args, **kwargs)
+        return self
+
+    changed.__name__ = changed.__qualname__ = name
+    changed.__doc__ = f"`{function.__name__}` into this tensor's own memory; returns it. Leaves that require gradients refuse outside no_grad()."
+    return method(changed)
+
+
+@method
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Copies src (broadcast, converted) into this tensor's memory."""
+    if not isinstance(src, Tensor):
+        from ..elementwise import operand
+
+        src = operand(src)
+    if _core.grad_enabled() and (self._tracked or src._tracked):
+        return write_into(self, identity(src), "copy_")
+    _core.copy_into(self, src)
+    return self

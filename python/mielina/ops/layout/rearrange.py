@@ -1,0 +1,169 @@
+"""Copies of the elements in another order, repeated, or in part zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import _core
+from ...autograd import op, record
+from ...dtypes import dtype as DType, int64
+from ...tensor import Tensor, method
+from .inplace import in_place
+from .join import cat
+from .views import axis, clone_of, expand, narrow, reshape, sizes, transpose, unsqueeze
+
+__all__ = ["flip", "fliplr", "flipud", "repeat_interleave", "roll", "rot90", "tile", "tril", "tril_indices", "triu", "triu_indices"]
+
+
+@method
+def flip(input: Tensor, *dims: Any) -> Tensor:
+    """A copy in the reverse order along `dims`. RuntimeError: a repeated dim."""
+    dims = sizes(dims)
+    return record(_core.flip(input, dims), FLIP, (input,), (dims,))  # type: ignore[no-any-return]
+
+
+FLIP = op("flip", lambda g, needs, dims: (flip(g, dims),))
+
+
+@method
+def fliplr(input: Tensor) -> Tensor:
+    """Columns in reverse order."""
+    return flip(input, 1)
+
+
+@method
+def flipud(input: Tensor) -> Tensor:
+    """Rows in reverse order."""
+    return flip(input, 0)
+
+
+@method
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """What leaves at one end of an axis comes in at the other; without `dims`, of the elements in a row."""
+    shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    dims = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
+    if not dims:
+        if len(shifts) != 1:
+            raise RuntimeError(f"roll: shifts and dimensions must align, got {len(shifts)} shifts and no dims")
+        return reshape(roll(reshape(input, (-1,)), shifts, 0), input.shape)
+    if len(shifts) != len(dims):
+        raise RuntimeError(f"roll: shifts and dimensions must align, got {len(shifts)} shifts and {len(dims)} dims")
+    y = input
+    for shift, dim in zip(shifts, dims):
+        dim = axis(dim, input.ndim, "roll")
+        n = input.shape[dim] if input.ndim else 0
+        cut = (-shift) % n if n else 0
+        if cut:
+            y = cat((narrow(y, dim, cut, n - cut), narrow(y, dim, 0, cut)), dim)
+    return clone_of(input) if y is input else y
+
+
+@method
+def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
+    """The planes in `dims` turned by k * 90 degrees, from the first axis towards the second."""
+    first, second = (axis(d, input.ndim, "rot90") for d in dims)
+    if first == second:
+        raise RuntimeError(f"rot90: expected two different dims, got {tuple(dims)}")
+    k %= 4
+    if k == 0:
+        return clone_of(input)
+    if k == 2:
+        return flip(input, first, second)
+    return flip(transpose(input, first, second), first if k == 1 else second)
+
+
+# ---- repetition ------------------------------------------------------------------------------------------------------------
+def repeat(input: Tensor, *repeats: Any) -> Tensor:
+    """The whole tensor so many times along each axis; missing leading axes are added.
+
+    RuntimeError: fewer numbers than dimensions, or a negative one.
+    """
+    times = sizes(repeats)
+    if len(times) < input.ndim or min(times, default=0) < 0:
+        raise RuntimeError(f"repeat: expected at least {input.ndim} non-negative numbers, got {tuple(times)}")
+    y = reshape(input, (1,) * (len(times) - input.ndim) + input.shape)
+    for d, n in enumerate(times):
+        if n != 1:
+            shape = y.shape
+            y = expand(unsqueeze(y, d), (*shape[:d], n, *shape[d:]))
+            y = reshape(y, (*shape[:d], n * shape[d], *shape[d + 1 :]))
+    return clone_of(y) if y._storage == input._storage else y
+
+
+Tensor.repeat = repeat
+
+
+@method
+def tile(input: Tensor, *dims: Any) -> Tensor:
+    """`repeat`, with ones for missing numbers."""
+    times = sizes(dims)
+    return repeat(input, (1,) * (input.ndim - len(times)) + tuple(times))
+
+
+@method
+def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
+    """Each slice along `dim` (each element, without) so many times in a row; `repeats` an int or a vector of them.
+
+    repeat_interleave(counts) alone gives 0 counts[0] times, 1 counts[1] times, and so on.
+    """
+    if repeats is None:
+        return _core.repeat_index(input)  # type: ignore[no-any-return]
+    if dim is None:
+        input, dim = reshape(input, (-1,)), 0
+    dim = axis(dim, input.ndim, "repeat_interleave")
+    if isinstance(repeats, Tensor) and repeats.numel() == 1:
+        repeats = int(repeats.item())
+    if isinstance(repeats, int):
+        if repeats < 0:
+            raise RuntimeError(f"repeat_interleave: repeats can not be negative, got {repeats}")
+        shape = input.shape
+        y = expand(unsqueeze(input, dim + 1), (*shape[: dim + 1], repeats, *shape[dim + 1 :]))
+        y = reshape(y, (*shape[:dim], shape[dim] * repeats, *shape[dim + 1 :]))
+        return clone_of(y) if y._storage == input._storage else y
+    from ..creation import as_tensor
+    from ..index import index_select
+
+    repeats = as_tensor(repeats)
+    if repeats.ndim != 1 or repeats.shape[0] != input.shape[dim]:
+        raise RuntimeError(f"repeat_interleave: repeats must have the size of dimension {dim} ({input.shape[dim]}), got {repeats.shape}")
+    index = _core.repeat_index(repeats)
+    if output_size is not None and output_size != index.shape[0]:
+        raise RuntimeError(f"repeat_interleave: output_size is {output_size}, but the repeats add up to {index.shape[0]}")
+    return index_select(input, dim, index)
+
+
+# ---- triangles -------------------------------------------------------------------------------------------------------------
+@method
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The matrices in the last two axes, zero above the diagonal (the one `diagonal` above the main one)."""
+    return record(_core.tri(input, diagonal, False), TRIL, (input,), (diagonal,))  # type: ignore[no-any-return]
+
+
+@method
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The matrices in the last two axes, zero below the diagonal (the one `diagonal` above the main one)."""
+    return record(_core.tri(input, diagonal, True), TRIU, (input,), (diagonal,))  # type: ignore[no-any-return]
+
+
+TRIL = op("tril", lambda g, needs, diagonal: (tril(g, diagonal),))
+TRIU = op("triu", lambda g, needs, diagonal: (triu(g, diagonal),))
+tril_ = in_place(tril, lambda x, diagonal=0: _core.tri_(x, diagonal, False))
+triu_ = in_place(triu, lambda x, diagonal=0: _core.tri_(x, diagonal, True))
+
+
+def _indices(row: int, col: int, offset: int, dtype: DType, upper: bool) -> Tensor:
+    from ..creation import ones
+
+    places = _core.nonzero(_core.tri(ones((row, col)), offset, upper), False)
+    y = _core.contiguous(_core.transpose(places, 0, 1))
+    return y if dtype is int64 else _core.convert(y, dtype)  # type: ignore[no-any-return]
+
+
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType = int64) -> Tensor:
+    """(2, n): rows and columns of the elements that `tril` keeps."""
+    return _indices(row, col, offset, dtype, False)
+
+
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: DType = int64) -> Tensor:
+    """(2, n): rows and columns of the elements that `triu` keeps."""
+    return _indices(row, col, offset, dtype, True)

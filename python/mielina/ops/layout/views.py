@@ -1,0 +1,296 @@
+"""Views: windows on the memory of another tensor. What is written to one is seen in both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import _core
+from ...autograd import op, record
+from ...dtypes import dtype as DType
+from ...tensor import Tensor, method, method_as
+
+__all__ = [
+    "adjoint", "broadcast_tensors", "broadcast_to", "clone_of", "diagonal", "diagonal_backward", "expand", "expand_as",
+    "flatten", "identity", "movedim", "moveaxis", "narrow", "permute", "ravel", "reshape", "reshape_as", "select",
+    "sizes", "slice", "slice_backward", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unsqueeze",
+    "view", "view_as", "view_of", "zeros",
+]  # fmt: skip
+
+
+def view_of(y: Tensor, o: Any, x: Tensor, *saves: Any) -> Tensor:
+    """Records y as a result of o(x) that shares x's memory: in-place changes of either are changes of the other."""
+    _core.view_of(y, x)
+    return record(y, o, (x,), saves)  # type: ignore[no-any-return]
+
+
+def sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """x.reshape(2, 3) and x.reshape((2, 3)) mean the same."""
+    return tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+
+
+def axis(dim: int, ndim: int, name: str) -> int:
+    """dim as 0 <= dim < ndim. IndexError otherwise."""
+    n = max(ndim, 1)
+    if not -n <= dim < n:
+        raise IndexError(f"{name}: dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    return dim % n
+
+
+def zeros(shape: Any, dtype: DType) -> Tensor:
+    y = _core.empty(shape, dtype)
+    _core.fill_(y, 0)
+    return y  # type: ignore[no-any-return]
+
+
+@method
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The same elements in C order under another shape (one size may be -1): a view where strides allow it, else a copy."""
+    y = _core.reshape(input, sizes(shape))
+    if y._storage == input._storage:
+        return view_of(y, RESHAPE, input, input.shape)
+    return record(y, RESHAPE, (input,), (input.shape,))  # type: ignore[no-any-return]
+
+
+RESHAPE = op("reshape", lambda g, needs, shape: (reshape(g, shape),))
+
+
+@method
+def view(input: Tensor, *shape: Any) -> Tensor:
+    """The same memory under another shape, or as another dtype of the same size. RuntimeError where that needs a copy."""
+    if len(shape) == 1 and isinstance(shape[0], DType):
+        return _core.bit_view(input, shape[0])  # type: ignore[no-any-return]
+    return view_of(_core.view(input, sizes(shape)), RESHAPE, input, input.shape)
+
+
+@method
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    return view(input, other.shape)
+
+
+@method
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    return reshape(input, other.shape)
+
+
+@method
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one row."""
+    return reshape(input, (-1,))
+
+
+@method
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The axes from start_dim to end_dim as one; a 0-dim tensor becomes a vector. RuntimeError: they are out of order."""
+    if input.ndim == 0:
+        return reshape(input, (1,))
+    first, last = axis(start_dim, input.ndim, "flatten"), axis(end_dim, input.ndim, "flatten")
+    if first > last:
+        raise RuntimeError("flatten: start_dim cannot come after end_dim")
+    if first == last:
+        return input
+    shape, n = input.shape, 1
+    for s in shape[first : last + 1]:
+        n *= s
+    return reshape(input, (*shape[:first], n, *shape[last + 1 :]))
+
+
+@method
+def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
+    """One axis split into several; one of `sizes` may be -1. RuntimeError: their product is not the axis's size."""
+    dim = axis(dim, input.ndim, "unflatten")
+    known = [s for s in sizes if s != -1]
+    n = 1
+    for s in known:
+        n *= s
+    size = input.shape[dim] if input.ndim else 1
+    if len(sizes) - len(known) > 1 or n == 0 or size % n or (len(known) == len(sizes) and n != size):
+        raise RuntimeError(f"unflatten: sizes {tuple(sizes)} do not multiply up to the size of dimension {dim} ({size})")
+    whole = tuple(size // n if s == -1 else s for s in sizes)
+    return view(input, (*input.shape[:dim], *whole, *input.shape[dim + 1 :]))
+
+
+# ---- the order of axes -----------------------------------------------------------------------------------------------------
+@method
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """The axes in another order, as a view."""
+    axes = sizes(dims)
+    inverse = [0] * len(axes)
+    y = _core.permute(input, axes)
+    for i, a in enumerate(axes):
+        inverse[a] = i
+    return view_of(y, PERMUTE, input, tuple(inverse))
+
+
+PERMUTE = op("permute", lambda g, needs, axes: (permute(g, axes),))
+
+
+@method
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two axes exchanged, as a view."""
+    return view_of(_core.transpose(input, dim0, dim1), TRANSPOSE, input, dim0, dim1)
+
+
+TRANSPOSE = op("transpose", lambda g, needs, a, b: (transpose(g, a, b),))
+swapaxes = swapdims = transpose
+method_as("swapaxes", "swapdims")(transpose)
+
+
+@method
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix; vectors and numbers stay as they are. RuntimeError beyond two dimensions."""
+    if input.ndim > 2:
+        raise RuntimeError(f"t: expected a tensor with at most 2 dimensions, got {input.ndim}")
+    return input if input.ndim < 2 else transpose(input, 0, 1)
+
+
+@method
+def adjoint(input: Tensor) -> Tensor:
+    """The last two axes exchanged: of real numbers, the adjoint matrices."""
+    return transpose(input, -2, -1)
+
+
+Tensor.T = property(lambda self: permute(self, *reversed(range(self.ndim))))
+Tensor.mT = Tensor.mH = property(adjoint)
+Tensor.H = property(t)
+
+
+@method
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """The axes `source` at the places `destination`, the others in their order around them."""
+    one = isinstance(source, int)
+    given = ((source,), (destination,)) if one else (tuple(source), tuple(destination))
+    if len(given[0]) != len(given[1]):
+        raise RuntimeError(f"movedim: {len(given[0])} source dims but {len(given[1])} destination dims")
+    sources, targets = ([axis(d, input.ndim, "movedim") for d in part] for part in given)
+    if len(set(sources)) < len(sources) or len(set(targets)) < len(targets):
+        raise RuntimeError(f"movedim: repeated dim in source {given[0]} or destination {given[1]}")
+    if input.ndim == 0:
+        return identity(input)
+    order = [d for d in range(input.ndim) if d not in sources]
+    for to, d in sorted(zip(targets, sources)):
+        order.insert(to, d)
+    return permute(input, order)
+
+
+moveaxis = movedim
+method_as("moveaxis")(movedim)
+
+
+# ---- sizes of one, and repetition ------------------------------------------------------------------------------------------
+@method
+def expand(input: Tensor, *size: Any) -> Tensor:
+    """Axes of size 1 repeated without copying (stride 0); -1 keeps a size."""
+    return view_of(_core.expand(input, sizes(size)), EXPAND, input, input.shape)
+
+
+def _expand_rule(g: Tensor, needs: Any, shape: tuple[int, ...]) -> Any:
+    from ..reduce import sum_to
+
+    return (sum_to(g, shape),)
+
+
+EXPAND = op("expand", _expand_rule)
+
+
+@method
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    return expand(input, other.shape)
+
+
+@method
+def broadcast_to(input: Tensor, size: Any) -> Tensor:
+    return expand(input, size)
+
+
+def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
+    """All of them expanded to their common shape. RuntimeError: there is none."""
+    tensors = sizes(tensors)  # type: ignore[assignment]
+    shape = _core.broadcast_shapes(tuple(x.shape for x in tensors))
+    return tuple(expand(x, shape) for x in tensors)
+
+
+@method
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """A new axis of size 1 at `dim`, as a view."""
+    return view_of(_core.unsqueeze(input, dim), RESHAPE, input, input.shape)
+
+
+@method
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """Axes of size 1 removed (all, or those in `dim`), as a view."""
+    return view_of(_core.squeeze(input, () if dim is None else dim, dim is None), RESHAPE, input, input.shape)
+
+
+# ---- parts -----------------------------------------------------------------------------------------------------------------
+def slice(input: Tensor, dim: int, start: int, stop: int, step: int = 1) -> Tensor:
+    """input[start:stop:step] along `dim`, as a view."""
+    return view_of(_core.slice(input, dim, start, stop, step), SLICE, input, input.shape, dim, start, stop, step)
+
+
+def slice_backward(g: Tensor, shape: tuple[int, ...], dim: int, start: int, stop: int, step: int) -> Tensor:
+    """Zeros of `shape` with g in the slice."""
+    y = zeros(shape, g.dtype)
+    _core.copy_into(_core.slice(y, dim, start, stop, step), g)
+    return record(y, SLICE_BACKWARD, (g,), (dim, start, stop, step))  # type: ignore[no-any-return]
+
+
+SLICE = op("slice", lambda g, needs, *where: (slice_backward(g, *where),))
+SLICE_BACKWARD = op("slice_backward", lambda g, needs, *where: (slice(g, *where),))
+
+
+@method
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """`length` elements from `start` along `dim`, as a view."""
+    if input.ndim == 0:
+        raise RuntimeError("narrow: cannot be applied to a 0-dim tensor")
+    n, start = input.shape[axis(dim, input.ndim, "narrow")], int(start)
+    start = start + n if start < 0 else start
+    if start < 0 or length < 0 or start + length > n:
+        raise RuntimeError(f"narrow: start ({start}) + length ({length}) exceeds dimension size ({n})")
+    return slice(input, dim, start, start + length)
+
+
+@method
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """The slice at `index` along `dim`, one axis fewer, as a view."""
+    return view_of(_core.select(input, dim, index), SELECT, input, input.shape, dim, index)
+
+
+def _select_rule(g: Tensor, needs: Any, shape: tuple[int, ...], dim: int, index: int) -> Any:
+    dim = dim % len(shape)
+    index = index % shape[dim]
+    return (slice_backward(unsqueeze(g, dim), shape, dim, index, index + 1, 1),)
+
+
+SELECT = op("select", _select_rule)
+
+
+@method
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonals of the matrices in dim1 and dim2 as a new last axis, as a view."""
+    return view_of(_core.diagonal(input, offset, dim1, dim2), DIAGONAL, input, input.shape, offset, dim1, dim2)
+
+
+def diagonal_backward(g: Tensor, shape: tuple[int, ...], offset: int, dim1: int, dim2: int) -> Tensor:
+    """Zeros of `shape` with g on the diagonals."""
+    y = zeros(shape, g.dtype)
+    _core.copy_into(_core.diagonal(y, offset, dim1, dim2), g)
+    return record(y, DIAGONAL_BACKWARD, (g,), (offset, dim1, dim2))  # type: ignore[no-any-return]
+
+
+DIAGONAL = op("diagonal", lambda g, needs, *where: (diagonal_backward(g, *where),))
+DIAGONAL_BACKWARD = op("diagonal_backward", lambda g, needs, *where: (diagonal(g, *where),))
+
+
+# ---- the same values -----------------------------------------------------------------------------------------------------
+def identity(input: Tensor) -> Tensor:
+    """The same memory as a new result of an op."""
+    return record(_core.alias(input), IDENTITY, (input,), ())  # type: ignore[no-any-return]
+
+
+def clone_of(input: Tensor) -> Tensor:
+    """A copy, in C order unless input is dense."""
+    return record(_core.clone(input), IDENTITY, (input,), ())  # type: ignore[no-any-return]
+
+
+IDENTITY = op("identity", lambda g, needs: (g,))
