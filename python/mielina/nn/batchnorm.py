@@ -17,7 +17,8 @@ class _Norm(Module):
 
     ndims: tuple[int, ...]  # of an input
 
-    def __init__(self, num_features: int, eps: float, momentum: float | None, affine: bool, track_running_stats: bool, dtype: Any) -> None:
+    def __init__(self, num_features: int, eps: float, momentum: float | None, affine: bool, track_running_stats: bool, dtype: Any,
+                 bias: bool) -> None:
         super().__init__()
         self.num_features = num_features
         self.eps = eps
@@ -25,7 +26,7 @@ class _Norm(Module):
         self.affine = affine
         self.track_running_stats = track_running_stats
         self.weight = parameter(num_features, dtype=dtype) if affine else None
-        self.bias = parameter(num_features, dtype=dtype) if affine else None
+        self.bias = parameter(num_features, dtype=dtype) if affine and bias else None
         statistics = track_running_stats
         dtype = dtype or dtypes.get_default_dtype()
         self.register_buffer("running_mean", _core.empty((num_features,), dtype) if statistics else None)
@@ -41,8 +42,9 @@ class _Norm(Module):
 
     def reset_parameters(self) -> None:
         self.reset_running_stats()
-        if self.affine:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def _check(self, input: Tensor) -> None:
@@ -51,13 +53,13 @@ class _Norm(Module):
 
     def extra_repr(self) -> str:
         return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-                f"track_running_stats={self.track_running_stats}")  # fmt: skip
+                f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}")  # fmt: skip
 
 
 class _BatchNorm(_Norm):
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
-                 track_running_stats: bool = True, device: Any = None, dtype: Any = None) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype)
+                 track_running_stats: bool = True, device: Any = None, dtype: Any = None, *, bias: bool = True) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias)
 
     def forward(self, input: Tensor) -> Tensor:
         self._check(input)
@@ -92,8 +94,8 @@ class BatchNorm3d(_BatchNorm):
 
 class _InstanceNorm(_Norm):
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = False,
-                 track_running_stats: bool = False, device: Any = None, dtype: Any = None) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype)
+                 track_running_stats: bool = False, device: Any = None, dtype: Any = None, *, bias: bool = True) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias)
 
     def forward(self, input: Tensor) -> Tensor:
         self._check(input)

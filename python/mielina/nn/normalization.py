@@ -64,7 +64,7 @@ class GroupNorm(Module):
     """Groups of channels of each sample to mean 0 and variance 1. Source: Wu & He 2018."""
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device: Any = None,
-                 dtype: Any = None) -> None:
+                 dtype: Any = None, *, bias: bool = True) -> None:
         super().__init__()
         if num_channels % num_groups:
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
@@ -73,19 +73,20 @@ class GroupNorm(Module):
         self.eps = eps
         self.affine = affine
         self.weight = parameter(num_channels, dtype=dtype) if affine else None
-        self.bias = parameter(num_channels, dtype=dtype) if affine else None
+        self.bias = parameter(num_channels, dtype=dtype) if affine and bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        if self.affine:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
 
 
 class LocalResponseNorm(Module):

@@ -138,7 +138,7 @@ class RNNBase(Module):
         from ..ops import cat, index_select
         from .utils.rnn import groups_of_equal_length, indices
 
-        batch = int(input.batch_sizes[0])
+        batch = int(input.batch_sizes.numpy()[0])
         hx = self._zeros(batch, input.data) if hx is None else self.permute_hidden(hx, input.sorted_indices)
         self._check(input.data, hx, batch)
         outputs, finals, places, first = [], [], [], 0
