@@ -148,7 +148,7 @@ MaybeArray input_bias(const Layer& l, int64_t d) {
   Array sum = clone(l.weight(d, 2));
   const int64_t n = l.gru() ? 2 * l.H : l.width();
   const Array hidden = slice(l.weight(d, 3), 0, 0, n, 1);
-  binary_into("rnn_bias", Binary::add, slice(sum, 0, 0, n, 1), Operand{&hidden, {}, {}});
+  binary_into(Binary::add, slice(sum, 0, 0, n, 1), Operand{&hidden, {}, {}});
   return expand(sum, Dims{l.R, l.width()}, kName);
 }
 
