@@ -52,7 +52,7 @@ template <> struct Fn<Unary::frac> {
 };
 template <> struct Fn<Unary::clamp> {  // to [p, q]
   template <class V> MIELINA_INLINE V f(V x, V p, V q) { return min<V>(max<V>(x, p), q); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V q) { return zero_where<V>((x < p) | (x > q), g); }
+  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V q) { return select<V>((x >= p) & (x <= q), g, V{}); }
 };
 
 // ---- powers, exponentials, logarithms ------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ template <> struct Fn<Unary::selu> {  // Klambauer et al. 2017
 // ---- activations: pieces of straight lines -----------------------------------------------------------------------------------
 template <> struct Fn<Unary::hardtanh> {  // clamp, but a bound passes no gradient
   template <class V> MIELINA_INLINE V f(V x, V p, V q) { return Fn<Unary::clamp>::f(x, p, q); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V q) { return zero_where<V>((x <= p) | (x >= q), g); }
+  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V q) { return select<V>((x > p) & (x < q), g, V{}); }
 };
 template <> struct Fn<Unary::hardsigmoid> {
   template <class V> MIELINA_INLINE V f(V x, V, V) { return Fn<Unary::clamp>::f(x + c<V>(3), V{}, c<V>(6)) * c<V>(1.0 / 6); }
@@ -308,16 +308,16 @@ template <> struct Fn<Unary::hardsigmoid> {
 template <> struct Fn<Unary::hardswish> {
   template <class V> MIELINA_INLINE V f(V x, V, V) { return x * Fn<Unary::clamp>::f(x + c<V>(3), V{}, c<V>(6)) * c<V>(1.0 / 6); }
   template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) {
-    return zero_where<V>(x <= c<V>(-3), select<V>(x < c<V>(3), g * (x * c<V>(1.0 / 3) + c<V>(0.5)), g));
+    return zero_where<V>(x <= c<V>(-3), select<V>(x >= c<V>(3), g, g * (x * c<V>(1.0 / 3) + c<V>(0.5))));
   }
 };
 template <> struct Fn<Unary::hardshrink> {
   template <class V> MIELINA_INLINE V f(V x, V p, V) { return zero_where<V>(abs(x) <= p, x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V) { return zero_where<V>(abs(x) <= p, g); }
+  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V) { return select<V>(abs(x) > p, g, V{}); }
 };
 template <> struct Fn<Unary::softshrink> {
   template <class V> MIELINA_INLINE V f(V x, V p, V) { return select<V>(abs(x) <= p, x * V{}, x - copysign(p, x)); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V) { return zero_where<V>(abs(x) <= p, g); }
+  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V) { return select<V>(abs(x) > p, g, V{}); }
 };
 template <> struct Fn<Unary::leaky_relu> {
   template <class V> MIELINA_INLINE V f(V x, V p, V) { return select<V>(x > V{}, x, x * p); }

@@ -156,7 +156,8 @@ def _pow_rule(g: Tensor, needs: Any, a: Any, b: Any, y: Any) -> Any:
     if needs[1] and isinstance(a, Tensor):
         db = where(logical_and(eq(a, 0), ge(b, 0)), 0.0, mul(g, mul(y, log(a))))
     elif needs[1]:
-        db = where(ge(b, 0), 0.0, mul(g, y)) if a == 0 else mul(g, mul(y, math.log(a) if a > 0 else math.nan))
+        log_a = -math.inf if a == 0 else math.log(a) if a > 0 else math.nan
+        db = mul(g, mul(y, log_a)) if a != 0 else where(ge(b, 0), 0.0, mul(g, mul(y, log_a)))
     return da, db
 
 
@@ -305,15 +306,15 @@ CLAMP = unary_op("clamp", "x", None)
 def _clamp_rule(g: Tensor, needs: Any, x: Tensor, low: Any, high: Any) -> Any:
     from .logic import where
 
-    below = None if low is None else _core.lt(x, low)
-    above = None if high is None else _core.gt(x, high)
-    if low is not None and high is not None:  # crossed bounds give `high` everywhere
-        crossed = _core.lt(high, low)
-        above = _core.logical_or(above, crossed)
-        below = _core.logical_and(below, _core.logical_not(crossed) if isinstance(crossed, Tensor) else not crossed)
-    outside = above if below is None else below if above is None else _core.logical_or(below, above)
+    inside = _core.ge(high, low) if low is not None and high is not None else True  # crossed bounds give `high` everywhere
+    below = above = False
+    if low is not None:
+        inside, below = _core.logical_and(inside, _core.ge(x, low)), _core.logical_and(inside, _core.lt(x, low))
+    if high is not None:
+        above = _core.gt(x, high) if low is None else _core.logical_or(_core.gt(x, high), _core.lt(high, low))
+        inside = _core.logical_and(inside, _core.le(x, high))
     return (
-        where(outside, 0.0, g) if needs[0] else None,
+        where(inside, g, 0.0) if needs[0] else None,
         where(below, g, 0.0) if needs[1] else None,
         where(above, g, 0.0) if needs[2] else None,
     )
