@@ -1,151 +1,224 @@
-// reduce: see table/reduce.h. Every sum is cut into blocks of 1024 elements summed in vectors, and blocks are added in
-// double: the error of an f32 sum is that of 16 additions, whatever its length, and the cut knows nothing of threads.
-#include "cpu/block.h"
+// reduce: see table/reduce.h for the contracts, cpu/reduce/fold.h for what happens inside a block.
+//
+// Two access patterns cover all layouts. Rows: the reduced elements of one output are fetched block by block. Columns: the
+// outputs lie nearer to each other in memory than the elements of one reduction (or the reductions are short), so vectors
+// run along the outputs. Both cut long reductions into chunks by shape alone; each chunk has a slot of the workspace, and
+// slots are merged in order, so the bits do not depend on the number of threads.
+#include "cpu/reduce/fold.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-constexpr int64_t kChunk = 64 * 1024;  // elements of one output's sum that one task adds up
+constexpr int64_t kRowChunk = 64 * 1024;      // elements of one output that one task folds
+constexpr int64_t kColumnChunk = 128 * 1024;  // elements of a tile of columns that one task folds
+constexpr int64_t kShort = 64;                // reductions below this length go by columns
 
-template <class T> struct Wide { using type = double; };
-template <> struct Wide<int64_t> { using type = int64_t; };
-
-template <class T> T sum_block(const T* p, int64_t n) {
-  constexpr int64_t L = lanes<T>;
-  Vec<T> a{}, b{}, c{}, d{};
-  int64_t i = 0;
-  for (; i + 4 * L <= n; i += 4 * L) {
-    a += load(p + i);
-    b += load(p + i + L);
-    c += load(p + i + 2 * L);
-    d += load(p + i + 3 * L);
-  }
-  for (; i + L <= n; i += L) a += load(p + i);
-  if (i < n) b += load_n(p + i, n - i);
-  return hsum((a + b) + (c + d));
-}
-
-// The layout of x split into the part that stays and the part that is folded.
-struct Split {
-  View outer, y, inner;
-  int64_t outer_n, inner_n, chunks;
+// How a reduction is cut.
+struct Plan {
+  View outer, inner;
+  int64_t outer_n, inner_n;
+  bool columns;
+  int64_t width;          // columns: size of the last outer dim, else 1
+  int64_t chunk, chunks;  // elements of one output a chunk, and how many
 };
-Split split(const View& y, const View& x, int reduced) {
-  Split s;
-  s.outer = x;
-  s.outer.ndim = x.ndim - reduced;
-  s.y = y;
-  s.inner = x;
-  s.inner.ndim = reduced;
+
+int64_t magnitude(int64_t s) { return s < 0 ? -s : s; }
+
+Plan make_plan(const View& x, int reduced) {
+  Plan p;
+  p.outer = p.inner = x;
+  p.outer.ndim = x.ndim - reduced;
+  p.inner.ndim = reduced;
   for (int d = 0; d < reduced; d++) {
-    s.inner.shape[d] = x.shape[x.ndim - reduced + d];
-    s.inner.stride[d] = x.stride[x.ndim - reduced + d];
+    p.inner.shape[d] = x.shape[p.outer.ndim + d];
+    p.inner.stride[d] = x.stride[p.outer.ndim + d];
   }
-  s.outer_n = numel(s.outer);
-  s.inner_n = numel(s.inner);
-  s.chunks = max64(1, ceil_div(s.inner_n, kChunk));
-  return s;
+  p.outer_n = numel(p.outer);
+  p.inner_n = numel(p.inner);
+  int last = p.outer.ndim - 1;
+  p.columns = last >= 0 && p.outer_n > 1 && p.inner_n > 0 &&
+              (p.inner_n < kShort || magnitude(x.stride[last]) < magnitude(p.inner.stride[reduced - 1]));
+  p.width = p.columns ? x.shape[last] : 1;
+  p.chunk = p.columns ? max64(kPanel, kColumnChunk / min64(p.width, kTile) / kPanel * kPanel) : kRowChunk;
+  p.chunks = max64(1, ceil_div(p.inner_n, p.chunk));
+  return p;
 }
 
-int64_t reduce_workspace(const Ctx&, const View& y, const View& x, Reduce, int32_t reduced) noexcept {
-  Split s = split(y, x, reduced);
-  return s.chunks > 1 ? s.outer_n * s.chunks * 8 : 0;
+int64_t reduce_workspace(const Ctx&, const View& x, int32_t reduced) noexcept {
+  Plan p = make_plan(x, reduced);
+  return p.chunks > 1 ? p.outer_n * p.chunks * kStateBytes : 0;
 }
 
-template <class T> void put_any(DType d, char* base, int64_t at, T value) {
-  row_to_fn<T>(d)(&value, base + at * kDTypeSize[int(d)], 1, 1);
+// The offset in elements of number i of a view's first ndim dims.
+int64_t offset_of(const View& v, int ndim, int64_t i) {
+  int64_t offset = 0;
+  for (int d = ndim - 1; d > 0; d--) {
+    offset += i % v.shape[d] * v.stride[d];
+    i /= v.shape[d];
+  }
+  return ndim > 0 ? offset + i * v.stride[0] : 0;
 }
 
-// One sum an output, over `inner` in any layout; `slots` holds a partial sum a chunk when there are several.
-template <class T> void sum_rows(const Ctx& ctx, const Split& s) {
-  using W = typename Wide<T>::type;
+template <class T> struct Reducer {
+  const Ctx& ctx;
+  const Fold<T>& fold;
+  Plan plan;
+  View y, z;
+  double param;
   Space<1> in;
-  make_space<1>(in, {&s.inner});
-  Space<2> at;  // walks y and the outer part of x side by side
-  make_space<2>(at, {&s.y, &s.outer});
-  int64_t xsize = kDTypeSize[int(in.dtype[0])], ysize = kDTypeSize[int(s.y.dtype)];
-  W* slots = (W*)ctx.workspace;
-  int64_t group = max64(1, kGrain / max64(1, min64(s.inner_n, kChunk)));  // short rows share a task
-  auto one = [&](int64_t row, int64_t chunk) __attribute__((always_inline)) {
-    int64_t xo = 0, yo = 0;
-    for_rows(at, 1, row, 1, [&](int64_t o, int64_t, int64_t) { xo = o; });
-    for_rows(at, 0, row, 1, [&](int64_t o, int64_t, int64_t) { yo = o; });
-    Space<1> here = in;
-    here.data[0] = (char*)s.outer.data + xo * xsize;
-    alignas(64) T buf[kBlock];
-    W total = 0;
-    int64_t end = min64(s.inner_n, (chunk + 1) * kChunk);
-    for (int64_t i = chunk * kChunk; i < end; i += kBlock) {
-      int64_t n = min64(kBlock, end - i);
-      total += W(sum_block(fetch<T>(here, 0, i, n, buf), n));
-    }
-    if (s.chunks > 1) slots[row * s.chunks + chunk] = total;
-    else put_any<W>(s.y.dtype, (char*)s.y.data + yo * ysize, 0, total);
-  };
-  if (s.chunks == 1) {
-    parallel_ranges(ctx, s.outer_n, group, [&](int64_t b, int64_t e) {
-      for (int64_t row = b; row < e; row++) one(row, 0);
-    });
-    return;
-  }
-  parallel_for(ctx, s.outer_n * s.chunks, [&](int64_t i, int) { one(i / s.chunks, i % s.chunks); });
-  for (int64_t row = 0; row < s.outer_n; row++) {
-    W total = 0;
-    for (int64_t c = 0; c < s.chunks; c++) total += slots[row * s.chunks + c];
-    for_rows(at, 0, row, 1, [&](int64_t o, int64_t, int64_t) {
-      put_any<W>(s.y.dtype, (char*)s.y.data + o * ysize, 0, total);
-    });
-  }
-}
 
-// Columns: the outer part is one contiguous run of x, the reduced part one stride (the bias gradient). 128 rows are added
-// in T, then into double.
-template <class T> void sum_columns(const Ctx& ctx, const View& y, const View& x) {
-  using W = typename Wide<T>::type;
-  constexpr int64_t L = lanes<T>, kTile = 4 * L;
-  int64_t C = x.shape[0], R = x.shape[1], rs = x.stride[1];
-  int64_t tiles = ceil_div(C, kTile), group = max64(1, kGrain / (kTile * R));
-  parallel_ranges(ctx, tiles, group, [&](int64_t b, int64_t e) {
-    for (int64_t c = b * kTile; c < min64(C, e * kTile); c += kTile) {
-      int64_t width = min64(kTile, C - c);
-      W total[kTile] = {};
-      T part[kTile];
-      for (int64_t r0 = 0; r0 < R; r0 += 128) {
-        Vec<T> acc[4] = {};
-        int64_t r1 = min64(R, r0 + 128);
-        if (width == kTile)
-          for (int64_t r = r0; r < r1; r++)
-            for (int j = 0; j < 4; j++) acc[j] += load((const T*)x.data + r * rs + c + j * L);
-        else
-          for (int64_t r = r0; r < r1; r++)
-            for (int64_t j = 0; j * L < width; j++)
-              acc[j] += load_n((const T*)x.data + r * rs + c + j * L, min64(L, width - j * L));
-        for (int j = 0; j < 4; j++) store(part + j * L, acc[j]);
-        for (int64_t j = 0; j < width; j++) total[j] += W(part[j]);
+  char* slot(int64_t row, int64_t chunk) const {
+    return (char*)ctx.workspace + (chunk * plan.outer_n + row) * fold.state;
+  }
+  static Place place(const View& v, int64_t offset, int64_t stride) {
+    return {v.data ? (char*)v.data + offset * kDTypeSize[int(v.dtype)] : nullptr, stride, v.dtype};
+  }
+  // Writes `count` outputs from number `row` on: neighbours in the last outer dim.
+  void finish(const void* states, int64_t row, int64_t count) const {
+    int nd = y.ndim;
+    int64_t ys = nd ? y.stride[nd - 1] : 1, zs = z.data && nd ? z.stride[nd - 1] : 1;
+    fold.finish(states, count, plan.inner_n, param, place(y, offset_of(y, nd, row), ys),
+                place(z, z.data ? offset_of(z, nd, row) : 0, zs));
+  }
+  // Slots of outputs [begin, end) into the first chunk's, then out.
+  void combine() const {
+    int64_t tiles = ceil_div(plan.width, kTile), batches = plan.outer_n / plan.width;
+    parallel_ranges(ctx, batches * tiles, max64(1, 4096 / (kTile * plan.chunks)), [&](int64_t b, int64_t e) {
+      for (int64_t i = b; i < e; i++) {
+        int64_t c0 = i % tiles * kTile, row = i / tiles * plan.width + c0, count = min64(kTile, plan.width - c0);
+        for (int64_t c = 1; c < plan.chunks; c++)
+          for (int64_t j = 0; j < count; j++) fold.merge(slot(row + j, 0), slot(row + j, c));
+        finish(slot(row, 0), row, count);
       }
-      row_to_fn<W>(y.dtype)(total, (char*)y.data + c * y.stride[0] * kDTypeSize[int(y.dtype)], y.stride[0], width);
+    });
+  }
+
+  void one_row(int64_t row, int64_t chunk, T* buf) const {
+    alignas(8) char local[kStateBytes];
+    void* s = plan.chunks > 1 ? slot(row, chunk) : local;
+    fold.init(s);
+    Space<1> here = in;
+    here.data[0] += offset_of(plan.outer, plan.outer.ndim, row) * kDTypeSize[int(in.dtype[0])];
+    int64_t end = min64(plan.inner_n, (chunk + 1) * plan.chunk);
+    for (int64_t i = chunk * plan.chunk; i < end; i += kBlock) {
+      int64_t n = min64(kBlock, end - i);
+      fold.update(s, fetch<T>(here, 0, i, n, buf), n, i, param);
     }
-  });
+    if (plan.chunks == 1) finish(s, row, 1);
+  }
+  void rows() const {
+    int64_t group = max64(1, kGrain / max64(1, min64(plan.inner_n, plan.chunk)));  // short rows share a task
+    parallel_ranges(ctx, plan.outer_n * plan.chunks, group, [&](int64_t b, int64_t e) {
+      alignas(64) T buf[kBlock];
+      for (int64_t i = b; i < e; i++) one_row(i / plan.chunks, i % plan.chunks, buf);
+    });
+  }
+
+  // Columns [c0, c0 + width) of one batch, one chunk of rows.
+  void one_tile(int64_t batch, int64_t c0, int64_t chunk, T* buf) const {
+    alignas(8) char local[kTile * kStateBytes];
+    int64_t width = min64(kTile, plan.width - c0), row = batch * plan.width + c0;
+    char* s = plan.chunks > 1 ? slot(row, chunk) : local;
+    for (int64_t j = 0; j < width; j++) fold.init(s + j * fold.state);
+    int64_t size = kDTypeSize[int(in.dtype[0])], cs = plan.outer.stride[plan.outer.ndim - 1];
+    const char* base = in.data[0] + offset_of(plan.outer, plan.outer.ndim, row) * size;
+    bool direct = cs == 1 && in.dtype[0] == dtype_of<T>;
+    auto read = row_from_fn<T>(in.dtype[0]);
+    int64_t end = min64(plan.inner_n, (chunk + 1) * plan.chunk), step = in.stride[0][in.ndim - 1];
+    for (int64_t r = chunk * plan.chunk; r < end; r += kPanel) {
+      int64_t n = min64(kPanel, end - r);
+      for_rows(in, 0, r, n, [&](int64_t offset, int64_t run, int64_t done) {
+        if (direct) {
+          fold.columns(s, (const T*)base + offset, step, run, width, r + done, param);
+          return;
+        }
+        for (int64_t k = 0; k < run; k++) read(base + (offset + k * step) * size, cs, buf + (done + k) * kTile, width);
+      });
+      if (!direct) fold.columns(s, buf, kTile, n, width, r, param);
+    }
+    if (plan.chunks == 1) finish(s, row, width);
+  }
+  void columns() const {
+    int64_t tiles = ceil_div(plan.width, kTile), batches = plan.outer_n / plan.width;
+    int64_t work = min64(plan.width, kTile) * min64(plan.inner_n, plan.chunk);
+    parallel_ranges(ctx, batches * tiles * plan.chunks, max64(1, kGrain / work), [&](int64_t b, int64_t e) {
+      alignas(64) T buf[kPanel * kTile];
+      for (int64_t i = b; i < e; i++) {
+        int64_t tile = i / plan.chunks;
+        one_tile(tile / tiles, tile % tiles * kTile, i % plan.chunks, buf);
+      }
+    });
+  }
+};
+
+template <class T> void run(const Ctx& ctx, const Fold<T>* fold, const View& y, const View& z, const View& x, int reduced,
+                            double param) {
+  if (!fold || numel(y) == 0) return;
+  Reducer<T> r{ctx, *fold, make_plan(x, reduced), y, z, param, {}};
+  // Axes keep their order (an index counts in C order); the caller has folded and sorted them.
+  make_space<1>(r.in, {&r.plan.inner});
+  if (r.plan.columns) r.columns();
+  else r.rows();
+  if (r.plan.chunks > 1) r.combine();
 }
 
-template <class T> void sum(const Ctx& ctx, const View& y, const View& x, int reduced) {
-  bool columns = x.ndim == 2 && reduced == 1 && x.dtype == dtype_of<T> && x.stride[0] == 1 && x.stride[1] != 1;
-  if (columns) sum_columns<T>(ctx, y, x);
-  else sum_rows<T>(ctx, split(y, x, reduced));
+template <class T, class W, class M> constexpr const Fold<T>* monoid = &FoldOf<Monoid<T, W, M>>::value;
+
+// Folds of every compute type, then those of floating types alone.
+template <class T> const Fold<T>* fold_of(Reduce op, [[maybe_unused]] double param) {
+  switch (op) {
+    case Reduce::sum: return monoid<T, Total<T>, SumOf>;
+    case Reduce::prod: return monoid<T, Total<T>, ProdOf>;
+    case Reduce::max: return monoid<T, T, MaxOf>;
+    case Reduce::min: return monoid<T, T, MinOf>;
+    case Reduce::nonzero: return monoid<T, int64_t, NonzeroOf>;
+    case Reduce::any: return monoid<T, int64_t, AnyOf>;
+    case Reduce::all: return monoid<T, int64_t, AllOf>;
+    case Reduce::argmax: return &FoldOf<Arg<T, true, true>>::value;
+    case Reduce::argmin: return &FoldOf<Arg<T, false, true>>::value;
+    case Reduce::max_index: return &FoldOf<Arg<T, true, false>>::value;
+    case Reduce::min_index: return &FoldOf<Arg<T, false, false>>::value;
+    case Reduce::minmax: return &FoldOf<MinMax<T>>::value;
+    default: break;
+  }
+  if constexpr (is_real<T>) {
+    switch (op) {
+      case Reduce::mean: return monoid<T, double, MeanOf>;
+      case Reduce::nansum: return monoid<T, double, NanSumOf>;
+      case Reduce::valid: return monoid<T, int64_t, ValidOf>;
+      case Reduce::norm1: return monoid<T, double, Norm1Of>;
+      case Reduce::norm2: return monoid<T, double, Norm2Of>;
+      case Reduce::norm_p: return param < 0 ? monoid<T, double, NormNegativeOf> : monoid<T, double, NormPOf>;
+      case Reduce::norm_inf: return monoid<T, T, NormInfOf>;
+      case Reduce::norm_minus_inf: return monoid<T, T, NormMinusInfOf>;
+      case Reduce::logsumexp: return &FoldOf<LogSumExp<T>>::value;
+      case Reduce::var:
+      case Reduce::var_mean: return &FoldOf<Moments<T, false>>::value;
+      case Reduce::std:
+      case Reduce::std_mean: return &FoldOf<Moments<T, true>>::value;
+      default: break;
+    }
+  }
+  return nullptr;
 }
 
-void reduce(const Ctx& ctx, const View& y, const View& x, Reduce, int32_t reduced) noexcept {
-  if (numel(y) == 0) return;
-  if (x.dtype == DType::f64) sum<double>(ctx, y, x, reduced);
-  else if (x.dtype <= DType::bf16) sum<float>(ctx, y, x, reduced);
-  else sum<int64_t>(ctx, y, x, reduced);
+void reduce_pair(const Ctx& ctx, const View& y, const View& z, const View& x, Reduce op, int32_t reduced,
+                 double param) noexcept {
+  if (x.dtype == DType::f64) run(ctx, fold_of<double>(op, param), y, z, x, reduced, param);
+  else if (x.dtype <= DType::bf16) run(ctx, fold_of<float>(op, param), y, z, x, reduced, param);
+  else run(ctx, fold_of<int64_t>(op, param), y, z, x, reduced, param);
+}
+void reduce(const Ctx& ctx, const View& y, const View& x, Reduce op, int32_t reduced, double param) noexcept {
+  reduce_pair(ctx, y, View{}, x, op, reduced, param);
 }
 
 }  // namespace
 
+void fill_reduce(Kernels&);
 void fill_reduce(Kernels& k) {
   k.reduce = reduce;
+  k.reduce_pair = reduce_pair;
   k.reduce_workspace = reduce_workspace;
 }
 

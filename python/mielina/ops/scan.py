@@ -1,5 +1,163 @@
-"""Running sums, products and extrema."""
+"""Running sums, products and extrema; differences and the trapezoidal rule."""
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from typing import Any
+
+from .. import _core
+from ..autograd import OUTPUT, OUTPUTS, op, record
+from ..dtypes import dtype as DType
+from ..tensor import Tensor, method
+from . import elementwise as ew
+from .layout import slice
+from .reduce.extremes import Extreme, put_rule
+from .reduce.shapes import shift
+from .reduce.sums import sum
+
+__all__ = ["cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "diff", "trapezoid", "trapz", "cumulative_trapezoid"]
+
+
+@method
+def cumsum(input: Tensor, dim: int | None = None, *, dtype: DType | None = None, axis: int | None = None) -> Tensor:
+    """y_i = x_0 + ... + x_i along `dim`; integers and bool become int64. Floats add up in double."""
+    x = input if dtype is None else ew.cast(input, dtype)
+    return running_sum(x, axis if dim is None else dim, False)  # type: ignore[arg-type]
+
+
+def running_sum(x: Tensor, dim: int, reverse: bool) -> Tensor:
+    return record(_core.cumsum(x, dim, reverse, None), CUMSUM, (x,), (dim, reverse))  # type: ignore[no-any-return]
+
+
+CUMSUM = op("cumsum", lambda g, needs, dim, reverse: (running_sum(g, dim, not reverse),))
+
+
+@method
+def cumprod(input: Tensor, dim: int | None = None, *, dtype: DType | None = None, axis: int | None = None) -> Tensor:
+    """y_i = x_0 ... x_i along `dim`; integers and bool become int64."""
+    x = input if dtype is None else ew.cast(input, dtype)
+    return running_product(x, axis if dim is None else dim, False)  # type: ignore[arg-type]
+
+
+def running_product(x: Tensor, dim: int, reverse: bool) -> Tensor:
+    return record(_core.cumprod(x, dim, reverse, None), CUMPROD, (x,), (x, dim, reverse))  # type: ignore[no-any-return]
+
+
+def _cumprod_rule(g: Tensor, needs: Any, x: Tensor, dim: int, reverse: bool) -> Any:
+    """dx_k = (prod_{i<k} x_i) s_k with s_k = sum_{j>=k} g_j prod_{k<i<=j} x_i, which obeys s_k = g_k + x_{k+1} s_{k+1}.
+
+    Nothing is divided by x, so zeros are no special case; and the recurrence is its own adjoint, so any order follows.
+    """
+    before = running_product(shift(x, dim, 1, not reverse), dim, reverse)
+    return (ew.mul(before, recurrence(shift(x, dim, 0, reverse), g, dim, not reverse)),)
+
+
+CUMPROD = op("cumprod", _cumprod_rule)
+
+
+def recurrence(a: Tensor, b: Tensor, dim: int, reverse: bool = False) -> Tensor:
+    """y_i = a_i y_{i-1} + b_i along `dim`, y_{-1} = 0; `reverse` starts at the far end. a, b: one shape and floating dtype."""
+    return record(_core.recurrence(a, b, dim, reverse), RECURRENCE, (a, b), (a, OUTPUT, dim, reverse))  # type: ignore[no-any-return]
+
+
+def _recurrence_rule(g: Tensor, needs: Any, a: Tensor, y: Tensor, dim: int, reverse: bool) -> Any:
+    db = recurrence(shift(a, dim, 0, reverse), g, dim, not reverse)
+    return ew.mul(db, shift(y, dim, 0, not reverse)) if needs[0] else None, db
+
+
+RECURRENCE = op("recurrence", _recurrence_rule)
+
+
+@method
+def logcumsumexp(input: Tensor, dim: int) -> Tensor:
+    """y_i = log(exp x_0 + ... + exp x_i) along `dim`, without overflow. Integers become floating."""
+    x = input if input.dtype.is_floating_point else ew.mul(input, 1.0)
+    return record(_core.logcumsumexp(x, dim), LOGCUMSUMEXP, (x,), (x, OUTPUT, dim))  # type: ignore[no-any-return]
+
+
+def _logcumsumexp_rule(g: Tensor, needs: Any, x: Tensor, y: Tensor, dim: int) -> Any:
+    """dx_k = exp(x_k - y_k) s_k with s_k = sum_{j>=k} g_j exp(y_k - y_j): s_k = g_k + exp(y_k - y_{k+1}) s_{k+1}.
+
+    y rises, so no factor is above 1. Where y is -inf so is x, and the gradient is 0.
+    """
+    y = ew.where(ew.isinf(y), ew.mul(g.detach(), 0), y)
+    s = recurrence(ew.exp(ew.sub(y, shift(y, dim, float("inf"), False))), g, dim, True)
+    return (ew.mul(ew.exp(ew.sub(x, y)), s),)
+
+
+LOGCUMSUMEXP = op("logcumsumexp", _logcumsumexp_rule)
+
+
+@method
+def cummax(input: Tensor, dim: int) -> Extreme:
+    """The running maximum along `dim` and the last index at which it was reached; NaN stays from where it first stands."""
+    return Extreme(*record(_core.cummax(input, dim), CUMMAX, (input,), (input.shape, OUTPUTS[1], dim, True)))
+
+
+@method
+def cummin(input: Tensor, dim: int) -> Extreme:
+    """The running minimum along `dim` and the last index at which it was reached; NaN stays from where it first stands."""
+    return Extreme(*record(_core.cummin(input, dim), CUMMIN, (input,), (input.shape, OUTPUTS[1], dim, True)))
+
+
+CUMMAX = op("cummax", put_rule)
+CUMMIN = op("cummin", put_rule)
+
+
+# ---- made of slices ---------------------------------------------------------------------------------------------------------
+def _ends(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """x without its last and without its first element along `dim`."""
+    n = x.shape[dim]
+    return slice(x, dim, 0, n - 1 if n else 0), slice(x, dim, 1, n)
+
+
+@method
+def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+    """The n-th difference x_{i+1} - x_i along `dim`, of input with `prepend` and `append` around it; xor for bool.
+
+    RuntimeError: a 0-dim input, n < 0.
+    """
+    from .layout import cat
+
+    if input.ndim == 0:
+        raise RuntimeError("diff: expected at least one dimension")
+    if n < 0:
+        raise RuntimeError(f"diff: the order must not be negative, got {n}")
+    parts = [x for x in (prepend, input, append) if x is not None]
+    y = cat(parts, dim) if n and len(parts) > 1 else input
+    for _ in range(min(n, y.shape[dim])):
+        first, second = _ends(y, dim)
+        y = ew.logical_xor(second, first) if y.dtype.itemsize == 1 and "bool" in str(y.dtype) else ew.sub(second, first)
+    return y
+
+
+def _strips(name: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> Tensor:
+    """(y_i + y_{i+1}) / 2 (x_{i+1} - x_i)"""
+    from .layout import reshape
+
+    if x is not None and dx is not None:
+        raise RuntimeError(f"{name}: give x or dx, not both")
+    first, second = _ends(y, dim)
+    both = ew.add(first, second)
+    if x is None:
+        return ew.mul(both, (1 if dx is None else dx) / 2)
+    axis = dim % y.ndim
+    if x.ndim == 1:
+        if x.shape[0] != y.shape[axis]:
+            raise RuntimeError(f"{name}: x has {x.shape[0]} points, y {y.shape[axis]} along dimension {axis}")
+        width = reshape(diff(x), [-1] + [1] * (y.ndim - axis - 1))
+    else:
+        width = diff(x, dim=axis - y.ndim)
+    return ew.mul(ew.mul(both, width), 0.5)
+
+
+def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1) -> Tensor:
+    """The integral of y along `dim` by the trapezoidal rule, at points x or dx (1) apart."""
+    return sum(_strips("trapezoid", y, x, dx, dim), dim)
+
+
+trapz = trapezoid
+
+
+def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1) -> Tensor:
+    """The running integral of y along `dim`: one element fewer than y."""
+    return cumsum(_strips("cumulative_trapezoid", y, x, dx, dim), dim)

@@ -1,0 +1,426 @@
+// What a reduction does with a block of numbers. A fold keeps a State for each output; the drivers in reduce.cpp know it
+// by its size and by five functions, so that they are compiled once a compute type and not once an op.
+#pragma once
+#include "cpu/block.h"
+#include "cpu/simd_math.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+namespace {
+
+constexpr int64_t kPanel = 32;       // rows that `columns` takes at most in one call
+constexpr int64_t kTile = 256;       // and columns
+constexpr int64_t kStateBytes = 24;  // no State is larger
+
+// Where results go: `stride` elements of `dtype` apart.
+struct Place {
+  char* data;
+  int64_t stride;
+  DType dtype;
+};
+
+template <class T> struct Fold {
+  int64_t state;
+  void (*init)(void* s);
+  // s += p[0, n), n <= kBlock contiguous elements, the first of which is number `at` of the reduction.
+  void (*update)(void* s, const T* p, int64_t n, int64_t at, double param);
+  // s[j] += rows of p: element (r, j) lies at p[r * stride + j], 0 <= j < width. Row 0 is number `at`.
+  void (*columns)(void* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t at, double param);
+  void (*merge)(void* s, const void* next);  // s += next, which covers later elements
+  void (*finish)(const void* s, int64_t count, int64_t n, double param, const Place& y, const Place& z);
+};
+
+// The Fold of a class F of static functions on F::State.
+template <class F> struct FoldOf {
+  using T = typename F::T;
+  using State = typename F::State;
+  static_assert(sizeof(State) <= kStateBytes);
+  static void init(void* s) { *(State*)s = F::identity(); }
+  static void update(void* s, const T* p, int64_t n, int64_t at, double param) { F::update(*(State*)s, p, n, at, param); }
+  static void columns(void* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t at, double param) {
+    F::columns((State*)s, p, stride, rows, width, at, param);
+  }
+  static void merge(void* s, const void* next) { F::merge(*(State*)s, *(const State*)next); }
+  static void finish(const void* sv, int64_t count, int64_t n, double param, const Place& y, const Place& z) {
+    using First = decltype(F::first(State{}, n, param));
+    using Second = decltype(F::second(State{}));
+    const State* s = (const State*)sv;
+    First a[kTile];
+    Second b[kTile];
+    for (int64_t i = 0; i < count; i++) a[i] = F::first(s[i], n, param);
+    row_to_fn<First>(y.dtype)(a, y.data, y.stride, count);
+    if (!z.data) return;
+    for (int64_t i = 0; i < count; i++) b[i] = F::second(s[i]);
+    row_to_fn<Second>(z.dtype)(b, z.data, z.stride, count);
+  }
+  static constexpr Fold<T> value = {sizeof(State), init, update, columns, merge, finish};
+};
+
+// f(vector) over a block of contiguous elements; the tail is filled with `pad`.
+template <class T, class F> MIELINA_INLINE void each_vector(const T* p, int64_t n, T pad, F f) {
+  constexpr int64_t L = lanes<T>;
+  int64_t i = 0;
+  for (; i + L <= n; i += L) f(load(p + i));
+  if (i < n) {
+    T rest[L];
+    for (int64_t j = 0; j < L; j++) rest[j] = i + j < n ? p[i + j] : pad;
+    f(load(rest));
+  }
+}
+template <class T> MIELINA_INLINE Vec<T> load_some(const T* p, int64_t n) {
+  return n >= lanes<T> ? load(p) : load_n(p, n);
+}
+
+template <class T> constexpr bool is_real = T(0.5) != T(0);
+template <class T> constexpr T kHighest = T(__builtin_inff());
+template <> inline constexpr int64_t kHighest<int64_t> = INT64_MAX;
+template <class T> constexpr T kLowest = T(-__builtin_inff());
+template <> inline constexpr int64_t kLowest<int64_t> = INT64_MIN;
+
+// The type in which blocks of T are added up.
+template <class T> struct TotalOf { using type = double; };
+template <> struct TotalOf<int64_t> { using type = int64_t; };
+template <class T> using Total = typename TotalOf<T>::type;
+
+// ---- one number a state: sums, products, extremes, norms, counts ---------------------------------------------------------
+// M: start, the identity; pad, an element that changes nothing; step(acc, x, p) on vectors; join(a, b) on vectors and on
+// numbers; last(w, n, p), the result. W: the type across blocks.
+template <class Type, class W, class M> struct Monoid {
+  using T = Type;
+  struct State { W value; };
+  static constexpr int64_t L = lanes<T>;
+  static State identity() { return {M::template start<W>()}; }
+  static void update(State& s, const T* p, int64_t n, int64_t, double param) {
+    using V = Vec<T>;
+    V q = splat<V>(T(param)), a = splat<V>(M::template start<T>()), b = a, c = a, d = a;
+    int64_t i = 0;
+    for (; i + 4 * L <= n; i += 4 * L) {
+      a = M::step(a, load(p + i), q);
+      b = M::step(b, load(p + i + L), q);
+      c = M::step(c, load(p + i + 2 * L), q);
+      d = M::step(d, load(p + i + 3 * L), q);
+    }
+    each_vector(p + i, n - i, M::template pad<T>(), [&](V v) __attribute__((always_inline)) { a = M::step(a, v, q); });
+    a = M::join(M::join(a, b), M::join(c, d));
+    T total = reduce_lanes(a, [](T x, T y) __attribute__((always_inline)) { return M::join(x, y); });
+    s.value = M::join(s.value, W(total));
+  }
+  static void columns(State* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t, double param) {
+    using V = Vec<T>;
+    alignas(64) T part[kTile];
+    V q = splat<V>(T(param)), start = splat<V>(M::template start<T>());
+    for (int64_t r = 0; r < rows; r += 8) {  // eight rows at a time: as many streams as prefetchers follow well
+      int64_t count = min64(8, rows - r);
+      for (int64_t j = 0; j < width; j += L) {
+        V acc = r ? load(part + j) : start;
+        const T* x = p + r * stride + j;
+        if (count == 8 && width - j >= L)
+          for (int64_t k = 0; k < 8; k++) acc = M::step(acc, load(x + k * stride), q);
+        else
+          for (int64_t k = 0; k < count; k++) acc = M::step(acc, load_some(x + k * stride, width - j), q);
+        store(part + j, acc);
+      }
+    }
+    for (int64_t j = 0; j < width; j++) s[j].value = M::join(s[j].value, W(part[j]));
+  }
+  static void merge(State& s, const State& next) { s.value = M::join(s.value, next.value); }
+  static auto first(const State& s, int64_t n, double param) { return M::last(s.value, n, param); }
+  static W second(const State& s) { return s.value; }
+};
+
+struct Additive {
+  template <class X> static X start() { return X(0); }
+  template <class X> static X pad() { return X(0); }
+  template <class X> MIELINA_INLINE X join(X a, X b) { return a + b; }
+  template <class W> static W last(W w, int64_t, double) { return w; }
+};
+struct SumOf : Additive {
+  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return acc + x; }
+};
+struct MeanOf : SumOf {
+  static double last(double w, int64_t n, double) { return w / double(n); }
+};
+struct NanSumOf : Additive {
+  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return acc + select<V>(is_nan(x), V{}, x); }
+};
+struct ProdOf : Additive {
+  template <class X> static X start() { return X(1); }
+  template <class X> static X pad() { return X(1); }
+  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return acc * x; }
+  template <class X> MIELINA_INLINE X join(X a, X b) { return a * b; }
+};
+struct NonzeroOf : Additive {
+  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return acc + select<V>(x != V{}, splat<V>(1), V{}); }
+};
+struct AnyOf : NonzeroOf {
+  static int64_t last(int64_t w, int64_t, double) { return w != 0; }
+};
+struct AllOf : NonzeroOf {
+  static int64_t last(int64_t w, int64_t n, double) { return w == n; }
+};
+struct ValidOf : Additive {
+  template <class X> static X pad() { return X(__builtin_nanf("")); }
+  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return acc + select<V>(is_nan(x), V{}, splat<V>(1)); }
+};
+struct Norm1Of : Additive {
+  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return acc + abs(x); }
+};
+struct Norm2Of : Additive {
+  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return fma(x, x, acc); }
+  static double last(double w, int64_t, double) { return __builtin_sqrt(w); }
+};
+struct NormPOf : Additive {
+  template <class X> static X pad() { return X(0); }
+  template <class V> MIELINA_INLINE V step(V acc, V x, V p) { return acc + pow(abs(x), p); }
+  static double last(double w, int64_t, double p) { return __builtin_pow(w, 1 / p); }
+};
+// A negative order has no padding element but infinity, where |x|^p is 0.
+struct NormNegativeOf : NormPOf {
+  template <class X> static X pad() { return kHighest<X>; }
+};
+template <class X> MIELINA_INLINE X larger(X a, X b) {
+  if constexpr (sizeof(X) > 8) return max(a, b);
+  else return a > b || a != a ? a : b;
+}
+template <class X> MIELINA_INLINE X smaller(X a, X b) {
+  if constexpr (sizeof(X) > 8) return min(a, b);
+  else return a < b || a != a ? a : b;
+}
+struct MaxOf : Additive {
+  template <class X> static X start() { return kLowest<X>; }
+  template <class X> static X pad() { return kLowest<X>; }
+  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return max(acc, x); }
+  template <class X> MIELINA_INLINE X join(X a, X b) { return larger(a, b); }
+};
+struct MinOf : Additive {
+  template <class X> static X start() { return kHighest<X>; }
+  template <class X> static X pad() { return kHighest<X>; }
+  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return min(acc, x); }
+  template <class X> MIELINA_INLINE X join(X a, X b) { return smaller(a, b); }
+};
+struct NormInfOf : MaxOf {
+  template <class X> static X start() { return X(0); }
+  template <class X> static X pad() { return X(0); }
+  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return max(acc, abs(x)); }
+};
+struct NormMinusInfOf : MinOf {
+  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return min(acc, abs(x)); }
+};
+
+// ---- min and max together ----------------------------------------------------------------------------------------------
+template <class Type> struct MinMax {
+  using T = Type;
+  using Lo = Monoid<T, T, MinOf>;
+  using Hi = Monoid<T, T, MaxOf>;
+  struct State {
+    typename Lo::State lo;
+    typename Hi::State hi;
+  };
+  static State identity() { return {Lo::identity(), Hi::identity()}; }
+  static void update(State& s, const T* p, int64_t n, int64_t at, double param) {
+    Lo::update(s.lo, p, n, at, param);
+    Hi::update(s.hi, p, n, at, param);
+  }
+  static void columns(State* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t at, double param) {
+    typename Lo::State lo[kTile];
+    typename Hi::State hi[kTile];
+    for (int64_t j = 0; j < width; j++) lo[j] = s[j].lo, hi[j] = s[j].hi;
+    Lo::columns(lo, p, stride, rows, width, at, param);
+    Hi::columns(hi, p, stride, rows, width, at, param);
+    for (int64_t j = 0; j < width; j++) s[j] = {lo[j], hi[j]};
+  }
+  static void merge(State& s, const State& next) {
+    Lo::merge(s.lo, next.lo);
+    Hi::merge(s.hi, next.hi);
+  }
+  static T first(const State& s, int64_t, double) { return s.lo.value; }
+  static T second(const State& s) { return s.hi.value; }
+};
+
+// ---- moments -----------------------------------------------------------------------------------------------------------
+// Deviations d from a block's rounded mean: M2 = sum d^2 - (sum d)^2 / n is free of cancellation.
+template <class Type, bool Root> struct Moments {
+  using T = Type;
+  struct State {
+    double mean, m2;
+    int64_t n;
+  };
+  static State identity() { return {0, 0, 0}; }
+  static State of(double shift, double d, double d2, int64_t n) {
+    return {shift + d / double(n), d2 - d * d / double(n), n};
+  }
+  static void update(State& s, const T* p, int64_t n, int64_t, double) {
+    using V = Vec<T>;
+    constexpr int64_t L = lanes<T>;
+    V a{}, b{}, c{}, e{};
+    int64_t i = 0;
+    for (; i + 2 * L <= n; i += 2 * L) {
+      a += load(p + i);
+      b += load(p + i + L);
+    }
+    each_vector(p + i, n - i, T(0), [&](V v) __attribute__((always_inline)) { a += v; });
+    T shift = T(double(hsum(a + b)) / double(n));
+    V m = splat<V>(shift);
+    a = b = V{};
+    for (i = 0; i + 2 * L <= n; i += 2 * L) {
+      V u = load(p + i) - m, v = load(p + i + L) - m;
+      a += u;
+      b += v;
+      c = fma(u, u, c);
+      e = fma(v, v, e);
+    }
+    each_vector(p + i, n - i, shift, [&](V x) __attribute__((always_inline)) {
+      V v = x - m;
+      a += v;
+      c = fma(v, v, c);
+    });
+    merge(s, of(double(shift), double(hsum(a + b)), double(hsum(c + e)), n));
+  }
+  static void columns(State* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t, double) {
+    using V = Vec<T>;
+    constexpr int64_t L = lanes<T>;
+    V inverse = splat<V>(T(1) / T(rows));
+    for (int64_t j = 0; j < width; j += L) {
+      V sum{}, d{}, d2{};
+      for (int64_t r = 0; r < rows; r++) sum += load_some(p + r * stride + j, width - j);
+      V m = sum * inverse;
+      for (int64_t r = 0; r < rows; r++) {
+        V v = load_some(p + r * stride + j, width - j) - m;
+        d += v;
+        d2 = fma(v, v, d2);
+      }
+      T ms[L], ds[L], d2s[L];
+      store(ms, m);
+      store(ds, d);
+      store(d2s, d2);
+      for (int64_t k = 0; k < min64(L, width - j); k++)
+        merge(s[j + k], of(double(ms[k]), double(ds[k]), double(d2s[k]), rows));
+    }
+  }
+  static void merge(State& s, const State& next) {
+    if (next.n == 0) return;
+    if (s.n == 0) {
+      s = next;
+      return;
+    }
+    double n = double(s.n + next.n), delta = next.mean - s.mean;
+    s.m2 += next.m2 + delta * delta * (double(s.n) * double(next.n) / n);
+    s.mean += delta * (double(next.n) / n);
+    s.n += next.n;
+  }
+  static double first(const State& s, int64_t n, double correction) {
+    double left = double(n) - correction, v = s.m2 / (left > 0 ? left : 0);
+    return n == 0 ? __builtin_nan("") : Root ? __builtin_sqrt(v) : v;
+  }
+  static double second(const State& s) { return s.n == 0 ? __builtin_nan("") : s.mean; }
+};
+
+// ---- log sum exp -------------------------------------------------------------------------------------------------------
+// sum exp(x) = sum exp(shift). A block without a finite maximum has shift -+1e300 with sum 0 or infinity.
+template <class Type> struct LogSumExp {
+  using T = Type;
+  struct State { double shift, sum; };
+  static State identity() { return {-1e300, 0}; }
+  static State of(double m, double sum) {
+    if (m - m == 0 || m != m) return {m != m ? 0 : m, sum};
+    return m > 0 ? State{1e300, double(__builtin_inff())} : identity();
+  }
+  static void update(State& s, const T* p, int64_t n, int64_t, double) {
+    using V = Vec<T>;
+    V m = splat<V>(kLowest<T>), sum{};
+    each_vector(p, n, kLowest<T>, [&](V v) __attribute__((always_inline)) { m = max(m, v); });
+    T top = hmax(m);
+    V shift = splat<V>(top - top == T(0) ? top : T(0));
+    each_vector(p, n, kLowest<T>, [&](V v) __attribute__((always_inline)) { sum += exp(v - shift); });
+    merge(s, of(double(top), double(hsum(sum))));
+  }
+  static void columns(State* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t, double) {
+    using V = Vec<T>;
+    constexpr int64_t L = lanes<T>;
+    for (int64_t j = 0; j < width; j += L) {
+      V m = splat<V>(kLowest<T>), sum{};
+      for (int64_t r = 0; r < rows; r++) m = max(m, load_some(p + r * stride + j, width - j));
+      V shift = select<V>(m - m == V{}, m, V{});
+      for (int64_t r = 0; r < rows; r++) sum += exp(load_some(p + r * stride + j, width - j) - shift);
+      T ms[L], ss[L];
+      store(ms, m);
+      store(ss, sum);
+      for (int64_t k = 0; k < min64(L, width - j); k++) merge(s[j + k], of(double(ms[k]), double(ss[k])));
+    }
+  }
+  static void merge(State& s, const State& next) {
+    double top = s.shift > next.shift ? s.shift : next.shift;
+    double a = s.shift == top ? 1 : __builtin_exp(s.shift - top), b = next.shift == top ? 1 : __builtin_exp(next.shift - top);
+    s = {top, s.sum * a + next.sum * b};
+  }
+  static double first(const State& s, int64_t, double) { return s.shift + __builtin_log(s.sum); }
+  static double second(const State& s) { return s.shift; }
+};
+
+// ---- extremes with their index -----------------------------------------------------------------------------------------
+template <class Type, bool Largest, bool Index> struct Arg {
+  using T = Type;
+  using V = Vec<T>;
+  struct State {
+    T value;
+    int64_t index;  // -1: nothing yet
+  };
+  static State identity() { return {T(0), -1}; }
+  static bool beats(T a, T b) { return (Largest ? a > b : a < b) || (a != a && b == b); }
+  MIELINA_INLINE V better(V a, V b) { return Largest ? max(a, b) : min(a, b); }
+  // The block's extreme first, at the speed of a maximum; only a block that wins is searched for the place.
+  static void update(State& s, const T* p, int64_t n, int64_t at, double) {
+    constexpr int64_t L = lanes<T>;
+    V a = splat<V>(p[0]), b = a, c = a, d = a;
+    int64_t i = 0;
+    for (; i + 4 * L <= n; i += 4 * L) {
+      a = better(a, load(p + i));
+      b = better(b, load(p + i + L));
+      c = better(c, load(p + i + 2 * L));
+      d = better(d, load(p + i + 3 * L));
+    }
+    each_vector(p + i, n - i, p[0], [&](V v) __attribute__((always_inline)) { a = better(a, v); });
+    a = better(better(a, b), better(c, d));
+    T best = reduce_lanes(a, [](T x, T y) __attribute__((always_inline)) { return Largest ? larger(x, y) : smaller(x, y); });
+    if (s.index >= 0 && !beats(best, s.value)) return;
+    V wanted = splat<V>(best);
+    bool nan = best != best;
+    for (i = 0; i + L <= n; i += L) {
+      V v = load(p + i);
+      if (any_lane(nan ? is_nan(v) : v == wanted)) break;
+    }
+    while (nan ? p[i] == p[i] : p[i] != best) i++;
+    s = {p[i], at + i};
+  }
+  static void columns(State* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t at, double) {
+    constexpr int64_t L = lanes<T>;
+    using I = Mask<V>;
+    for (int64_t j = 0; j < width; j += L) {
+      V best = load_some(p + j, width - j);
+      I where{};
+      for (int64_t r = 1; r < rows; r++) {
+        V v = load_some(p + r * stride + j, width - j);
+        I wins = (Largest ? v > best : v < best) | (is_nan(v) & ~is_nan(best));
+        best = select<V>(wins, v, best);
+        where = select<I>(wins, I{} + Elem<I>(r), where);
+      }
+      T values[L];
+      Elem<I> places[L];
+      store(values, best);
+      __builtin_memcpy(places, &where, sizeof where);
+      for (int64_t k = 0; k < min64(L, width - j); k++) merge(s[j + k], {values[k], at + int64_t(places[k])});
+    }
+  }
+  static void merge(State& s, const State& next) {
+    if (next.index >= 0 && (s.index < 0 || beats(next.value, s.value))) s = next;
+  }
+  static auto first(const State& s, int64_t, double) {
+    if constexpr (Index) return s.index;
+    else return s.value;
+  }
+  static int64_t second(const State& s) { return s.index; }
+};
+
+}  // namespace
+}  // namespace MIELINA_ISA
+}  // namespace mielina

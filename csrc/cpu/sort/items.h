@@ -1,0 +1,170 @@
+// Sorting and selecting packed items: a key whose unsigned order is the wanted one, above the element's index. Items are
+// unique, so every algorithm on them is stable. Keys of up to 32 bits make 64-bit items, others 128-bit ones.
+#pragma once
+#include "cpu/block.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+namespace {
+
+using u128 = unsigned __int128;
+
+template <class U> constexpr int kHalf = int(sizeof(U)) * 4;  // bits of the key, and of the index
+template <class U> MIELINA_INLINE int64_t index_of(U item) { return int64_t(item & ((U(1) << kHalf<U>) - 1)); }
+template <class U> MIELINA_INLINE U key_of(U item) { return item >> kHalf<U>; }
+template <class U> MIELINA_INLINE int digit_of(U item, int shift) { return int(uint64_t(item >> shift) & 255); }
+
+// Elements as keys. All NaN are one key, above infinity; -0 is 0.
+MIELINA_INLINE uint64_t key_bits(float x) {
+  uint32_t b;
+  __builtin_memcpy(&b, &x, 4);
+  b = x == 0 ? 0 : b;
+  uint32_t k = b ^ (uint32_t(int32_t(b) >> 31) | 0x80000000u);
+  return x != x ? 0xffffffffu : k;
+}
+MIELINA_INLINE u128 key_bits(double x) {
+  uint64_t b;
+  __builtin_memcpy(&b, &x, 8);
+  b = x == 0 ? 0 : b;
+  uint64_t k = b ^ (uint64_t(int64_t(b) >> 63) | 0x8000000000000000u);
+  return x != x ? ~uint64_t(0) : k;
+}
+MIELINA_INLINE uint64_t key_bits(int32_t x) { return uint32_t(x) ^ 0x80000000u; }
+MIELINA_INLINE u128 key_bits(int64_t x) { return uint64_t(x) ^ 0x8000000000000000u; }
+template <class T> using Item = decltype(key_bits(T()));
+
+template <class T> MIELINA_INLINE Item<T> pack(T x, int64_t index, bool descending) {
+  using U = Item<T>;
+  U k = key_bits(x);
+  return (descending ? ((U(1) << kHalf<U>) - 1) - k : k) << kHalf<U> | U(index);
+}
+
+// ---- merging, for short rows --------------------------------------------------------------------------------------------
+constexpr int64_t kRun = 16;         // runs that insertion sort makes
+constexpr int64_t kMergeMax = 1024;  // longer rows are sorted by digits
+
+template <class U> void insertion_sort(U* a, int64_t n) {
+  for (int64_t i = 1; i < n; i++) {
+    U x = a[i];
+    int64_t j = i;
+    for (; j > 0 && x < a[j - 1]; j--) a[j] = a[j - 1];
+    a[j] = x;
+  }
+}
+// Without branches on the data: the choice is a conditional move.
+template <class U> void merge(const U* a, const U* a_end, const U* b, const U* b_end, U* to) {
+  while (a < a_end && b < b_end) {
+    U x = *a, y = *b;
+    bool second = y < x;
+    *to++ = second ? y : x;
+    a += !second;
+    b += second;
+  }
+  while (a < a_end) *to++ = *a++;
+  while (b < b_end) *to++ = *b++;
+}
+template <class U> U* merge_sort(U* a, U* spare, int64_t n) {
+  for (int64_t i = 0; i < n; i += kRun) insertion_sort(a + i, min64(kRun, n - i));
+  for (int64_t w = kRun; w < n; w *= 2) {
+    for (int64_t i = 0; i < n; i += 2 * w) {
+      int64_t middle = min64(n, i + w);
+      merge(a + i, a + middle, a + middle, a + min64(n, i + 2 * w), spare + i);
+    }
+    U* t = a;
+    a = spare;
+    spare = t;
+  }
+  return a;
+}
+
+// ---- by digits, least significant first -----------------------------------------------------------------------------------
+// One read counts all digits of the key; passes whose digit is the same for all elements fall away.
+template <class U> U* radix_sort(U* a, U* spare, int64_t n) {
+  constexpr int digits = kHalf<U> / 8;
+  uint32_t count[digits][256] = {};
+  for (int64_t i = 0; i < n; i++)
+    for (int d = 0; d < digits; d++) count[d][digit_of(a[i], kHalf<U> + 8 * d)]++;
+  for (int d = 0; d < digits; d++) {
+    int shift = kHalf<U> + 8 * d;
+    if (count[d][digit_of(a[0], shift)] == uint32_t(n)) continue;
+    uint32_t sum = 0;
+    for (uint32_t& c : count[d]) {
+      uint32_t mine = c;
+      c = sum;
+      sum += mine;
+    }
+    for (int64_t i = 0; i < n; i++) spare[count[d][digit_of(a[i], shift)]++] = a[i];
+    U* t = a;
+    a = spare;
+    spare = t;
+  }
+  return a;
+}
+
+// Sorts n items in `a` or `spare`; returns which.
+template <class U> U* sort_items(U* a, U* spare, int64_t n) {
+  if (n <= 1) return a;
+  return n <= kMergeMax ? merge_sort(a, spare, n) : radix_sort(a, spare, n);
+}
+
+// The same for one long row by many threads: the row is cut into fixed chunks, each of which counts its digits; after the
+// counts are added up in order (digit, chunk), every chunk knows where its elements go.
+constexpr int64_t kLong = 128 * 1024, kCut = 32 * 1024;
+template <class U> U* radix_sort_long(const Ctx& ctx, U* a, U* spare, int64_t n, uint32_t* count) {
+  int64_t chunks = ceil_div(n, kCut);
+  for (int shift = kHalf<U>; shift < 2 * kHalf<U>; shift += 8) {
+    parallel_for(ctx, chunks, [&](int64_t c, int) {
+      uint32_t* mine = count + c * 256;
+      __builtin_memset(mine, 0, 256 * sizeof(uint32_t));
+      for (int64_t i = c * kCut; i < min64(n, (c + 1) * kCut); i++) mine[digit_of(a[i], shift)]++;
+    });
+    uint32_t sum = 0, same = 0;
+    int first = digit_of(a[0], shift);
+    for (int64_t c = 0; c < chunks; c++) same += count[c * 256 + first];
+    if (same == uint32_t(n)) continue;
+    for (int d = 0; d < 256; d++)
+      for (int64_t c = 0; c < chunks; c++) {
+        uint32_t mine = count[c * 256 + d];
+        count[c * 256 + d] = sum;
+        sum += mine;
+      }
+    parallel_for(ctx, chunks, [&](int64_t c, int) {
+      uint32_t* at = count + c * 256;
+      for (int64_t i = c * kCut; i < min64(n, (c + 1) * kCut); i++) spare[at[digit_of(a[i], shift)]++] = a[i];
+    });
+    U* t = a;
+    a = spare;
+    spare = t;
+  }
+  return a;
+}
+
+// ---- selection -----------------------------------------------------------------------------------------------------------
+// Moves the k smallest of n items to `to`, in no order; `a` is used up. Most significant digit first: what is below the
+// digit of the k-th goes out, what shares it stays a candidate. At most one pass a digit, so the time is O(n) always.
+template <class U> void select_items(U* a, int64_t n, int64_t k, U* to) {
+  for (int shift = 2 * kHalf<U> - 8; k > 0 && k < n; shift -= 8) {
+    int64_t count[256] = {};
+    for (int64_t i = 0; i < n; i++) count[digit_of(a[i], shift)]++;
+    int digit = 0;
+    int64_t below = 0;
+    while (below + count[digit] < k) below += count[digit++];
+    if (count[digit] == n) continue;
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; i++) {
+      U x = a[i];
+      int d = digit_of(x, shift);
+      *to = x;
+      to += d < digit;
+      a[kept] = x;
+      kept += d == digit;
+    }
+    k -= below;
+    n = kept;
+  }
+  for (int64_t i = 0; i < k; i++) to[i] = a[i];
+}
+
+}  // namespace
+}  // namespace MIELINA_ISA
+}  // namespace mielina

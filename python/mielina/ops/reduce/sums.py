@@ -1,0 +1,195 @@
+"""Sums, products, counts, norms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import _core
+from ...autograd import OUTPUT, op, record
+from ...dtypes import dtype as DType
+from ...tensor import Tensor, method
+from .. import elementwise as ew
+from ..layout import expand, reshape
+from .shapes import axes_of, folded, share, unfold
+
+__all__ = ["sum", "nansum", "mean", "nanmean", "prod", "sum_to", "any", "all", "count_nonzero", "logsumexp", "norm", "dist"]
+
+
+@method
+def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+    """Sum over `dim`. Integers and bool add up in int64; `dtype` converts first. IndexError: `dim` out of range."""
+    dim = axis if dim is None else dim
+    keepdim = keepdim if keepdims is None else keepdims
+    y = _core.sum(input, () if dim is None else dim, keepdim, dtype)
+    return record(y, SUM, (input,), (input.shape, dim, keepdim, input.dtype))  # type: ignore[no-any-return]
+
+
+def _sum_rule(g: Tensor, needs: Any, shape: Any, dim: Any, keepdim: bool, dtype: DType) -> Any:
+    return (ew.cast(unfold(g, shape, dim, keepdim), dtype),)
+
+
+SUM = op("sum", _sum_rule)
+
+
+@method
+def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+    """Sum over `dim` with NaN as 0."""
+    dim = axis if dim is None else dim
+    keepdim = keepdim if keepdims is None else keepdims
+    return record(_core.nansum(input, axes_of(dim), keepdim, dtype), NANSUM, (input,), (input, dim, keepdim))  # type: ignore[no-any-return]
+
+
+def _nansum_rule(g: Tensor, needs: Any, x: Tensor, dim: Any, keepdim: bool) -> Any:
+    return (ew.mul(ew.cast(unfold(g, x.shape, dim, keepdim), x.dtype), ew.cast(ew.eq(x, x), x.dtype)),)
+
+
+NANSUM = op("nansum", _nansum_rule)
+
+
+@method
+def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+    """Mean over `dim`; NaN of nothing. RuntimeError for integers without a floating `dtype`."""
+    dim = axis if dim is None else dim
+    keepdim = keepdim if keepdims is None else keepdims
+    y = _core.mean(input, () if dim is None else dim, keepdim, dtype)
+    return record(y, MEAN, (input,), (input.shape, dim, keepdim, input.dtype))  # type: ignore[no-any-return]
+
+
+def _mean_rule(g: Tensor, needs: Any, shape: Any, dim: Any, keepdim: bool, dtype: DType) -> Any:
+    n = folded(shape, dim)
+    return (ew.cast(unfold(ew.div(g, n) if n else g, shape, dim, keepdim), dtype),)
+
+
+MEAN = op("mean", _mean_rule)
+
+
+@method
+def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+    """Mean over `dim` of what is not NaN. RuntimeError for integers."""
+    dim = axis if dim is None else dim
+    keepdim = keepdim if keepdims is None else keepdims
+    count = _core.count_valid(input, axes_of(dim), keepdim)
+    return ew.div(nansum(input, dim, keepdim, dtype=dtype), count)
+
+
+@method
+def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+    """Product over `dim`, an int or None. Integers and bool multiply in int64."""
+    dim = axis if dim is None else dim
+    keepdim = keepdim if keepdims is None else keepdims
+    y = _core.prod(input, axes_of(dim), keepdim, dtype)
+    return record(y, PROD, (input,), (input, dim, keepdim))  # type: ignore[no-any-return]
+
+
+def _prod_rule(g: Tensor, needs: Any, x: Tensor, dim: Any, keepdim: bool) -> Any:
+    """g times the product of all others, made of running products from both ends: zeros need no case of their own."""
+    g = ew.cast(unfold(g, x.shape, dim, keepdim), x.dtype)
+    if dim is None:
+        return (ew.mul(g, reshape(_others(reshape(x, -1), 0), x.shape)),)
+    for d in [dim] if isinstance(dim, int) else dim:
+        if not isinstance(dim, int) and len(dim) > 1:
+            raise NotImplementedError("prod: the gradient over several axes; take one axis after the other")
+        return (ew.mul(g, _others(x, d)),)
+
+
+def _others(x: Tensor, dim: int) -> Tensor:
+    from ..scan import running_product
+    from .shapes import shift
+
+    before = running_product(shift(x, dim, 1, True), dim, False)
+    return ew.mul(before, running_product(shift(x, dim, 1, False), dim, True))
+
+
+PROD = op("prod", _prod_rule)
+
+
+def sum_to(input: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Sums the axes that broadcasting `shape` to input's shape would have repeated."""
+    return record(_core.sum_to(input, shape), SUM_TO, (input,), (input.shape,))  # type: ignore[no-any-return]
+
+
+SUM_TO = op("sum_to", lambda g, needs, shape: (expand(g, shape),))
+
+
+# ---- counts -------------------------------------------------------------------------------------------------------------------
+@method
+def any(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+    """Whether some element is not zero (NaN is not). bool; uint8 for uint8."""
+    dim = axis if dim is None else dim
+    return record(_core.any(input, axes_of(dim), keepdim if keepdims is None else keepdims), COUNT, (input,), ())  # type: ignore[no-any-return]
+
+
+@method
+def all(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+    """Whether no element is zero. bool; uint8 for uint8."""
+    dim = axis if dim is None else dim
+    return record(_core.all(input, axes_of(dim), keepdim if keepdims is None else keepdims), COUNT, (input,), ())  # type: ignore[no-any-return]
+
+
+@method
+def count_nonzero(input: Tensor, dim: Any = None, *, axis: Any = None) -> Tensor:
+    """How many elements are not zero, int64."""
+    dim = axis if dim is None else dim
+    return record(_core.count_nonzero(input, axes_of(dim), False), COUNT, (input,), ())  # type: ignore[no-any-return]
+
+
+COUNT = op("count", lambda g, needs: (None,))
+
+
+# ---- logsumexp and norms --------------------------------------------------------------------------------------------------------
+@method
+def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+    """log sum exp(x) over `dim`, in one pass and without overflow; -inf of nothing. Integers become floating."""
+    return record(_core.logsumexp(input, axes_of(dim), keepdim), LOGSUMEXP, (input,), (input, OUTPUT, dim, keepdim))  # type: ignore[no-any-return]
+
+
+def _logsumexp_rule(g: Tensor, needs: Any, x: Tensor, y: Tensor, dim: Any, keepdim: bool) -> Any:
+    y = ew.where(ew.isinf(y), ew.mul(g.detach(), 0), y)  # a row of -inf has gradient 0
+    return (ew.mul(unfold(g, x.shape, dim, keepdim), ew.exp(ew.sub(x, unfold(y, x.shape, dim, keepdim)))),)
+
+
+LOGSUMEXP = op("logsumexp", _logsumexp_rule)
+
+
+@method
+def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Tensor:
+    """(sum |x|^p)^(1/p) over `dim`; inf and -inf: the largest and smallest |x|; 0: how many are not zero.
+
+    p: a number or "fro" (2). The gradient where the norm is 0 is 0. NotImplementedError: p="nuc".
+    """
+    if p is None or p == "fro":
+        p = 2.0
+    elif isinstance(p, str):
+        raise NotImplementedError(f'norm: p={p!r}; use a number or "fro"')
+    x = input if dtype is None else ew.cast(input, dtype)
+    y = _core.norm(x, p, axes_of(dim), keepdim, None)
+    return record(y, NORM, (x,), (x, OUTPUT, float(p), dim, keepdim))  # type: ignore[no-any-return]
+
+
+def _norm_rule(g: Tensor, needs: Any, x: Tensor, y: Tensor, p: float, dim: Any, keepdim: bool) -> Any:
+    """d|x|_p / dx = sgn(x) |x|^(p - 1) / |x|_p^(p - 1)."""
+    shape = x.shape
+    if p == 0:
+        return (ew.mul(x, 0),)
+    if p == 1:
+        return (ew.mul(unfold(g, shape, dim, keepdim), ew.sign(x)),)
+    if p in (float("inf"), float("-inf")):
+        return (ew.mul(share(g, ew.abs(x), y, dim, keepdim), ew.sign(x)),)
+    g, y = unfold(g, shape, dim, keepdim), unfold(y, shape, dim, keepdim)
+    zero = ew.eq(y, 0)
+    if p == 2:
+        return (ew.mul(g, ew.where(zero, ew.mul(x, 0), ew.div(x, ew.where(zero, ew.add(ew.mul(x, 0), 1), y)))),)
+    # 1 in place of x = 0 and of y = 0 keeps powers and their derivatives finite; the product with sgn(x) = 0 remains 0.
+    flat = ew.eq(x, 0)
+    one = ew.add(ew.mul(x, 0), 1)
+    size = ew.where(flat, one, ew.abs(x))
+    return (ew.mul(g, ew.mul(ew.sign(x), ew.pow(ew.div(size, ew.where(zero, one, y)), p - 1))),)
+
+
+NORM = op("norm", _norm_rule)
+
+
+@method
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of input - other, broadcast."""
+    return norm(ew.sub(input, other), p)
