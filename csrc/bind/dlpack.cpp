@@ -7,8 +7,13 @@
 namespace mielina::bind {
 namespace {
 
-struct DLDevice { int32_t type, id; };
-struct DLDataType { uint8_t code, bits; uint16_t lanes; };
+struct DLDevice {
+  int32_t type, id;
+};
+struct DLDataType {
+  uint8_t code, bits;
+  uint16_t lanes;
+};
 struct DLTensor {
   void* data;
   DLDevice device;
@@ -34,24 +39,32 @@ struct DLManagedTensorVersioned {
 constexpr uint64_t kReadOnly = 1, kCopied = 2;
 enum { kCpu = 1, kCudaHost = 3 };
 
-struct Code { DType dtype; uint8_t code, bits; };
-const Code kCodes[] = {{DType::f32, 2, 32}, {DType::f64, 2, 64}, {DType::f16, 2, 16}, {DType::bf16, 4, 16}, {DType::i64, 0, 64},
-                       {DType::i32, 0, 32}, {DType::i16, 0, 16}, {DType::i8, 0, 8},   {DType::u8, 1, 8},    {DType::b8, 6, 8}};
+struct Code {
+  DType dtype;
+  uint8_t code, bits;
+};
+const Code kCodes[] = {{DType::f32, 2, 32}, {DType::f64, 2, 64}, {DType::f16, 2, 16}, {DType::bf16, 4, 16},
+                       {DType::i64, 0, 64}, {DType::i32, 0, 32}, {DType::i16, 0, 16}, {DType::i8, 0, 8},
+                       {DType::u8, 1, 8},   {DType::b8, 6, 8}};
 
-// ---- export ------------------------------------------------------------------------------------------------------------
-template <class Managed> struct Export {
+// ---- export
+// ------------------------------------------------------------------------------------------------------------
+template <class Managed>
+struct Export {
   Managed managed{};
   Array array;
 };
 
-template <class Managed> void release_export(Managed* m) {
+template <class Managed>
+void release_export(Managed* m) {
   if (!Py_IsInitialized()) return;  // the memory may be a Python object's, and those are gone
   PyGILState_STATE s = PyGILState_Ensure();
   delete static_cast<Export<Managed>*>(m->context);
   PyGILState_Release(s);
 }
 
-template <class Managed> PyObject* capsule_of(const Array& x, uint64_t flags) {
+template <class Managed>
+PyObject* capsule_of(const Array& x, uint64_t flags) {
   auto* e = new Export<Managed>{{}, x};
   DLTensor& t = e->managed.tensor;
   t.data = e->array.data();
@@ -82,13 +95,16 @@ PyObject* to_dlpack(const Array& x, bool versioned, bool copied) {
   check(x.device() == 0, Kind::Buffer, "__dlpack__: only CPU tensors can be shared so far");
   bool readonly = x.storage->readonly;
   check(versioned || !readonly, Kind::Buffer,
-        "__dlpack__: the tensor shares read-only memory, which only consumers of DLPack 1.0 and later understand; clone() it first");
+        "__dlpack__: the tensor shares read-only memory, which only consumers of DLPack 1.0 and later understand; "
+        "clone() it first");
   if (versioned) return capsule_of<DLManagedTensorVersioned>(x, (readonly ? kReadOnly : 0) | (copied ? kCopied : 0));
   return capsule_of<DLManagedTensor>(x, 0);
 }
 
-// ---- import ------------------------------------------------------------------------------------------------------------
-template <class Managed> void release_import(void* owner) {
+// ---- import
+// ------------------------------------------------------------------------------------------------------------
+template <class Managed>
+void release_import(void* owner) {
   if (!Py_IsInitialized()) return;
   auto* m = static_cast<Managed*>(owner);
   if (!m->deleter) return;
@@ -100,14 +116,18 @@ template <class Managed> void release_import(void* owner) {
 DType dtype_of(const DLDataType& d) {
   for (auto& c : kCodes)
     if (c.code == d.code && c.bits == d.bits && d.lanes == 1) return c.dtype;
-  fail(Kind::Buffer, "from_dlpack: no tensor dtype for DLPack type code ", int(d.code), " of ", int(d.bits), " bits and ", d.lanes, " lanes");
+  fail(Kind::Buffer, "from_dlpack: no tensor dtype for DLPack type code ", int(d.code), " of ", int(d.bits),
+       " bits and ", d.lanes, " lanes");
 }
 
-template <class Managed> Array adopt_capsule(PyObject* capsule, bool readonly) {
+template <class Managed>
+Array adopt_capsule(PyObject* capsule, bool readonly) {
   auto* m = static_cast<Managed*>(PyCapsule_GetPointer(capsule, Managed::name));
   const DLTensor& t = m->tensor;
-  check(t.device.type == kCpu || t.device.type == kCudaHost, Kind::Buffer, "from_dlpack: expected CPU memory, got device type ", t.device.type);
-  check(t.ndim >= 0 && t.ndim <= kMaxDims, Kind::Buffer, "from_dlpack: tensors have at most ", int(kMaxDims), " dimensions, got ", t.ndim);
+  check(t.device.type == kCpu || t.device.type == kCudaHost, Kind::Buffer,
+        "from_dlpack: expected CPU memory, got device type ", t.device.type);
+  check(t.ndim >= 0 && t.ndim <= kMaxDims, Kind::Buffer, "from_dlpack: tensors have at most ", int(kMaxDims),
+        " dimensions, got ", t.ndim);
   Array a;
   a.dtype = dtype_of(t.dtype);
   a.ndim = t.ndim;
@@ -125,7 +145,8 @@ template <class Managed> Array adopt_capsule(PyObject* capsule, bool readonly) {
   char* data = static_cast<char*>(t.data) + t.byte_offset;
   check(none || reinterpret_cast<uintptr_t>(data) % uintptr_t(a.itemsize()) == 0, Kind::Buffer,
         "from_dlpack: the memory is not aligned to its item size");
-  a.storage = adopt(data + low * a.itemsize(), none ? 0 : size_t(high - low + 1) * size_t(a.itemsize()), readonly, m, release_import<Managed>);
+  a.storage = adopt(data + low * a.itemsize(), none ? 0 : size_t(high - low + 1) * size_t(a.itemsize()), readonly, m,
+                    release_import<Managed>);
   a.offset = -low;
   PyCapsule_SetName(capsule, Managed::used);
   return a;
@@ -138,8 +159,8 @@ Array from_capsule(Object o) {
     check(m->major == 1, Kind::Buffer, "from_dlpack: expected DLPack 1.x, got version ", m->major, ".", m->minor);
     return adopt_capsule<New>(o.p, m->flags & kReadOnly);
   }
-  check(PyCapsule_IsValid(o.p, DLManagedTensor::name), Kind::Type, "from_dlpack: expected a DLPack capsule that nobody has used yet, got ",
-        Py_TYPE(o.p)->tp_name);
+  check(PyCapsule_IsValid(o.p, DLManagedTensor::name), Kind::Type,
+        "from_dlpack: expected a DLPack capsule that nobody has used yet, got ", Py_TYPE(o.p)->tp_name);
   return adopt_capsule<DLManagedTensor>(o.p, false);
 }
 

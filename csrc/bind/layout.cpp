@@ -27,8 +27,8 @@ Array strided(const Array& x, const Dims& shape, const Dims& stride, int64_t off
     check(!over, Kind::Runtime, "as_strided: strides overflow");
   }
   int64_t capacity = int64_t(x.storage->bytes) / x.itemsize();
-  check(low >= 0 && (none || high < capacity), Kind::Runtime, "as_strided: shape ", text(shape), ", strides ", text(stride),
-        " and offset ", offset, " reach outside the storage of ", capacity, " elements");
+  check(low >= 0 && (none || high < capacity), Kind::Runtime, "as_strided: shape ", text(shape), ", strides ",
+        text(stride), " and offset ", offset, " reach outside the storage of ", capacity, " elements");
   return as_strided(x, shape, stride, none ? 0 : offset);
 }
 
@@ -41,13 +41,15 @@ Dims broadcast_all(const std::vector<Dims>& shapes) {
 // What cat's gradient must cut: each tensor's size along the axis, -1 for the empty vectors that cat skips.
 std::vector<int64_t> sizes_along(const std::vector<Array>& xs, int64_t axis) {
   std::vector<int64_t> sizes;
-  for (const Array& x : xs) sizes.push_back(x.ndim == 1 && x.shape[0] == 0 ? -1 : x.shape[axis_of(axis, x.ndim, "cat")]);
+  for (const Array& x : xs)
+    sizes.push_back(x.ndim == 1 && x.shape[0] == 0 ? -1 : x.shape[axis_of(axis, x.ndim, "cat")]);
   return sizes;
 }
 
 Array flipped(const Array& x, const Dims& axes) { return ops::clone(ops::flip(x, axes)); }
 
-// ---- x[key] for ints, slices, None and Ellipsis ------------------------------------------------------------------------
+// ---- x[key] for ints, slices, None and Ellipsis
+// ------------------------------------------------------------------------
 bool is_index(PyObject* o) {
   return PyLong_Check(o) ? !PyBool_Check(o) : PyIndex_Check(o) && !is_tensor(o) && !py::isinstance<py::array>(o);
 }

@@ -6,9 +6,11 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-// ---- elements [begin, end) in the target's order -------------------------------------------------------------------------
-// Same-typed elements move as integers of their size, whatever they mean.
-template <class T> static void copy_bits(const Space<2>& s, int64_t begin, int64_t end) {
+// ---- elements [begin, end) in the target's order
+// ------------------------------------------------------------------------- Same-typed elements move as integers of
+// their size, whatever they mean.
+template <class T>
+static void copy_bits(const Space<2>& s, int64_t begin, int64_t end) {
   T* y = (T*)s.data[0];
   const T* x = (const T*)s.data[1];
   int64_t ys = s.stride[0][s.ndim - 1], xs = s.stride[1][s.ndim - 1];
@@ -29,7 +31,8 @@ template <class T> static void copy_bits(const Space<2>& s, int64_t begin, int64
 }
 
 // Through T, which holds every number of the source exactly (halves in f32, integers in i64).
-template <class T> static void copy_via(const Space<2>& s, int64_t begin, int64_t end) {
+template <class T>
+static void copy_via(const Space<2>& s, int64_t begin, int64_t end) {
   alignas(64) T buf[kBlock];
   auto row = row_to_fn<T>(s.dtype[0]);
   int64_t size = kDTypeSize[int(s.dtype[0])];
@@ -56,16 +59,19 @@ static void copy_range(const Space<2>& s, int64_t begin, int64_t end) {
   else copy_via<int64_t>(s, begin, end);
 }
 
-// ---- transposes ------------------------------------------------------------------------------------------------------------
-// Vectors of the element that a square is made of: 16-bit elements travel in the low halves of 32-bit lanes.
-template <class T> struct SquareOf {
+// ---- transposes
+// ------------------------------------------------------------------------------------------------------------ Vectors
+// of the element that a square is made of: 16-bit elements travel in the low halves of 32-bit lanes.
+template <class T>
+struct SquareOf {
   using V = Vec<T>;
   MIELINA_INLINE V get(const T* p) { return load(p); }
   MIELINA_INLINE V get(const T* p, int64_t n) { return load_n(p, n); }
   MIELINA_INLINE void put(T* p, V v) { store(p, v); }
   MIELINA_INLINE void put(T* p, V v, int64_t n) { store_n(p, v, n); }
 };
-template <> struct SquareOf<uint16_t> {
+template <>
+struct SquareOf<uint16_t> {
   using V = vu32;
   MIELINA_INLINE V get(const uint16_t* p) { return widen(load_half(p)); }
   MIELINA_INLINE V get(const uint16_t* p, int64_t n) { return widen(load_half_n(p, n)); }
@@ -74,7 +80,8 @@ template <> struct SquareOf<uint16_t> {
 };
 
 // y[i * ys + j] = x[i + j * xs] for i < rows, j < columns.
-template <class T> static void transpose_tile(T* y, int64_t ys, const T* x, int64_t xs, int64_t rows, int64_t columns) {
+template <class T>
+static void transpose_tile(T* y, int64_t ys, const T* x, int64_t xs, int64_t rows, int64_t columns) {
   using S = SquareOf<T>;
   constexpr int L = int(sizeof(typename S::V) / sizeof(Elem<typename S::V>));
   for (int64_t j = 0; j < columns; j += L) {
@@ -136,18 +143,21 @@ void transpose_tile<uint8_t>(uint8_t* y, int64_t ys, const uint8_t* x, int64_t x
 // The axis along which the source runs through memory, where that is not the target's innermost; -1: none.
 static int crossing_axis(const Space<2>& s) {
   int last = s.ndim - 1;
-  if (last == 0 || s.dtype[0] != s.dtype[1] || s.stride[0][last] != 1 || s.stride[1][last] == 1 || s.shape[last] < 4) return -1;
+  if (last == 0 || s.dtype[0] != s.dtype[1] || s.stride[0][last] != 1 || s.stride[1][last] == 1 || s.shape[last] < 4)
+    return -1;
   for (int d = 0; d < last; d++)
     if (s.stride[1][d] == 1 && s.shape[d] >= 4) return d;
   return -1;
 }
 
-// With strides of a power of two the rows of a tile fall into few sets of the cache, and lines would be evicted half full:
-// such a tile is transposed into a block of L1 and leaves it row by row (1024 x 1024 f32: 470 us direct, 220 us staged;
-// 1000 x 1000: 140 us direct, 190 us staged).
-template <class T> constexpr int64_t kTile = sizeof(T) <= 2 ? 128 : 64;
+// With strides of a power of two the rows of a tile fall into few sets of the cache, and lines would be evicted half
+// full: such a tile is transposed into a block of L1 and leaves it row by row (1024 x 1024 f32: 470 us direct, 220 us
+// staged; 1000 x 1000: 140 us direct, 190 us staged).
+template <class T>
+constexpr int64_t kTile = sizeof(T) <= 2 ? 128 : 64;
 
-template <class T> static void copy_transposed(const Ctx& ctx, const Space<2>& s, int axis) {
+template <class T>
+static void copy_transposed(const Ctx& ctx, const Space<2>& s, int axis) {
   int last = s.ndim - 1;
   constexpr int64_t tile_size = kTile<T>;
   bool staged = s.stride[0][axis] * int64_t(sizeof(T)) % 1024 == 0;
@@ -174,7 +184,8 @@ template <class T> static void copy_transposed(const Ctx& ctx, const Space<2>& s
         continue;
       }
       transpose_tile(block, tile_size, x, xs, height, width);
-      for (int64_t k = 0; k < height; k++) __builtin_memcpy(y + k * ys, block + k * tile_size, size_t(width) * sizeof(T));
+      for (int64_t k = 0; k < height; k++)
+        __builtin_memcpy(y + k * ys, block + k * tile_size, size_t(width) * sizeof(T));
     }
   });
 }

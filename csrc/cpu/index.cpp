@@ -12,8 +12,10 @@ MIELINA_INLINE int64_t place(int64_t i, int64_t bound) {
   return i < 0 ? 0 : i >= bound ? bound - 1 : i;
 }
 
-// ---- reading -----------------------------------------------------------------------------------------------------------
-template <class T> void gather_of(const Ctx& ctx, const Space<3>& s, Lookup l) {
+// ---- reading
+// -----------------------------------------------------------------------------------------------------------
+template <class T>
+void gather_of(const Ctx& ctx, const Space<3>& s, Lookup l) {
   int last = s.ndim - 1;
   int64_t ys = s.stride[0][last], xs = s.stride[1][last], is = s.stride[2][last];
   parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
@@ -45,15 +47,42 @@ void gather(const Ctx& ctx, const View& y, const View& window, const View& index
   }
 }
 
-// ---- writing -----------------------------------------------------------------------------------------------------------
-struct Assign { template <class T> MIELINA_INLINE void f(T& y, T x) { y = x; } };
-struct Add { template <class T> MIELINA_INLINE void f(T& y, T x) { y += x; } };
-struct Mul { template <class T> MIELINA_INLINE void f(T& y, T x) { y *= x; } };
-struct Max { template <class T> MIELINA_INLINE void f(T& y, T x) { y = y > x || y != y ? y : x; } };
-struct Min { template <class T> MIELINA_INLINE void f(T& y, T x) { y = y < x || y != y ? y : x; } };
+// ---- writing
+// -----------------------------------------------------------------------------------------------------------
+struct Assign {
+  template <class T>
+  MIELINA_INLINE void f(T& y, T x) {
+    y = x;
+  }
+};
+struct Add {
+  template <class T>
+  MIELINA_INLINE void f(T& y, T x) {
+    y += x;
+  }
+};
+struct Mul {
+  template <class T>
+  MIELINA_INLINE void f(T& y, T x) {
+    y *= x;
+  }
+};
+struct Max {
+  template <class T>
+  MIELINA_INLINE void f(T& y, T x) {
+    y = y > x || y != y ? y : x;
+  }
+};
+struct Min {
+  template <class T>
+  MIELINA_INLINE void f(T& y, T x) {
+    y = y < x || y != y ? y : x;
+  }
+};
 
 // The elements of the space whose place falls into [low, high) (all of them without `some`), one after the other.
-template <class F, class T, bool some> void scatter_part(const Space<3>& s, Lookup l, int64_t low, int64_t high) {
+template <class F, class T, bool some>
+void scatter_part(const Space<3>& s, Lookup l, int64_t low, int64_t high) {
   int last = s.ndim - 1;
   int64_t ys = s.stride[0][last], xs = s.stride[1][last], is = s.stride[2][last];
   for_runs(s, 0, s.n, [&](const int64_t (&at)[3], int64_t run) {
@@ -81,7 +110,8 @@ template <class F, class T, bool some> void scatter_part(const Space<3>& s, Look
 
 // Work is shared out by destination, so each destination sees its elements in one order however many threads there are:
 // along the longest axis that the window has of its own if that is long enough, else by the place that the index names.
-template <class F, class T> void scatter_of(const Ctx& ctx, const Space<3>& s, Lookup l) {
+template <class F, class T>
+void scatter_of(const Ctx& ctx, const Space<3>& s, Lookup l) {
   int64_t parts = s.n < kGrain / 4 ? 1 : ctx.threads;
   if (parts == 1) return scatter_part<F, T, false>(s, l, 0, l.bound);
   int axis = -1;
@@ -109,7 +139,8 @@ template <class F, class T> void scatter_of(const Ctx& ctx, const Space<3>& s, L
     scatter_part<F, T, false>(part, l, 0, l.bound);
   });
 }
-template <class F> void scatter_typed(const Ctx& ctx, const Space<3>& s, Lookup l) {
+template <class F>
+void scatter_typed(const Ctx& ctx, const Space<3>& s, Lookup l) {
   if (s.dtype[0] == DType::f32) scatter_of<F, float>(ctx, s, l);
   else if (s.dtype[0] == DType::f64) scatter_of<F, double>(ctx, s, l);
   else scatter_of<F, int64_t>(ctx, s, l);
@@ -154,7 +185,8 @@ void index_offsets(const Ctx& ctx, const View& offsets, const Views& indices, co
   });
 }
 
-// ---- masks -------------------------------------------------------------------------------------------------------------
+// ---- masks
+// -------------------------------------------------------------------------------------------------------------
 void nonzero_count(const Ctx& ctx, const View& counts, const View& mask) noexcept {
   parallel_ranges(ctx, numel(mask), kMaskChunk, [&](int64_t begin, int64_t end) {
     const uint8_t* m = (const uint8_t*)mask.data;
@@ -192,7 +224,8 @@ void nonzero(const Ctx& ctx, const View& places, const View& mask, const View& s
   });
 }
 
-template <class T> void masked_fill_of(const Ctx& ctx, const Space<4>& s) {
+template <class T>
+void masked_fill_of(const Ctx& ctx, const Space<4>& s) {
   int last = s.ndim - 1;
   int64_t ys = s.stride[0][last], xs = s.stride[1][last], ms = s.stride[2][last], vs = s.stride[3][last];
   parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {

@@ -58,7 +58,8 @@ void cat(const Ctx& ctx, const View& y, const Views& xs, int32_t axis) noexcept 
   });
 }
 
-template <class T> void tri_of(const Ctx& ctx, const View& y, const View& x, int64_t diagonal, bool upper) {
+template <class T>
+void tri_of(const Ctx& ctx, const View& y, const View& x, int64_t diagonal, bool upper) {
   int last = y.ndim - 1;
   int64_t rows = y.shape[last - 1], columns = y.shape[last], ys = y.stride[last], xs = x.stride[last];
   int64_t all = numel(y) / (columns > 0 ? columns : 1);
@@ -90,7 +91,8 @@ void tri(const Ctx& ctx, const View& y, const View& x, int64_t diagonal, bool up
   }
 }
 
-template <class T> void sequence_of(const Ctx& ctx, const View& y, T start, T step, T last, int64_t forward) {
+template <class T>
+void sequence_of(const Ctx& ctx, const View& y, T start, T step, T last, int64_t forward) {
   int64_t n = numel(y), size = kDTypeSize[int(y.dtype)];
   auto row = row_to_fn<T>(y.dtype);
   parallel_ranges(ctx, n, kGrain, [&](int64_t begin, int64_t end) {
@@ -105,7 +107,8 @@ template <class T> void sequence_of(const Ctx& ctx, const View& y, T start, T st
   });
 }
 void sequence(const Ctx& ctx, const View& y, Number start, Number step, Number last, int64_t forward) noexcept {
-  if (start.integer && step.integer && y.dtype >= DType::i64) sequence_of<int64_t>(ctx, y, start.i, step.i, last.i, forward);
+  if (start.integer && step.integer && y.dtype >= DType::i64)
+    sequence_of<int64_t>(ctx, y, start.i, step.i, last.i, forward);
   else sequence_of<double>(ctx, y, start.d, step.d, last.d, forward);
 }
 

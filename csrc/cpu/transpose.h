@@ -55,7 +55,8 @@ MIELINA_INLINE void interleave(vu64 a, vu64 b, vu64& lo, vu64& hi) {
 }
 
 // Transposes a square of vectors: log2(L) perfect shuffles of its halves.
-template <class V, int L> MIELINA_INLINE void transpose(V (&r)[L]) {
+template <class V, int L>
+MIELINA_INLINE void transpose(V (&r)[L]) {
 #pragma GCC unroll 4
   for (int stage = 1; stage < L; stage *= 2) {
     V t[L];

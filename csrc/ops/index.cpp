@@ -38,13 +38,14 @@ std::pair<int64_t, int64_t> extremes(const Array& index) {
 
 // The index as i64 whose values lie in [-bound, bound), or [0, bound) unless negatives count from the end.
 Array checked_index(const Array& index, int64_t bound, bool negative, int axis, const char* name) {
-  check(!is_floating(index.dtype) && index.dtype != DType::b8, Kind::Index, name, ": indices must be integers, got ", name_of(index.dtype));
+  check(!is_floating(index.dtype) && index.dtype != DType::b8, Kind::Index, name, ": indices must be integers, got ",
+        name_of(index.dtype));
   Array i = index.dtype == DType::i64 ? index : convert(index, DType::i64);
   if (i.numel() == 0 || i.device() != 0) return i;
   auto [low, high] = extremes(i);
   int64_t bad = high >= bound ? high : low;
-  check(low >= (negative ? -bound : 0) && high < bound, Kind::Index, name, ": index ", bad, " is out of bounds for dimension ", axis,
-        " with size ", bound);
+  check(low >= (negative ? -bound : 0) && high < bound, Kind::Index, name, ": index ", bad,
+        " is out of bounds for dimension ", axis, " with size ", bound);
   return i;
 }
 
@@ -75,7 +76,8 @@ Window along(const Array& x, int axis, const Dims& shape, const Array& index) {
 }
 
 // Other types than the kernels' own go through a wider copy: f(wide x) in place; halves are so rounded once.
-template <class F> void widened(const Array& x, Scatter op, F f) {
+template <class F>
+void widened(const Array& x, Scatter op, F f) {
   DType compute = compute_type(x.dtype);
   if (op == Scatter::assign || compute == x.dtype) return f(x);
   Array wide = convert(x, compute);
@@ -87,8 +89,8 @@ void scatter_into(const Window& w, const Array& src, Scatter op, const Array& x)
   Array values = src.dtype == x.dtype ? src : convert(src, x.dtype);
   if (may_overlap(x, values)) values = clone(values);
   Array places = may_overlap(x, w.index) ? clone(w.index) : w.index;
-  launch<&Kernels::scatter>("scatter", out(w.x), in(expand(values, w.x.dims(), "scatter")), in(expand(places, w.x.dims(), "scatter")),
-                            w.lookup, op);
+  launch<&Kernels::scatter>("scatter", out(w.x), in(expand(values, w.x.dims(), "scatter")),
+                            in(expand(places, w.x.dims(), "scatter")), w.lookup, op);
 }
 
 // The index (i0, i1, ...) as a view of `ndim` dimensions in which it stands at `axis`, size 1 elsewhere.
@@ -107,31 +109,34 @@ Array vector_index(const Array& index, int64_t bound, int axis, const char* name
 }
 
 void check_smaller(const Array& index, const Array& x, int axis, const char* what, const char* name) {
-  check(index.ndim == x.ndim, Kind::Runtime, name, ": index and ", what, " must have the same number of dimensions, got ", text(index.dims()),
-        " and ", text(x.dims()));
+  check(index.ndim == x.ndim, Kind::Runtime, name, ": index and ", what,
+        " must have the same number of dimensions, got ", text(index.dims()), " and ", text(x.dims()));
   for (int d = 0; d < x.ndim; d++)
-    check(d == axis || index.shape[d] <= x.shape[d], Kind::Runtime, name, ": index of shape ", text(index.dims()), " is larger than ", what,
-          " of shape ", text(x.dims()), " in dimension ", d);
+    check(d == axis || index.shape[d] <= x.shape[d], Kind::Runtime, name, ": index of shape ", text(index.dims()),
+          " is larger than ", what, " of shape ", text(x.dims()), " in dimension ", d);
 }
 
 Array head(const Array& x, const Dims& shape) { return as_strided(x, shape, x.strides(), x.offset); }
 
 // Advanced indexing: the result's shape, and x and the index seen in it.
 Window advanced(const Array& x, const std::vector<Array>& indices, const Dims& axes, const char* name) {
-  check(!indices.empty() && int(indices.size()) == axes.n, Kind::Value, name, ": as many axes as indices, and at least one");
+  check(!indices.empty() && int(indices.size()) == axes.n, Kind::Value, name,
+        ": as many axes as indices, and at least one");
   std::vector<Array> list;
   Dims common;
   bool neighbours = true;
   for (size_t k = 0; k < indices.size(); k++) {
     int axis = int(axes[int(k)]);
-    check(axis >= 0 && axis < x.ndim && (k == 0 || axis > axes[int(k) - 1]), Kind::Index, name, ": axes must ascend within the tensor's");
+    check(axis >= 0 && axis < x.ndim && (k == 0 || axis > axes[int(k) - 1]), Kind::Index, name,
+          ": axes must ascend within the tensor's");
     neighbours &= k == 0 || axis == axes[int(k) - 1] + 1;
     list.push_back(checked_index(indices[k], x.shape[axis], true, axis, name));
     const Dims shape = list[k].dims();
     try {
       common = k == 0 ? shape : broadcast_shapes(common, shape, name);
     } catch (const Error&) {
-      fail(Kind::Index, name, ": shape mismatch: indexing tensors of shapes ", text(common), " and ", text(shape), " do not broadcast together");
+      fail(Kind::Index, name, ": shape mismatch: indexing tensors of shapes ", text(common), " and ", text(shape),
+           " do not broadcast together");
     }
   }
   for (Array& i : list) i = expand(i, common, name);
@@ -184,7 +189,8 @@ Array as_mask(const Array& mask, const Array& x, const char* name) {
 
 Array fill_value(const Operand& value, const Array& x, const char* name) {
   if (!value.array) return to_array(value, x.dtype);
-  check(value.array->ndim == 0, Kind::Runtime, name, ": the value must be a number or a 0-dim tensor, got shape ", text(value.array->dims()));
+  check(value.array->ndim == 0, Kind::Runtime, name, ": the value must be a number or a 0-dim tensor, got shape ",
+        text(value.array->dims()));
   return value.array->dtype == x.dtype ? *value.array : convert(*value.array, x.dtype);
 }
 
@@ -232,15 +238,20 @@ void index_into(const Array& x, int64_t axis, const Array& index, const Array& s
   Array i = vector_index(index, row.shape[d], d, "index_add");
   Dims shape = row.dims();
   shape[d] = i.shape[0];
-  if (values.ndim) check(values.dims() == shape, Kind::Runtime, "index_add: expected a source of shape ", text(shape), ", got ", text(src.dims()));
+  if (values.ndim)
+    check(values.dims() == shape, Kind::Runtime, "index_add: expected a source of shape ", text(shape), ", got ",
+          text(src.dims()));
   Scatter how = scatter_op(op);
   i = expand(at_axis(i, d, row.ndim), shape, "index_add");
   widened(x, how, [&](const Array& y) { scatter_into(along(at_least_1d(y), d, shape, i), values, how, y); });
 }
 
-Array index(const Array& x, const std::vector<Array>& indices, const Dims& axes) { return gathered(advanced(x, indices, axes, "index")); }
+Array index(const Array& x, const std::vector<Array>& indices, const Dims& axes) {
+  return gathered(advanced(x, indices, axes, "index"));
+}
 
-void index_put(const Array& x, const std::vector<Array>& indices, const Dims& axes, const Array& values, bool accumulate) {
+void index_put(const Array& x, const std::vector<Array>& indices, const Dims& axes, const Array& values,
+               bool accumulate) {
   check_writable(x, "index_put_");
   Scatter how = accumulate ? Scatter::add : Scatter::assign;
   widened(x, how, [&](const Array& y) {
@@ -288,12 +299,14 @@ void masked_fill_into(const Array& x, const Array& mask, const Operand& value) {
   check_writable(x, "masked_fill_");
   Array m = as_mask(mask, x, "masked_fill_");
   if (may_overlap(x, m)) m = clone(m);
-  launch<&Kernels::masked_fill>("masked_fill_", out(x), in(x), in(m), in(expand(fill_value(value, x, "masked_fill_"), x.dims(), "masked_fill_")));
+  launch<&Kernels::masked_fill>("masked_fill_", out(x), in(x), in(m),
+                                in(expand(fill_value(value, x, "masked_fill_"), x.dims(), "masked_fill_")));
 }
 
 Array repeat_index(const Array& counts) {
   refuse_while_recording("repeat_interleave()");
-  check(counts.ndim == 1 && !is_floating(counts.dtype), Kind::Runtime, "repeat_interleave: repeats must be a vector of integers");
+  check(counts.ndim == 1 && !is_floating(counts.dtype), Kind::Runtime,
+        "repeat_interleave: repeats must be a vector of integers");
   Array n = contiguous(counts.dtype == DType::i64 ? counts : convert(counts, DType::i64));
   const int64_t* p = reinterpret_cast<const int64_t*>(n.data());
   int64_t total = 0;

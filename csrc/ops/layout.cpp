@@ -21,7 +21,8 @@ Dims infer_shape(const Array& x, Dims shape, const char* name) {
   }
   int64_t n = x.numel();
   if (unknown >= 0) {
-    check(known > 0 && n % known == 0, Kind::Runtime, name, ": shape ", text(shape), " is invalid for input of size ", n);
+    check(known > 0 && n % known == 0, Kind::Runtime, name, ": shape ", text(shape), " is invalid for input of size ",
+          n);
     shape[unknown] = n / known;
   } else {
     check(known == n, Kind::Runtime, name, ": shape ", text(shape), " is invalid for input of size ", n);
@@ -121,7 +122,8 @@ Array select(const Array& x, int64_t axis, int64_t index) {
   check(x.ndim > 0, Kind::Index, "select: a 0-dim tensor cannot be indexed");
   int d = axis_of(axis, x.ndim, "select");
   int64_t n = x.shape[d];
-  check(index >= -n && index < n, Kind::Index, "index ", index, " is out of bounds for dimension ", d, " with size ", n);
+  check(index >= -n && index < n, Kind::Index, "index ", index, " is out of bounds for dimension ", d, " with size ",
+        n);
   Dims shape, stride;
   for (int i = 0; i < x.ndim; i++)
     if (i != d) {
@@ -206,7 +208,8 @@ Array diagonal(const Array& x, int64_t offset, int64_t a, int64_t b) {
 Array unfold(const Array& x, int64_t axis, int64_t size, int64_t step) {
   int d = axis_of(axis, x.ndim, "unfold");
   int64_t n = x.ndim ? x.shape[d] : 1, s = x.ndim ? x.stride[d] : 1;
-  check(size >= 0 && size <= n, Kind::Runtime, "unfold: maximum size for tensor at dimension ", d, " is ", n, " but size is ", size);
+  check(size >= 0 && size <= n, Kind::Runtime, "unfold: maximum size for tensor at dimension ", d, " is ", n,
+        " but size is ", size);
   check(step > 0, Kind::Runtime, "unfold: step is ", step, " but must be > 0");
   Dims shape = x.dims(), stride = x.strides();
   if (x.ndim) {
@@ -219,8 +222,8 @@ Array unfold(const Array& x, int64_t axis, int64_t size, int64_t step) {
 }
 
 Array bit_view(const Array& x, DType dtype) {
-  check(kDTypeSize[int(dtype)] == x.itemsize(), Kind::Runtime, "view: cannot see ", name_of(x.dtype), " as ", name_of(dtype),
-        ", which has another item size");
+  check(kDTypeSize[int(dtype)] == x.itemsize(), Kind::Runtime, "view: cannot see ", name_of(x.dtype), " as ",
+        name_of(dtype), ", which has another item size");
   Array y = x;
   y.dtype = dtype;
   return y;
@@ -241,7 +244,8 @@ Array cat(const std::vector<Array>& all, int64_t axis) {
   std::vector<Array> xs;
   std::vector<Operand> operands;
   for (const Array& x : all) {
-    check(x.ndim > 0, Kind::Runtime, "cat: zero-dimensional tensor at position ", &x - all.data(), " cannot be concatenated; use stack");
+    check(x.ndim > 0, Kind::Runtime, "cat: zero-dimensional tensor at position ", &x - all.data(),
+          " cannot be concatenated; use stack");
     operands.push_back({&x, {}, {}});
     if (x.ndim != 1 || x.shape[0] != 0) xs.push_back(x);  // PyTorch skips empty vectors, whatever the others' rank
   }
@@ -252,8 +256,8 @@ Array cat(const std::vector<Array>& all, int64_t axis) {
   for (size_t k = 1; k < xs.size(); k++) {
     bool same = xs[k].ndim == shape.n;
     for (int i = 0; same && i < shape.n; i++) same = i == d || xs[k].shape[i] == shape[i];
-    check(same, Kind::Runtime, "cat: sizes must match except in dimension ", d, ": expected like ", text(xs[0].dims()), " but got ",
-          text(xs[k].dims()), " for tensor number ", k);
+    check(same, Kind::Runtime, "cat: sizes must match except in dimension ", d, ": expected like ", text(xs[0].dims()),
+          " but got ", text(xs[k].dims()), " for tensor number ", k);
     shape[d] += xs[k].shape[d];
   }
   Array y = empty(shape, dtype);  // in the first input's stride order: channels last stay so
@@ -286,7 +290,8 @@ void tri_into(const Array& x, int64_t diagonal, bool upper) {
 
 Array arange(const Number& start, const Number& end, const Number& step, DType dtype) {
   check(step.d != 0, Kind::Runtime, "arange: step must be nonzero");
-  check(std::isfinite(start.d) && std::isfinite(end.d) && std::isfinite(step.d), Kind::Runtime, "arange: unsupported range: ", start.d, " -> ", end.d);
+  check(std::isfinite(start.d) && std::isfinite(end.d) && std::isfinite(step.d), Kind::Runtime,
+        "arange: unsupported range: ", start.d, " -> ", end.d);
   check((step.d > 0) == (end.d >= start.d) || start.d == end.d, Kind::Runtime,
         "arange: upper bound and lower bound inconsistent with step sign: ", start.d, " -> ", end.d, " by ", step.d);
   double count;
@@ -306,8 +311,8 @@ Array linspace(double start, double end, int64_t steps, DType dtype) {
   check(steps >= 0, Kind::Runtime, "linspace: number of steps must be non-negative, got ", steps);
   auto real = [](double d) { return Number{d, 0, false}; };
   Array y = empty({steps}, dtype);
-  launch<&Kernels::sequence>("linspace", out(y), real(start), real(steps > 1 ? (end - start) / double(steps - 1) : 0), real(end),
-                             steps > 1 ? (steps + 1) / 2 : steps);
+  launch<&Kernels::sequence>("linspace", out(y), real(start), real(steps > 1 ? (end - start) / double(steps - 1) : 0),
+                             real(end), steps > 1 ? (steps + 1) / 2 : steps);
   return y;
 }
 

@@ -16,19 +16,20 @@ struct Lookups {
 enum class Scatter : int32_t { assign, add, mul, max, min };
 
 struct IndexTable {
-  // y[e] = window[e + lookup(index[e])] for all elements e of y's shape. index: i64. The window has y's shape and dtype,
-  // with stride 0 along the axes that the index alone decides.
+  // y[e] = window[e + lookup(index[e])] for all elements e of y's shape. index: i64. The window has y's shape and
+  // dtype, with stride 0 along the axes that the index alone decides.
   void (*gather)(const Ctx&, const View& y, const View& window, const View& index, Lookup lookup) noexcept;
-  // window[e + lookup(index[e])] op= src[e], element after element in src's C order wherever indices repeat. Any dtype for
-  // `assign`; f32, f64 and i64 for the others.
-  void (*scatter)(const Ctx&, const View& window, const View& src, const View& index, Lookup lookup, Scatter op) noexcept;
-  // offsets[e] = the sum over k of lookup k of indices[k][e], counted from the lowest address: never negative. All of one
-  // shape (indices expanded); offsets contiguous.
+  // window[e + lookup(index[e])] op= src[e], element after element in src's C order wherever indices repeat. Any dtype
+  // for `assign`; f32, f64 and i64 for the others.
+  void (*scatter)(const Ctx&, const View& window, const View& src, const View& index, Lookup lookup,
+                  Scatter op) noexcept;
+  // offsets[e] = the sum over k of lookup k of indices[k][e], counted from the lowest address: never negative. All of
+  // one shape (indices expanded); offsets contiguous.
   void (*index_offsets)(const Ctx&, const View& offsets, const Views& indices, const Lookups& lookups) noexcept;
   // counts[c] = how many of the bytes of mask (contiguous) [c * 65536, (c + 1) * 65536) are not zero.
   void (*nonzero_count)(const Ctx&, const View& counts, const View& mask) noexcept;
-  // The places of the bytes that are not zero, in order: (n) flat, or (n, mask.ndim) coordinates. starts: the running sum
-  // of counts.
+  // The places of the bytes that are not zero, in order: (n) flat, or (n, mask.ndim) coordinates. starts: the running
+  // sum of counts.
   void (*nonzero)(const Ctx&, const View& places, const View& mask, const View& starts) noexcept;
   // y = mask ? value : x, moving bits: one shape (inputs expanded) and one dtype, mask b8. y may be x.
   void (*masked_fill)(const Ctx&, const View& y, const View& x, const View& mask, const View& value) noexcept;

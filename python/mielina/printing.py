@@ -1,4 +1,4 @@
-"""How tensors print: as PyTorch's do. Four digits, one width for all elements, the middle left out beyond 1000 of them."""
+"""How tensors print: as PyTorch's do. Four digits, one width for all, the middle left out beyond 1000 elements."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _corners(a: np.ndarray) -> np.ndarray:
     return a
 
 
-# ---- numbers -----------------------------------------------------------------------------------------------------------------
+# ---- numbers ---------------------------------------------------------------------------------------------------------
 def _formatter(a: np.ndarray) -> Callable[[Any], str]:
     """Writes one element at the width of the widest: scientific where magnitudes differ much or are extreme."""
     if a.dtype.kind != "f":
@@ -76,7 +76,7 @@ def _plain(x: float) -> str:
     return f"{x:.0f}." if math.isfinite(x) else str(x)
 
 
-# ---- rows --------------------------------------------------------------------------------------------------------------------
+# ---- rows ------------------------------------------------------------------------------------------------------------
 def _block(a: np.ndarray, indent: int, short: bool, write: Callable[[Any], str]) -> str:
     if a.ndim == 0:
         return write(a.item())

@@ -31,7 +31,9 @@ def tensor(data: Any, *, dtype: DType | None = None, requires_grad: bool = False
     else:
         a = np.asarray(data)
         if a.dtype == np.float64 and not isinstance(data, (np.ndarray, np.generic)):
-            t = _core.convert(_core.from_numpy(np.ascontiguousarray(a).reshape(a.shape)), dtype or dtypes.get_default_dtype())
+            t = _core.convert(
+                _core.from_numpy(np.ascontiguousarray(a).reshape(a.shape)), dtype or dtypes.get_default_dtype()
+            )
         else:
             dtypes.from_numpy(a.dtype)
             t = _core.clone(_core.from_numpy(np.array(a, order="C", copy=True)))
@@ -41,7 +43,7 @@ def tensor(data: Any, *, dtype: DType | None = None, requires_grad: bool = False
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
-    """A tensor on the array's own memory. TypeError for a dtype that tensors lack; ValueError for foreign byte order."""
+    """A tensor on the array's own memory. TypeError: a dtype that tensors lack; ValueError: foreign byte order."""
     return _core.from_numpy(array)  # type: ignore[no-any-return]
 
 
@@ -82,7 +84,13 @@ def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_gra
         dtype = dtype or (fill_value.dtype if isinstance(fill_value, Tensor) else dtypes.from_numpy(fill_value.dtype))
         fill_value = fill_value.item()
     if dtype is None:
-        dtype = dtypes.bool if isinstance(fill_value, bool) else dtypes.int64 if isinstance(fill_value, int) else dtypes.get_default_dtype()
+        dtype = (
+            dtypes.bool
+            if isinstance(fill_value, bool)
+            else dtypes.int64
+            if isinstance(fill_value, int)
+            else dtypes.get_default_dtype()
+        )
     t = empty(_shape((size,)) if not isinstance(size, int) else (size,), dtype=dtype)
     _core.fill_(t, fill_value)
     return t.requires_grad_() if requires_grad else t
@@ -110,12 +118,14 @@ def ones_like(input: Tensor, *, dtype: DType | None = None, requires_grad: bool 
     return full_like(input, 1, dtype=dtype, requires_grad=requires_grad)
 
 
-# ---- sequences ---------------------------------------------------------------------------------------------------------------
+# ---- sequences -------------------------------------------------------------------------------------------------------
 def _number(x: Any) -> Any:
     return x.item() if isinstance(x, (Tensor, np.generic)) else x
 
 
-def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+def arange(
+    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: DType | None = None, requires_grad: bool = False
+) -> Tensor:
     """start, start + step, ... below end: arange(end), arange(start, end) or arange(start, end, step).
 
     int64 if all three are integers, else the default dtype. RuntimeError: step 0, or of the wrong sign.
@@ -124,7 +134,11 @@ def arange(start: Any = 0, end: Any = None, step: Any = 1, *, dtype: DType | Non
         start, end = 0, start
     start, end, step = _number(start), _number(end), _number(step)
     if dtype is None:
-        dtype = dtypes.get_default_dtype() if isinstance(start, float) or isinstance(end, float) or isinstance(step, float) else dtypes.int64
+        dtype = (
+            dtypes.get_default_dtype()
+            if isinstance(start, float) or isinstance(end, float) or isinstance(step, float)
+            else dtypes.int64
+        )
     t = _core.arange(start, end, step, dtype)
     return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
 
@@ -135,11 +149,15 @@ def linspace(start: Any, end: Any, steps: int, *, dtype: DType | None = None, re
     return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
 
 
-def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+def logspace(
+    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: DType | None = None, requires_grad: bool = False
+) -> Tensor:
     """base ** linspace(start, end, steps), computed in float64."""
     from .elementwise import pow
 
-    t = _core.convert(pow(float(base), linspace(start, end, steps, dtype=dtypes.float64)), dtype or dtypes.get_default_dtype())
+    t = _core.convert(
+        pow(float(base), linspace(start, end, steps, dtype=dtypes.float64)), dtype or dtypes.get_default_dtype()
+    )
     return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
 
 
@@ -152,9 +170,11 @@ def eye(n: int, m: int | None = None, *, dtype: DType | None = None, requires_gr
     return t.requires_grad_() if requires_grad else t
 
 
-# ---- like this tensor --------------------------------------------------------------------------------------------------------
+# ---- like this tensor ------------------------------------------------------------------------------------------------
 def _new(name: str, make: Any) -> None:
-    def function(self: Tensor, *args: Any, dtype: DType | None = None, requires_grad: bool = False, **kwargs: Any) -> Tensor:
+    def function(
+        self: Tensor, *args: Any, dtype: DType | None = None, requires_grad: bool = False, **kwargs: Any
+    ) -> Tensor:
         return make(*args, dtype=dtype or self.dtype, requires_grad=requires_grad, **kwargs)  # type: ignore[no-any-return]
 
     function.__name__ = function.__qualname__ = f"new_{name}"
@@ -166,7 +186,7 @@ for _name, _make in (("zeros", zeros), ("ones", ones), ("full", full), ("empty",
     _new(_name, _make)
 
 
-# ---- DLPack --------------------------------------------------------------------------------------------------------------------
+# ---- DLPack ----------------------------------------------------------------------------------------------------------
 def from_dlpack(ext_tensor: Any) -> Tensor:
     """A tensor on the memory of another library's array, which offers `__dlpack__`; or of a DLPack capsule.
 
@@ -182,8 +202,14 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
 
 
 @method
-def __dlpack__(self: Tensor, *, stream: Any = None, max_version: tuple[int, int] | None = None, dl_device: tuple[int, int] | None = None,
-               copy: bool | None = None) -> Any:
+def __dlpack__(
+    self: Tensor,
+    *,
+    stream: Any = None,
+    max_version: tuple[int, int] | None = None,
+    dl_device: tuple[int, int] | None = None,
+    copy: bool | None = None,
+) -> Any:
     """A DLPack capsule of this tensor's memory: of version 1.0 if the consumer knows it, else unversioned.
 
     BufferError: the tensor requires a gradient, or another device was asked for.
@@ -194,7 +220,9 @@ def __dlpack__(self: Tensor, *, stream: Any = None, max_version: tuple[int, int]
         raise BufferError("__dlpack__: CPU memory has no stream")
     if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
         raise BufferError(f"__dlpack__: the tensor is on device {self.__dlpack_device__()}, not on {tuple(dl_device)}")
-    return _core.to_dlpack(_core.clone(self) if copy else self, max_version is not None and max_version[0] >= 1, bool(copy))
+    return _core.to_dlpack(
+        _core.clone(self) if copy else self, max_version is not None and max_version[0] >= 1, bool(copy)
+    )
 
 
 @method
@@ -203,8 +231,10 @@ def __dlpack_device__(self: Tensor) -> tuple[int, int]:
     return (1, 0) if self._device == 0 else (2, self._device - 1)
 
 
-# ---- random ----------------------------------------------------------------------------------------------------------------------
-def rand(*size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+# ---- random ----------------------------------------------------------------------------------------------------------
+def rand(
+    *size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False
+) -> Tensor:
     """Uniform numbers in [0, 1)."""
     shape, dtype = _shape(size), dtype or dtypes.get_default_dtype()
     n = 1

@@ -8,7 +8,7 @@ from ... import _core, dtypes
 from ...autograd import op, record
 from ...dtypes import dtype as DType
 from ...tensor import Tensor, method, method_as
-from ..layout import copy_, write_into
+from ..layout import contiguous, copy_, preserve_format, write_into
 
 __all__ = ["cast", "clone", "to"]
 
@@ -24,8 +24,16 @@ CAST = op("to", lambda g, needs, dtype: (cast(g, dtype),))
 
 
 @method
-def to(input: Tensor, *args: Any, dtype: DType | None = None, device: Any = None, non_blocking: bool = False, copy: bool = False) -> Tensor:
-    """input with another dtype, or another tensor's; itself if nothing changes, unless `copy`.
+def to(
+    input: Tensor,
+    *args: Any,
+    dtype: DType | None = None,
+    device: Any = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = preserve_format,
+) -> Tensor:
+    """input with another dtype, or another tensor's, and in the order of `memory_format`; itself if nothing changes, unless `copy`.
 
     Floating to integer truncates. Arguments come in PyTorch's orders: to(dtype), to("cpu", dtype), to(tensor).
     """
@@ -40,13 +48,17 @@ def to(input: Tensor, *args: Any, dtype: DType | None = None, device: Any = None
             raise TypeError(f"to: expected a dtype, a device or a Tensor, got {type(a).__name__}")
     if device not in (None, "cpu", input.device):
         raise RuntimeError(f"to: there is no device {device!r} here")
-    y = input if dtype is None else cast(input, dtype)
+    y = contiguous(input if dtype is None else cast(input, dtype), memory_format=memory_format)
     return clone(y) if copy and y is input else y
 
 
 @method
-def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """A copy of the data with the same history; dense tensors keep their stride order."""
+def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
+    """A copy of the data with the same history; dense tensors keep their stride order unless `memory_format` asks for another."""
+    if memory_format is not preserve_format:
+        y = contiguous(input, memory_format=memory_format)
+        if y is not input:
+            return y
     return record(_core.clone(input), CLONE, (input,), ())  # type: ignore[no-any-return]
 
 

@@ -1,13 +1,13 @@
-"""Reading and writing by index: x[key], gather and scatter, masks, embeddings."""
+"""Reading and writing by index: x[key], gather and scatter, masks, rows of a table."""
 
 from . import along, getitem, mask, reduce, rows
-from .rows import *
-from .rows import embedding, embedding_bag, one_hot
 from .along import *
 from .getitem import *
+from .getitem import getitem_backward, index, index_backward
 from .mask import *
+from .mask import nonzero_tuple
 from .reduce import *
+from .rows import embedding, embedding_bag, one_hot
 
-_PRIVATE = {"embedding_backward", "index_put", "index_put_", "nonzero_tuple"}
-__all__ = [n for page in (getitem, along, reduce, mask, rows) for n in page.__all__ if n not in _PRIVATE] + ["index_put"]
-__functional__ = rows.__functional__
+__all__ = [name for page in (getitem, along, reduce, mask) for name in page.__all__]
+__functional__ = [*rows.__functional__]

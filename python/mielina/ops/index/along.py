@@ -8,11 +8,20 @@ from ... import _core
 from ...autograd import op, record
 from ...tensor import Tensor, method
 from ..elementwise import operand
-from ..layout import in_place, movedim, ravel, reshape, zeros
+from ..layout import in_place, ravel, reshape, zeros
 from ..layout.views import axis, slice
-from .getitem import index
 
-__all__ = ["gather", "index_add", "index_copy", "index_fill", "index_select", "scatter", "scatter_add", "take", "take_along_dim"]
+__all__ = [
+    "gather",
+    "index_add",
+    "index_copy",
+    "index_fill",
+    "index_select",
+    "scatter",
+    "scatter_add",
+    "take",
+    "take_along_dim",
+]
 
 
 @method
@@ -41,7 +50,9 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     if dim is None:
         return gather(ravel(input), 0, ravel(indices))
     if input.ndim != indices.ndim:
-        raise RuntimeError(f"take_along_dim: input and indices should have the same number of dimensions, got {input.ndim} and {indices.ndim}")
+        raise RuntimeError(
+            f"take_along_dim: input and indices must have as many dimensions, got {input.ndim} and {indices.ndim}"
+        )
     dim = axis(dim, input.ndim, "take_along_dim")
     own, wanted = list(input.shape), list(indices.shape)
     for d, shape in enumerate(zip(own, wanted)):
@@ -89,7 +100,7 @@ INDEX_SELECT = op("index_select", lambda g, needs, *where: (index_select_backwar
 INDEX_SELECT_BACKWARD = op("index_select_backward", lambda g, needs, dim, index: (index_select(g, dim, index),))
 
 
-# ---- scatter -----------------------------------------------------------------------------------------------------------------
+# ---- scatter ---------------------------------------------------------------------------------------------------------
 def source(src: Any, x: Tensor, name: str) -> Tensor:
     """The values to write: a tensor of x's dtype, or a number as a 0-dim one."""
     src = operand(src)
@@ -110,7 +121,9 @@ def _cropped(src: Tensor, index: Tensor) -> Tensor:
 
 
 @method
-def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Tensor:
     """A copy of input with y[index[i][j]][j] = src[i][j] for dim 0, and so on; src (or `value`) may be a number.
 
     reduce: "add" or "multiply" instead of assigning. Where an index repeats, the last assignment counts.
@@ -148,10 +161,14 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return record(y, SCATTER_ADD, (input, src), (dim, index))  # type: ignore[no-any-return]
 
 
-SCATTER_ADD = op("scatter_add", lambda g, needs, dim, index: (g, gather(g, dim, index) if needs[1] else None), broadcast=True)
+SCATTER_ADD = op(
+    "scatter_add", lambda g, needs, dim, index: (g, gather(g, dim, index) if needs[1] else None), broadcast=True
+)
 
 
-def _scatter_kernel(x: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> None:
+def _scatter_kernel(
+    x: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> None:
     how = {None: "assign", "add": "add", "multiply": "mul"}.get(reduce)
     if how is None:
         raise RuntimeError(f'scatter_: reduce argument must be either "add" or "multiply", got {reduce!r}')
@@ -159,10 +176,12 @@ def _scatter_kernel(x: Tensor, dim: int, index: Tensor, src: Any = None, *, valu
 
 
 scatter_ = in_place(scatter, _scatter_kernel)
-scatter_add_ = in_place(scatter_add, lambda x, dim, index, src: _core.scatter_(x, dim, index, source(src, x, "scatter_add_"), "add"))
+scatter_add_ = in_place(
+    scatter_add, lambda x, dim, index, src: _core.scatter_(x, dim, index, source(src, x, "scatter_add_"), "add")
+)
 
 
-# ---- by slices ---------------------------------------------------------------------------------------------------------------
+# ---- by slices -------------------------------------------------------------------------------------------------------
 @method
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """A copy of input whose slices at index[i] got alpha times the i-th slice of source added, in order."""
@@ -177,7 +196,9 @@ def _scaled(src: Tensor, x: Tensor, alpha: Any, name: str) -> Tensor:
     return src if alpha == 1 else src * alpha
 
 
-INDEX_ADD = op("index_add", lambda g, needs, dim, index: (g, index_select(g, dim, index) if needs[1] else None), broadcast=True)
+INDEX_ADD = op(
+    "index_add", lambda g, needs, dim, index: (g, index_select(g, dim, index) if needs[1] else None), broadcast=True
+)
 
 
 @method
@@ -214,5 +235,8 @@ def _index_add_kernel(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alp
 
 
 index_add_ = in_place(index_add, _index_add_kernel)
-index_copy_ = in_place(index_copy, lambda x, dim, index, tensor: _core.index_into(x, dim, index, source(tensor, x, "index_copy_"), "assign"))
+index_copy_ = in_place(
+    index_copy,
+    lambda x, dim, index, tensor: _core.index_into(x, dim, index, source(tensor, x, "index_copy_"), "assign"),
+)
 index_fill_ = in_place(index_fill)

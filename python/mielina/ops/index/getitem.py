@@ -1,8 +1,8 @@
 """x[key] and x[key] = value.
 
-Ints, slices, None and Ellipsis make views. Tensors, arrays and lists of integers or bools (advanced indexing) make copies;
-the axes that they make stand where the indexed axes stood if those are neighbours, else first. Ints count as basic, as in
-PyTorch (NumPy counts them among the advanced ones).
+Ints, slices, None and Ellipsis make views. Tensors, arrays and lists of integers or bools (advanced indexing) make
+copies; the axes that they make stand where the indexed axes stood if those are neighbours, else first. Ints count as
+basic, as in PyTorch (NumPy counts them among the advanced ones).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..creation import tensor
 from ..elementwise import operand
 from ..layout import copy_, reshape, unbind, view_of, write_into, zeros
 
-__all__ = ["index_put", "index_put_"]
+__all__ = ["index_put"]
 
 
 @method_as("__getitem__")
@@ -42,7 +42,7 @@ GETITEM = op("getitem", lambda g, needs, key, shape: (getitem_backward(g, key, s
 GETITEM_BACKWARD = op("getitem_backward", lambda g, needs, key: (getitem(g, key),))
 
 
-# ---- advanced --------------------------------------------------------------------------------------------------------------
+# ---- advanced --------------------------------------------------------------------------------------------------------
 def index(x: Tensor, indices: tuple[Tensor, ...], axes: tuple[int, ...]) -> Tensor:
     """x with the integer tensors at the axes."""
     return record(_core.index(x, indices, axes), INDEX, (x,), (x.shape, axes, *indices))  # type: ignore[no-any-return]
@@ -72,7 +72,9 @@ def _as_item(item: Any) -> Any:
         return int(item.item()) if item.ndim == 0 and item.dtype is not dtypes.bool else item
     if item is None or isinstance(item, (int, slice)) or hasattr(item, "__index__"):
         return item
-    raise IndexError(f"only integers, slices, None, Ellipsis, tensors, arrays and lists are valid indices, got {type(item).__name__}")
+    raise IndexError(
+        f"only integers, slices, None, Ellipsis, tensors, arrays and lists are valid indices, got {type(item).__name__}"
+    )
 
 
 def _width(item: Any) -> int:
@@ -124,7 +126,9 @@ def _advanced(x: Tensor, key: Any) -> tuple[Tensor, tuple[Tensor, ...], tuple[in
 
 def _check_mask(mask: Tensor, x: Tensor, axis: int) -> None:
     if mask.ndim and mask.shape != x.shape[axis : axis + mask.ndim]:
-        raise IndexError(f"the shape of the mask {mask.shape} does not match the shape of the indexed tensor {x.shape} at dimension {axis}")
+        raise IndexError(
+            f"the shape of the mask {mask.shape} does not match the indexed tensor's {x.shape} at dimension {axis}"
+        )
 
 
 def _by_mask(x: Tensor, mask: Tensor, axis: int) -> tuple[Tensor, tuple[Tensor, ...], tuple[int, ...]]:
@@ -139,8 +143,10 @@ def _by_mask(x: Tensor, mask: Tensor, axis: int) -> tuple[Tensor, tuple[Tensor, 
     return x, (_core.nonzero(mask, True),), (axis,)
 
 
-# ---- writing ---------------------------------------------------------------------------------------------------------------
-def index_put_values(x: Tensor, indices: tuple[Tensor, ...], axes: tuple[int, ...], values: Tensor, accumulate: bool) -> Tensor:
+# ---- writing ---------------------------------------------------------------------------------------------------------
+def index_put_values(
+    x: Tensor, indices: tuple[Tensor, ...], axes: tuple[int, ...], values: Tensor, accumulate: bool
+) -> Tensor:
     y = _core.clone(x)
     _core.index_put_(y, indices, axes, values, accumulate)
     return record(y, INDEX_PUT, (x, values), (values.shape, accumulate, axes, *indices))  # type: ignore[no-any-return]
@@ -167,7 +173,12 @@ def _value(value: Any, x: Tensor) -> Tensor:
 
 @method_as("__setitem__")
 def setitem(x: Tensor, key: Any, value: Any) -> None:
-    if isinstance(key, Tensor) and key.dtype is dtypes.bool and isinstance(value, (int, float)) and not (x._tracked and _core.grad_enabled()):
+    if (
+        isinstance(key, Tensor)
+        and key.dtype is dtypes.bool
+        and isinstance(value, (int, float))
+        and not (x._tracked and _core.grad_enabled())
+    ):
         if key.shape == x.shape:
             _core.masked_fill_(x, key, value)
             return
@@ -228,7 +239,7 @@ def index_put_(self: Tensor, indices: Any, values: Any, accumulate: bool = False
     return self
 
 
-# ---- sequence protocol ---------------------------------------------------------------------------------------------------
+# ---- sequence protocol -----------------------------------------------------------------------------------------------
 @method_as("__iter__")
 def _iterate(self: Tensor) -> Iterator[Tensor]:
     if self.ndim == 0:

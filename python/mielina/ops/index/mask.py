@@ -11,12 +11,14 @@ from ..elementwise import operand
 from ..layout import expand, in_place, ravel, reshape
 from .getitem import index, index_put_values
 
-__all__ = ["argwhere", "masked_fill", "masked_scatter", "masked_select", "nonzero", "nonzero_tuple"]
+__all__ = ["argwhere", "masked_fill", "masked_scatter", "masked_select", "nonzero"]
 
 
 @method
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """`value` (a number or a 0-dim tensor) where the mask is True, else input; both broadcast. RuntimeError: mask not bool."""
+    """`value` (a number or a 0-dim tensor) where the mask is True, else input; both broadcast. RuntimeError: mask not
+    bool.
+    """
     value = operand(value)
     return record(_core.masked_fill(input, mask, value), MASKED_FILL, (input, value), (mask,))  # type: ignore[no-any-return]
 
@@ -39,10 +41,14 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
 @method
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
-    """A copy of input in which the elements under the mask are those of source, in order. RuntimeError: source is too short."""
+    """A copy of input in which the elements under the mask are those of source, in order. RuntimeError: source is too
+    short.
+    """
     _check(mask, "masked_scatter")
     if source.dtype is not input.dtype:
-        raise RuntimeError(f"masked_scatter: expected self and source to have the same dtype, got {input.dtype} and {source.dtype}")
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have the same dtype, got {input.dtype} and {source.dtype}"
+        )
     shape = _core.broadcast_shapes((input.shape, mask.shape))
     places = _core.nonzero(_core.expand(mask, shape), True)
     n = places.shape[0]
@@ -62,7 +68,7 @@ def _check(mask: Tensor, name: str) -> None:
 
 @method
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """Where input is not zero, in C order: (n, ndim) int64, or one vector for each axis. RuntimeError while recording."""
+    """Where input is not zero, in C order: (n, ndim) int64, or a vector for each axis. RuntimeError while recording."""
     if not as_tuple:
         return _core.nonzero(input, False)
     places = _core.nonzero(input if input.ndim else _core.unsqueeze(input, 0), False)

@@ -7,8 +7,7 @@ from typing import Any
 from ... import _core, dtypes
 from ...autograd import OUTPUT, op, record
 from ...tensor import Tensor, method
-from .. import elementwise
-from ..elementwise import cast, div, mul
+from ..elementwise import cast, div, eq, mul, where
 from ..layout import in_place, zeros
 from .along import _cropped, gather, scatter, scatter_add, source
 from .mask import masked_fill
@@ -32,7 +31,9 @@ def _identity(x: Tensor, reduce: str) -> Any:
 
 
 @method
-def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
+def scatter_reduce(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
     """A copy of input in which y[index[i][j]][j] (for dim 0, and so on) is reduced with all src[i][j] that go there.
 
     reduce: "sum", "prod", "mean" (of integers rounded down), "amax" or "amin" (the gradient is shared among equals).
@@ -52,7 +53,9 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
 
 
 def _mean(x: Tensor, dim: int, index: Tensor, src: Tensor, include_self: bool) -> Tensor:
-    counting = dtypes.float64 if x.dtype is dtypes.float64 else dtypes.float32 if x.dtype.is_floating_point else dtypes.int64
+    counting = (
+        dtypes.float64 if x.dtype is dtypes.float64 else dtypes.float32 if x.dtype.is_floating_point else dtypes.int64
+    )
     count = zeros(x.shape, counting)
     _core.fill_(count, 1)
     one = zeros((), counting)
@@ -60,9 +63,13 @@ def _mean(x: Tensor, dim: int, index: Tensor, src: Tensor, include_self: bool) -
         _core.scatter_(count, dim, index, one, "assign")
     _core.fill_(one, 1)
     _core.scatter_(count, dim, index, one, "add")
-    count = masked_fill(count, elementwise.eq(count, 0), 1)
+    count = masked_fill(count, eq(count, 0), 1)
     total = scatter_add(x, dim, index, src)
-    return div(total, cast(count, x.dtype)) if x.dtype.is_floating_point else cast(div(total, count, rounding_mode="floor"), x.dtype)
+    return (
+        div(total, cast(count, x.dtype))
+        if x.dtype.is_floating_point
+        else cast(div(total, count, rounding_mode="floor"), x.dtype)
+    )
 
 
 def _prod_rule(g: Tensor, needs: Any, x: Tensor, src: Tensor, dim: int, index: Tensor, y: Tensor) -> Any:
@@ -72,12 +79,12 @@ def _prod_rule(g: Tensor, needs: Any, x: Tensor, src: Tensor, dim: int, index: T
         others = scatter_reduce(zeros(x.shape, x.dtype) + 1, dim, index, src, "prod")
         dx = mul(g, others)
     if needs[1]:
-        zero = elementwise.eq(src, 0)
+        zero = eq(src, 0)
         many = scatter_add(zeros(x.shape, x.dtype), dim, index, cast(zero, x.dtype))
-        single = mul(cast(zero, x.dtype), cast(elementwise.eq(gather(many, dim, index), 1), x.dtype))
+        single = mul(cast(zero, x.dtype), cast(eq(gather(many, dim, index), 1), x.dtype))
         without = masked_fill(src, cast(single, dtypes.bool), 1)
         product = gather(mul(g, scatter_reduce(x, dim, index, without, "prod")), dim, index)
-        ds = elementwise.where(zero, mul(product, single), div(gather(mul(g, y), dim, index), masked_fill(src, zero, 1)))
+        ds = where(zero, mul(product, single), div(gather(mul(g, y), dim, index), masked_fill(src, zero, 1)))
     return dx, ds
 
 
@@ -85,8 +92,8 @@ PROD = op("scatter_prod", _prod_rule)
 
 
 def _extreme_rule(g: Tensor, needs: Any, x: Tensor, src: Tensor, dim: int, index: Tensor, y: Tensor) -> Any:
-    mine = cast(elementwise.eq(x, y), g.dtype)
-    theirs = cast(elementwise.eq(src, gather(y.detach(), dim, index)), g.dtype)
+    mine = cast(eq(x, y), g.dtype)
+    theirs = cast(eq(src, gather(y.detach(), dim, index)), g.dtype)
     share = div(g, scatter_add(mine, dim, index, theirs))
     return mul(share, mine) if needs[0] else None, mul(gather(share, dim, index), theirs) if needs[1] else None
 

@@ -7,14 +7,12 @@ from typing import Any
 from ... import _core, dtypes
 from ...autograd import no_grad, op, record
 from ...tensor import Tensor
-from .. import elementwise
-from ..elementwise import cast, div, mul
+from ..elementwise import cast, div, eq, mul, where
 from ..layout import ravel, reshape, unsqueeze, zeros
-from .along import index_select, scatter
+from .along import index_select
 from .mask import masked_fill
 from .reduce import scatter_reduce
 
-__all__ = ["embedding_backward"]
 __functional__ = ["embedding", "embedding_bag", "one_hot"]
 
 
@@ -41,8 +39,15 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     return y
 
 
-def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
-              scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
     """weight[input]: rows of the (V, D) table for integers of any shape; returns (..., D).
 
     padding_idx: this row gets no gradient. max_norm: the rows that are read are first scaled, in place, to this norm at
@@ -54,7 +59,9 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, max
     flat = ravel(input)
     if max_norm is not None:
         _renorm(weight, flat, max_norm, norm_type)
-    y = record(_core.index_select(weight, 0, flat), EMBEDDING, (weight,), (weight.shape, flat, padding, scale_grad_by_freq))
+    y = record(
+        _core.index_select(weight, 0, flat), EMBEDDING, (weight,), (weight.shape, flat, padding, scale_grad_by_freq)
+    )
     return reshape(y, (*input.shape, weight.shape[1]))
 
 
@@ -84,7 +91,7 @@ def embedding_backward(g: Tensor, shape: tuple[int, ...], index: Tensor, padding
 
 def _embedding_backward_rule(h: Tensor, needs: Any, index: Tensor, padding: int) -> Any:
     y = index_select(h, 0, index)
-    return (y if padding < 0 else masked_fill(y, unsqueeze(elementwise.eq(index, padding), 1), 0),)
+    return (y if padding < 0 else masked_fill(y, unsqueeze(eq(index, padding), 1), 0),)
 
 
 EMBEDDING = op("embedding", lambda g, needs, *where: (embedding_backward(g, *where),))
@@ -98,14 +105,24 @@ def _renorm(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) ->
         norm = rows.abs().amax(1, keepdim=True)
     else:
         norm = rows.abs().pow(norm_type).sum(1, keepdim=True).pow(1 / norm_type)
-    scale = elementwise.where(norm > max_norm, max_norm / (norm + 1e-7), 1.0)
+    scale = where(norm > max_norm, max_norm / (norm + 1e-7), 1.0)
     _core.index_into(weight, 0, index, cast(mul(rows, scale), weight.dtype), "assign")
 
 
-# ---- bags ------------------------------------------------------------------------------------------------------------------
-def embedding_bag(input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None, norm_type: float = 2,
-                  scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, per_sample_weights: Tensor | None = None,
-                  include_last_offset: bool = False, padding_idx: int | None = None) -> Tensor:
+# ---- bags ------------------------------------------------------------------------------------------------------------
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
     """The sum, mean or max of the embeddings of each bag, (B, D); zeros for an empty one.
 
     input: (B, N), each row a bag; or flat, with each bag's first place in `offsets` (and the end after them, if
@@ -117,7 +134,9 @@ def embedding_bag(input: Tensor, weight: Tensor, offsets: Tensor | None = None, 
     if per_sample_weights is not None and mode != "sum":
         raise NotImplementedError(f'embedding_bag: per_sample_weights are supported only with mode "sum", got {mode!r}')
     if per_sample_weights is not None and per_sample_weights.shape != input.shape:
-        raise ValueError(f"embedding_bag: per_sample_weights must have input's shape {input.shape}, got {per_sample_weights.shape}")
+        raise ValueError(
+            f"embedding_bag: per_sample_weights must have input's shape {input.shape}, got {per_sample_weights.shape}"
+        )
     bag, bags = _bags(input, offsets, include_last_offset)
     flat = ravel(input)
     rows = embedding(flat, weight, None, max_norm, norm_type, scale_grad_by_freq)
@@ -136,7 +155,9 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Te
     """The bag of each element, and how many bags there are."""
     if input.ndim == 2:
         if offsets is not None:
-            raise ValueError("embedding_bag: if input is 2-D, offsets has to be None, as input is treated as bags of equal length")
+            raise ValueError(
+                "embedding_bag: if input is 2-D, offsets has to be None, as input is treated as bags of equal length"
+            )
         counts = zeros((input.shape[0],), dtypes.int64)
         _core.fill_(counts, input.shape[1])
         return _core.repeat_index(counts), input.shape[0]

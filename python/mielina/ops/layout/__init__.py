@@ -1,12 +1,15 @@
-"""Views and copies: nothing here computes."""
+"""Views and copies: nothing here computes.
 
-from . import inplace, join, memory, rearrange, views
-from .inplace import *
+views: windows on the same memory. inplace: what a change in place does to the tape. memory: the order of elements.
+join: together and apart. rearrange: copies in another order, repetition, triangles.
+"""
+
+from . import join, memory, rearrange, views
+from .inplace import copy_, in_place, region, write_into
 from .join import *
 from .memory import *
 from .rearrange import *
 from .views import *
+from .views import clone_of, diagonal_backward, sizes, slice, slice_backward, view, view_of, zeros
 
-_PRIVATE = {"clone_of", "copy_", "diagonal_backward", "identity", "in_place", "refresh", "region", "sizes", "slice", "slice_backward",
-            "unfold_windows", "view", "view_of", "write_into", "zeros"}  # fmt: skip
-__all__ = [n for page in (views, inplace, memory, join, rearrange) for n in page.__all__ if n not in _PRIVATE] + ["identity"]
+__all__ = [name for page in (views, memory, join, rearrange) for name in page.__all__]

@@ -15,8 +15,6 @@ from ...dtypes import int64
 from ...tensor import Tensor, method
 from .views import clone_of, expand, identity, zeros
 
-__all__ = ["copy_", "in_place", "refresh", "region", "write_into"]
-
 
 def _geometry(x: Tensor) -> tuple[Any, ...]:
     return x.shape, x._strides, x._offset
@@ -46,7 +44,9 @@ def _spread(g: Tensor, base: Any, window: Any) -> Tensor:
     buffer = zeros((size,), g.dtype)
     part, y = _window(buffer, window, low), _window(buffer, base, low)
     if _core.overlaps_itself(y):
-        raise RuntimeError("as_strided: no gradient for a tensor whose own elements share memory (an expanded one); clone() it first")
+        raise RuntimeError(
+            "as_strided: no gradient for a tensor whose own elements share memory (an expanded one); clone() it first"
+        )
     if _core.overlaps_itself(part):
         places = _core.arange(0, size, 1, int64)
         _core.index_into(buffer, 0, _core.reshape(_window(places, window, low), (-1,)), _core.reshape(g, (-1,)), "add")
@@ -113,13 +113,15 @@ def write_into(x: Tensor, y: Tensor, name: str) -> Tensor:
 
 
 def in_place(function: Any, kernel: Any = None) -> Any:
-    """The method NAME_ of a function NAME: with gradients through `write_into`, else kernel(x, ...), which changes x."""
+    """The method NAME_ of a function NAME: with gradients through `write_into`, else by kernel(x, ...) in place."""
     name = function.__name__ + "_"
 
     def changed(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         tracked = self._tracked or any(isinstance(a, Tensor) and a._tracked for a in (*args, *kwargs.values()))
         if tracked and _core.grad_enabled():
-            x = self if kernel is not None else clone_of(self)  # without a kernel of its own, the rule may need the old values
+            x = (
+                self if kernel is not None else clone_of(self)
+            )  # without a kernel of its own, the rule may need the old values
             return write_into(self, function(x, *args, **kwargs), name)
         if kernel is None:
             _core.copy_into(self, function(self, *args, **kwargs))
@@ -128,7 +130,10 @@ def in_place(function: Any, kernel: Any = None) -> Any:
         return self
 
     changed.__name__ = changed.__qualname__ = name
-    changed.__doc__ = f"`{function.__name__}` into this tensor's own memory; returns it. Leaves that require gradients refuse outside no_grad()."
+    changed.__doc__ = (
+        f"`{function.__name__}` into this tensor's own memory; returns it. "
+        "Leaves that require gradients refuse outside no_grad()."
+    )
     return method(changed)
 
 

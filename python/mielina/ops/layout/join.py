@@ -7,7 +7,19 @@ from typing import Any
 from ... import _core
 from ...autograd import op, record
 from ...tensor import Tensor, method
-from .views import axis, clone_of, diagonal, diagonal_backward, expand, reshape, select, sizes, slice, unsqueeze, view_of, zeros
+from .views import (
+    axis,
+    clone_of,
+    diagonal,
+    diagonal_backward,
+    expand,
+    reshape,
+    select,
+    sizes,
+    slice,
+    unsqueeze,
+    zeros,
+)
 
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "cartesian_prod", "cat", "chunk", "column_stack", "concat",
@@ -16,7 +28,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-# ---- together --------------------------------------------------------------------------------------------------------------
+# ---- together --------------------------------------------------------------------------------------------------------
 def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The tensors side by side along `dim`; dtypes promote, empty vectors are skipped.
 
@@ -50,12 +62,16 @@ def stack(tensors: Any, dim: int = 0) -> Tensor:
     shape = tensors[0].shape
     for i, x in enumerate(tensors):
         if x.shape != shape:
-            raise RuntimeError(f"stack: expected tensors of equal shape, but got {shape} at entry 0 and {x.shape} at entry {i}")
+            raise RuntimeError(
+                f"stack: expected tensors of equal shape, but got {shape} at entry 0 and {x.shape} at entry {i}"
+            )
     y = _core.cat(tuple([_core.unsqueeze(x, dim) for x in tensors]), dim if dim >= 0 else dim + len(shape) + 1)
     return record(y, STACK, tensors, (dim,))  # type: ignore[no-any-return]
 
 
-STACK = op("stack", lambda g, needs, dim: [select(g, dim, i) if need else None for i, need in enumerate(needs)], broadcast=True)
+STACK = op(
+    "stack", lambda g, needs, dim: [select(g, dim, i) if need else None for i, need in enumerate(needs)], broadcast=True
+)
 
 
 def _atleast(input: Any, n: int) -> Any:
@@ -111,7 +127,9 @@ def column_stack(tensors: Any) -> Tensor:
 
 
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
-    """Coordinates of the grid of the vectors, one tensor each: indexing "ij" (the default) or "xy" (first two exchanged)."""
+    """Coordinates of the grid of the vectors, one tensor each: indexing "ij" (the default) or "xy" (first two
+    exchanged).
+    """
     tensors = sizes(tensors)  # type: ignore[assignment]
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
@@ -135,7 +153,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
     return stack([reshape(g, (-1,)) for g in meshgrid(*tensors)], 1)
 
 
-# ---- diagonals -------------------------------------------------------------------------------------------------------------
+# ---- diagonals -------------------------------------------------------------------------------------------------------
 @method
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices in the axes dim1 and dim2 of the result, with input's last axis on their diagonals."""
@@ -176,7 +194,7 @@ def block_diag(*tensors: Any) -> Tensor:
     return cat(rows, 0)
 
 
-# ---- apart -----------------------------------------------------------------------------------------------------------------
+# ---- apart -----------------------------------------------------------------------------------------------------------
 def _cut(input: Tensor, ends: Any, dim: int) -> tuple[Tensor, ...]:
     """input[0:e0], input[e0:e1], ... along dim, as one op: its gradient is one concatenation."""
     parts, start = [], 0
@@ -214,7 +232,9 @@ def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Ten
 def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
     n = _size(input, dim, "split")
     if sum(split_sizes) != n or min(split_sizes, default=0) < 0:
-        raise RuntimeError(f"split: expected non-negative sizes that sum to {n} (the size of dimension {dim}), got {tuple(split_sizes)}")
+        raise RuntimeError(
+            f"split: expected non-negative sizes that sum to {n} (of dimension {dim}), got {tuple(split_sizes)}"
+        )
     ends, end = [], 0
     for s in split_sizes:
         end += s
@@ -247,7 +267,9 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
         k = indices_or_sections
         if k <= 0:
             raise RuntimeError(f"tensor_split: number of sections must be larger than 0, got {k}")
-        return _cut(input, [n * (i + 1) // k if n % k == 0 else (n // k) * (i + 1) + min(i + 1, n % k) for i in range(k)], dim)
+        return _cut(
+            input, [n * (i + 1) // k if n % k == 0 else (n // k) * (i + 1) + min(i + 1, n % k) for i in range(k)], dim
+        )
     ends = [*indices_or_sections, n]
     starts = [0, *indices_or_sections]
     return tuple(slice(input, dim, a, max(a, b) if a >= 0 and b >= 0 else b) for a, b in zip(starts, ends))
@@ -259,11 +281,15 @@ def _splitter(name: str, dim: int) -> Any:
         if input.ndim < (1 if name == "hsplit" else dim + 1) or (name == "vsplit" and input.ndim < 2):
             raise RuntimeError(f"{name}: the tensor has too few dimensions ({input.ndim})")
         if isinstance(indices_or_sections, int) and input.shape[d] % indices_or_sections:
-            raise RuntimeError(f"{name}: the size {input.shape[d]} of dimension {d} is not divisible by {indices_or_sections}")
+            raise RuntimeError(
+                f"{name}: the size {input.shape[d]} of dimension {d} is not divisible by {indices_or_sections}"
+            )
         return tensor_split(input, indices_or_sections, d)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"`tensor_split` along dimension {dim}{' (0 for vectors)' if name == 'hsplit' else ''}, into equal parts."
+    function.__doc__ = (
+        f"`tensor_split` along dimension {dim}{' (0 for vectors)' if name == 'hsplit' else ''}, into equal parts."
+    )
     return method(function)
 
 

@@ -8,9 +8,12 @@ from ... import _core
 from ...autograd import op, record
 from ...tensor import Tensor, method
 from .inplace import region
-from .views import axis, clone_of, movedim, reshape, view_of, zeros
+from .views import axis, movedim, reshape, view_of, zeros
 
-__all__ = ["as_strided", "channels_last", "channels_last_3d", "contiguous", "contiguous_format", "is_contiguous", "preserve_format", "unfold_windows"]
+__all__ = [
+    "as_strided", "channels_last", "channels_last_3d", "contiguous", "contiguous_format", "is_contiguous",
+    "preserve_format",
+]  # fmt: skip
 
 
 class memory_format:
@@ -73,7 +76,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     return region(input, y)
 
 
-# ---- windows along an axis -----------------------------------------------------------------------------------------------
+# ---- windows along an axis -------------------------------------------------------------------------------------------
 def unfold_windows(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """All windows of `size` along an axis, `step` apart, as a new last axis; a view."""
     return view_of(_core.unfold(input, dimension, size, step), UNFOLD, input, input.shape, dimension, size, step)

@@ -6,13 +6,26 @@ from typing import Any
 
 from ... import _core
 from ...autograd import op, record
-from ...dtypes import dtype as DType, int64
+from ...dtypes import dtype as DType
+from ...dtypes import int64
 from ...tensor import Tensor, method
 from .inplace import in_place
 from .join import cat
 from .views import axis, clone_of, expand, narrow, reshape, sizes, transpose, unsqueeze
 
-__all__ = ["flip", "fliplr", "flipud", "repeat_interleave", "roll", "rot90", "tile", "tril", "tril_indices", "triu", "triu_indices"]
+__all__ = [
+    "flip",
+    "fliplr",
+    "flipud",
+    "repeat_interleave",
+    "roll",
+    "rot90",
+    "tile",
+    "tril",
+    "tril_indices",
+    "triu",
+    "triu_indices",
+]
 
 
 @method
@@ -72,7 +85,7 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     return flip(transpose(input, first, second), first if k == 1 else second)
 
 
-# ---- repetition ------------------------------------------------------------------------------------------------------------
+# ---- repetition ------------------------------------------------------------------------------------------------------
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """The whole tensor so many times along each axis; missing leading axes are added.
 
@@ -106,7 +119,9 @@ def tile(input: Tensor, *dims: Any) -> Tensor:
 
 
 @method
-def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
+def repeat_interleave(
+    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
     """Each slice along `dim` (each element, without) so many times in a row; `repeats` an int or a vector of them.
 
     repeat_interleave(counts) alone gives 0 counts[0] times, 1 counts[1] times, and so on.
@@ -130,14 +145,18 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
 
     repeats = as_tensor(repeats)
     if repeats.ndim != 1 or repeats.shape[0] != input.shape[dim]:
-        raise RuntimeError(f"repeat_interleave: repeats must have the size of dimension {dim} ({input.shape[dim]}), got {repeats.shape}")
+        raise RuntimeError(
+            f"repeat_interleave: repeats must be as long as dimension {dim} ({input.shape[dim]}), got {repeats.shape}"
+        )
     index = _core.repeat_index(repeats)
     if output_size is not None and output_size != index.shape[0]:
-        raise RuntimeError(f"repeat_interleave: output_size is {output_size}, but the repeats add up to {index.shape[0]}")
+        raise RuntimeError(
+            f"repeat_interleave: output_size is {output_size}, but the repeats add up to {index.shape[0]}"
+        )
     return index_select(input, dim, index)
 
 
-# ---- triangles -------------------------------------------------------------------------------------------------------------
+# ---- triangles -------------------------------------------------------------------------------------------------------
 @method
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The matrices in the last two axes, zero above the diagonal (the one `diagonal` above the main one)."""

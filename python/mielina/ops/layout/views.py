@@ -10,10 +10,9 @@ from ...dtypes import dtype as DType
 from ...tensor import Tensor, method, method_as
 
 __all__ = [
-    "adjoint", "broadcast_tensors", "broadcast_to", "clone_of", "diagonal", "diagonal_backward", "expand", "expand_as",
-    "flatten", "identity", "movedim", "moveaxis", "narrow", "permute", "ravel", "reshape", "reshape_as", "select",
-    "sizes", "slice", "slice_backward", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unsqueeze",
-    "view", "view_as", "view_of", "zeros",
+    "adjoint", "broadcast_tensors", "broadcast_to", "diagonal", "expand", "expand_as", "flatten", "identity", "movedim",
+    "moveaxis", "narrow", "permute", "ravel", "reshape", "reshape_as", "select", "squeeze", "swapaxes", "swapdims", "t",
+    "transpose", "unflatten", "unsqueeze", "view_as",
 ]  # fmt: skip
 
 
@@ -44,7 +43,9 @@ def zeros(shape: Any, dtype: DType) -> Tensor:
 
 @method
 def reshape(input: Tensor, *shape: Any) -> Tensor:
-    """The same elements in C order under another shape (one size may be -1): a view where strides allow it, else a copy."""
+    """The same elements in C order under another shape (one size may be -1): a view where strides allow it, else a
+    copy.
+    """
     y = _core.reshape(input, sizes(shape))
     if y._storage == input._storage:
         return view_of(y, RESHAPE, input, input.shape)
@@ -56,7 +57,7 @@ RESHAPE = op("reshape", lambda g, needs, shape: (reshape(g, shape),))
 
 @method
 def view(input: Tensor, *shape: Any) -> Tensor:
-    """The same memory under another shape, or as another dtype of the same size. RuntimeError where that needs a copy."""
+    """The same memory under another shape, or as another dtype of the same size. RuntimeError: it needs a copy."""
     if len(shape) == 1 and isinstance(shape[0], DType):
         return _core.bit_view(input, shape[0])  # type: ignore[no-any-return]
     return view_of(_core.view(input, sizes(shape)), RESHAPE, input, input.shape)
@@ -80,7 +81,7 @@ def ravel(input: Tensor) -> Tensor:
 
 @method
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The axes from start_dim to end_dim as one; a 0-dim tensor becomes a vector. RuntimeError: they are out of order."""
+    """The axes from start_dim to end_dim as one; a 0-dim tensor becomes a vector. RuntimeError: wrong order."""
     if input.ndim == 0:
         return reshape(input, (1,))
     first, last = axis(start_dim, input.ndim, "flatten"), axis(end_dim, input.ndim, "flatten")
@@ -104,12 +105,14 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
         n *= s
     size = input.shape[dim] if input.ndim else 1
     if len(sizes) - len(known) > 1 or n == 0 or size % n or (len(known) == len(sizes) and n != size):
-        raise RuntimeError(f"unflatten: sizes {tuple(sizes)} do not multiply up to the size of dimension {dim} ({size})")
+        raise RuntimeError(
+            f"unflatten: sizes {tuple(sizes)} do not multiply up to the size of dimension {dim} ({size})"
+        )
     whole = tuple(size // n if s == -1 else s for s in sizes)
     return view(input, (*input.shape[:dim], *whole, *input.shape[dim + 1 :]))
 
 
-# ---- the order of axes -----------------------------------------------------------------------------------------------------
+# ---- the order of axes -----------------------------------------------------------------------------------------------
 @method
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """The axes in another order, as a view."""
@@ -176,7 +179,7 @@ moveaxis = movedim
 method_as("moveaxis")(movedim)
 
 
-# ---- sizes of one, and repetition ------------------------------------------------------------------------------------------
+# ---- sizes of one, and repetition ------------------------------------------------------------------------------------
 @method
 def expand(input: Tensor, *size: Any) -> Tensor:
     """Axes of size 1 repeated without copying (stride 0); -1 keeps a size."""
@@ -221,7 +224,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     return view_of(_core.squeeze(input, () if dim is None else dim, dim is None), RESHAPE, input, input.shape)
 
 
-# ---- parts -----------------------------------------------------------------------------------------------------------------
+# ---- parts -----------------------------------------------------------------------------------------------------------
 def slice(input: Tensor, dim: int, start: int, stop: int, step: int = 1) -> Tensor:
     """input[start:stop:step] along `dim`, as a view."""
     return view_of(_core.slice(input, dim, start, stop, step), SLICE, input, input.shape, dim, start, stop, step)
@@ -282,7 +285,7 @@ DIAGONAL = op("diagonal", lambda g, needs, *where: (diagonal_backward(g, *where)
 DIAGONAL_BACKWARD = op("diagonal_backward", lambda g, needs, *where: (diagonal(g, *where),))
 
 
-# ---- the same values -----------------------------------------------------------------------------------------------------
+# ---- the same values -------------------------------------------------------------------------------------------------
 def identity(input: Tensor) -> Tensor:
     """The same memory as a new result of an op."""
     return record(_core.alias(input), IDENTITY, (input,), ())  # type: ignore[no-any-return]

@@ -1,0 +1,65 @@
+"""New tensors: values, dtypes, errors as in PyTorch."""
+
+from __future__ import annotations
+
+import mielina as mi
+import numpy as np
+import pytest
+
+SAME_AS_TORCH = [
+    "m.arange(5)", "m.arange(1, 10, 3)", "m.arange(0, 1, 0.1)", "m.arange(5, 0, -2)", "m.arange(3.)", "m.arange(0)",
+    "m.arange(end=4)", "m.arange(2, 7, dtype=m.float16)", "m.arange(0, 10, 3, dtype=m.int32)", "m.arange(1, 2, 0.3)",
+    "m.arange(-3, 3)", "m.arange(0, 1000, 7)", "m.arange(2**53, 2**53 + 5)", "m.linspace(0, 1, 7)",
+    "m.linspace(3, -2, 1)", "m.linspace(0, 1, 0)", "m.linspace(0, 10, 5, dtype=m.int64)",
+    "m.linspace(-5, 5, 1001, dtype=m.float64)", "m.logspace(-2, 2, 5)", "m.logspace(0, 3, 4, base=2)", "m.eye(3)",
+    "m.eye(2, 4)", "m.eye(3, dtype=m.int64)", "m.eye(0)", "m.full((2, 3), 7)", "m.full((2,), 1.5)",
+    "m.full((2,), True)", "m.full((), 3)", "m.zeros(2, 3)", "m.ones((2, 3))", "m.zeros(0, 3)",
+    "m.zeros_like(m.ones(2, dtype=m.int8))", "m.ones_like(m.zeros(2), dtype=m.bool)", "m.full_like(m.zeros(2), 3)",
+    "m.scalar_tensor(3)", "m.ones(2).new_zeros(2, 3)", "m.ones(2).new_tensor([1, 2])",
+    "m.ones(2, dtype=m.int8).new_full((2,), 3)", "m.ones(2).new_ones(3, dtype=m.int64)", "m.tensor([[1, 2], [3, 4]])",
+    "m.tensor([1, 2.5])", "m.tensor(True)", "m.tensor([])", "m.tensor(3)", "m.tensor([True, False])", "m.tensor([[]])",
+    "m.as_tensor([1, 2])", "m.tensor([1.7, 2.2], dtype=m.int32)", "m.tensor([m.tensor(1), m.tensor(2)])",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", SAME_AS_TORCH)
+def test_as_in_torch(expression: str) -> None:
+    torch = pytest.importorskip("torch")
+    a, b = (eval(expression, {"m": m}) for m in (mi, torch))  # noqa: S307
+    assert str(a.dtype).split(".")[-1] == str(b.dtype).split(".")[-1]
+    assert a.shape == tuple(b.shape)
+    np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("expression", "kind"),
+    [
+        ("m.arange(0, 5, 0)", RuntimeError), ("m.arange(5, 0)", RuntimeError),
+        ("m.arange(0, float('inf'))", RuntimeError),
+        ("m.linspace(0, 1, -1)", RuntimeError), ("m.eye(-1)", RuntimeError), ("m.tensor('a')", TypeError),
+        ("m.zeros(2, dtype=3)", TypeError), ("m.tensor([[1, 2], [3]])", ValueError),
+    ],
+)  # fmt: skip
+def test_errors(expression: str, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        eval(expression, {"m": mi})  # noqa: S307
+
+
+def test_long_sequences() -> None:
+    n = 200_003
+    assert np.array_equal(mi.arange(n).numpy(), np.arange(n))
+    np.testing.assert_allclose(
+        mi.linspace(-1, 2, n, dtype=mi.float64).numpy(), np.linspace(-1, 2, n), rtol=1e-13, atol=1e-15
+    )
+    line = mi.linspace(0, 1, n)
+    assert line[0].item() == 0 and line[-1].item() == 1
+
+
+def test_memory_is_shared_or_not() -> None:
+    a = np.zeros(3, np.float32)
+    shared, copied = mi.from_numpy(a), mi.tensor(a)
+    a[0] = 1
+    assert shared[0].item() == 1 and copied[0].item() == 0
+    assert mi.as_tensor(a).data_ptr() == shared.data_ptr()
+    t = mi.ones(2)
+    assert mi.as_tensor(t) is t
