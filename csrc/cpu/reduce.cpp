@@ -100,11 +100,17 @@ template <class T> struct Reducer {
     fold.init(s);
     Space<1> here = in;
     here.data[0] += offset_of(plan.outer, plan.outer.ndim, row) * kDTypeSize[int(in.dtype[0])];
-    int64_t end = min64(plan.inner_n, (chunk + 1) * plan.chunk);
-    for (int64_t i = chunk * plan.chunk; i < end; i += kBlock) {
-      int64_t n = min64(kBlock, end - i);
-      fold.update(s, fetch<T>(here, 0, i, n, buf), n, i, param);
-    }
+    int64_t begin = chunk * plan.chunk, end = min64(plan.inner_n, begin + plan.chunk);
+    if (in.dtype[0] == dtype_of<T> && in.stride[0][in.ndim - 1] == 1 && in.shape[in.ndim - 1] >= kShort)
+      for_rows(here, 0, begin, end - begin, [&](int64_t offset, int64_t run, int64_t done) {  // where they lie
+        const T* p = (const T*)here.data[0] + offset;
+        for (int64_t i = 0; i < run; i += kBlock) fold.update(s, p + i, min64(kBlock, run - i), begin + done + i, param);
+      });
+    else
+      for (int64_t i = begin; i < end; i += kBlock) {
+        int64_t n = min64(kBlock, end - i);
+        fold.update(s, fetch<T>(here, 0, i, n, buf), n, i, param);
+      }
     if (plan.chunks == 1) finish(s, row, 1);
   }
   void rows() const {

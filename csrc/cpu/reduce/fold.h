@@ -109,6 +109,14 @@ template <class Type, class W, class M> struct Monoid {
     using V = Vec<T>;
     alignas(64) T part[kTile];
     V q = splat<V>(T(param)), start = splat<V>(M::template start<T>());
+    if (stride == width && width < L && L % width == 0) {  // a few columns: one vector holds several rows
+      V acc = start;
+      each_vector(p, rows * width, M::template pad<T>(), [&](V v) __attribute__((always_inline)) { acc = M::step(acc, v, q); });
+      store(part, acc);
+      for (int64_t j = width; j < L; j++) part[j % width] = M::join(part[j % width], part[j]);
+      for (int64_t j = 0; j < width; j++) s[j].value = M::join(s[j].value, W(part[j]));
+      return;
+    }
     for (int64_t r = 0; r < rows; r += 8) {  // eight rows at a time: as many streams as prefetchers follow well
       int64_t count = min64(8, rows - r);
       for (int64_t j = 0; j < width; j += L) {

@@ -9,7 +9,8 @@ from ..autograd import OUTPUT, OUTPUTS, op, record
 from ..dtypes import dtype as DType
 from ..tensor import Tensor, method
 from . import elementwise as ew
-from .layout import slice
+from .layout import cat, reshape
+from .layout.views import slice
 from .reduce.extremes import Extreme, put_rule
 from .reduce.shapes import shift
 from .reduce.sums import sum
@@ -116,8 +117,6 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
 
     RuntimeError: a 0-dim input, n < 0.
     """
-    from .layout import cat
-
     if input.ndim == 0:
         raise RuntimeError("diff: expected at least one dimension")
     if n < 0:
@@ -132,8 +131,6 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
 
 def _strips(name: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> Tensor:
     """(y_i + y_{i+1}) / 2 (x_{i+1} - x_i)"""
-    from .layout import reshape
-
     if x is not None and dx is not None:
         raise RuntimeError(f"{name}: give x or dx, not both")
     first, second = _ends(y, dim)

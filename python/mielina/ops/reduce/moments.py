@@ -8,7 +8,7 @@ from ... import _core
 from ...autograd import OUTPUT, OUTPUTS, op, record
 from ...tensor import Tensor, method
 from .. import elementwise as ew
-from ..layout import reshape, unsqueeze
+from ..layout import diagonal, reshape, unsqueeze
 from .shapes import axes_of, folded, unfold
 from .sums import mean, sum
 
@@ -145,7 +145,5 @@ def corrcoef(input: Tensor) -> Tensor:
     c = cov(input)
     if c.ndim == 0:
         return ew.div(c, c)
-    from ..index import diagonal
-
     s = ew.sqrt(diagonal(c))
     return ew.clamp(ew.div(ew.div(c, unsqueeze(s, 1)), unsqueeze(s, 0)), -1, 1)

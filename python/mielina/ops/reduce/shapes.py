@@ -7,7 +7,8 @@ from typing import Any
 from ... import _core
 from ...tensor import Tensor
 from .. import elementwise as ew
-from ..layout import expand, reshape, slice, slice_backward, unsqueeze
+from ..layout import expand, reshape, unsqueeze
+from ..layout.views import slice, slice_backward
 
 Shape = tuple[int, ...]
 
@@ -42,14 +43,13 @@ def unfold(g: Tensor, shape: Shape, dim: Any, keepdim: bool) -> Tensor:
 
 def put_along(g: Tensor, index: Tensor, shape: Shape, dim: int, keepdim: bool = True) -> Tensor:
     """Zeros of `shape` with g added at `index` along `dim`: the gradient of whatever picked elements."""
-    from ..creation import zeros
-    from ..index import scatter_add
+    from ..index.along import gather_backward
 
     if not shape:
         return reshape(g, shape)
     if not keepdim:
         g, index = unsqueeze(g, dim), unsqueeze(index, dim)
-    return scatter_add(zeros(shape, dtype=g.dtype), dim, index, g)  # type: ignore[no-any-return]
+    return gather_backward(g, shape, dim, index)
 
 
 def share(g: Tensor, x: Tensor, y: Tensor, dim: Any, keepdim: bool) -> Tensor:
