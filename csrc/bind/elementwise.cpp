@@ -6,31 +6,82 @@
 namespace mielina::bind {
 namespace {
 
-// The ops' names are template arguments, so that a call carries no more than its operands.
-template <size_t N> struct Name {
-  char text[N];
-  constexpr Name(const char (&s)[N]) { for (size_t i = 0; i < N; i++) text[i] = s[i]; }
-};
-template <Binary op, Name name> Array binary(const Operand& a, const Operand& b) { return ops::binary(name.text, op, a, b); }
-template <Binary op, Name name> void binary_into(const Array& a, const Operand& b) { ops::binary_into(name.text, op, a, b); }
-template <Unary op, Name name> Array unary(const Array& x) { return ops::unary(name.text, op, x); }
-template <Unary op, Name name> Array unary_backward(const Array& g, const Array& x, const Array& y) {
-  return ops::unary_backward(name.text, op, g, x, y);
+// One function stands behind all ops of a kind: `self` of its Python object is the op's number. Parameters that are
+// missing at the end of a call are 0.
+template <class Op> Op op_of(PyObject* self) { return Op(PyLong_AsLong(self)); }
+
+template <auto Body, int Least, int Most> PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t n) {
+  try {
+    check(n >= Least && n <= Most, Kind::Type, "expected ", Least, " to ", Most, " arguments, got ", n);
+    if constexpr (std::is_void_v<decltype(Body(self, args, n))>) {
+      Body(self, args, n);
+      Py_RETURN_NONE;
+    } else {
+      return to_python(Body(self, args, n));
+    }
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
+}
+
+using Args = PyObject* const*;
+const Array& array(PyObject* o) { return From<Array>::get(o); }
+Operand operand(PyObject* o) { return From<Operand>::get(o); }
+double parameter(Args args, Py_ssize_t n, int i) { return i < n ? From<double>::get(args[i]) : 0; }
+
+Array unary(PyObject* self, Args a, Py_ssize_t n) {
+  return ops::unary(op_of<Unary>(self), array(a[0]), parameter(a, n, 1), parameter(a, n, 2));
+}
+void unary_into(PyObject* self, Args a, Py_ssize_t n) {
+  ops::unary_into(op_of<Unary>(self), array(a[0]), parameter(a, n, 1), parameter(a, n, 2));
+}
+Array unary_backward(PyObject* self, Args a, Py_ssize_t n) {
+  return ops::unary_backward(op_of<Unary>(self), array(a[0]), array(a[1]), array(a[2]), parameter(a, n, 3), parameter(a, n, 4));
+}
+Array binary(PyObject* self, Args a, Py_ssize_t) { return ops::binary(op_of<Binary>(self), operand(a[0]), operand(a[1])); }
+void binary_into(PyObject* self, Args a, Py_ssize_t) { ops::binary_into(op_of<Binary>(self), array(a[0]), operand(a[1])); }
+Array ternary(PyObject* self, Args a, Py_ssize_t n) {
+  Number p = n > 3 ? From<Number>::get(a[3]) : Number{1, 1, true};
+  return ops::ternary(op_of<Ternary>(self), operand(a[0]), operand(a[1]), operand(a[2]), p);
+}
+Array compare(PyObject* self, Args a, Py_ssize_t n) {
+  return ops::compare(op_of<Compare>(self), operand(a[0]), n > 1 ? operand(a[1]) : Operand{nullptr, {0, 0, true}, DType::b8});
+}
+
+template <auto Body, int Least, int Most> void add(PyObject* m, int op, const std::string& name, const char* signature) {
+  PyObject* number = PyLong_FromLong(op);
+  add_function(m, (new std::string(name))->c_str(), reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(&call<Body, Least, Most>)),
+               "def " + name + signature, number);
+  Py_XDECREF(number);
 }
 
 }  // namespace
 
 void add_elementwise(PyObject* m) {
-  def<&binary<Binary::add, "add">>(m, "add", "a, b");
-  def<&binary<Binary::sub, "sub">>(m, "sub", "a, b");
-  def<&binary<Binary::mul, "mul">>(m, "mul", "a, b");
-  def<&binary<Binary::div, "div">>(m, "div", "a, b");
-  def<&binary_into<Binary::add, "add_">>(m, "add_", "a, b");
-  def<&binary_into<Binary::sub, "sub_">>(m, "sub_", "a, b");
-  def<&binary_into<Binary::mul, "mul_">>(m, "mul_", "a, b");
-  def<&binary_into<Binary::div, "div_">>(m, "div_", "a, b");
-  def<&unary<Unary::relu, "relu">>(m, "relu", "x");
-  def<&unary_backward<Unary::relu, "relu_backward">>(m, "relu_backward", "g, x, y");
+  for (int i = 0; i < int(Unary::count); i++) {
+    const ops::Traits& t = ops::traits(Unary(i));
+    std::string name = t.name;
+    // clamp takes tensors as bounds, too: the ternary op has the plain name.
+    if (Unary(i) == Unary::clamp) name = "clamp_numbers";
+    add<unary, 1, 3>(m, i, name, "(x: Tensor, p: float = 0, q: float = 0, /) -> Tensor: ...");
+    add<unary_into, 1, 3>(m, i, name + "_", "(x: Tensor, p: float = 0, q: float = 0, /) -> None: ...");
+    if (t.gradient)
+      add<unary_backward, 3, 5>(m, i, name + "_backward",
+                                "(g: Tensor, x: Tensor, y: Tensor, p: float = 0, q: float = 0, /) -> Tensor: ...");
+  }
+  for (int i = 0; i < int(Binary::count); i++) {
+    std::string name = ops::traits(Binary(i)).name;
+    add<binary, 2, 2>(m, i, name, "(a: Tensor | float, b: Tensor | float, /) -> Tensor: ...");
+    add<binary_into, 2, 2>(m, i, name + "_", "(a: Tensor, b: Tensor | float, /) -> None: ...");
+  }
+  for (int i = 0; i < int(Ternary::count); i++)
+    add<ternary, 3, 4>(m, i, ops::traits(Ternary(i)).name,
+                       "(a: Tensor | float, b: Tensor | float, c: Tensor | float, p: float = 1, /) -> Tensor: ...");
+  for (int i = 0; i < int(Compare::count); i++)
+    add<compare, 1, 2>(m, i, ops::name_of(Compare(i)), "(a: Tensor | float, b: Tensor | float = 0, /) -> Tensor: ...");
+  def<&ops::where>(m, "where", "condition, a, b");
+  def<&ops::any_zero>(m, "any_zero", "x");
   def<&ops::convert>(m, "convert", "x, dtype");
   def<&ops::contiguous>(m, "contiguous", "x");
   def<&ops::clone>(m, "clone", "x");

@@ -14,6 +14,7 @@ void add_image(PyObject* m);
 void add_index(PyObject* m);
 void add_interop(PyObject* m);
 void add_layout(PyObject* m);
+void add_limits(PyObject* m);
 void add_loss(PyObject* m);
 void add_norm(PyObject* m);
 void add_optim(PyObject* m);

@@ -253,7 +253,7 @@ template <auto F> struct Bound {
   }
 };
 
-void add_function(PyObject* module, const char* name, PyCFunction f, const std::string& doc);
+void add_function(PyObject* module, const char* name, PyCFunction f, const std::string& doc, PyObject* self = nullptr);
 
 // The doc line is a Python signature with types: tools/stubs.py makes _core.pyi of it.
 template <auto F> void def(PyObject* module, const char* name, const char* parameters) {

@@ -5,6 +5,9 @@
 
 namespace mielina::bind {
 
-void add_loss(PyObject*) {}
+void add_loss(PyObject* m) {
+  def<&ops::loss>(m, "loss", "x, t, kind, p, reduction");
+  def<&ops::loss_backward>(m, "loss_backward", "g, x, t, kind, p, reduction");
+}
 
 }  // namespace mielina::bind

@@ -39,10 +39,10 @@ void blame(const char* function, size_t argument) {
   Py_XDECREF(trace);
 }
 
-void add_function(PyObject* module, const char* name, PyCFunction f, const std::string& doc) {
+void add_function(PyObject* module, const char* name, PyCFunction f, const std::string& doc, PyObject* self) {
   // Definitions live as long as the process, as CPython asks.
   auto* method = new PyMethodDef{name, f, METH_FASTCALL, (new std::string(doc))->c_str()};
-  PyObject* function = PyCFunction_NewEx(method, nullptr, nullptr);
+  PyObject* function = PyCFunction_NewEx(method, self, nullptr);
   PyModule_AddObjectRef(module, name, function);
   Py_XDECREF(function);
 }
@@ -109,6 +109,7 @@ PYBIND11_MODULE(_core, module) {
   add_index(m);
   add_interop(m);
   add_layout(m);
+  add_limits(m);
   add_loss(m);
   add_norm(m);
   add_optim(m);

@@ -8,6 +8,7 @@
 #include "table/image.h"
 #include "table/index.h"
 #include "table/layout.h"
+#include "table/limits.h"
 #include "table/loss.h"
 #include "table/norm.h"
 #include "table/optim.h"
@@ -28,6 +29,7 @@ struct Kernels : AttentionTable,
                  ImageTable,
                  IndexTable,
                  LayoutTable,
+                 LimitsTable,
                  LossTable,
                  NormTable,
                  OptimTable,

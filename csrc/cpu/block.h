@@ -16,6 +16,7 @@ template <class T> constexpr DType dtype_of = DType::f32;
 template <> inline constexpr DType dtype_of<double> = DType::f64;
 template <> inline constexpr DType dtype_of<int64_t> = DType::i64;
 template <> inline constexpr DType dtype_of<int32_t> = DType::i32;
+template <> inline constexpr DType dtype_of<bool> = DType::b8;
 
 // The common index space of K arrays of one shape: dims of size 1 dropped, sorted by the first array's strides (unless
 // the order of the walk matters), and neighbours merged where every array allows it.
@@ -26,7 +27,8 @@ template <int K> struct Space {
   int64_t stride[K][kMaxDims];
   char* data[K];
   DType dtype[K];
-  bool dense(int k) const { return n <= 1 || (ndim == 1 && stride[k][0] == 1); }
+  bool linear[K];  // element i of the space lies at data + i: such an operand needs no gathering, whatever the others do
+  bool dense(int k) const { return linear[k]; }
   bool constant(int k) const { return ndim == 1 && stride[k][0] == 0; }
 };
 
@@ -64,6 +66,14 @@ template <int K, bool sorted = true> static void make_space(Space<K>& s, const V
   if (m == 0) {
     s.shape[0] = 1;
     for (int k = 0; k < K; k++) s.stride[k][0] = 1;
+  }
+  for (int k = 0; k < K; k++) {
+    int64_t expected = 1;
+    s.linear[k] = true;
+    for (int d = s.ndim - 1; d >= 0 && s.n > 1; d--) {
+      s.linear[k] &= s.stride[k][d] == expected;
+      expected *= s.shape[d];
+    }
   }
 }
 
@@ -136,37 +146,12 @@ template <class S, class T> static void row_to(const T* from, void* to, int64_t 
   }
 }
 
-// The functions above as values, chosen once a block.
+// The functions above as values, chosen once a block. They are instantiated in block.cpp, once a level and not once a
+// file: T is float, double, an integer of 32 or 64 bits, and for row_from_fn also bool.
 template <class T> using RowFrom = void (*)(const void*, int64_t, T*, int64_t);
 template <class T> using RowTo = void (*)(const T*, void*, int64_t, int64_t);
-template <class T> static RowFrom<T> row_from_fn(DType d) {
-  switch (d) {
-    case DType::f32: return row_from<float, T>;
-    case DType::f64: return row_from<double, T>;
-    case DType::f16: return row_from<half_t, T>;
-    case DType::bf16: return row_from<bfloat_t, T>;
-    case DType::i64: return row_from<int64_t, T>;
-    case DType::i32: return row_from<int32_t, T>;
-    case DType::i16: return row_from<int16_t, T>;
-    case DType::i8: return row_from<int8_t, T>;
-    case DType::u8: return row_from<uint8_t, T>;
-    default: return row_from<bool, T>;
-  }
-}
-template <class T> static RowTo<T> row_to_fn(DType d) {
-  switch (d) {
-    case DType::f32: return row_to<float, T>;
-    case DType::f64: return row_to<double, T>;
-    case DType::f16: return row_to<half_t, T>;
-    case DType::bf16: return row_to<bfloat_t, T>;
-    case DType::i64: return row_to<int64_t, T>;
-    case DType::i32: return row_to<int32_t, T>;
-    case DType::i16: return row_to<int16_t, T>;
-    case DType::i8: return row_to<int8_t, T>;
-    case DType::u8: return row_to<uint8_t, T>;
-    default: return row_to<bool, T>;
-  }
-}
+template <class T> RowFrom<T> row_from_fn(DType d);
+template <class T> RowTo<T> row_to_fn(DType d);
 
 // ---- walking ---------------------------------------------------------------------------------------------------------
 // f(offset, n, done): rows of operand k that make up elements [i0, i0 + n) of the space, in order.
@@ -237,13 +222,13 @@ template <class T, int K> MIELINA_INLINE void flush(const Space<K>& s, int k, in
   });
 }
 
-// f(y, x[], n, nontemporal) over blocks: array 0 of the space is the output of type T, the K - 1 others are inputs of T.
-// Runs in one call when nothing has to be gathered.
-template <class T, int K, class F> static void blocks(const Ctx& ctx, const Space<K>& s, F f) {
+// f(y, x[], n, nontemporal) over blocks: array 0 of the space is the output, of type Y, the K - 1 others are inputs of T.
+// Runs in one call when nothing has to be gathered. An output of bool must be dense.
+template <class T, class Y = T, int K, class F> static void blocks(const Ctx& ctx, const Space<K>& s, F f) {
   if (s.n == 0) return;
-  bool direct = true;
-  for (int k = 0; k < K; k++) direct &= s.dense(k) && s.dtype[k] == dtype_of<T>;
-  bool nt = direct && s.n * int64_t(sizeof(T)) >= kStreamBytes && (uintptr_t)s.data[0] % VBYTES == 0;
+  bool direct = s.dense(0) && s.dtype[0] == dtype_of<Y>;
+  bool nt = direct && s.n * int64_t(sizeof(Y)) >= kStreamBytes && (uintptr_t)s.data[0] % VBYTES == 0;
+  for (int k = 1; k < K; k++) direct &= s.dense(k) && s.dtype[k] == dtype_of<T>;
   parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
     alignas(64) T buf[K][kBlock];
     int64_t step = direct ? end - begin : kBlock;
@@ -256,9 +241,9 @@ template <class T, int K, class F> static void blocks(const Ctx& ctx, const Spac
         x[k] = fetch<T>(s, k, i, n, buf[k]);
         filled[k] = s.constant(k) && n == kBlock;  // a broadcast number stays in its block
       }
-      T* y = target<T>(s, 0, i, buf[0]);
+      Y* y = target<Y>(s, 0, i, (Y*)buf[0]);
       f(y, x + 1, n, nt);
-      flush<T>(s, 0, i, n, y);
+      if constexpr (!__is_same(Y, bool)) flush<Y>(s, 0, i, n, y);
     }
     if (nt) stream_fence();
   });

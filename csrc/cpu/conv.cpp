@@ -8,9 +8,7 @@ namespace MIELINA_ISA {
 
 namespace {
 
-char* at(const View& v, int axis, int64_t i) {
-  return (char*)v.data + i * v.stride[axis] * kDTypeSize[int(v.dtype)];
-}
+char* at(const View& v, int axis, int64_t i) { return (char*)v.data + i * v.stride[axis] * kDTypeSize[int(v.dtype)]; }
 View slice(View v, int axis, int64_t begin, int64_t n) {
   if (v.data) v.data = at(v, axis, begin);
   v.shape[axis] = n;
@@ -23,13 +21,15 @@ struct PixelPlace {
   int64_t channels, stride;  // in a panel of channels; of a channel in y
   bool turned;
   Spot operator()(int64_t pi, int64_t pj) const {
-    const int64_t c = (turned ? pj : pi) * channels, offset = c * stride + pixels.offset(pixels.first(turned ? pi : pj));
+    const int64_t c = (turned ? pj : pi) * channels,
+                  offset = c * stride + pixels.offset(pixels.first(turned ? pi : pj));
     return turned ? Spot{0, c, offset} : Spot{c, 0, offset};
   }
 };
 
 // Finish, image by image where a panel of pixels runs over several.
-template <class Out> struct PixelFinish {
+template <class Out>
+struct PixelFinish {
   Finish<Out, PixelPlace> base;
   bool accumulate = false, direct = false;
   Out* target(int64_t i, int64_t j, int64_t& ld) const {
@@ -53,7 +53,8 @@ struct ConvPlan {
   bool turned;
 };
 
-template <class Op> ConvPlan conv_plan(const View& y, int64_t depth) {
+template <class Op>
+ConvPlan conv_plan(const View& y, int64_t depth) {
   ConvPlan p;
   const int64_t K = y.shape[kC], pixels = y.shape[kN] * y.shape[kD] * y.shape[kH] * y.shape[kW];
   p.turned = y.stride[kC] == 1 && K > 1 && y.stride[kW] != 1;
@@ -75,7 +76,8 @@ template <class Op> ConvPlan conv_plan(const View& y, int64_t depth) {
   return p;
 }
 
-template <class Op, class S> Pixels<Op, S> pixels_of(const PixelSpace& space, const View& x, const Window& window) {
+template <class Op, class S>
+Pixels<Op, S> pixels_of(const PixelSpace& space, const View& x, const Window& window) {
   Pixels<Op, S> p;
   p.space = space;
   p.window = window;
@@ -84,25 +86,22 @@ template <class Op, class S> Pixels<Op, S> pixels_of(const PixelSpace& space, co
   p.sc = x.stride[kC];
   p.channels = x.shape[kC];
   p.channels_inner = p.sc == 1 && p.channels > 1 && x.stride[kW] != 1;
-  p.pointwise = true;
   for (int d = 0; d < 3; d++) {
     p.shape[d] = x.shape[kD + d];
     p.stride[d] = x.stride[kD + d];
-    p.pointwise &= window.taps[d] == 1 && window.padding[d] == 0;
   }
   return p;
 }
 
-int64_t depth_of(const Problem& q) {
-  return q.w.shape[kC] * q.window.taps[0] * q.window.taps[1] * q.window.taps[2];
-}
+int64_t depth_of(const Problem& q) { return q.w.shape[kC] * q.window.taps[0] * q.window.taps[1] * q.window.taps[2]; }
 
-template <class Op, class S> void product(const Ctx& ctx, const Problem& q) {
+template <class Op, class S>
+void product(const Ctx& ctx, const Problem& q) {
   using Out = typename Op::Out;
   const ConvPlan p = conv_plan<Op>(q.y, depth_of(q));
   const Pixels<Op, S> pixels = pixels_of<Op, S>(p.pixels, q.x, q.window);
   const int64_t width = p.turned ? p.gemm.nr : p.gemm.mr, K = q.y.shape[kC], sc = q.y.stride[kC];
-  Filters<Op, S> filters{(const S*)q.w.data, K, width, q.w.stride[kN], q.w.stride[kC], q.w.shape[kC], {}, {},
+  Filters<Op, S> filters{(const S*)q.w.data,    K,     width, q.w.stride[kN], q.w.stride[kC], q.w.shape[kC], {}, {},
                          pixels.channels_inner, false, 0};
   for (int d = 0; d < 3; d++) {
     filters.taps[d] = q.window.taps[d];
@@ -123,15 +122,21 @@ template <class Op, class S> void product(const Ctx& ctx, const Problem& q) {
   else gemm_run<Op>(ctx, p.gemm, filters, pixels, each);
 }
 
-template <class Op> int64_t product_workspace(const Ctx& ctx, const Problem& q) {
+template <class Op>
+int64_t product_workspace(const Ctx& ctx, const Problem& q) {
   return gemm_layout<Op>(conv_plan<Op>(q.y, depth_of(q)).gemm, true, ctx.threads).bytes;
 }
 
-// ---- all groups ------------------------------------------------------------------------------------------------------
+// ---- all groups
+// ------------------------------------------------------------------------------------------------------
 Problem group_of(const Problem& q, int64_t groups, int64_t group) {
   const int64_t K = q.y.shape[kC] / groups, C = q.x.shape[kC] / groups;
-  return {slice(q.y, kC, group * K, K), slice(q.x, kC, group * C, C), slice(q.w, kN, group * K, K),
-          slice(q.bias, 0, group * K, K), q.window, q.activation};
+  return {slice(q.y, kC, group * K, K),
+          slice(q.x, kC, group * C, C),
+          slice(q.w, kN, group * K, K),
+          slice(q.bias, 0, group * K, K),
+          q.window,
+          q.activation};
 }
 
 bool is_direct(const Problem& q, int64_t groups) {
@@ -139,7 +144,8 @@ bool is_direct(const Problem& q, int64_t groups) {
          q.window.taps[0] * q.window.taps[1] * q.window.taps[2] > 1;
 }
 
-template <class Op, class S> void convolve(const Ctx& ctx, const Problem& q, int64_t groups) {
+template <class Op, class S>
+void convolve(const Ctx& ctx, const Problem& q, int64_t groups) {
   using Out = typename Op::Out;
   const int64_t N = q.y.shape[kN], D = q.y.shape[kD], H = q.y.shape[kH], depth = depth_of(q);
   char* workspace = (char*)ctx.workspace;
@@ -147,7 +153,8 @@ template <class Op, class S> void convolve(const Ctx& ctx, const Problem& q, int
   if (groups > 1 && DepthwiseLast<Out, S>::fits(q)) {
     DepthwiseLast<Out, S>::turn(q, (Out*)workspace);
     parallel_ranges(ctx, N * D * H, 1 + N * D * H * 64 * 1024 / (steps + 1), [&](int64_t i0, int64_t i1) {
-      for (int64_t i = i0; i < i1; i++) DepthwiseLast<Out, S>::row(q, i / (D * H), i / H % D, i % H, (const Out*)workspace);
+      for (int64_t i = i0; i < i1; i++)
+        DepthwiseLast<Out, S>::row(q, i / (D * H), i / H % D, i % H, (const Out*)workspace);
     });
   } else if (is_direct(q, groups)) {
     const Planes<Out> planes(group_of(q, groups, 0));
@@ -166,14 +173,16 @@ template <class Op, class S> void convolve(const Ctx& ctx, const Problem& q, int
   }
 }
 
-template <class Op, class S> int64_t convolve_workspace(const Ctx& ctx, const Problem& q, int64_t groups) {
+template <class Op, class S>
+int64_t convolve_workspace(const Ctx& ctx, const Problem& q, int64_t groups) {
   using Out = typename Op::Out;
   if (groups > 1 && DepthwiseLast<Out, S>::fits(q)) return DepthwiseLast<Out, S>::bytes(q);
   if (is_direct(q, groups)) return ctx.threads * Planes<Out>(group_of(q, groups, 0)).bytes;
   return product_workspace<Op>(ctx, group_of(q, groups, 0));
 }
 
-template <class F> auto dispatch(DType d, F f) {
+template <class F>
+auto dispatch(DType d, F f) {
   switch (d) {
     case DType::f64: return f(Plain<double>{}, double{});
     case DType::f16: return f(Plain<float>{}, half_t{});
@@ -182,7 +191,8 @@ template <class F> auto dispatch(DType d, F f) {
   }
 }
 
-// ---- forward ---------------------------------------------------------------------------------------------------------
+// ---- forward
+// ---------------------------------------------------------------------------------------------------------
 Window window_of(const View& w, const ConvArgs& args) {
   Window o;
   for (int d = 0; d < 3; d++) {
@@ -210,16 +220,17 @@ int64_t conv_workspace(const Ctx& ctx, const View& y, const View& x, const View&
   return dispatch(x.dtype, [&]<class Op, class S>(Op, S) { return convolve_workspace<Op, S>(ctx, q, args.groups); });
 }
 
-// ---- gradient of the input -------------------------------------------------------------------------------------------
-// dx[i] = sum of g[o] w[t] over i = o * stride - padding + t * dilation. Positions of one remainder modulo the stride see
-// every step-th tap, and among themselves form a convolution of stride 1 with a window that runs backwards:
-// i = remainder + stride * j, t = t0 + step * s:  o = j + (remainder + padding - t0 * dilation) / stride - s * back.
+// ---- gradient of the input
+// ------------------------------------------------------------------------------------------- dx[i] = sum of g[o] w[t]
+// over i = o * stride - padding + t * dilation. Positions of one remainder modulo the stride see every step-th tap, and
+// among themselves form a convolution of stride 1 with a window that runs backwards: i = remainder + stride * j, t = t0
+// + step * s:  o = j + (remainder + padding - t0 * dilation) / stride - s * back.
 struct Phase {
   int64_t t0, taps, step, shift, back;
 };
 Phase phase(int64_t remainder, int64_t taps, int64_t stride, int64_t padding, int64_t dilation) {
   Phase p{0, 0, stride, 0, 0};
-  for (int64_t a = dilation % stride, b = stride; ; ) {  // stride / gcd(stride, dilation)
+  for (int64_t a = dilation % stride, b = stride;;) {  // stride / gcd(stride, dilation)
     if (a == 0) {
       p.step = stride / b;
       break;
@@ -237,7 +248,8 @@ Phase phase(int64_t remainder, int64_t taps, int64_t stride, int64_t padding, in
 }
 
 // f(problem) for each remainder: g takes the image's place, dx the output's, and the filters' two channel axes swap.
-template <class F> void each_phase(const View& dx, const View& g, const View& w, const ConvArgs& args, F f) {
+template <class F>
+void each_phase(const View& dx, const View& g, const View& w, const ConvArgs& args, F f) {
   const bool depthwise = w.shape[kC] == 1 && w.shape[kN] == args.groups;  // its filters are square: all groups at once
   if (args.groups > 1 && !depthwise) {
     const int64_t K = w.shape[kN] / args.groups, C = w.shape[kC];
@@ -292,17 +304,19 @@ int64_t conv_backward_input_workspace(const Ctx& ctx, const View& dx, const View
   return most;
 }
 
-// ---- gradient of the filters -----------------------------------------------------------------------------------------
+// ---- gradient of the filters
+// -----------------------------------------------------------------------------------------
 struct WeightPlan {
-  GemmPlan gemm;     // of one piece
-  int64_t pixels;    // in all
+  GemmPlan gemm;   // of one piece
+  int64_t pixels;  // in all
   int64_t pieces;
   int64_t columns;   // row of a partial, padded
   int64_t partials;  // bytes of all of them
   int64_t begin(int64_t piece) const { return pixels * piece / pieces; }
 };
 
-template <class Op> WeightPlan weight_plan(const View& dw, const View& g, int64_t groups) {
+template <class Op>
+WeightPlan weight_plan(const View& dw, const View& g, int64_t groups) {
   WeightPlan p;
   const int64_t M = dw.shape[kN] / groups, N = dw.shape[kC] * dw.shape[kD] * dw.shape[kH] * dw.shape[kW];
   constexpr int64_t size = sizeof(typename Op::Out), kPieces = 8, kPartialBytes = 16 << 20;
@@ -324,7 +338,8 @@ template <class Op> WeightPlan weight_plan(const View& dw, const View& g, int64_
 }
 
 // dw from the sum of the partials: element (k, c, tap) is column c * taps + tap, or tap * C + c.
-template <class Op> void add_partials(const Ctx& ctx, const WeightPlan& p, const View& dw, int64_t K, bool channels_inner) {
+template <class Op>
+void add_partials(const Ctx& ctx, const WeightPlan& p, const View& dw, int64_t K, bool channels_inner) {
   using Out = typename Op::Out;
   const int64_t C = dw.shape[kC], R = dw.shape[kH], S = dw.shape[kW], taps = dw.shape[kD] * R * S, N = C * taps;
   const int64_t size = kDTypeSize[int(dw.dtype)], piece = p.partials / p.pieces / int64_t(sizeof(Out));
@@ -364,8 +379,8 @@ void weight_gradient(const Ctx& ctx, const View& dw, const View& g, const View& 
     plan.K = p.begin(i + 1) - p.begin(i);
     const PixelRows<Op, S> a{space, (const S*)g.data, K, plan.mr, g.stride[kC], p.begin(i)};
     const PixelColumns<Op, S> b{pixels, N, plan.nr, p.begin(i)};
-    const Partial<Out> sums{(Out*)((char*)ctx.workspace + p.partials / p.pieces * i), plan.mr, plan.nr, p.columns, true,
-                            false};
+    const Partial<Out> sums{
+        (Out*)((char*)ctx.workspace + p.partials / p.pieces * i), plan.mr, plan.nr, p.columns, true, false};
     gemm_run<Op>(inner, plan, a, b, sums);
   };
   parallel_for(ctx, p.pieces, [&](int64_t i, int worker) {
@@ -378,12 +393,14 @@ void weight_gradient(const Ctx& ctx, const View& dw, const View& g, const View& 
 }
 
 // Few channels a group: a task is a group, which walks the images in order.
-template <class Op, class S> void group_gradients(const Ctx& ctx, const View& dw, const Problem& q, int64_t groups) {
+template <class Op, class S>
+void group_gradients(const Ctx& ctx, const View& dw, const Problem& q, int64_t groups) {
   using T = typename Op::Out;
   constexpr int64_t L = lanes<T>;
   const Problem first = group_of(q, groups, 0);
   const Planes<T> planes(first);
-  const int64_t C = dw.shape[kC], R = dw.shape[kH], Q = dw.shape[kW], taps = dw.shape[kD] * R * Q, K = dw.shape[kN] / groups;
+  const int64_t C = dw.shape[kC], R = dw.shape[kH], Q = dw.shape[kW], taps = dw.shape[kD] * R * Q,
+                K = dw.shape[kN] / groups;
   const int64_t bytes = planes.bytes + align64(K * C * taps * L * int64_t(sizeof(T))), size = kDTypeSize[int(dw.dtype)];
   const RowTo<T> row_to = row_to_fn<T>(dw.dtype);
   parallel_for(ctx, groups, [&](int64_t group, int worker) {
@@ -398,8 +415,11 @@ template <class Op, class S> void group_gradients(const Ctx& ctx, const View& dw
     for (int64_t i = 0; i < K * C * taps; i++) {
       const int64_t k = group * K + i / (C * taps), c = i / taps % C, tap = i % taps;
       const T sum = hsum(load(sums + i * L));
-      row_to(&sum, at(dw, kN, k) + (c * dw.stride[kC] + tap / (R * Q) * dw.stride[kD] + tap / Q % R * dw.stride[kH] +
-                                    tap % Q * dw.stride[kW]) * size, 1, 1);
+      row_to(&sum,
+             at(dw, kN, k) + (c * dw.stride[kC] + tap / (R * Q) * dw.stride[kD] + tap / Q % R * dw.stride[kH] +
+                              tap % Q * dw.stride[kW]) *
+                                 size,
+             1, 1);
     }
   });
 }

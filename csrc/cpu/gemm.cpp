@@ -1,5 +1,6 @@
 // gemm: C = activation([C +] A B + bias + residual) for any strides and batch dims.
 #include "cpu/gemm.h"
+
 #include "cpu/gemm/vector.h"
 
 namespace mielina {
@@ -42,7 +43,8 @@ Problem problem(const View& c, const View& a, const View& b, const View* bias, c
 }
 
 // f(Op, S) with the types that a dtype computes with.
-template <class F> auto dispatch(DType d, F f) {
+template <class F>
+auto dispatch(DType d, F f) {
   switch (d) {
     case DType::f64: return f(Plain<double>{}, double{});
     case DType::f16: return f(Plain<float>{}, half_t{});
@@ -61,11 +63,10 @@ template <class F> auto dispatch(DType d, F f) {
 }
 
 // One row times a matrix that is contiguous either way. Bf16 goes through floats then: nothing is won by dot products.
-bool is_row(const Problem& q) {
-  return q.M == 1 && q.N > 1 && q.K > 1 && (q.b.sj == 1 || q.b.si == 1);
-}
+bool is_row(const Problem& q) { return q.M == 1 && q.N > 1 && q.K > 1 && (q.b.sj == 1 || q.b.si == 1); }
 
-template <class Op, class S> GemmPlan plan_of(const Problem& q) {
+template <class Op, class S>
+GemmPlan plan_of(const Problem& q) {
   GemmPlan p = gemm_plan<Op>(q.M, q.N, q.K);
   if constexpr (__is_same(S, typename Op::In)) {
     p.in_place_a = !p.share_a && q.N <= 256;
@@ -74,28 +75,34 @@ template <class Op, class S> GemmPlan plan_of(const Problem& q) {
   return p;
 }
 
-template <class Op> bool direct(const Problem& q) {
+template <class Op>
+bool direct(const Problem& q) {
   return q.c.dtype == dtype_of_sum<typename Op::Out> && q.c.sj == 1;
 }
 
-template <class Op, class S> void product(const Ctx& ctx, const Problem& q, const GemmPlan& p, GemmArgs args) {
+template <class Op, class S>
+void product(const Ctx& ctx, const Problem& q, const GemmPlan& p, GemmArgs args) {
   const Plane plane{p.mr, p.nr, q.c.si, q.c.sj};
-  Finish<typename Op::Out, Plane> finish{q.c, q.bias, q.residual, args.activation, args.accumulate, plane, false, false};
+  Finish<typename Op::Out, Plane> finish{q.c,   q.bias, q.residual, args.activation, args.accumulate,
+                                         plane, false,  false};
   finish.prepare();
   const Strided<Op, S> a{(const S*)q.a.data, q.M, q.K, q.a.si, q.a.sj, p.mr};
   const Strided<Op, S> b{(const S*)q.b.data, q.N, q.K, q.b.sj, q.b.si, p.nr};
   gemm_run<Op>(ctx, p, a, b, finish);
 }
 
-template <class Op, class S> void row_product(const Ctx& ctx, const Problem& q, GemmArgs args) {
+template <class Op, class S>
+void row_product(const Ctx& ctx, const Problem& q, GemmArgs args) {
   using Out = typename Op::Out;
   constexpr int64_t panel = 64;
-  Finish<Out, Plane> finish{q.c, q.bias, q.residual, args.activation, args.accumulate, {1, panel, 0, q.c.sj}, false, false};
+  Finish<Out, Plane> finish{q.c,   q.bias, q.residual, args.activation, args.accumulate, {1, panel, 0, q.c.sj},
+                            false, false};
   const RowProduct<Plain<Out>, S> row{q.N, q.K, (const S*)q.a.data, q.a.sj, (const S*)q.b.data, q.b.sj, q.b.si};
   row.run(ctx, finish, panel);
 }
 
-// ---- batches ---------------------------------------------------------------------------------------------------------
+// ---- batches
+// ---------------------------------------------------------------------------------------------------------
 int64_t batch_size(const View& c) {
   int64_t n = 1;
   for (int d = 0; d < c.ndim - 2; d++) n *= c.shape[d];
@@ -142,7 +149,8 @@ bool one_matrix(const View& c, const View& b) {
 
 constexpr double kInline = 64e3;  // vector multiply-adds that are not worth a handover
 
-template <class Op> double steps(const Problem& q) {
+template <class Op>
+double steps(const Problem& q) {
   return double(q.M) * double(ceil_div(q.N, lanes<typename Op::Out>)) * double(q.K + 16);
 }
 
@@ -189,7 +197,8 @@ void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const Vie
   const Problem first = problem(c, a, b, &bias, &residual);
   const int64_t batch = batch_size(c);
   if (first.M * first.N * batch == 0) return;
-  dispatch(a.dtype, [&]<class Op, class S>(Op, S) { batched<Op, S>(ctx, batch, first, c, a, b, bias, residual, args); });
+  dispatch(a.dtype,
+           [&]<class Op, class S>(Op, S) { batched<Op, S>(ctx, batch, first, c, a, b, bias, residual, args); });
 }
 
 int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View& b) noexcept {

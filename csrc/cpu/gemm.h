@@ -1,8 +1,9 @@
 // The product that everything stands on: two packers, a micro-kernel and an epilogue (after Goto and van de Geijn,
 // "Anatomy of high-performance matrix multiplication", 2008, with B's panel rather than A's in the L1 cache).
 //
-// C's panels are cut into a grid of tasks. An operand that several tasks need is packed first, by all threads; one that a
-// single task needs is packed by it, B panel by panel right before use. Products of one task run on the calling thread.
+// C's panels are cut into a grid of tasks. An operand that several tasks need is packed first, by all threads; one that
+// a single task needs is packed by it, B panel by panel right before use. Products of one task run on the calling
+// thread.
 #pragma once
 #include "cpu/gemm/epilogue.h"
 #include "cpu/gemm/micro.h"
@@ -13,13 +14,13 @@ namespace MIELINA_ISA {
 
 // The cut of a product, from its shape alone.
 struct GemmPlan {
-  int64_t K;                   // in steps of the micro-kernel
-  int64_t mr, nr;              // widths of the panels
-  int64_t m_panels, n_panels;  // how many
-  int64_t m_tiles, n_tiles;    // the grid of tasks
-  int64_t n_chunk;             // panels of B worked on at once, where B is shared
-  bool share_a, share_b;       // packed before the tasks start
-  bool in_place_a, in_place_b; // read where they lie
+  int64_t K;                    // in steps of the micro-kernel
+  int64_t mr, nr;               // widths of the panels
+  int64_t m_panels, n_panels;   // how many
+  int64_t m_tiles, n_tiles;     // the grid of tasks
+  int64_t n_chunk;              // panels of B worked on at once, where B is shared
+  bool share_a, share_b;        // packed before the tasks start
+  bool in_place_a, in_place_b;  // read where they lie
 
   int64_t m_begin(int64_t tile) const { return tile * m_panels / m_tiles; }
   int64_t n_begin(int64_t tile, int64_t panels) const { return tile * panels / n_tiles; }
@@ -28,7 +29,8 @@ struct GemmPlan {
 constexpr int64_t kShareBytes = 16 << 20;  // the most that one operand's shared panels may take
 
 // M, N in elements, or the number of panels where an operand's packer defines its own.
-template <class Op> static GemmPlan gemm_plan(int64_t M, int64_t N, int64_t K) {
+template <class Op>
+static GemmPlan gemm_plan(int64_t M, int64_t N, int64_t K) {
   constexpr int64_t L = lanes<typename Op::Out>, size = sizeof(typename Op::In);
   GemmPlan p;
   p.K = ceil_div(K, Op::Depth);
@@ -60,7 +62,8 @@ MIELINA_INLINE int64_t align64(int64_t bytes) { return (bytes + 63) & ~int64_t(6
 struct GemmLayout {
   int64_t b, workers, worker_sums, worker_bytes, bytes;
 };
-template <class Op> static GemmLayout gemm_layout(const GemmPlan& p, bool sums, int threads) {
+template <class Op>
+static GemmLayout gemm_layout(const GemmPlan& p, bool sums, int threads) {
   constexpr int64_t in = sizeof(typename Op::In), out = sizeof(typename Op::Out);
   const int64_t tile_m = ceil_div(p.m_panels, p.m_tiles), tile_n = ceil_div(p.n_chunk, p.n_tiles);
   GemmLayout w;
@@ -72,7 +75,8 @@ template <class Op> static GemmLayout gemm_layout(const GemmPlan& p, bool sums, 
   return w;
 }
 
-template <class Op, class PackA, class PackB, class Epilogue> struct Gemm {
+template <class Op, class PackA, class PackB, class Epilogue>
+struct Gemm {
   using In = typename Op::In;
   using Out = typename Op::Out;
   static constexpr int L = lanes<Out>;
@@ -152,8 +156,8 @@ template <class Op, class PackA, class PackB, class Epilogue> struct Gemm {
 
 template <class Op, class PackA, class PackB, class Epilogue>
 static void gemm_run(const Ctx& ctx, const GemmPlan& p, const PackA& a, const PackB& b, const Epilogue& epilogue) {
-  Gemm<Op, PackA, PackB, Epilogue> g{p, a, b, epilogue, gemm_layout<Op>(p, !epilogue.direct, ctx.threads),
-                                     (char*)ctx.workspace};
+  Gemm<Op, PackA, PackB, Epilogue> g{
+      p, a, b, epilogue, gemm_layout<Op>(p, !epilogue.direct, ctx.threads), (char*)ctx.workspace};
   g.run(ctx);
 }
 

@@ -1,120 +1,123 @@
-// softmax: see table/softmax.h. A row is read block by block; a contiguous f32 or f64 row that fits the caches is read
-// once from memory and twice from L1.
-#include "cpu/block.h"
+// softmax: see table/softmax.h. A contiguous row that fits the caches is read once from memory, and each exponential is
+// computed once: exp(x - m) waits in y (or on the stack, when y bypasses the caches) until its sum is known.
+#include "cpu/rows.h"
 #include "cpu/simd_math.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-// A row of C elements with a stride, as blocks of T.
-template <class T> struct Row {
-  char* data;
-  int64_t stride, size;
-  DType dtype;
-  const T* get(int64_t i, int64_t n, T* buf) const {
-    if (stride == 1 && dtype == dtype_of<T>) return (const T*)data + i;
-    row_from_fn<T>(dtype)(data + i * stride * size, stride, buf, n);
-    return buf;
-  }
-  T* out(int64_t i, T* buf) const { return stride == 1 && dtype == dtype_of<T> ? (T*)data + i : buf; }
-  void put(int64_t i, int64_t n, const T* buf) const {
-    if (stride == 1 && dtype == dtype_of<T>) return;
-    row_to_fn<T>(dtype)(buf, data + i * stride * size, stride, n);
-  }
-};
-
-// Rows of several (outer..., C) views side by side.
-template <class T, int K> struct Rows {
-  Space<K> at;
-  int64_t stride[K], C;
-  Row<T> row(int k, int64_t r) const {
-    int64_t o = 0;
-    for_rows(at, k, r, 1, [&](int64_t offset, int64_t, int64_t) { o = offset; });
-    int64_t size = kDTypeSize[int(at.dtype[k])];
-    return {at.data[k] + o * size, stride[k], size, at.dtype[k]};
-  }
-};
-template <class T, int K> void make_rows(Rows<T, K>& r, const View* const (&v)[K]) {
-  View outer[K];
-  const View* p[K];
-  int last = v[0]->ndim - 1;
-  for (int k = 0; k < K; k++) {
-    outer[k] = *v[k];
-    outer[k].ndim = last;
-    p[k] = &outer[k];
-    r.stride[k] = v[k]->stride[last];
-  }
-  r.C = v[0]->shape[last];
-  if constexpr (K == 2) make_space<2>(r.at, {p[0], p[1]});
-  else make_space<3>(r.at, {p[0], p[1], p[2]});
-}
-
-// max over a block, NaN winning.
-template <class T> Vec<T> max_block(const T* p, int64_t n, Vec<T> m) {
-  constexpr int64_t L = lanes<T>;
-  int64_t i = 0;
-  for (; i + L <= n; i += L) m = max(load(p + i), m);
-  for (; i < n; i++) m = max(splat<Vec<T>>(p[i]), m);
-  return m;
-}
-
-// f over the vectors of a block; tail lanes hold `pad`.
-template <class T, class F> MIELINA_INLINE void vectors(const T* p, int64_t n, T pad, F f) {
-  constexpr int64_t L = lanes<T>;
-  int64_t i = 0;
-  for (; i + L <= n; i += L) f(i, load(p + i), L);
-  if (i < n) {
-    T buf[L];
-    for (int64_t j = 0; j < L; j++) buf[j] = j < n - i ? p[i + j] : pad;
-    f(i, load(buf), n - i);
-  }
-}
-
 constexpr float kInf = __builtin_inff();
 
-template <class T> struct MaxSum { T max; double sum; };
-
-// m = max x, s = sum exp(x - m); an all -inf row has m = -inf and s = NaN, as PyTorch's.
-template <class T> MaxSum<T> max_sum(const Row<T>& x, int64_t C, T* buf) {
-  Vec<T> m = splat<Vec<T>>(T(-kInf));
-  for (int64_t i = 0; i < C; i += kBlock) {
-    int64_t n = min64(kBlock, C - i);
-    m = max_block(x.get(i, n, buf), n, m);
-  }
-  T top = hmax(m);
-  double total = 0;
-  for (int64_t i = 0; i < C; i += kBlock) {
-    int64_t n = min64(kBlock, C - i);
-    Vec<T> s{};
-    vectors(x.get(i, n, buf), n, T(-kInf), [&](int64_t, Vec<T> v, int64_t) __attribute__((always_inline)) { s += exp(v - splat<Vec<T>>(top)); });
-    total += double(hsum(s));
-  }
-  return {top, total};
+// m = max x. A NaN may get lost here: it makes the sum of exponentials NaN, and with it the row.
+template <class T>
+T max_row(const Row<T>& x, int64_t C, T* buf) {
+  constexpr int64_t L = lanes<T>;
+  Vec<T> a = splat<Vec<T>>(T(-kInf)), b = a, c = a, d = a;
+  for_blocks(x, C, buf, [&](const T* p, int64_t, int64_t n) {
+    int64_t i = 0;
+    for (; i + 4 * L <= n; i += 4 * L) {
+      a = bounded<false>(load(p + i), a);
+      b = bounded<false>(load(p + i + L), b);
+      c = bounded<false>(load(p + i + 2 * L), c);
+      d = bounded<false>(load(p + i + 3 * L), d);
+    }
+    for (; i + L <= n; i += L) a = bounded<false>(load(p + i), a);
+    if (i < n) {
+      T tail[L];
+      for (int64_t j = 0; j < L; j++) tail[j] = j < n - i ? p[i + j] : T(-kInf);
+      b = bounded<false>(load(tail), b);
+    }
+  });
+  return reduce_lanes(bounded<false>(bounded<false>(a, b), bounded<false>(c, d)),
+                      [](T p, T q) __attribute__((always_inline)) { return p > q ? p : q; });
 }
 
-template <class T> void softmax_rows(const Ctx& ctx, const View& y, const View& x, bool log) {
-  Rows<T, 2> rows;
-  make_rows<T, 2>(rows, {&y, &x});
-  int64_t C = rows.C, count = rows.at.n;
-  if (C == 0) return;
-  parallel_ranges(ctx, count, max64(1, kGrain / 4 / C), [&](int64_t b, int64_t e) {
-    alignas(64) T in[kBlock], o[kBlock];
-    for (int64_t r = b; r < e; r++) {
-      Row<T> xr = rows.row(1, r), yr = rows.row(0, r);
-      auto [m, s] = max_sum(xr, C, in);
-      Vec<T> top = splat<Vec<T>>(m), shift = splat<Vec<T>>(T(__builtin_log(s))), scale = splat<Vec<T>>(T(1.0 / s));
-      for (int64_t i = 0; i < C; i += kBlock) {
-        int64_t n = min64(kBlock, C - i);
-        T* to = yr.out(i, o);
-        vectors(xr.get(i, n, in), n, T(0), [&](int64_t j, Vec<T> v, int64_t w) __attribute__((always_inline)) {
-          Vec<T> out = log ? (v - top) - shift : exp(v - top) * scale;
-          if (w == lanes<T>) store(to + j, out);
-          else store_n(to + j, out, w);
-        });
-        yr.put(i, n, o);
+// sum exp(x - m); the exponentials go to `keep` if it can hold them.
+template <class T>
+double exp_row(const Row<T>& x, const Row<T>* keep, int64_t C, T m, T* buf) {
+  Vec<T> top = splat<Vec<T>>(m);
+  double total = 0;
+  for_blocks(x, C, buf, [&](const T* p, int64_t i, int64_t n) {
+    T* e = keep ? (T*)keep->data + i : nullptr;
+    if (e)
+      total += double(sum_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
+        Vec<T> v = exp(load_part(p + j, w) - top);
+        store_part(e + j, v, w);
+        return v;
+      }));
+    else
+      total += double(sum_vectors<T>(
+          n, [&](int64_t j, int64_t w) __attribute__((always_inline)) { return exp(load_part(p + j, w) - top); }));
+  });
+  return total;
+}
+
+// y = f(x) over a row.
+template <class T, class F>
+MIELINA_INLINE void map_row(const Row<T>& y, const Row<T>& x, int64_t C, bool nt, T* in, T* o, F f) {
+  for_blocks(x, C, in, [&](const T* p, int64_t i, int64_t n) {
+    T* to = y.out(i, o);
+    map_vectors(to, n, nt, [&](int64_t j, int64_t w) __attribute__((always_inline)) { return f(load_part(p + j, w)); });
+    y.put(i, n, to);
+  });
+}
+
+template <class T>
+void softmax_columns(const Ctx& ctx, const Rows<T, 2>& rows, bool log) {
+  constexpr int64_t L = lanes<T>;
+  for_each_column(ctx, rows, [&](const Column<T>(&column)[2]) {
+    const Column<T>&y = column[0], &x = column[1];
+    alignas(64) T in[kTile<T>] = {}, o[kTile<T>];
+    Vec<T> top[4], sum[4] = {};
+    for (auto& m : top) m = splat<Vec<T>>(T(-kInf));
+    for (int64_t i = 0; i < rows.C; i++) {
+      const T* p = x.get(i, in);
+      for (int j = 0; j < 4; j++) top[j] = bounded<false>(load(p + j * L), top[j]);
+    }
+    bool keep = !log && y.direct();
+    for (int64_t i = 0; i < rows.C; i++) {
+      const T* p = x.get(i, in);
+      T* e = keep ? y.out(i, o) : o;
+      for (int j = 0; j < 4; j++) {
+        Vec<T> v = exp(load(p + j * L) - top[j]);
+        store(e + j * L, v);
+        sum[j] += v;
       }
     }
+    for (int j = 0; j < 4; j++) sum[j] = log ? MIELINA_ISA::log(sum[j]) : c<Vec<T>>(1) / sum[j];
+    for (int64_t i = 0; i < rows.C; i++) {
+      const T* p = keep ? y.out(i, o) : x.get(i, in);
+      T* to = y.out(i, o);
+      for (int j = 0; j < 4; j++) {
+        Vec<T> v = load(p + j * L);
+        store(to + j * L, log ? (v - top[j]) - sum[j] : (keep ? v : exp(v - top[j])) * sum[j]);
+      }
+      y.put(i, to);
+    }
+  });
+}
+
+template <class T>
+void softmax_rows(const Ctx& ctx, const View& y, const View& x, bool log) {
+  Rows<T, 2> rows;
+  make_rows<T, 2>(rows, {&y, &x});
+  int64_t C = rows.C;
+  if (C == 0 || rows.count() == 0) return;
+  if (rows.vertical()) return softmax_columns(ctx, rows, log);
+  bool nt = bypass(rows);
+  for_each_row(ctx, rows, nt, [&](const Row<T>(&r)[2]) {
+    alignas(64) T in[kBlock], o[kBlock], xs[kRow], es[kRow];
+    Row<T> to = r[0], from = gathered(r[1], C, xs), e = to;
+    if (C <= kRow && (nt || !to.direct())) e = held(es);
+    bool keep = !log && e.direct();
+    T m = max_row(from, C, in);
+    double s = exp_row(from, keep ? &e : nullptr, C, m, in);
+    Vec<T> top = splat<Vec<T>>(m), shift = splat<Vec<T>>(T(__builtin_log(s))), scale = splat<Vec<T>>(T(1.0 / s));
+    if (log)
+      map_row(to, from, C, nt, in, o, [=](Vec<T> v) __attribute__((always_inline)) { return (v - top) - shift; });
+    else if (keep) map_row(to, e, C, nt, in, o, [=](Vec<T> v) __attribute__((always_inline)) { return v * scale; });
+    else map_row(to, from, C, nt, in, o, [=](Vec<T> v) __attribute__((always_inline)) { return exp(v - top) * scale; });
   });
 }
 void softmax(const Ctx& ctx, const View& y, const View& x, bool log) noexcept {
@@ -122,37 +125,59 @@ void softmax(const Ctx& ctx, const View& y, const View& x, bool log) noexcept {
   else softmax_rows<float>(ctx, y, x, log);
 }
 
-template <class T> void softmax_backward_rows(const Ctx& ctx, const View& dx, const View& g, const View& y, bool log) {
+// ---- backward --------------------------------------------------------------------------------------------------------
+template <class T>
+void softmax_backward_columns(const Ctx& ctx, const Rows<T, 3>& rows, bool log) {
+  constexpr int64_t L = lanes<T>;
+  for_each_column(ctx, rows, [&](const Column<T>(&column)[3]) {
+    const Column<T>&dx = column[0], &g = column[1], &y = column[2];
+    alignas(64) T gb[kTile<T>] = {}, yb[kTile<T>] = {}, o[kTile<T>];
+    Vec<T> sum[4] = {};
+    for (int64_t i = 0; i < rows.C; i++) {
+      const T *gp = g.get(i, gb), *yp = y.get(i, yb);
+      for (int j = 0; j < 4; j++) sum[j] += log ? load(gp + j * L) : load(gp + j * L) * load(yp + j * L);
+    }
+    for (int64_t i = 0; i < rows.C; i++) {
+      const T *gp = g.get(i, gb), *yp = y.get(i, yb);
+      T* to = dx.out(i, o);
+      for (int j = 0; j < 4; j++) {
+        Vec<T> v = load(gp + j * L), p = load(yp + j * L);
+        store(to + j * L, log ? v - exp(p) * sum[j] : p * (v - sum[j]));
+      }
+      dx.put(i, to);
+    }
+  });
+}
+
+template <class T>
+void softmax_backward_rows(const Ctx& ctx, const View& dx, const View& g, const View& y, bool log) {
   Rows<T, 3> rows;
   make_rows<T, 3>(rows, {&dx, &g, &y});
-  int64_t C = rows.C, count = rows.at.n;
-  if (C == 0) return;
-  parallel_ranges(ctx, count, max64(1, kGrain / 4 / C), [&](int64_t b, int64_t e) {
-    alignas(64) T gb[kBlock], yb[kBlock], ob[kBlock];
-    for (int64_t r = b; r < e; r++) {
-      Row<T> to = rows.row(0, r), gr = rows.row(1, r), yr = rows.row(2, r);
-      double total = 0;
-      for (int64_t i = 0; i < C; i += kBlock) {
-        int64_t n = min64(kBlock, C - i);
-        const T* yp = yr.get(i, n, yb);
-        Vec<T> s{};
-        vectors(gr.get(i, n, gb), n, T(0), [&](int64_t j, Vec<T> v, int64_t w) __attribute__((always_inline)) {
-          s += log ? v : v * load_n(yp + j, w);
-        });
-        total += double(hsum(s));
-      }
-      Vec<T> sum = splat<Vec<T>>(T(total));
-      for (int64_t i = 0; i < C; i += kBlock) {
-        int64_t n = min64(kBlock, C - i);
-        const T* yp = yr.get(i, n, yb);
-        T* o = to.out(i, ob);
-        vectors(gr.get(i, n, gb), n, T(0), [&](int64_t j, Vec<T> v, int64_t w) __attribute__((always_inline)) {
-          Vec<T> p = load_n(yp + j, w);
-          store_n(o + j, log ? v - exp(p) * sum : p * (v - sum), w);
-        });
-        to.put(i, n, ob);
-      }
-    }
+  int64_t C = rows.C;
+  if (C == 0 || rows.count() == 0) return;
+  if (rows.vertical()) return softmax_backward_columns(ctx, rows, log);
+  bool nt = bypass(rows);
+  for_each_row(ctx, rows, nt, [&](const Row<T>(&r)[3]) {
+    alignas(64) T in[kBlock], yb[kBlock], o[kBlock], gs[kRow], ys[kRow];
+    Row<T> to = r[0], gr = gathered(r[1], C, gs), yr = gathered(r[2], C, ys);
+    double total = 0;
+    for_blocks(gr, C, in, [&](const T* p, int64_t i, int64_t n) {
+      const T* q = yr.get(i, n, yb);
+      total += double(sum_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
+        Vec<T> v = load_part(p + j, w);
+        return log ? v : v * load_part(q + j, w);
+      }));
+    });
+    Vec<T> sum = splat<Vec<T>>(T(total));
+    for_blocks(gr, C, in, [&](const T* p, int64_t i, int64_t n) {
+      const T* q = yr.get(i, n, yb);
+      T* d = to.out(i, o);
+      map_vectors(d, n, nt, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
+        Vec<T> v = load_part(p + j, w), prob = load_part(q + j, w);
+        return log ? v - exp(prob) * sum : prob * (v - sum);
+      });
+      to.put(i, n, d);
+    });
   });
 }
 void softmax_backward(const Ctx& ctx, const View& dx, const View& g, const View& y, bool log) noexcept {
@@ -160,79 +185,204 @@ void softmax_backward(const Ctx& ctx, const View& dx, const View& g, const View&
   else softmax_backward_rows<float>(ctx, dx, g, y, log);
 }
 
-// ---- cross entropy -----------------------------------------------------------------------------------------------------
-template <class T> MIELINA_INLINE T read(const View& v, int64_t i) {
+// ---- cross entropy ---------------------------------------------------------------------------------------------------
+template <class T>
+MIELINA_INLINE T read(const View& v, int64_t i) {
   T x;
   row_from_fn<T>(v.dtype)((char*)v.data + i * v.stride[0] * kDTypeSize[int(v.dtype)], 1, &x, 1);
   return x;
 }
-template <class T> MIELINA_INLINE void write(const View& v, int64_t i, T x) {
-  row_to_fn<T>(v.dtype)(&x, (char*)v.data + i * v.stride[0] * kDTypeSize[int(v.dtype)], 1, 1);
+template <class T>
+MIELINA_INLINE void write(const View& v, int64_t i, T x) {
+  row_to_fn<T>(v.dtype)(&x, (char*)v.data + i * kDTypeSize[int(v.dtype)], 1, 1);
 }
-template <class T> MIELINA_INLINE Row<T> row_of(const View& v, int64_t r) {
-  int64_t size = kDTypeSize[int(v.dtype)];
-  return {(char*)v.data + r * v.stride[0] * size, v.stride[1], size, v.dtype};
+template <class T>
+MIELINA_INLINE Row<T> row_of(const View& v, int64_t r) {
+  return {(char*)v.data + r * v.stride[0] * kDTypeSize[int(v.dtype)], v.shape[1] == 1 ? 1 : v.stride[1], v.dtype};
+}
+// The weights as a row: a null pointer stands for ones.
+template <class T>
+MIELINA_INLINE Row<T> row_of(const View& v) {
+  return {(char*)v.data, v.data && v.shape[0] != 1 ? v.stride[0] : 1, v.data ? v.dtype : dtype_of<T>};
+}
+template <class T>
+MIELINA_INLINE T weight_of(const Row<T>& w, int64_t c) {
+  T x;
+  return w.data ? *w.get(c, 1, &x) : T(1);
+}
+
+// sum w_c x_c, or sum w_c where x is null.
+template <class T>
+double weighted_sum(const Row<T>& w, const Row<T>* x, int64_t C, T* in, T* wb) {
+  double total = 0;
+  for (int64_t i = 0; i < C; i += kBlock) {
+    int64_t n = min64(kBlock, C - i);
+    const T *q = w.data ? w.get(i, n, wb) : nullptr, *p = x ? x->get(i, n, in) : nullptr;
+    total += double(sum_vectors<T>(n, [&](int64_t j, int64_t k) __attribute__((always_inline)) {
+      Vec<T> v = p ? load_part(p + j, k) : splat<Vec<T>>(1);
+      return q ? v * load_part(q + j, k) : v;
+    }));
+  }
+  return total;
+}
+
+int64_t cross_entropy_workspace(const View& x, const CrossEntropy& a) noexcept {
+  return a.reduce ? 2 * x.shape[0] * int64_t(sizeof(double)) : 0;
 }
 
 template <class T>
-void cross_entropy_rows(const Ctx& ctx, const View& loss, const View& lse, const View& x, const View& target,
-                        const View& weight, int64_t ignore) {
+void cross_entropy_rows(const Ctx& ctx, const View& loss, const View& lse, const View& divisor, const View& x,
+                        const View& target, const View& weight, const CrossEntropy& a) {
   int64_t N = x.shape[0], C = x.shape[1];
+  Row<T> w = row_of<T>(weight);
+  T* losses = (T*)ctx.workspace;  // what is added up when the losses of the rows are not asked for
+  T* weights = losses + N;
+  alignas(64) T wbuf[kBlock];
+  double all = a.smoothing != 0 ? weighted_sum<T>(w, nullptr, C, nullptr, wbuf) : 0;
   parallel_ranges(ctx, N, max64(1, kGrain / 4 / max64(1, C)), [&](int64_t b, int64_t e) {
-    alignas(64) T buf[kBlock];
+    alignas(64) T in[kBlock], wb[kBlock], xs[kRow];
     for (int64_t r = b; r < e; r++) {
-      Row<T> row = row_of<T>(x, r);
-      auto [m, s] = max_sum(row, C, buf);
-      T z = T(double(m) + __builtin_log(s));
-      write<T>(lse, r, z);
+      Row<T> row = gathered(row_of<T>(x, r), C, xs);
+      T m = max_row(row, C, in);
+      double z = double(m) + __builtin_log(exp_row<T>(row, nullptr, C, m, in));
+      ((T*)lse.data)[r] = T(z);
       int64_t t = read<int64_t>(target, r);
-      T value = 0;
-      if (t != ignore && (t < 0 || t >= C)) value = T(__builtin_nan(""));
-      else if (t != ignore) {
-        T picked = *row.get(t, 1, buf);
-        value = z - picked;
-        if (weight.data) value *= read<T>(weight, t);
+      bool valid = t >= 0 && t < C;
+      T value = 0, wt = 0;
+      if (t != a.ignore_index && !valid) value = wt = T(__builtin_nan(""));
+      else if (t != a.ignore_index) {
+        wt = weight_of(w, t);
+        value = wt * T(z - double(*row.get(t, 1, in)));
+        if (a.smoothing != 0)
+          value = T((1 - a.smoothing) * double(value) +
+                    a.smoothing / double(C) * (all * z - weighted_sum(w, &row, C, in, wb)));
       }
-      write<T>(loss, r, value);
+      if (a.reduce) losses[r] = value, weights[r] = wt;
+      else write<T>(loss, r, value);
     }
   });
+  if (!a.reduce) return;
+  auto total = [&](const T* p) {
+    double s = 0;
+    for (int64_t i = 0; i < N; i += kBlock)
+      s += double(sum_vectors<T>(min64(kBlock, N - i), [&](int64_t j, int64_t k) __attribute__((always_inline)) {
+        return load_part(p + i + j, k);
+      }));
+    return s;
+  };
+  double d = a.mean ? total(weights) : 1;
+  *(T*)divisor.data = T(d);
+  write<T>(loss, 0, T(total(losses) / d));
 }
-void cross_entropy(const Ctx& ctx, const View& loss, const View& lse, const View& x, const View& target, const View& weight,
-                   int64_t ignore) noexcept {
-  if (x.dtype == DType::f64) cross_entropy_rows<double>(ctx, loss, lse, x, target, weight, ignore);
-  else cross_entropy_rows<float>(ctx, loss, lse, x, target, weight, ignore);
+void cross_entropy(const Ctx& ctx, const View& loss, const View& lse, const View& divisor, const View& x,
+                   const View& target, const View& weight, CrossEntropy a) noexcept {
+  if (x.dtype == DType::f64) cross_entropy_rows<double>(ctx, loss, lse, divisor, x, target, weight, a);
+  else cross_entropy_rows<float>(ctx, loss, lse, divisor, x, target, weight, a);
 }
 
 template <class T>
 void cross_entropy_backward_rows(const Ctx& ctx, const View& dx, const View& g, const View& x, const View& lse,
-                                 const View& target, const View& weight, int64_t ignore) {
+                                 const View& divisor, const View& target, const View& weight, const CrossEntropy& a) {
   int64_t N = x.shape[0], C = x.shape[1];
+  Row<T> w = row_of<T>(weight);
+  alignas(64) T wbuf[kBlock];
+  double smooth = a.smoothing / double(C), all = smooth != 0 ? weighted_sum<T>(w, nullptr, C, nullptr, wbuf) : 0;
   parallel_ranges(ctx, N, max64(1, kGrain / 4 / max64(1, C)), [&](int64_t b, int64_t e) {
-    alignas(64) T in[kBlock], ob[kBlock];
+    alignas(64) T in[kBlock], wb[kBlock], ob[kBlock];
     for (int64_t r = b; r < e; r++) {
-      Row<T> xr = row_of<T>(x, r), to = row_of<T>(dx, r);
+      Row<T> from = row_of<T>(x, r), to = row_of<T>(dx, r);
       int64_t t = read<int64_t>(target, r);
-      bool valid = t >= 0 && t < C;
-      T scale = t == ignore ? T(0) : !valid ? T(__builtin_nan("")) : read<T>(g, r) * (weight.data ? read<T>(weight, t) : T(1));
-      Vec<T> z = splat<Vec<T>>(read<T>(lse, r)), factor = splat<Vec<T>>(scale);
+      bool ignored = t == a.ignore_index, valid = t >= 0 && t < C;
+      double gr = ignored ? 0 : valid ? double(read<T>(g, r)) / double(*(T*)divisor.data) : __builtin_nan("");
+      // d loss / d x_j = g ((A) p_j - (1 - s) w_t [j = t] - s / C w_j), A = (1 - s) w_t + s / C sum_c w_c.
+      double hot = ignored || !valid ? gr : gr * (1 - a.smoothing) * double(weight_of(w, t));
+      Vec<T> z = splat<Vec<T>>(((T*)lse.data)[r]), scale = splat<Vec<T>>(T(hot + gr * smooth * all));
+      Vec<T> spread = splat<Vec<T>>(T(gr * smooth));
       for (int64_t i = 0; i < C; i += kBlock) {
         int64_t n = min64(kBlock, C - i);
         T* o = to.out(i, ob);
-        if (t == ignore) __builtin_memset(o, 0, size_t(n) * sizeof(T));
-        else
-          vectors(xr.get(i, n, in), n, T(0), [&](int64_t j, Vec<T> v, int64_t w) __attribute__((always_inline)) {
-            store_n(o + j, exp(v - z) * factor, w);
+        if (ignored) __builtin_memset(o, 0, size_t(n) * sizeof(T));
+        else {
+          const T *p = from.get(i, n, in), *q = smooth != 0 && w.data ? w.get(i, n, wb) : nullptr;
+          map_vectors(o, n, false, [&](int64_t j, int64_t k) __attribute__((always_inline)) {
+            Vec<T> v = exp(load_part(p + j, k) - z) * scale;
+            return smooth == 0 ? v : v - (q ? spread * load_part(q + j, k) : spread);
           });
-        if (t != ignore && t >= i && t < i + n) o[t - i] -= scale;
-        to.put(i, n, ob);
+          if (t >= i && t < i + n) o[t - i] -= T(hot);
+        }
+        to.put(i, n, o);
       }
     }
   });
 }
-void cross_entropy_backward(const Ctx& ctx, const View& dx, const View& g, const View& x, const View& lse, const View& target,
-                            const View& weight, int64_t ignore) noexcept {
-  if (x.dtype == DType::f64) cross_entropy_backward_rows<double>(ctx, dx, g, x, lse, target, weight, ignore);
-  else cross_entropy_backward_rows<float>(ctx, dx, g, x, lse, target, weight, ignore);
+void cross_entropy_backward(const Ctx& ctx, const View& dx, const View& g, const View& x, const View& lse,
+                            const View& divisor, const View& target, const View& weight, CrossEntropy a) noexcept {
+  if (x.dtype == DType::f64) cross_entropy_backward_rows<double>(ctx, dx, g, x, lse, divisor, target, weight, a);
+  else cross_entropy_backward_rows<float>(ctx, dx, g, x, lse, divisor, target, weight, a);
+}
+
+// ---- picking ---------------------------------------------------------------------------------------------------------
+// f(offset of one, offset of the row, class) for every row whose target counts; a class that does not exist is -1.
+template <class F>
+void for_picked(const Ctx& ctx, const View& one, const View& rows, const View& target, int64_t ignore, F f) {
+  View outer = rows;
+  outer.ndim--;
+  int64_t C = rows.shape[outer.ndim];
+  Space<3> s;
+  make_space<3>(s, {&one, &outer, &target});
+  parallel_ranges(ctx, s.n, kGrain / 4, [&](int64_t b, int64_t e) {
+    int64_t a[kBlock], r[kBlock], t[kBlock];
+    for (int64_t i = b; i < e; i += kBlock) {
+      int64_t n = min64(kBlock, e - i);
+      offsets(s, 0, i, n, a);
+      offsets(s, 1, i, n, r);
+      offsets(s, 2, i, n, t);
+      for (int64_t j = 0; j < n; j++) {
+        int64_t c = ((const int64_t*)s.data[2])[t[j]];
+        f(a[j], r[j], c == ignore ? -2 : c < 0 || c >= C ? -1 : c);
+      }
+    }
+  });
+}
+
+template <class T>
+void pick_of(const Ctx& ctx, const View& y, const View& x, const View& target, const View& weight, int64_t ignore) {
+  Row<T> w = row_of<T>(weight);
+  auto get = row_from_fn<T>(x.dtype);
+  auto put = row_to_fn<T>(y.dtype);
+  int64_t xs = kDTypeSize[int(x.dtype)], ys = kDTypeSize[int(y.dtype)], step = x.stride[x.ndim - 1];
+  for_picked(ctx, y, x, target, ignore, [&](int64_t to, int64_t from, int64_t c) {
+    T v = c == -2 ? T(0) : T(__builtin_nan(""));
+    if (c >= 0) {
+      get((char*)x.data + (from + c * step) * xs, 1, &v, 1);
+      v = -weight_of(w, c) * v;
+    }
+    put(&v, (char*)y.data + to * ys, 1, 1);
+  });
+}
+void pick(const Ctx& ctx, const View& y, const View& x, const View& target, const View& weight, int64_t ignore) noexcept {
+  if (x.dtype == DType::f64) pick_of<double>(ctx, y, x, target, weight, ignore);
+  else pick_of<float>(ctx, y, x, target, weight, ignore);
+}
+
+template <class T>
+void unpick_of(const Ctx& ctx, const View& dx, const View& g, const View& target, const View& weight, int64_t ignore) {
+  Row<T> w = row_of<T>(weight);
+  auto get = row_from_fn<T>(g.dtype);
+  auto put = row_to_fn<T>(dx.dtype);
+  int64_t gs = kDTypeSize[int(g.dtype)], xs = kDTypeSize[int(dx.dtype)], step = dx.stride[dx.ndim - 1];
+  for_picked(ctx, g, dx, target, ignore, [&](int64_t from, int64_t to, int64_t c) {
+    if (c < 0) return;
+    T v;
+    get((char*)g.data + from * gs, 1, &v, 1);
+    v = -weight_of(w, c) * v;
+    put(&v, (char*)dx.data + (to + c * step) * xs, 1, 1);
+  });
+}
+void unpick(const Ctx& ctx, const View& dx, const View& g, const View& target, const View& weight,
+            int64_t ignore) noexcept {
+  if (dx.dtype == DType::f64) unpick_of<double>(ctx, dx, g, target, weight, ignore);
+  else unpick_of<float>(ctx, dx, g, target, weight, ignore);
 }
 
 }  // namespace
@@ -241,7 +391,10 @@ void fill_softmax(Kernels& k) {
   k.softmax = softmax;
   k.softmax_backward = softmax_backward;
   k.cross_entropy = cross_entropy;
+  k.cross_entropy_workspace = cross_entropy_workspace;
   k.cross_entropy_backward = cross_entropy_backward;
+  k.pick = pick;
+  k.unpick = unpick;
 }
 
 }  // namespace MIELINA_ISA

@@ -11,6 +11,7 @@ void fill_gemm(Kernels&);
 void fill_image(Kernels&);
 void fill_index(Kernels&);
 void fill_layout(Kernels&);
+void fill_limits(Kernels&);
 void fill_loss(Kernels&);
 void fill_norm(Kernels&);
 void fill_optim(Kernels&);
@@ -32,6 +33,7 @@ void fill_kernels(Kernels& k) {
   fill_image(k);
   fill_index(k);
   fill_layout(k);
+  fill_limits(k);
   fill_loss(k);
   fill_norm(k);
   fill_optim(k);

@@ -4,11 +4,28 @@
 
 namespace mielina::ops {
 
-Array unary(const char* name, Unary op, const Array& x, double p = 0, double q = 0);
-Array unary_backward(const char* name, Unary op, const Array& g, const Array& x, const Array& y, double p = 0, double q = 0);
-Array binary(const char* name, Binary op, const Operand& a, const Operand& b);
-// a op= b, in a's dtype and memory.
-void binary_into(const char* name, Binary op, const Array& a, const Operand& b);
+// What an op takes and gives: everything and keeps it; all but bool; everything, integers and bool becoming the default
+// float; floating only; integers and bool only; integers only.
+enum class Domain : uint8_t { keep, number, promote, floating, integer, shift };
+struct Traits {
+  const char* name;
+  Domain domain;
+  bool gradient = true;
+};
+const Traits& traits(Unary op);
+const Traits& traits(Binary op);
+const Traits& traits(Ternary op);
+const char* name_of(Compare op);
+
+Array unary(Unary op, const Array& x, double p = 0, double q = 0);
+void unary_into(Unary op, const Array& x, double p = 0, double q = 0);  // x = f(x)
+Array unary_backward(Unary op, const Array& g, const Array& x, const Array& y, double p = 0, double q = 0);
+Array binary(Binary op, const Operand& a, const Operand& b);
+void binary_into(Binary op, const Array& a, const Operand& b);  // a = f(a, b), in a's dtype and memory
+Array ternary(Ternary op, const Operand& a, const Operand& b, const Operand& c, Number p = {});
+Array compare(Compare op, const Operand& a, const Operand& b);
+Array any_zero(const Array& x);                  // one bool: whether some element is 0
+Array where(const Array& condition, const Operand& a, const Operand& b);
 
 Array convert(const Array& x, DType dtype);      // always a new array
 Array contiguous(const Array& x);                // x itself when it is

@@ -38,38 +38,71 @@ Array softmax_backward(const Array& g, const Array& y, int64_t axis, bool log) {
   return dx;
 }
 
+static DType stat_type(const Array& x) { return x.dtype == DType::f64 ? DType::f64 : DType::f32; }
+
+// target: class indices of x: (outer..., C). Here an index out of range is an error; a replayed step has no such check,
+// so the kernels give NaN for it.
 static void check_targets(const Array& x, const Array& target, const MaybeArray& weight, int64_t ignore, const char* name) {
   check_floating(x, name);
-  check(x.ndim == 2 && target.ndim == 1 && target.shape[0] == x.shape[0], Kind::Value, name,
-        ": expected logits (N, C) and targets (N), got ", text(x.dims()), " and ", text(target.dims()));
+  check(x.ndim >= 1 && target.dims() == Dims(x.shape, x.ndim - 1), Kind::Value, name,
+        ": expected one target a row of classes, got rows ", text(x.dims()), " and targets ", text(target.dims()));
   check(target.dtype == DType::i64, Kind::Runtime, name, ": class indices must be int64, got ", name_of(target.dtype));
-  check(!weight || (weight->ndim == 1 && weight->shape[0] == x.shape[1] && weight->dtype == x.dtype), Kind::Runtime, name,
-        ": weight must hold one number of the logits' dtype for each of the ", x.shape[1], " classes");
-  // Here an index out of range is an error; a replayed step has no such check, so the kernel gives NaN for it.
-  const char* p = target.data();
-  int64_t C = x.shape[1];
-  for (int64_t i = 0; i < target.shape[0]; i++) {
-    int64_t t = *reinterpret_cast<const int64_t*>(p + i * target.stride[0] * 8);
-    check(t == ignore || (t >= 0 && t < C), Kind::Index, name, ": target ", t, " is out of bounds for ", C, " classes");
-  }
+  int64_t C = x.shape[x.ndim - 1];
+  check(!weight || (weight->ndim == 1 && weight->shape[0] == C && weight->dtype == x.dtype), Kind::Runtime, name,
+        ": weight must hold one number of the logits' dtype for each of the ", C, " classes");
+  Array flat = contiguous(target);
+  const int64_t* p = reinterpret_cast<const int64_t*>(flat.data());
+  for (int64_t i = 0, n = flat.numel(); i < n; i++)
+    check(p[i] == ignore || (p[i] >= 0 && p[i] < C), Kind::Index, name, ": target ", p[i], " is out of bounds for ", C,
+          " classes");
 }
 
-std::pair<Array, Array> cross_entropy(const Array& x, const Array& target, const MaybeArray& weight, int64_t ignore) {
+std::tuple<Array, Array, Array> cross_entropy(const Array& x, const Array& target, const MaybeArray& weight,
+                                              int64_t ignore, const std::string& reduction, double smoothing) {
+  check(x.ndim == 2, Kind::Value, "cross_entropy: expected logits (N, C), got ", text(x.dims()));
   check_targets(x, target, weight, ignore, "cross_entropy");
-  Array loss = empty(Dims{x.shape[0]}, x.dtype);
-  Array lse = empty(Dims{x.shape[0]}, x.dtype == DType::f64 ? DType::f64 : DType::f32);
-  launch<&Kernels::cross_entropy>("cross_entropy", out(loss), out(lse), in(x), in(target), in(weight), ignore);
-  return {loss, lse};
+  CrossEntropy args{ignore, smoothing, reduction != "none", reduction == "mean"};
+  Array loss = empty(args.reduce ? Dims{} : Dims{x.shape[0]}, x.dtype);
+  Array lse = empty(Dims{x.shape[0]}, stat_type(x)), divisor = empty(Dims{}, stat_type(x));
+  if (!args.mean) fill(divisor, Number{1, 1, true});
+  Cost cost{double(x.numel()) * 10, 0};
+  if (auto query = kernels(x.device()).cross_entropy_workspace) cost.workspace = query(x.view(), args);
+  launch<&Kernels::cross_entropy>("cross_entropy", cost, out(loss), out(lse), out(divisor), in(x), in(target), in(weight),
+                                  args);
+  return {loss, lse, divisor};
 }
 
-Array cross_entropy_backward(const Array& g, const Array& x, const Array& lse, const Array& target, const MaybeArray& weight,
-                             int64_t ignore) {
-  check_targets(x, target, weight, ignore, "cross_entropy_backward");
-  check(lse.ndim == 1 && lse.shape[0] == x.shape[0] && lse.dtype == (x.dtype == DType::f64 ? DType::f64 : DType::f32),
-        Kind::Value, "cross_entropy_backward: lse does not belong to these logits");
+Array cross_entropy_backward(const Array& g, const Array& x, const Array& lse, const Array& divisor, const Array& target,
+                             const MaybeArray& weight, int64_t ignore, double smoothing) {
+  const char* name = "cross_entropy_backward";
+  check(x.ndim == 2, Kind::Value, name, ": expected logits (N, C), got ", text(x.dims()));
+  check_targets(x, target, weight, ignore, name);
+  check(lse.dims() == Dims{x.shape[0]} && divisor.ndim == 0 && lse.dtype == stat_type(x) && divisor.dtype == lse.dtype &&
+            is_contiguous(lse),
+        Kind::Value, name, ": lse and divisor do not belong to these logits");
+  check(is_floating(g.dtype), Kind::Value, name, ": the gradient must be floating");
   Array dx = empty_like(x);
-  launch<&Kernels::cross_entropy_backward>("cross_entropy_backward", out(dx), in(expand(g, Dims{x.shape[0]}, "cross_entropy")),
-                                           in(x), in(lse), in(target), in(weight), ignore);
+  launch<&Kernels::cross_entropy_backward>(name, Cost{double(x.numel()) * 10, 0}, out(dx), in(expand(g, Dims{x.shape[0]}, name)),
+                                           in(x), in(lse), in(divisor), in(target), in(weight),
+                                           CrossEntropy{ignore, smoothing, false, false});
+  return dx;
+}
+
+Array pick(const Array& x, const Array& target, const MaybeArray& weight, int64_t axis, int64_t ignore) {
+  Array r = rows(x, axis_of(axis, x.ndim, "nll_loss"));
+  check_targets(r, target, weight, ignore, "nll_loss");
+  Array y = empty(target.dims(), x.dtype);
+  launch<&Kernels::pick>("nll_loss", out(y), in(r), in(target), in(weight), ignore);
+  return y;
+}
+
+Array unpick(const Array& g, const Array& target, const MaybeArray& weight, const Dims& shape, int64_t axis, int64_t ignore) {
+  Array dx = empty(shape, g.dtype);
+  Array r = rows(dx, axis_of(axis, dx.ndim, "nll_loss_backward"));
+  check_targets(r, target, weight, ignore, "nll_loss_backward");
+  check(g.dims() == target.dims(), Kind::Value, "nll_loss_backward: the gradient must have the targets' shape");
+  fill(dx, Number{0, 0, true});
+  launch<&Kernels::unpick>("nll_loss_backward", out(r), in(g), in(target), in(weight), ignore);
   return dx;
 }
 

@@ -1,16 +1,16 @@
 // Convolutions with few channels a group, where gathering columns would cost more than multiplying them.
 //
-// Planes: an image's group is copied once into a zero-padded buffer (rows split by the remainder of w modulo the stride,
-// so that the pixels under one tap are neighbours), then every output row is a sum of shifted rows.
-// Depthwise channels-last: vectors run along the channels, nothing is copied.
+// Planes: an image's group is copied once into a zero-padded buffer (rows split by the remainder of w modulo the
+// stride, so that the pixels under one tap are neighbours), then every output row is a sum of shifted rows. Depthwise
+// channels-last: vectors run along the channels, nothing is copied.
 #pragma once
 #include "cpu/conv/pixels.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 
-// One group, or a whole depthwise convolution: y (N, K, ...), x (N, C, ...), w (K, C, taps), any strides. The window may
-// run backwards (a negative dilation), as it does in the gradient of the input.
+// One group, or a whole depthwise convolution: y (N, K, ...), x (N, C, ...), w (K, C, taps), any strides. The window
+// may run backwards (a negative dilation), as it does in the gradient of the input.
 struct Problem {
   View y, x, w, bias;
   Window window;
@@ -19,9 +19,10 @@ struct Problem {
 
 constexpr int64_t kDirectChannels = 8;  // output channels a group, up to which planes beat the product
 
-template <class T> struct Planes {
+template <class T>
+struct Planes {
   static constexpr int64_t L = lanes<T>, kChunk = 4;  // vectors of an output row at once
-  int64_t extent[3], base[3], shift[3];  // of the padded image; its origin in x; of tap 0
+  int64_t extent[3], base[3], shift[3];               // of the padded image; its origin in x; of tap 0
   int64_t phases, row, plane, volume, bytes;
 
   explicit Planes(const Problem& q) {
@@ -57,22 +58,24 @@ template <class T> struct Planes {
             const int64_t w = first + lo * phases;
             if (lo < hi)
               row_from((const char*)q.x.data + (n * q.x.stride[kN] + c * q.x.stride[kC] + at[0] * q.x.stride[kD] +
-                                                at[1] * q.x.stride[kH] + w * q.x.stride[kW]) * size,
+                                                at[1] * q.x.stride[kH] + w * q.x.stride[kW]) *
+                                                   size,
                        phases * q.x.stride[kW], to + lo, hi - lo);
             for (int64_t i = hi; i < row; i++) to[i] = T(0);
           }
   }
 
   // Output channel k: its filter as T, then rows.
-  template <class S> void channel(const Problem& q, int64_t n, int64_t k, const T* from) const {
+  template <class S>
+  void channel(const Problem& q, int64_t n, int64_t k, const T* from) const {
     const Window& v = q.window;
     const S* w = (const S*)q.w.data + k * q.w.stride[kN];
     const int64_t Q = q.y.shape[kW], size = kDTypeSize[int(q.y.dtype)];
     const RowTo<T> row_to = row_to_fn<T>(q.y.dtype);
     T bias = T(0);
     if (q.bias.data)
-      row_from_fn<T>(q.bias.dtype)((const char*)q.bias.data + k * q.bias.stride[0] * kDTypeSize[int(q.bias.dtype)], 0, &bias,
-                                   1);
+      row_from_fn<T>(q.bias.dtype)((const char*)q.bias.data + k * q.bias.stride[0] * kDTypeSize[int(q.bias.dtype)], 0,
+                                   &bias, 1);
     char* y = (char*)q.y.data + (n * q.y.stride[kN] + k * q.y.stride[kC]) * size;
     for (int64_t d = 0; d < q.y.shape[kD]; d++)
       for (int64_t h = 0; h < q.y.shape[kH]; h++)
@@ -134,7 +137,8 @@ template <class T> struct Planes {
 };
 
 // y (N, C, ...) and x channels-last, w (C, 1, taps): pixel by pixel.
-template <class T, class S> struct DepthwiseLast {
+template <class T, class S>
+struct DepthwiseLast {
   static constexpr int64_t L = lanes<T>, kChunk = 4;
 
   static bool fits(const Problem& q) {
@@ -149,7 +153,8 @@ template <class T, class S> struct DepthwiseLast {
   static void turn(const Problem& q, T* to) {
     const int64_t C = q.y.shape[kC], R = q.window.taps[1], Q = q.window.taps[2], n = columns(q);
     for (int64_t tap = 0; tap < taps(q); tap++, to += n) {
-      const S* w = (const S*)q.w.data + tap / (R * Q) * q.w.stride[kD] + tap / Q % R * q.w.stride[kH] + tap % Q * q.w.stride[kW];
+      const S* w =
+          (const S*)q.w.data + tap / (R * Q) * q.w.stride[kD] + tap / Q % R * q.w.stride[kH] + tap % Q * q.w.stride[kW];
       for (int64_t c = 0; c < C; c++) to[c] = element_as<T>(w + c * q.w.stride[kN]);
       for (int64_t c = C; c < n; c++) to[c] = T(0);
     }
@@ -176,7 +181,8 @@ template <class T, class S> struct DepthwiseLast {
             const int64_t xh = h * v.stride[1] - v.padding[1] + r * v.dilation[1];
             for (int64_t s = 0; s < v.taps[2]; s++, f += wide) {
               const int64_t xw = j * v.stride[2] - v.padding[2] + s * v.dilation[2];
-              if (xd < 0 || xd >= q.x.shape[kD] || xh < 0 || xh >= q.x.shape[kH] || xw < 0 || xw >= q.x.shape[kW]) continue;
+              if (xd < 0 || xd >= q.x.shape[kD] || xh < 0 || xh >= q.x.shape[kH] || xw < 0 || xw >= q.x.shape[kW])
+                continue;
               const S* from = x + xd * q.x.stride[kD] + xh * q.x.stride[kH] + xw * q.x.stride[kW] + c;
               if (c + kChunk * L <= C) {
 #pragma GCC unroll 4

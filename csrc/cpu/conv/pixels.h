@@ -10,8 +10,9 @@ namespace MIELINA_ISA {
 // The five axes of the contract.
 enum Axis : int { kN, kC, kD, kH, kW };
 
-// Output pixels (n, d, h, w) in order, cut into images whose pixels lie at one stride in memory, and into panels. A panel
-// ends with its image, or runs into the next one where images are `merged` (of 7 x 7 pixels, panels of 32 waste a quarter).
+// Output pixels (n, d, h, w) in order, cut into images whose pixels lie at one stride in memory, and into panels. A
+// panel ends with its image, or runs into the next one where images are `merged` (of 7 x 7 pixels, panels of 32 waste a
+// quarter).
 struct PixelSpace {
   int64_t shape[4], stride[4];
   int64_t images, size, step;  // pixels an image, at stride `step`
@@ -63,7 +64,8 @@ static PixelSpace pixel_space(const View& y, int64_t width, bool merge) {
 }
 
 // Lanes [a, z) from p + a .. p + z, the others zero.
-template <class T, class S> MIELINA_INLINE Vec<T> load_between(const S* p, int64_t a, int64_t z) {
+template <class T, class S>
+MIELINA_INLINE Vec<T> load_between(const S* p, int64_t a, int64_t z) {
   Vec<T> v{};
   if constexpr (__is_same(S, T)) {
 #if MIELINA_V512
@@ -79,7 +81,8 @@ template <class T, class S> MIELINA_INLINE Vec<T> load_between(const S* p, int64
 }
 
 // A vector of every second element; nothing beyond the last of them is read.
-template <class T, class S> MIELINA_INLINE Vec<T> load_even(const S* p) {
+template <class T, class S>
+MIELINA_INLINE Vec<T> load_even(const S* p) {
   constexpr int L = lanes<T>;
 #if MIELINA_V512
   if constexpr (__is_same(S, float)) {
@@ -98,7 +101,8 @@ struct Window {
 };
 
 // Packer of image columns. k runs over (channel, tap), or over (tap, channel) where channels are neighbours in memory.
-template <class Op, class S> struct Pixels {
+template <class Op, class S>
+struct Pixels {
   using In = typename Op::In;
   static constexpr int L = lanes<In>;
   enum { kWidest = 64 };
@@ -108,7 +112,6 @@ template <class Op, class S> struct Pixels {
   int64_t shape[3], stride[3];  // of the image
   int64_t sn, sc, channels;
   bool channels_inner;
-  bool pointwise;  // a 1x1 window: panels can be read in place
 
   int64_t panels() const { return space.panels(); }
   int64_t valid(int64_t p) const { return space.valid(p); }
@@ -139,19 +142,7 @@ template <class Op, class S> struct Pixels {
     return count;
   }
 
-  Panel<In> in_place(int64_t p, int64_t k) const {
-    if constexpr (__is_same(S, In)) {
-      if (pointwise) {
-        Run r[kWidest];
-        if (runs(space.first(p), valid(p), r) == 1) {
-          const S* from = r[0].image + k * sc;
-          for (int d = 0; d < 3; d++) from += r[0].origin[d] * stride[d];
-          return {from, window.stride[2] * stride[2], sc};
-        }
-      }
-    }
-    return {nullptr, 0, 0};
-  }
+  Panel<In> in_place(int64_t, int64_t) const { return {nullptr, 0, 0}; }
 
   void tap_offsets(int64_t tap, int64_t (&at)[3]) const {
     at[2] = tap % window.taps[2] * window.dilation[2];
@@ -191,8 +182,7 @@ template <class Op, class S> struct Pixels {
           const int64_t wide = min64(L, n - c), room = min64(L, step - i);
           Vec<In> v[L];
 #pragma GCC unroll 16
-          for (int j = 0; j < L; j++)
-            v[j] = j < room && pixel[i + j] ? load_as<In>(pixel[i + j] + c, wide) : Vec<In>{};
+          for (int j = 0; j < L; j++) v[j] = j < room && pixel[i + j] ? load_as<In>(pixel[i + j] + c, wide) : Vec<In>{};
           transpose(v);
           for (int j = 0; j < wide; j++) {
             In* row = to + (k + c + j) * step + i;
@@ -224,7 +214,8 @@ template <class Op, class S> struct Pixels {
         }
         const S* from = r[j].image + d * stride[0] + h * stride[1] + w * stride[2] + c0 * sc;
         for (int64_t i = 0; i < r[j].n; i += L) {
-          const int64_t m = min64(L, r[j].n - i), first = min64(L, max64(0, lo - i)), last = max64(first, min64(L, hi - i));
+          const int64_t m = min64(L, r[j].n - i), first = min64(L, max64(0, lo - i)),
+                        last = max64(first, min64(L, hi - i));
           const S* p = from + i * sw;
           In* row = row0 + r[j].at + i;
           const int64_t gap = taps * step;
@@ -251,13 +242,14 @@ template <class Op, class S> struct Pixels {
 };
 
 // A filter bank (rows, channels, taps) of any strides; k runs as it does for the pixels.
-template <class Op, class S> struct Filters {
+template <class Op, class S>
+struct Filters {
   using In = typename Op::In;
   const S* data;
   int64_t size, width, si, sc;
   int64_t channels, taps[3], stride[3];
   bool channels_inner;
-  bool flat;   // k has one stride, sk
+  bool flat;  // k has one stride, sk
   int64_t sk;
 
   void flatten() {
@@ -270,9 +262,7 @@ template <class Op, class S> struct Filters {
   int64_t panels() const { return ceil_div(size, width); }
   int64_t valid(int64_t p) const { return min64(width, size - p * width); }
   Strided<Op, S> matrix() const { return {data, size, 0, si, sk, width}; }
-  Panel<In> in_place(int64_t p, int64_t k) const {
-    return flat ? matrix().in_place(p, k) : Panel<In>{nullptr, 0, 0};
-  }
+  Panel<In> in_place(int64_t, int64_t) const { return {nullptr, 0, 0}; }
   void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
     if (flat) return matrix().pack(to, step, p, k0, kc);
     const int64_t all = taps[0] * taps[1] * taps[2], n = valid(p);

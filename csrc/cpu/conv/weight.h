@@ -1,6 +1,6 @@
-// The gradient of the filters: dw (K, C x taps) = g (K, pixels) columns (pixels, C x taps), a sum over all pixels of all
-// images, which is long where dw is small. It is cut into a number of pieces that the shape alone decides; each piece is
-// one task with its own partial dw, and the partials are added in a fixed tree.
+// The gradient of the filters: dw (K, C x taps) = g (K, pixels) columns (pixels, C x taps), a sum over all pixels of
+// all images, which is long where dw is small. It is cut into a number of pieces that the shape alone decides; each
+// piece is one task with its own partial dw, and the partials are added in a fixed tree.
 #pragma once
 #include "cpu/conv/pixels.h"
 
@@ -8,7 +8,8 @@ namespace mielina {
 namespace MIELINA_ISA {
 
 // Rows are the channels of g, k its pixels from `begin` on.
-template <class Op, class S> struct PixelRows {
+template <class Op, class S>
+struct PixelRows {
   using In = typename Op::In;
   const PixelSpace& space;
   const S* data;
@@ -28,7 +29,8 @@ template <class Op, class S> struct PixelRows {
 };
 
 // Columns are (channel, tap) or (tap, channel), k the pixels: the transpose of Pixels, gathered 64 pixels at a time.
-template <class Op, class S> struct PixelColumns {
+template <class Op, class S>
+struct PixelColumns {
   using In = typename Op::In;
   static constexpr int64_t L = lanes<In>, kBatch = 64;
   const Pixels<Op, S>& pixels;
@@ -48,7 +50,8 @@ template <class Op, class S> struct PixelColumns {
 };
 
 // Sums lie in a buffer of their own, one after the other, and nothing follows.
-template <class Out> struct Partial {
+template <class Out>
+struct Partial {
   Out* data;
   int64_t mr, nr, columns;
   bool direct, accumulate;

@@ -10,19 +10,24 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-template <class T> constexpr DType dtype_of_sum = dtype_of<T>;
-template <> inline constexpr DType dtype_of_sum<uint32_t> = DType::i32;
-template <> inline constexpr DType dtype_of_sum<uint64_t> = DType::i64;
+template <class T>
+constexpr DType dtype_of_sum = dtype_of<T>;
+template <>
+inline constexpr DType dtype_of_sum<uint32_t> = DType::i32;
+template <>
+inline constexpr DType dtype_of_sum<uint64_t> = DType::i64;
 
-template <class V> MIELINA_INLINE V activate(V x, Activation f) {
+template <class V>
+MIELINA_INLINE V activate(V x, Activation f) {
   using T = Elem<V>;
   const V half = splat<V>(T(0.5));
   switch (f) {
     case Activation::relu: return select<V>(x < V{}, V{}, x);  // keeps NaN
     case Activation::gelu: return half * x * erfc(x * splat<V>(T(-0.70710678118654752)));
     case Activation::gelu_tanh:
-      return half * x * (splat<V>(1) + tanh(x * fma(x * x, splat<V>(T(0.035677408136300125)),  // sqrt(2 / pi) 0.044715
-                                                    splat<V>(T(0.79788456080286536)))));
+      return half * x *
+             (splat<V>(1) + tanh(x * fma(x * x, splat<V>(T(0.035677408136300125)),  // sqrt(2 / pi) 0.044715
+                                         splat<V>(T(0.79788456080286536)))));
     case Activation::silu: return x * sigmoid(x);
     case Activation::sigmoid: return sigmoid(x);
     case Activation::tanh: return tanh(x);
@@ -50,7 +55,8 @@ struct Plane {
 };
 
 // c = activation([c +] sums + bias + residual); `place` maps a tile to its Spot.
-template <class Out, class Place> struct Finish {
+template <class Out, class Place>
+struct Finish {
   static constexpr int64_t kRow = 256;  // widest panel of B
   Matrix c, bias, residual;
   Activation activation;

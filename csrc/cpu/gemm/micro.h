@@ -14,8 +14,10 @@ MIELINA_INLINE vu64 fma(vu64 a, vu64 b, vu64 c) { return a * b + c; }
 // What a product computes in: panels of In, sums of Out, a tile of at most MR rows and NV vectors, sums cut every KC
 // steps. `Depth` is how many elements along K one In holds. Integers are unsigned here, so that they wrap.
 //
-// 512 bits: 28 of 32 registers hold the tile. 256 bits: 12 of 16. 128 bits: 8 of 16; without FMA each product needs one.
-template <class T> struct Plain {
+// 512 bits: 28 of 32 registers hold the tile. 256 bits: 12 of 16. 128 bits: 8 of 16; without FMA each product needs
+// one.
+template <class T>
+struct Plain {
   using In = T;
   using Out = T;
   static constexpr bool real = T(0.5) != T(0);
@@ -39,14 +41,15 @@ struct Bf16Pair {
 #endif
 
 // A panel: element (i, k) of the operand lies at data[i * si + k * sk]; si is 1 in panels of B and in packed ones of A.
-template <class In> struct Panel {
+template <class In>
+struct Panel {
   const In* data;
   int64_t si, sk;
 };
 
-// d (MR, n) = or += a (MR, kc) b (kc, n), (NV - 1) * lanes < n <= NV * lanes; b is padded to whole vectors. The kc cache
-// lines from `next` on are fetched meanwhile: B's next panel comes from the L3 cache, and without this the first tile of
-// each panel waits for it (1024^3 in f64: 0.67 of the FMA peak, with it 0.79).
+// d (MR, n) = or += a (MR, kc) b (kc, n), (NV - 1) * lanes < n <= NV * lanes; b is padded to whole vectors. The kc
+// cache lines from `next` on are fetched meanwhile: B's next panel comes from the L3 cache, and without this the first
+// tile of each panel waits for it (1024^3 in f64: 0.67 of the FMA peak, with it 0.79).
 template <class Op>
 using Micro = void (*)(int64_t kc, Panel<typename Op::In> a, Panel<typename Op::In> b, typename Op::Out* d, int64_t ld,
                        int64_t n, bool add, const void* next);
@@ -97,9 +100,11 @@ static void micro(int64_t kc, Panel<typename Op::In> a, Panel<typename Op::In> b
 }
 
 // The kernels by rows and vectors.
-template <class Op, bool Packed> struct MicroTable {
+template <class Op, bool Packed>
+struct MicroTable {
   Micro<Op> at[Op::NV][Op::MR];
-  template <int I> constexpr void fill() {
+  template <int I>
+  constexpr void fill() {
     if constexpr (I < Op::MR * Op::NV) {
       at[I / Op::MR][I % Op::MR] = micro<Op, I % Op::MR + 1, I / Op::MR + 1, Packed>;
       fill<I + 1>();
@@ -107,7 +112,8 @@ template <class Op, bool Packed> struct MicroTable {
   }
   constexpr MicroTable() : at{} { fill<0>(); }
 };
-template <class Op, bool Packed> static constexpr MicroTable<Op, Packed> micro_table{};
+template <class Op, bool Packed>
+static constexpr MicroTable<Op, Packed> micro_table{};
 
 }  // namespace MIELINA_ISA
 }  // namespace mielina

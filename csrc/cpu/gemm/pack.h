@@ -12,7 +12,8 @@ namespace mielina {
 namespace MIELINA_ISA {
 
 // The first n of a vector of T, from storage of type S.
-template <class T, class S> MIELINA_INLINE Vec<T> load_as(const S* p, int64_t n) {
+template <class T, class S>
+MIELINA_INLINE Vec<T> load_as(const S* p, int64_t n) {
   constexpr int L = lanes<T>;
   if constexpr (__is_same(S, T)) return n == L ? load(p) : load_n(p, n);
   else if constexpr (__is_same(S, half_t)) return from_f16(n == L ? load_half(p) : load_half_n(p, n));
@@ -24,13 +25,15 @@ template <class T, class S> MIELINA_INLINE Vec<T> load_as(const S* p, int64_t n)
   }
 }
 
-template <class T, class S> MIELINA_INLINE T element_as(const S* p) {
+template <class T, class S>
+MIELINA_INLINE T element_as(const S* p) {
   if constexpr (__is_same(S, T)) return *p;
   else return element<T>(p);
 }
 
 // A strided matrix of storage type S, read as Op::In.
-template <class Op, class S> struct Strided {
+template <class Op, class S>
+struct Strided {
   using In = typename Op::In;
   static constexpr int L = lanes<In>;
   const S* data;

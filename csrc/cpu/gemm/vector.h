@@ -6,7 +6,8 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-template <class Op, class S> struct RowProduct {
+template <class Op, class S>
+struct RowProduct {
   using T = typename Op::Out;
   static constexpr int64_t L = lanes<T>, kColumns = 1024, kDepth = 1024, kRows = 8;
   int64_t N, K;
@@ -79,7 +80,8 @@ template <class Op, class S> struct RowProduct {
   }
 
   // A task takes kColumns columns, or as few as hold 64 Ki elements of B where these are long.
-  template <class Epilogue> void run(const Ctx& ctx, const Epilogue& epilogue, int64_t panel) const {
+  template <class Epilogue>
+  void run(const Ctx& ctx, const Epilogue& epilogue, int64_t panel) const {
     const int64_t grain = min64(kColumns, max64(panel, 64 * 1024 / max64(1, K) / panel * panel));
     auto body = [&](int64_t begin, int64_t end) {
       alignas(64) T y[kColumns];

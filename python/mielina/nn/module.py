@@ -134,6 +134,9 @@ class Module(Tree, Hookable):
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
         return self._apply(lambda x: x.to(dtype) if x.dtype.is_floating_point else x)
 
+    def type(self, dst_type: Any) -> Module:
+        return self.to(dst_type)
+
     def cpu(self) -> Module:
         return self
 

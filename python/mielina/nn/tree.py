@@ -91,3 +91,8 @@ class Tree:
 
     def get_buffer(self, target: str) -> Tensor:
         return self._get(target, Tensor, "a buffer")  # type: ignore[no-any-return]
+
+    def set_submodule(self, target: str, module: Module) -> None:
+        """Puts a module at a path such as "encoder.0"."""
+        parent, _, name = target.rpartition(".")
+        setattr(self.get_submodule(parent), name, module)

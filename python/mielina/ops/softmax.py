@@ -1,18 +1,18 @@
-"""Softmax, and the losses made of its rows."""
+"""Softmax and its kin."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .. import _core
-from ..autograd import OUTPUT, OUTPUTS, op, record
+from ..autograd import OUTPUT, op, record
 from ..dtypes import dtype as DType
 from ..tensor import Tensor, method
-from .elementwise import cast, div, mul, sub
+from .elementwise import cast, mul, neg, sub
 from .reduce import sum
 
 __all__ = ["softmax", "log_softmax"]
-__functional__ = ["softmax", "log_softmax", "cross_entropy"]
+__functional__ = ["softmax", "log_softmax", "softmin"]
 
 
 @method
@@ -44,6 +44,11 @@ def _softmax_backward_rule(h: Tensor, needs: Any, g: Tensor, y: Tensor, dim: int
     return dg, dy
 
 
+def softmin(input: Tensor, dim: int = -1, dtype: DType | None = None) -> Tensor:
+    """softmax(-input, dim): the smallest entry gets the largest probability."""
+    return softmax(neg(input), dim, dtype)
+
+
 SOFTMAX = op("softmax", lambda g, needs, y, dim: (softmax_backward(g, y, dim),))
 SOFTMAX_BACKWARD = op("softmax_backward", _softmax_backward_rule, composite=_softmax_backward_composite)
 
@@ -70,49 +75,3 @@ def _log_softmax_backward_rule(h: Tensor, needs: Any, g: Tensor, y: Tensor, dim:
 
 LOG_SOFTMAX = op("log_softmax", lambda g, needs, y, dim: (log_softmax_backward(g, y, dim),))
 LOG_SOFTMAX_BACKWARD = op("log_softmax_backward", _log_softmax_backward_rule)
-
-
-# ---- cross entropy ---------------------------------------------------------------------------------------------------------------
-def cross_entropy_rows(x: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
-    """w_t (logsumexp(x_n) - x_nt) for each row n of logits x: (N, C), target: (N) int64; 0 where target is ignore_index."""
-    loss, lse = _core.cross_entropy(x, target, weight, ignore_index)
-    return record((loss, lse), CROSS_ENTROPY, (x,), (x, target, weight, ignore_index, OUTPUTS[1]))[0]  # type: ignore[no-any-return]
-
-
-def _cross_entropy_rule(g: Any, needs: Any, x: Tensor, target: Tensor, weight: Tensor | None, ignore: int, lse: Tensor) -> Any:
-    return (_core.cross_entropy_backward(g[0], x, lse, target, weight, ignore),)
-
-
-def _cross_entropy_composite(x: Tensor, target: Tensor, weight: Tensor | None, ignore: int, lse: Tensor) -> Any:
-    return _picked(log_softmax(x, 1), target, weight, ignore)
-
-
-def _picked(logp: Tensor, target: Tensor, weight: Tensor | None, ignore: int) -> Tensor:
-    """-w_t logp[n, t_n]: the product with a constant one-hot matrix."""
-    import numpy as np
-
-    t = target.numpy()
-    hot = np.zeros(logp.shape)
-    keep = t != ignore
-    w = np.ones(logp.shape[1]) if weight is None else weight.detach().to(logp.dtype).numpy()
-    hot[np.nonzero(keep)[0], t[keep]] = -w[t[keep]]
-    return sum(mul(logp, cast(_core.from_numpy(hot), logp.dtype)), 1)
-
-
-CROSS_ENTROPY = op("cross_entropy", _cross_entropy_rule, composite=_cross_entropy_composite)
-
-
-def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean") -> Tensor:
-    """Cross entropy of logits and class indices: mean over n of -log softmax(x_n)[t_n].
-
-    input: (N, C), target: (N) int64. `reduction`: "mean" (weighted), "sum" or "none".
-    IndexError: a target outside [0, C) that is not ignore_index. ValueError: shapes.
-    """
-    rows = cross_entropy_rows(input, target, weight, ignore_index)
-    if reduction == "none":
-        return rows
-    if reduction == "sum":
-        return sum(rows)
-    if reduction != "mean":
-        raise ValueError(f'{reduction!r} is not a reduction; use "none", "mean" or "sum"')
-    return div(sum(rows), float(target.numel()))

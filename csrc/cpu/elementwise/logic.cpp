@@ -1,0 +1,115 @@
+// Comparisons and selection. The loops are plain: without a tail to keep bit-exact, the compiler packs masks into bytes
+// and bytes into masks by itself.
+#include "cpu/elementwise/rows.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+namespace {
+
+template <Compare op> struct Is;
+template <> struct Is<Compare::eq> { template <class T> MIELINA_INLINE bool f(T a, T b) { return a == b; } };
+template <> struct Is<Compare::ne> { template <class T> MIELINA_INLINE bool f(T a, T b) { return a != b; } };
+template <> struct Is<Compare::lt> { template <class T> MIELINA_INLINE bool f(T a, T b) { return a < b; } };
+template <> struct Is<Compare::le> { template <class T> MIELINA_INLINE bool f(T a, T b) { return a <= b; } };
+template <> struct Is<Compare::gt> { template <class T> MIELINA_INLINE bool f(T a, T b) { return a > b; } };
+template <> struct Is<Compare::ge> { template <class T> MIELINA_INLINE bool f(T a, T b) { return a >= b; } };
+template <> struct Is<Compare::logical_and> { template <class T> MIELINA_INLINE bool f(T a, T b) { return (a != T(0)) & (b != T(0)); } };
+template <> struct Is<Compare::logical_or> { template <class T> MIELINA_INLINE bool f(T a, T b) { return (a != T(0)) | (b != T(0)); } };
+template <> struct Is<Compare::logical_xor> { template <class T> MIELINA_INLINE bool f(T a, T b) { return (a != T(0)) != (b != T(0)); } };
+template <> struct Is<Compare::isnan> { template <class T> MIELINA_INLINE bool f(T a, T) { return a != a; } };
+// x - x is 0 for finite x and NaN for others.
+template <> struct Is<Compare::isfinite> {
+  template <class T> MIELINA_INLINE bool f(T a, T) { return is_integer<T> || a - a == T(0); }
+};
+template <> struct Is<Compare::isinf> {
+  template <class T> MIELINA_INLINE bool f(T a, T) { return !is_integer<T> && a == a && a - a != T(0); }
+};
+template <> struct Is<Compare::signbit> {
+  MIELINA_INLINE bool f(int64_t a, int64_t) { return a < 0; }
+  MIELINA_INLINE bool f(float a, float) {
+    int32_t i;
+    __builtin_memcpy(&i, &a, sizeof i);
+    return i < 0;
+  }
+  MIELINA_INLINE bool f(double a, double) {
+    int64_t i;
+    __builtin_memcpy(&i, &a, sizeof i);
+    return i < 0;
+  }
+};
+
+template <class T> using Test = void (*)(bool* y, const T* a, const T* b, int64_t n);
+template <class F, class T> void test(bool* __restrict y, const T* __restrict a, const T* __restrict b, int64_t n) {
+  for (int64_t i = 0; i < n; i++) y[i] = F::f(a[i], b[i]);
+}
+template <class T, int... I> Test<T> test_of(Compare op, Indices<I...>) {
+  static constexpr Test<T> table[] = {test<Is<Compare(I)>, T>...};
+  return table[int(op)];
+}
+template <class T> void compare_in(const Ctx& ctx, const Space<3>& s, Compare op) {
+  Test<T> f = test_of<T>(op, IndicesTo<int(Compare::count)>::type{});
+  blocks<T, bool>(ctx, s, [f](bool* y, const T* const* x, int64_t n, bool) { f(y, x[0], x[1], n); });
+}
+
+void compare(const Ctx& ctx, const View& y, const View& a, const View& b, Compare op, DType compute) noexcept {
+  Space<3> s;
+  make_space<3>(s, {&y, &a, &b});
+  if (compute == DType::f32) compare_in<float>(ctx, s, op);
+  else if (compute == DType::f64) compare_in<double>(ctx, s, op);
+  else compare_in<int64_t>(ctx, s, op);
+}
+
+template <class T> void where_in(const Ctx& ctx, const Space<4>& s) {
+  parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
+    alignas(64) bool flags[kBlock];
+    alignas(64) T buf[3][kBlock];
+    for (int64_t i = begin; i < end; i += kBlock) {
+      int64_t n = min64(kBlock, end - i);
+      const uint8_t* condition = (const uint8_t*)fetch<bool>(s, 1, i, n, flags);
+      const T *a = fetch<T>(s, 2, i, n, buf[1]), *b = fetch<T>(s, 3, i, n, buf[2]);
+      T* y = target<T>(s, 0, i, buf[0]);
+      for (int64_t j = 0; j < n; j++) {
+        T p = a[j], q = b[j];  // loaded whatever the condition says, or the loop would branch
+        y[j] = condition[j] ? p : q;
+      }
+      flush<T>(s, 0, i, n, y);
+    }
+  });
+}
+
+void where(const Ctx& ctx, const View& y, const View& condition, const View& a, const View& b, DType compute) noexcept {
+  Space<4> s;
+  make_space<4>(s, {&y, &condition, &a, &b});
+  if (compute == DType::f32) where_in<float>(ctx, s);
+  else if (compute == DType::f64) where_in<double>(ctx, s);
+  else where_in<int64_t>(ctx, s);
+}
+
+void any_zero(const Ctx& ctx, const View& y, const View& x) noexcept {
+  Space<1> s;
+  make_space<1>(s, {&x});
+  uint8_t found = 0;
+  parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
+    alignas(64) bool flags[kBlock];
+    bool mine = false;
+    for (int64_t i = begin; i < end; i += kBlock) {
+      int64_t n = min64(kBlock, end - i);
+      const bool* nonzero = fetch<bool>(s, 0, i, n, flags);
+      for (int64_t j = 0; j < n; j++) mine |= !nonzero[j];
+    }
+    if (mine) __atomic_store_n(&found, 1, __ATOMIC_RELAXED);
+  });
+  *(uint8_t*)y.data = found;
+}
+
+}  // namespace
+
+void fill_elementwise_logic(Kernels&);
+void fill_elementwise_logic(Kernels& k) {
+  k.compare = compare;
+  k.where = where;
+  k.any_zero = any_zero;
+}
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,101 @@
+// Rows of (N, C, D, H, W) images: what pooling and resampling walk over. A row is W pixels of L lanes. Images whose rows
+// are contiguous (NCHW) have one lane, so vectors run along W; in channels-last images the lanes are a block of channels
+// and vectors run along C. Rows are used where they lie if they are of the compute type T, else converted into a buffer.
+#pragma once
+#include "cpu/block.h"
+#include "cpu/image/taps.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+constexpr int64_t kRowElements = 8192;   // of a row with lanes: 32 KB of f32, the L1 cache
+constexpr int64_t kTaskElements = 32768;
+constexpr int kBatch = 4;                // source rows combined in one pass
+
+template <class T> using IndexOf = Elem<Mask<Vec<T>>>;
+
+MIELINA_INLINE bool lanes_along_c(const View& v) {
+  return v.shape[1] > 1 && v.stride[1] == 1 && !(v.shape[4] > 1 && v.stride[4] == 1);
+}
+
+// The rows of one image: `n`, channels [c, c + L), depth d, height h.
+template <class T> struct RowsOf {
+  char* data;
+  int64_t size, stride[5], W;
+  DType dtype;
+  bool direct;
+
+  RowsOf(const View& v, bool along_c) : data((char*)v.data), size(kDTypeSize[int(v.dtype)]), W(v.shape[4]), dtype(v.dtype) {
+    for (int d = 0; d < 5; d++) stride[d] = v.stride[d];
+    direct = dtype == dtype_of<T> && (along_c ? stride[1] == 1 : (stride[4] == 1 || W == 1));
+  }
+  char* at(int64_t n, int64_t c, int64_t d, int64_t h) const {
+    return data + (n * stride[0] + c * stride[1] + d * stride[2] + h * stride[3]) * size;
+  }
+  // The row's pixels, `pixel` elements apart.
+  int64_t pixel(int64_t L) const { return direct ? stride[4] : L; }
+  const T* get(int64_t n, int64_t c, int64_t d, int64_t h, int64_t L, T* buf) const {
+    const char* p = at(n, c, d, h);
+    if (direct) return (const T*)p;
+    auto row = row_from_fn<T>(dtype);
+    if (L == 1) row(p, stride[4], buf, W);
+    else if (stride[1] == 1 && stride[4] == L) row(p, 1, buf, W * L);
+    else
+      for (int64_t w = 0; w < W; w++) row(p + w * stride[4] * size, stride[1], buf + w * L, L);
+    return buf;
+  }
+  T* target(int64_t n, int64_t c, int64_t d, int64_t h, T* buf) const { return direct ? (T*)at(n, c, d, h) : buf; }
+  void put(int64_t n, int64_t c, int64_t d, int64_t h, int64_t L, const T* buf) const {
+    if (direct) return;
+    char* p = at(n, c, d, h);
+    auto row = row_to_fn<T>(dtype);
+    if (L == 1) row(buf, p, stride[4], W);
+    else if (stride[1] == 1 && stride[4] == L) row(buf, p, 1, W * L);
+    else
+      for (int64_t w = 0; w < W; w++) row(buf + w * L, p + w * stride[4] * size, stride[1], L);
+  }
+};
+
+// The output rows of an image, in blocks of channels: f(worker, n, c, L, d, h).
+struct RowSpace {
+  int64_t N, C, D, H, L;
+  RowSpace(const View& y, const View& x, bool along_c) : N(y.shape[0]), C(y.shape[1]), D(y.shape[2]), H(y.shape[3]), L(1) {
+    int64_t W = max64(1, max64(y.shape[4], x.shape[4]));
+    if (along_c) L = min64(C, max64(16, kRowElements / W / 16 * 16));
+  }
+  template <class F> void run(const Ctx& ctx, int64_t work, F f) const {
+    int64_t blocks = ceil_div(C, L), rows = N * blocks * D * H, grain = max64(1, kTaskElements / max64(1, work));
+    parallel_for(ctx, ceil_div(rows, grain), [&](int64_t task, int worker) {
+      int64_t r = task * grain, end = min64(rows, r + grain), h = r % H, d = r / H % D, b = r / H / D % blocks, n = r / H / D / blocks;
+      for (; r < end; r++) {
+        f(worker, n, b * L, min64(L, C - b * L), d, h);
+        if (++h < H) continue;
+        h = 0;
+        if (++d < D) continue;
+        d = 0;
+        if (++b < blocks) continue;
+        b = 0;
+        n++;
+      }
+    });
+  }
+};
+
+// Elements 0, 2, 4, ... of p, as many as a vector has; reads nothing beyond the last of them.
+template <class T> MIELINA_INLINE Vec<T> load_evens(const T* p) {
+  using M = Mask<Vec<T>>;
+  constexpr int L = lanes<T>;
+  Vec<T> a = load(p), b = load(p + L - 1);
+#if defined(__clang__)
+  Vec<T> v;
+  for (int i = 0; i < L; i++) v[i] = 2 * i < L ? a[2 * i] : b[2 * i - L + 1];
+  return v;
+#else
+  M pick{};
+  for (int i = 0; i < L; i++) pick[i] = 2 * i < L ? 2 * i : 2 * i + 1;
+  return __builtin_shuffle(a, b, pick);
+#endif
+}
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,56 @@
+// Mean and sum of squared deviations: two passes over a block of 1024 in the L1 cache, blocks merged in double (Chan,
+// Golub & LeVeque 1983, equation 2.1). Memory is read once.
+#pragma once
+#include "cpu/rows.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+struct Moments {
+  double n = 0, mean = 0, m2 = 0;
+  void merge(double count, double block_mean, double block_m2) {
+    double all = n + count, delta = block_mean - mean;
+    m2 += block_m2 + delta * delta * (n * count / all);
+    mean += delta * (count / all);
+    n = all;
+  }
+};
+
+// Adds the n elements of x to the moments; center == false takes deviations from 0.
+template <class T>
+static void add_moments(Moments& to, const Row<T>& x, int64_t n, bool center, T* buf) {
+  for_blocks(x, n, buf, [&](const T* p, int64_t, int64_t m) {
+    T mean = 0;
+    if (center)
+      mean = sum_vectors<T>(m, [&](int64_t j, int64_t w) __attribute__((always_inline)) { return load_part(p + j, w); }) /
+             T(m);
+    Vec<T> around = splat<Vec<T>>(mean);
+    T m2 = sum_vectors<T>(m, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
+      Vec<T> d = load_part(p + j, w) - around;
+      return d * d;
+    });
+    to.merge(double(m), double(mean), double(m2));
+  });
+}
+
+// One number of a contiguous vector of any dtype; `missing` where there is no vector.
+template <class T>
+MIELINA_INLINE T element_of(const View& v, int64_t i, T missing) {
+  if (!v.data) return missing;
+  T x;
+  row_from_fn<T>(v.dtype)((char*)v.data + i * kDTypeSize[int(v.dtype)], 1, &x, 1);
+  return x;
+}
+template <class T>
+MIELINA_INLINE void set_element(const View& v, int64_t i, T x) {
+  row_to_fn<T>(v.dtype)(&x, (char*)v.data + i * kDTypeSize[int(v.dtype)], 1, 1);
+}
+
+// Elements [r0, c0...) of a view whose last dim has stride 1.
+template <class T>
+MIELINA_INLINE Row<T> row_at(const View& v, int64_t offset) {
+  return {(char*)v.data + offset * kDTypeSize[int(v.dtype)], 1, v.dtype};
+}
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,222 @@
+// Rows: the last dim of several (outer..., C) views side by side, for kernels that fold or normalise it.
+//
+// A row is read in blocks of kBlock elements of a compute type. A row that already is contiguous in that type is used
+// where it lies; another one is gathered once when it fits the stack, else block by block in each pass.
+#pragma once
+#include "cpu/block.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+constexpr int64_t kRow = 4096;  // elements of a row that a task holds on its stack: 16 KB of f32
+
+template <class T>
+struct Row {
+  char* data;
+  int64_t stride;
+  DType dtype;
+  bool direct() const { return stride == 1 && dtype == dtype_of<T>; }
+  char* at(int64_t i) const { return data + i * stride * kDTypeSize[int(dtype)]; }
+  // Elements [i, i + n) as T: where they lie, or in buf.
+  const T* get(int64_t i, int64_t n, T* buf) const {
+    if (direct()) return (const T*)data + i;
+    row_from_fn<T>(dtype)(at(i), stride, buf, n);
+    return buf;
+  }
+  T* out(int64_t i, T* buf) const { return direct() ? (T*)data + i : buf; }
+  void put(int64_t i, int64_t n, const T* buf) const {
+    if (!direct()) row_to_fn<T>(dtype)(buf, at(i), stride, n);
+  }
+};
+
+template <class T>
+MIELINA_INLINE Row<T> held(T* scratch) {
+  return {(char*)scratch, 1, dtype_of<T>};
+}
+// The row itself, or a copy of it in scratch (kRow elements) that every pass can read without converting again.
+template <class T>
+MIELINA_INLINE Row<T> gathered(const Row<T>& x, int64_t n, T* scratch) {
+  if (x.direct() || n > kRow) return x;
+  x.get(0, n, scratch);
+  return held(scratch);
+}
+
+// f(p, i, n) over the blocks of a row.
+template <class T, class F>
+MIELINA_INLINE void for_blocks(const Row<T>& x, int64_t n, T* buf, F f) {
+  for (int64_t i = 0; i < n; i += kBlock) {
+    int64_t m = min64(kBlock, n - i);
+    f(x.get(i, m, buf), i, m);
+  }
+}
+
+// f(i, w) over the vectors of [0, n): w lanes from element i, w < lanes<T> only for the last.
+template <class T, class F>
+MIELINA_INLINE void for_vectors(int64_t n, F f) {
+  constexpr int64_t L = lanes<T>;
+  int64_t i = 0;
+  for (; i + L <= n; i += L) f(i, L);
+  if (i < n) f(i, n - i);
+}
+template <class T>
+MIELINA_INLINE Vec<T> load_part(const T* p, int64_t w) {
+  return w == lanes<T> ? load(p) : load_n(p, w);
+}
+template <class T>
+MIELINA_INLINE void store_part(T* p, Vec<T> v, int64_t w) {
+  if (w == lanes<T>) store(p, v);
+  else store_n(p, v, w);
+}
+// v with the lanes from w on set to zero, so that a sum over all lanes counts only the first w.
+template <class T>
+MIELINA_INLINE Vec<T> first(Vec<T> v, int64_t w) {
+  if (w == lanes<T>) return v;
+  T a[lanes<T>] = {};
+  __builtin_memcpy(a, &v, size_t(w) * sizeof(T));
+  return load(a);
+}
+
+// Sum of f(i, w) over the vectors of [0, n) in four accumulators, so that no addition waits for the one before it.
+template <class T, class F>
+MIELINA_INLINE T sum_vectors(int64_t n, F f) {
+  constexpr int64_t L = lanes<T>;
+  Vec<T> a{}, b{}, c{}, d{};
+  int64_t i = 0;
+  for (; i + 4 * L <= n; i += 4 * L) {
+    a += f(i, L);
+    b += f(i + L, L);
+    c += f(i + 2 * L, L);
+    d += f(i + 3 * L, L);
+  }
+  for (; i + L <= n; i += L) a += f(i, L);
+  if (i < n) b += first<T>(f(i, n - i), n - i);
+  return hsum((a + b) + (c + d));
+}
+
+// Rows of K views of one shape; `offsets` says where rows [r, r + n) of view k begin.
+template <class T, int K>
+struct Rows {
+  Space<K> outer;
+  int64_t stride[K], C;
+  int64_t count() const { return outer.n; }
+  Row<T> row(int k, int64_t offset) const {
+    DType d = outer.dtype[k];
+    return {outer.data[k] + offset * kDTypeSize[int(d)], stride[k], d};
+  }
+  // The rows lie side by side: a column of C elements in each lane serves better than a row.
+  bool vertical() const {
+    bool yes = C > 1 && outer.shape[outer.ndim - 1] >= lanes<T> / 2;
+    for (int k = 0; k < K; k++) yes &= stride[k] != 1 && outer.stride[k][outer.ndim - 1] == 1;
+    return yes;
+  }
+};
+
+template <class T, int K>
+static void make_rows(Rows<T, K>& r, const View* const (&v)[K]) {
+  View outer[K];
+  const View* p[K];
+  int last = v[0]->ndim - 1;
+  r.C = v[0]->shape[last];
+  for (int k = 0; k < K; k++) {
+    outer[k] = *v[k];
+    outer[k].ndim = last;
+    p[k] = &outer[k];
+    r.stride[k] = r.C == 1 ? 1 : v[k]->stride[last];
+  }
+  make_space<K>(r.outer, p);
+}
+
+// Offsets of elements [i0, i0 + n) of operand k, in elements.
+template <int K>
+static void offsets(const Space<K>& s, int k, int64_t i0, int64_t n, int64_t* to) {
+  for_rows(s, k, i0, n, [&](int64_t offset, int64_t run, int64_t done) {
+    for (int64_t j = 0; j < run; j++) to[done + j] = offset + j * s.stride[k][s.ndim - 1];
+  });
+}
+
+// f(rows) with one Row of each view, for every row, in tasks of about kGrain / 4 elements. `nt`: f streams.
+template <class T, int K, class F>
+static void for_each_row(const Ctx& ctx, const Rows<T, K>& rows, bool nt, F f) {
+  constexpr int64_t kMany = 64;
+  parallel_ranges(ctx, rows.count(), max64(1, kGrain / 4 / max64(1, rows.C)), [&](int64_t b, int64_t e) {
+    int64_t at[K][kMany];
+    for (int64_t r = b; r < e; r += kMany) {
+      int64_t n = min64(kMany, e - r);
+      for (int k = 0; k < K; k++) offsets(rows.outer, k, r, n, at[k]);
+      for (int64_t j = 0; j < n; j++) {
+        Row<T> row[K];
+        for (int k = 0; k < K; k++) row[k] = rows.row(k, at[k][j]);
+        f(row);
+      }
+    }
+    if (nt) stream_fence();
+  });
+}
+
+// Rows of view 0 that are too large for the caches, and whole vectors at aligned places.
+template <class T, int K>
+static bool bypass(const Rows<T, K>& rows) {
+  const Space<K>& s = rows.outer;
+  bool whole = rows.C % lanes<T> == 0 && rows.stride[0] == 1 && s.dtype[0] == dtype_of<T>;
+  whole &= (uintptr_t)s.data[0] % VBYTES == 0 && s.n * rows.C * int64_t(sizeof(T)) >= kStreamBytes;
+  for (int d = 0; d < s.ndim; d++) whole &= s.stride[0][d] % lanes<T> == 0;
+  return whole;
+}
+
+// y = f(i, w) over n elements of a block, with w as in for_vectors; `nt` bypasses the caches (aligned, whole vectors).
+template <class T, class F>
+MIELINA_INLINE void map_vectors(T* y, int64_t n, bool nt, F f) {
+  if (nt)
+    for (int64_t j = 0; j < n; j += lanes<T>) stream(y + j, f(j, lanes<T>));
+  else
+    for_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) { store_part(y + j, f(j, w), w); });
+}
+
+// ---- columns ---------------------------------------------------------------------------------------------------------
+// A tile of up to kTile neighbouring rows whose elements c lie side by side: four vectors wide. Narrow tiles and other
+// dtypes pass through a buffer of kTile elements, so that the loops never see a tail.
+template <class T>
+constexpr int64_t kTile = 4 * lanes<T>;
+
+template <class T>
+struct Column {
+  char* data;
+  int64_t stride, width;
+  DType dtype;
+  bool direct() const { return width == kTile<T> && dtype == dtype_of<T>; }
+  const T* get(int64_t c, T* buf) const {
+    char* p = data + c * stride * kDTypeSize[int(dtype)];
+    if (direct()) return (const T*)p;
+    row_from_fn<T>(dtype)(p, 1, buf, width);
+    return buf;
+  }
+  T* out(int64_t c, T* buf) const { return direct() ? (T*)data + c * stride : buf; }
+  void put(int64_t c, const T* buf) const {
+    if (!direct()) row_to_fn<T>(dtype)(buf, data + c * stride * kDTypeSize[int(dtype)], 1, width);
+  }
+};
+
+// f(columns) for every tile of vertical rows.
+template <class T, int K, class F>
+static void for_each_column(const Ctx& ctx, const Rows<T, K>& rows, F f) {
+  int last = rows.outer.ndim - 1;
+  int64_t side = rows.outer.shape[last], tiles = ceil_div(side, kTile<T>), groups = rows.count() / max64(1, side);
+  int64_t grain = max64(1, kGrain / 4 / (rows.C * min64(side, kTile<T>)));
+  parallel_ranges(ctx, groups * tiles, grain, [&](int64_t b, int64_t e) {
+    for (int64_t t = b; t < e; t++) {
+      int64_t i = t / tiles * side + t % tiles * kTile<T>;
+      Column<T> column[K];
+      for (int k = 0; k < K; k++) {
+        int64_t at;
+        offsets(rows.outer, k, i, 1, &at);
+        DType d = rows.outer.dtype[k];
+        int64_t width = min64(kTile<T>, side - t % tiles * kTile<T>);
+        column[k] = {rows.outer.data[k] + at * kDTypeSize[int(d)], rows.stride[k], width, d};
+      }
+      f(column);
+    }
+  });
+}
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,320 @@
+"""Recurrent layers and cells; the sequence kernels stand in ops/rnn.py."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import _core
+from ..ops import rnn as kernels
+from ..tensor import Tensor
+from . import init
+from .linear import parameter
+from .module import Module
+from .utils.rnn import PackedSequence
+
+
+class RNNBase(Module):
+    """What RNN, LSTM and GRU share. Parameters of layer k: weight_ih_lk (gates, in), weight_hh_lk (gates, hidden),
+    bias_ih_lk, bias_hh_lk, with proj_size weight_hr_lk; those of the reverse direction end in _reverse.
+    """
+
+    mode: str
+    gates: int
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
+                 dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+        if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
+            raise ValueError("dropout should be a number in range [0, 1] representing the probability of an element being zeroed")
+        if not isinstance(hidden_size, int):
+            raise TypeError(f"hidden_size should be of type int, got: {type(hidden_size).__name__}")
+        if hidden_size <= 0:
+            raise ValueError("hidden_size must be greater than zero")
+        if num_layers <= 0:
+            raise ValueError("num_layers must be greater than zero")
+        if proj_size < 0:
+            raise ValueError("proj_size should be a positive integer or zero to disable projections")
+        if proj_size >= hidden_size:
+            raise ValueError("proj_size has to be smaller than hidden_size")
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bias = bias
+        self.batch_first = batch_first
+        self.dropout = float(dropout)
+        self.bidirectional = bidirectional
+        self.proj_size = proj_size
+        rows, out = self.gates * hidden_size, proj_size or hidden_size
+        self._names: list[str] = []
+        for layer in range(num_layers):
+            width = input_size if layer == 0 else out * (1 + bidirectional)
+            shapes = {"weight_ih": (rows, width), "weight_hh": (rows, out)}
+            if bias:
+                shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+            if proj_size:
+                shapes["weight_hr"] = (proj_size, hidden_size)
+            for suffix in ("", "_reverse") if bidirectional else ("",):
+                for name, shape in shapes.items():
+                    self._names.append(f"{name}_l{layer}{suffix}")
+                    setattr(self, self._names[-1], parameter(*shape, dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        bound = 1.0 / math.sqrt(self.hidden_size)
+        for weight in self.parameters():
+            init.uniform_(weight, -bound, bound)
+
+    @property
+    def _flat_weights(self) -> list[Tensor]:
+        return [getattr(self, name) for name in self._names]
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """The parameters, one list a layer and direction."""
+        n = len(self._names) // (self.num_layers * (1 + self.bidirectional))
+        weights = self._flat_weights
+        return [weights[i : i + n] for i in range(0, len(weights), n)]
+
+    def flatten_parameters(self) -> None:
+        """Nothing to do: the kernels read the weights where they lie."""
+
+    def _run(self, input: Tensor, hx: Any, batch_first: bool) -> tuple[Tensor, Any]:
+        """The kernel of this kind of layer; hx is a tuple for the LSTM, else a tensor."""
+        raise NotImplementedError
+
+    def _states(self) -> tuple[int, ...]:
+        """The widths of the states: (hidden,), or (projected, hidden) for the LSTM."""
+        return (self.hidden_size,)
+
+    def _zeros(self, batch: int, like: Tensor) -> Any:
+        states = []
+        for width in self._states():
+            states.append(_core.empty((self.num_layers * (1 + self.bidirectional), batch, width), like.dtype))
+            _core.fill_(states[-1], 0)
+        return self._pack_states(states)
+
+    def _pack_states(self, states: list[Tensor]) -> Any:
+        return states[0]
+
+    def _unpack_states(self, hx: Any) -> list[Tensor]:
+        return [hx]
+
+    def _check(self, input: Tensor, hx: Any, batch: int | None) -> None:
+        if not input.dtype.is_floating_point:
+            raise ValueError(f"RNN input must be floating, got {input.dtype}")
+        if input.shape[-1] != self.input_size:
+            raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}")
+        for state, width in zip(self._unpack_states(hx), self._states()):
+            layers = self.num_layers * (1 + self.bidirectional)
+            expected = (layers, width) if batch is None else (layers, batch, width)
+            if tuple(state.shape) != expected:
+                raise RuntimeError(f"Expected hidden size {expected}, got {list(state.shape)}")
+
+    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
+        """input: (T, N, in), (N, T, in) with batch_first, (T, in), or a PackedSequence. Returns the outputs of the last layer
+        at all times, and the final states of all layers."""
+        if isinstance(input, PackedSequence):
+            return self._forward_packed(input, hx)
+        if input.ndim not in (2, 3):
+            raise ValueError(f"{type(self).__name__}: Expected input to be 2D or 3D, got {input.ndim}D instead")
+        single = input.ndim == 2
+        if single:
+            if hx is not None:
+                self._check(input, hx, None)
+                hx = self._pack_states([s.unsqueeze(1) for s in self._unpack_states(hx)])
+            input = input.unsqueeze(0 if self.batch_first else 1)
+        batch = input.shape[0 if self.batch_first else 1]
+        hx = self._zeros(batch, input) if hx is None else hx
+        self._check(input, hx, batch)
+        output, hx = self._run(input, hx, self.batch_first)
+        if single:
+            output = output.squeeze(0 if self.batch_first else 1)
+            hx = self._pack_states([s.squeeze(1) for s in self._unpack_states(hx)])
+        return output, hx
+
+    def _forward_packed(self, input: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
+        """Sequences of one length run together: for them a packed batch is an ordinary one."""
+        from ..ops import cat, index_select
+        from .utils.rnn import groups_of_equal_length, indices
+
+        batch = int(input.batch_sizes.numpy()[0])
+        hx = self._zeros(batch, input.data) if hx is None else self.permute_hidden(hx, input.sorted_indices)
+        self._check(input.data, hx, batch)
+        outputs, finals, places, first = [], [], [], 0
+        for length, count, rows in groups_of_equal_length(input.batch_sizes):
+            x = index_select(input.data, 0, indices(rows)).reshape(length, count, self.input_size)
+            states = [s.narrow(1, first, count) for s in self._unpack_states(hx)]
+            y, h = self._run(x, self._pack_states(states), False)
+            outputs.append(y.reshape(length * count, y.shape[-1]))
+            finals.append(self._unpack_states(h))
+            places += rows
+            first += count
+        order = [0] * len(places)
+        for i, row in enumerate(places):
+            order[row] = i
+        data = index_select(cat(outputs, 0), 0, indices(order))
+        hx = self._pack_states([cat(list(parts), 1) for parts in zip(*finals)])
+        packed = PackedSequence(data, input.batch_sizes, input.sorted_indices, input.unsorted_indices)
+        return packed, self.permute_hidden(hx, input.unsorted_indices)
+
+    def permute_hidden(self, hx: Any, permutation: Tensor | None) -> Any:
+        if permutation is None:
+            return hx
+        from ..ops import index_select
+
+        return self._pack_states([index_select(s, 1, permutation) for s in self._unpack_states(hx)])
+
+    def _settings(self, batch_first: bool) -> tuple[Any, ...]:
+        return (self._flat_weights, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional, batch_first)
+
+    def extra_repr(self) -> str:
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        for name, default in (("proj_size", 0), ("num_layers", 1), ("bias", True), ("batch_first", False), ("dropout", 0), ("bidirectional", False)):
+            if getattr(self, name) != default:
+                parts.append(f"{name}={getattr(self, name)}")
+        return ", ".join(parts)
+
+
+class RNN(RNNBase):
+    """h_t = tanh(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh), or relu. Source: Elman 1990."""
+
+    gates = 1
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", bias: bool = True,
+                 batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: Any = None, dtype: Any = None) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+        self.nonlinearity = nonlinearity
+        self.mode = f"RNN_{nonlinearity.upper()}"
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype=dtype)
+
+    def _run(self, input: Tensor, hx: Any, batch_first: bool) -> tuple[Tensor, Any]:
+        return kernels.rnn(input, hx, *self._settings(batch_first), self.nonlinearity)  # type: ignore[no-any-return]
+
+
+class GRU(RNNBase):
+    """Gates r, z and candidate n: h_t = (1 - z) n + z h_(t-1). Source: Cho et al. 2014."""
+
+    mode = "GRU"
+    gates = 3
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
+                 dropout: float = 0.0, bidirectional: bool = False, device: Any = None, dtype: Any = None) -> None:
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype=dtype)
+
+    def _run(self, input: Tensor, hx: Any, batch_first: bool) -> tuple[Tensor, Any]:
+        return kernels.gru(input, hx, *self._settings(batch_first))  # type: ignore[no-any-return]
+
+
+class LSTM(RNNBase):
+    """Gates i, f, g, o: c_t = f c_(t-1) + i g, h_t = o tanh(c_t), projected if proj_size. Source: Hochreiter & Schmidhuber 1997."""
+
+    mode = "LSTM"
+    gates = 4
+
+    def _states(self) -> tuple[int, ...]:
+        return (self.proj_size or self.hidden_size, self.hidden_size)
+
+    def _pack_states(self, states: list[Tensor]) -> Any:
+        return tuple(states)
+
+    def _unpack_states(self, hx: Any) -> list[Tensor]:
+        return list(hx)
+
+    def _run(self, input: Tensor, hx: Any, batch_first: bool) -> tuple[Tensor, Any]:
+        y, h, c = kernels.lstm(input, hx, *self._settings(batch_first), self.proj_size)
+        return y, (h, c)
+
+
+class RNNCellBase(Module):
+    """One step of one layer: a sequence of length 1."""
+
+    gates: int
+    nonlinearity: str = "tanh"
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.bias = bias
+        rows = self.gates * hidden_size
+        self.weight_ih = parameter(rows, input_size, dtype=dtype)
+        self.weight_hh = parameter(rows, hidden_size, dtype=dtype)
+        self.bias_ih = parameter(rows, dtype=dtype) if bias else None
+        self.bias_hh = parameter(rows, dtype=dtype) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        bound = 1.0 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0
+        for weight in self.parameters():
+            init.uniform_(weight, -bound, bound)
+
+    def _weights(self) -> list[Tensor]:
+        return [w for w in (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh) if w is not None]
+
+    def _step(self, function: Any, input: Tensor, states: list[Tensor | None], *more: Any) -> list[Tensor]:
+        """The new states, after checks and with a batch axis for the time of the call."""
+        name = type(self).__name__
+        if input.ndim not in (1, 2):
+            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.ndim}D instead")
+        if input.shape[-1] != self.input_size:
+            raise RuntimeError(f"input has inconsistent input_size: got {input.shape[-1]}, expected {self.input_size}")
+        single = input.ndim == 1
+        x = input.unsqueeze(0) if single else input
+        full = []
+        for s in states:
+            if s is None:
+                s = _core.empty((x.shape[0], self.hidden_size), x.dtype)
+                _core.fill_(s, 0)
+            elif s.ndim != input.ndim:
+                raise ValueError(f"{name}: Expected hidden to be {input.ndim}D, got {s.ndim}D instead")
+            elif s.shape[-1] != self.hidden_size:
+                raise RuntimeError(f"hidden has inconsistent hidden_size: got {s.shape[-1]}, expected {self.hidden_size}")
+            full.append((s.unsqueeze(0) if s.ndim == 1 else s).unsqueeze(0))
+        hx = full[0] if len(full) == 1 else tuple(full)
+        new = function(x.unsqueeze(0), hx, self._weights(), self.bias, 1, 0.0, False, False, False, *more)[1:]
+        return [s.squeeze(0).squeeze(0) if single else s.squeeze(0) for s in new]
+
+    def extra_repr(self) -> str:
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        if self.bias is not True:
+            parts.append(f"bias={self.bias}")
+        if self.nonlinearity != "tanh":
+            parts.append(f"nonlinearity={self.nonlinearity}")
+        return ", ".join(parts)
+
+
+class RNNCell(RNNCellBase):
+    """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu."""
+
+    gates = 1
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Any = None,
+                 dtype: Any = None) -> None:
+        super().__init__(input_size, hidden_size, bias, dtype=dtype)
+        if nonlinearity not in ("tanh", "relu"):
+            raise RuntimeError(f"Unknown nonlinearity: {nonlinearity}")
+        self.nonlinearity = nonlinearity
+
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
+        return self._step(kernels.rnn, input, [hx], self.nonlinearity)[0]
+
+
+class GRUCell(RNNCellBase):
+    """One step of GRU."""
+
+    gates = 3
+
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
+        return self._step(kernels.gru, input, [hx])[0]
+
+
+class LSTMCell(RNNCellBase):
+    """One step of LSTM; takes and returns (h, c)."""
+
+    gates = 4
+
+    def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        h, c = self._step(kernels.lstm, input, [None, None] if hx is None else list(hx), 0)
+        return h, c

@@ -1,0 +1,111 @@
+"""Connectionist temporal classification: the loss of sequences whose alignment is unknown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _core, dtypes
+from ..autograd import OUTPUTS, op, record
+from ..tensor import Tensor
+from .elementwise import add, cast, div, mul, neg
+from .layout import expand, narrow, reshape, select, unsqueeze
+from .reduce import mean, sum
+
+__functional__ = ["ctc_loss"]
+
+_NEVER = -1e30  # of the composite: unlike -inf it has differences
+
+
+def ctc_loss(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Tensor:
+    """-log of the summed probability of all alignments of each target: labels in order, repeated or apart by blanks.
+
+    log_probs: (T, N, C) or (T, C), as log_softmax gives them. targets: (N, S), or all targets in one row. The lengths are
+    tensors, sequences or (unbatched) numbers. reduction: "mean" (of loss / target length), "sum" or "none".
+    zero_infinity: a sample too short for its target counts 0, gradient included, instead of inf.
+
+    The gradient is that of the formula. PyTorch adds exp(log_probs), which log_softmax's gradient takes away again: what
+    arrives before the log_softmax is the same. RuntimeError: shapes, dtypes, labels or lengths out of range.
+    Source: Graves et al. 2006.
+    """
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f'{reduction!r} is not a reduction; use "none", "mean" or "sum"')
+    batched = log_probs.ndim == 3
+    x = log_probs if batched else unsqueeze(log_probs, 1)
+    steps, sizes = _lengths(input_lengths), _lengths(target_lengths)
+    labels = cast(targets, dtypes.int64)
+    args = (labels, steps, sizes, blank, zero_infinity)
+    y = _core.ctc(x, *args)
+    rows = cast(record(y, CTC, (x,), (x, *args, OUTPUTS[1]))[0], x.dtype)
+    if reduction == "mean":
+        longest = np.maximum(sizes.numpy(), 1).astype(np.float64)
+        return mean(div(rows, cast(_core.from_numpy(longest), rows.dtype)))
+    if reduction == "sum":
+        return sum(rows)
+    return rows if batched else reshape(rows, ())
+
+
+def _lengths(x: Any) -> Tensor:
+    if not isinstance(x, Tensor):
+        x = _core.from_numpy(np.atleast_1d(np.asarray(x, np.int64)).copy())
+    return cast(reshape(x, (-1,)), dtypes.int64)
+
+
+def _ctc_rule(
+    g: Any, needs: Any, x: Tensor, labels: Tensor, steps: Tensor, sizes: Tensor, blank: int, zero: bool, alpha: Tensor
+) -> Any:
+    return (_core.ctc_backward(g[0], alpha, x, labels, steps, sizes, blank, zero),)
+
+
+def _states(labels: np.ndarray, sizes: np.ndarray, blank: int) -> tuple[np.ndarray, np.ndarray]:
+    """The classes of the states (N, 2 S + 1), and 0 where a state may be jumped into from the one before the last."""
+    longest = int(sizes.max(initial=0))
+    state = np.full((len(sizes), 2 * longest + 1), blank)
+    starts = np.cumsum(sizes) - sizes
+    for n, size in enumerate(sizes):
+        state[n, 1 : 2 * size : 2] = labels[n, :size] if labels.ndim == 2 else labels[starts[n] :][:size]
+    jump = np.full(state.shape, _NEVER)
+    jump[:, 3::2] = np.where(state[:, 3::2] != state[:, 1:-2:2], 0.0, _NEVER)
+    return state, jump
+
+
+def _ctc_composite(
+    x: Tensor, labels: Tensor, steps: Tensor, sizes: Tensor, blank: int, zero: bool, alpha: Tensor
+) -> Tensor:
+    """The same sums step by step, for all samples and states at once."""
+    from .. import ops
+
+    def constant(a: np.ndarray) -> Tensor:
+        return cast(_core.from_numpy(np.ascontiguousarray(a)), alpha.dtype)
+
+    x = cast(x, alpha.dtype)
+    ends, lengths = steps.numpy(), sizes.numpy()
+    state, jump = _states(labels.numpy(), lengths, blank)
+    n, width = state.shape
+    emit = ops.gather(x, 2, expand(unsqueeze(_core.from_numpy(state), 0), (x.shape[0], n, width)))
+    first = np.where(np.arange(width) < 2, 0.0, _NEVER)
+    now = add(select(emit, 0, 0), constant(np.broadcast_to(first, (n, width))))
+    never, jumps = constant(np.full((n, 2), _NEVER)), constant(jump)
+    for t in range(1, x.shape[0]):
+        padded = ops.cat([never, now], 1)
+        ways = [now, narrow(padded, 1, 1, width), add(narrow(padded, 1, 0, width), jumps)]
+        then = add(ops.logsumexp(ops.stack(ways, 0), 0), select(emit, 0, t))
+        running = constant(np.repeat((t < ends)[:, None], width, 1).astype(np.float64))
+        now = add(mul(then, running), mul(now, add(mul(running, -1.0), 1.0)))
+    last = [ops.gather(now, 1, _core.from_numpy(np.maximum(2 * lengths - k, 0)[:, None].copy())) for k in (0, 1)]
+    last[1] = add(last[1], constant(np.where(lengths > 0, 0.0, _NEVER)[:, None]))
+    nll = neg(reshape(ops.logsumexp(ops.cat(last, 1), 1), (n,)))
+    possible = (ends > 0) & (nll.detach().numpy() < -_NEVER / 2)
+    return mul(nll, constant(possible.astype(np.float64)))
+
+
+CTC = op("ctc_loss", _ctc_rule, composite=_ctc_composite)

@@ -1,0 +1,419 @@
+"""Arithmetic: + - * / // % **, powers and roots, rounding, order."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ... import _core
+from ...autograd import OUTPUT, op, record
+from ...tensor import Tensor, method, method_as
+from .base import add_in_place, again, binary, operators, step, unary, unary_op
+
+__all__ = [
+    "abs", "absolute", "add", "addcdiv", "addcmul", "arctan2", "atan2", "ceil", "clamp", "clamp_max", "clamp_min", "clip",
+    "copysign", "div", "divide", "fix", "floor", "floor_divide", "fmax", "fmin", "fmod", "frac", "heaviside", "hypot",
+    "lerp", "logaddexp", "logaddexp2", "maximum", "minimum", "mul", "multiply", "neg", "negative", "positive", "pow",
+    "reciprocal", "remainder", "round", "rsqrt", "rsub", "sgn", "sign", "sqrt", "square", "sub", "subtract", "true_divide",
+    "trunc", "xlogy",
+]  # fmt: skip
+
+_abs = abs
+
+
+# ---- + - * / ---------------------------------------------------------------------------------------------------------------
+@method
+def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """input + alpha * other, broadcast; dtypes promote as PyTorch's. Of bools: or."""
+    if alpha != 1:
+        other = mul(other, alpha)
+    try:
+        y = _core.add(input, other)
+    except TypeError:
+        input, other, y = again(_core.add, input, other)
+    return record(y, ADD, (input, other), ())  # type: ignore[no-any-return]
+
+
+ADD = op("add", lambda g, needs: (g, g), broadcast=True)
+
+
+@method
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """input - alpha * other, broadcast. RuntimeError for bool tensors."""
+    if alpha != 1:
+        other = mul(other, alpha)
+    try:
+        y = _core.sub(input, other)
+    except TypeError:
+        input, other, y = again(_core.sub, input, other)
+    return record(y, SUB, (input, other), ())  # type: ignore[no-any-return]
+
+
+SUB = op("sub", lambda g, needs: (g, neg(g) if needs[1] else None), broadcast=True)
+
+
+@method
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """other - alpha * input."""
+    return sub(other, input, alpha=alpha)
+
+
+def _mul_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
+    return mul(g, b) if needs[0] else None, mul(g, a) if needs[1] else None
+
+
+mul = binary("mul", "input * other, broadcast. Of bools: and.", _mul_rule)
+
+
+def _div_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
+    da = div(g, b) if needs[0] or needs[1] else None
+    return da if needs[0] else None, neg(mul(da, div(a, b))) if needs[1] else None
+
+
+DIV = op("div", _div_rule, broadcast=True)
+
+
+@method
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other, broadcast; integers give the default floating dtype.
+
+    rounding_mode: "trunc" rounds toward zero, "floor" down (Python's //); both keep integers. RuntimeError: an integer
+    divided by 0 under a rounding mode. ValueError: another mode.
+    """
+    if rounding_mode is not None:
+        return _rounded_div(input, other, rounding_mode)
+    try:
+        y = _core.div(input, other)
+    except TypeError:
+        input, other, y = again(_core.div, input, other)
+    return record(y, DIV, (input, other), (input, other))  # type: ignore[no-any-return]
+
+
+def _rounded_div(input: Any, other: Any, mode: str) -> Tensor:
+    if mode == "floor":
+        return floor_divide(input, other)  # type: ignore[no-any-return]
+    if mode == "trunc":
+        return _trunc_divide(input, other)  # type: ignore[no-any-return]
+    raise ValueError(f"div: rounding_mode must be None, 'trunc' or 'floor', got {mode!r}")
+
+
+floor_divide = binary("floor_divide", "floor(input / other), in the operands' dtype. RuntimeError: an integer divided by 0.", None)
+_trunc_divide = binary("trunc_divide", "trunc(input / other), in the operands' dtype.", None, "")
+
+
+def _remainder_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
+    return g, neg(mul(g, floor_divide(a, b))) if needs[1] else None
+
+
+def _fmod_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
+    return g, neg(mul(g, _trunc_divide(a, b))) if needs[1] else None
+
+
+remainder = binary("remainder", "input - floor(input / other) other, exactly: the sign of other, as Python's %.", _remainder_rule)
+fmod = binary("fmod", "input - trunc(input / other) other, exactly: the sign of input, as C's fmod.", _fmod_rule)
+
+neg = unary("neg", "-input. RuntimeError for bool tensors.", "x", None)
+
+
+@method
+def positive(input: Tensor) -> Tensor:
+    """input itself. RuntimeError for bool tensors."""
+    if input.dtype.name == "bool":
+        raise RuntimeError("positive: bool tensors have no sign")
+    return input
+
+
+# ---- powers ------------------------------------------------------------------------------------------------------------------
+square = unary("square", "input^2.", "x", lambda x: x + x)
+sqrt = unary("sqrt", "The square root; NaN for negative numbers.", "y", lambda y: 0.5 / y)
+rsqrt = unary("rsqrt", "1 / sqrt(input).", "y", lambda y: -0.5 * y * y * y)
+reciprocal = unary("reciprocal", "1 / input.", "y", lambda y: -(y * y))
+
+
+@method
+def pow(input: Any, exponent: Any) -> Tensor:
+    """input^exponent, broadcast; either may be a number.
+
+    RuntimeError: integers to a negative integer number. (Negative integers inside an exponent tensor give 0, or +-1 for
+    bases of +-1.) The powers 2, 1/2, -1 and -1/2 are taken by multiplication, root and division.
+    """
+    try:
+        y = _core.pow(input, exponent)
+    except TypeError:
+        input, exponent, y = again(_core.pow, input, exponent)
+    return record(y, POW, (input, exponent), (input, exponent, OUTPUT if isinstance(exponent, Tensor) else None))  # type: ignore[no-any-return]
+
+
+def _pow_rule(g: Tensor, needs: Any, a: Any, b: Any, y: Any) -> Any:
+    from .functions import log
+    from .logic import eq, ge, logical_and, where
+
+    da = db = None
+    if needs[0] and isinstance(b, Tensor):
+        da = where(eq(b, 0), 0.0, mul(g, mul(b, pow(a, sub(b, 1)))))
+    elif needs[0]:
+        da = mul(g, 0.0) if b == 0 else mul(g, mul(pow(a, b - 1), b))
+    if needs[1] and isinstance(a, Tensor):
+        db = where(logical_and(eq(a, 0), ge(b, 0)), 0.0, mul(g, mul(y, log(a))))
+    elif needs[1]:
+        log_a = -math.inf if a == 0 else math.log(a) if a > 0 else math.nan
+        db = mul(g, mul(y, log_a)) if a != 0 else where(ge(b, 0), 0.0, mul(g, mul(y, log_a)))
+    return da, db
+
+
+POW = op("pow", _pow_rule, broadcast=True)
+add_in_place(pow, _core.pow_)
+
+
+def _xlogy_rule(g: Tensor, needs: Any, x: Any, y: Any) -> Any:
+    from .functions import log
+    from .logic import eq, le, logical_and, where
+
+    dx = where(logical_and(eq(x, 0), le(y, 0)), 0.0, mul(g, log(y) if isinstance(y, Tensor) else math.log(y))) if needs[0] else None
+    return dx, mul(g, div(x, y)) if needs[1] else None
+
+
+xlogy = binary("xlogy", "input log(other), and 0 where input is 0 (unless other is NaN).", _xlogy_rule)
+
+
+def _logaddexp_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
+    from .functions import sigmoid
+
+    gap = sub(a, b)
+    return mul(g, sigmoid(gap)) if needs[0] else None, mul(g, sigmoid(neg(gap))) if needs[1] else None
+
+
+def _logaddexp2_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
+    from .functions import sigmoid
+
+    gap = mul(sub(a, b), math.log(2))
+    return mul(g, sigmoid(gap)) if needs[0] else None, mul(g, sigmoid(neg(gap))) if needs[1] else None
+
+
+logaddexp = binary("logaddexp", "log(exp(input) + exp(other)) without overflow.", _logaddexp_rule, "out of place")
+logaddexp2 = binary("logaddexp2", "log2(2^input + 2^other) without overflow.", _logaddexp2_rule, "out of place")
+
+
+def _hypot_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
+    y = hypot(a, b)
+    return mul(g, div(a, y)) if needs[0] else None, mul(g, div(b, y)) if needs[1] else None
+
+
+def _atan2_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
+    from .logic import eq, where
+
+    norm = add(mul(a, a), mul(b, b))
+    scaled = where(eq(norm, 0), 0.0, div(g, norm))
+    return mul(scaled, b) if needs[0] else None, neg(mul(scaled, a)) if needs[1] else None
+
+
+hypot = binary("hypot", "sqrt(input^2 + other^2) without overflow.", _hypot_rule)
+atan2 = binary("atan2", "The angle of the point (other, input), in (-pi, pi].", _atan2_rule)
+
+
+# ---- signs and rounding --------------------------------------------------------------------------------------------------------
+abs = unary("abs", "|input|; the gradient at 0 is 0.", "x", lambda x: sign(x))
+sign = step("sign", "-1, 0 or 1.")
+ceil = step("ceil", "The smallest integer >= input. Integers stay as they are.")
+floor = step("floor", "The largest integer <= input. Integers stay as they are.")
+trunc = step("trunc", "The integer part, toward 0.")
+frac = unary("frac", "input - trunc(input).", "x", None)
+
+
+@method
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """The nearest number with so many decimals (negative: tens, hundreds); halves to even.
+
+    RuntimeError: integers with decimals other than 0.
+    """
+    y = _core.round(input) if decimals == 0 else _rounded(input, decimals)
+    return record(y, ROUND, (input,), ())  # type: ignore[no-any-return]
+
+
+def _rounded(x: Tensor, decimals: int) -> Any:
+    if not x.dtype.is_floating_point:
+        raise RuntimeError(f"round: decimals must be 0 for {x.dtype}")
+    scale = 10.0 ** _abs(decimals)
+    there, back = (_core.mul, _core.div) if decimals > 0 else (_core.div, _core.mul)
+    return back(_core.round(there(x, scale)), scale)
+
+
+ROUND = op("round", lambda g, needs: (mul(g, 0.0),))
+add_in_place(round)
+
+
+def _copysign_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
+    from .logic import eq, where
+
+    da = where(eq(a, 0), 0.0, mul(g, mul(sign(a), copysign(1.0, b)))) if needs[0] else None
+    return da, mul(g, 0.0) if needs[1] else None
+
+
+copysign = binary("copysign", "|input| with the sign of other (of -0, too).", _copysign_rule)
+heaviside = binary("heaviside", "0 where input < 0, `other` where input = 0, 1 where input > 0.", None)
+
+
+# ---- order ---------------------------------------------------------------------------------------------------------------------
+def _maximum_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
+    return mul(g, _core.max_share(a, b)) if needs[0] else None, mul(g, _core.max_share(b, a)) if needs[1] else None
+
+
+def _minimum_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
+    return mul(g, _core.max_share(b, a)) if needs[0] else None, mul(g, _core.max_share(a, b)) if needs[1] else None
+
+
+maximum = binary("maximum", "The larger of two, NaN if either is NaN; ties share the gradient.", _maximum_rule, "out of place")
+minimum = binary("minimum", "The smaller of two, NaN if either is NaN; ties share the gradient.", _minimum_rule, "out of place")
+
+
+def _numbers_rule(first: Any) -> Any:
+    def rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
+        from .logic import where
+
+        mine = _core.logical_or(first(a, b), _core.isnan(b))
+        return where(mine, g, 0.0) if needs[0] else None, where(mine, 0.0, g) if needs[1] else None
+
+    return rule
+
+
+fmax = binary("fmax", "The larger of two; a number wins over NaN.", _numbers_rule(_core.ge), "out of place")
+fmin = binary("fmin", "The smaller of two; a number wins over NaN.", _numbers_rule(_core.le), "out of place")
+
+
+@method
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """minimum(maximum(input, min), max): NaN stays, and max wins where min > max. Bounds are numbers or tensors.
+
+    The gradient passes where min <= input <= max. RuntimeError: no bound.
+    """
+    if min is None and max is None:
+        raise RuntimeError("clamp: expected at least one of min and max")
+    if input.dtype.is_floating_point and not isinstance(min, Tensor) and not isinstance(max, Tensor):
+        low, high = -math.inf if min is None else min, math.inf if max is None else max
+        return record(_core.clamp_numbers(input, low, high), CLAMP, (input,), (input, low, high))  # type: ignore[no-any-return]
+    if max is None:
+        y = _core.maximum(input, min)
+    elif min is None:
+        y = _core.minimum(input, max)
+    else:
+        y = _core.clamp(input, min, max)
+    return record(y, CLAMP_BETWEEN, (input, min, max), (input, min, max))  # type: ignore[no-any-return]
+
+
+CLAMP = unary_op("clamp", "x", None)
+
+
+def _clamp_rule(g: Tensor, needs: Any, x: Tensor, low: Any, high: Any) -> Any:
+    from .logic import where
+
+    inside = _core.ge(high, low) if low is not None and high is not None else True  # crossed bounds give `high` everywhere
+    below = above = False
+    if low is not None:
+        inside, below = _core.logical_and(inside, _core.ge(x, low)), _core.logical_and(inside, _core.lt(x, low))
+    if high is not None:
+        above = _core.gt(x, high) if low is None else _core.logical_or(_core.gt(x, high), _core.lt(high, low))
+        inside = _core.logical_and(inside, _core.le(x, high))
+    return (
+        where(inside, g, 0.0) if needs[0] else None,
+        where(below, g, 0.0) if needs[1] else None,
+        where(above, g, 0.0) if needs[2] else None,
+    )
+
+
+CLAMP_BETWEEN = op("clamp", _clamp_rule, broadcast=True)
+
+
+@method
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """The larger of input and min."""
+    return clamp(input, min)
+
+
+@method
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """The smaller of input and max."""
+    return clamp(input, None, max)
+
+
+clamp_, _, _ = map(add_in_place, (clamp, clamp_min, clamp_max))
+
+
+# ---- three operands --------------------------------------------------------------------------------------------------------------
+@method
+def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """input + weight (end - input), broadcast; weight 1 gives `end` exactly. RuntimeError for integers."""
+    return record(_core.lerp(input, end, weight), LERP, (input, end, weight), (input, end, weight))  # type: ignore[no-any-return]
+
+
+def _lerp_rule(g: Tensor, needs: Any, a: Tensor, b: Tensor, w: Any) -> Any:
+    return (
+        mul(g, 1 - w) if needs[0] else None,
+        mul(g, w) if needs[1] else None,
+        mul(g, sub(b, a)) if needs[2] else None,
+    )
+
+
+LERP = op("lerp", _lerp_rule, broadcast=True)
+
+
+@method
+def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """input + value tensor1 tensor2, broadcast."""
+    y = _core.addcmul(input, tensor1, tensor2, value)
+    return record(y, ADDCMUL, (input, tensor1, tensor2), (tensor1, tensor2, value))  # type: ignore[no-any-return]
+
+
+def _addcmul_rule(g: Tensor, needs: Any, a: Any, b: Any, value: Any) -> Any:
+    return g, mul(g, mul(b, value)) if needs[1] else None, mul(g, mul(a, value)) if needs[2] else None
+
+
+ADDCMUL = op("addcmul", _addcmul_rule, broadcast=True)
+
+
+@method
+def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """input + value tensor1 / tensor2, broadcast. RuntimeError for integers."""
+    y = _core.addcdiv(input, tensor1, tensor2, value)
+    return record(y, ADDCDIV, (input, tensor1, tensor2), (tensor1, tensor2, value))  # type: ignore[no-any-return]
+
+
+def _addcdiv_rule(g: Tensor, needs: Any, a: Any, b: Any, value: Any) -> Any:
+    scaled = div(mul(g, value), b) if needs[1] or needs[2] else None
+    return g, scaled if needs[1] else None, neg(mul(scaled, div(a, b))) if needs[2] else None
+
+
+ADDCDIV = op("addcdiv", _addcdiv_rule, broadcast=True)
+for _function in (lerp, addcmul, addcdiv):
+    add_in_place(_function)
+
+# ---- operators and second names -----------------------------------------------------------------------------------------------------
+add_in_place(add, _core.add_)
+add_in_place(sub, _core.sub_)
+add_in_place(div, _core.div_)
+operators("add", add, add)
+operators("sub", sub)
+operators("mul", mul, mul)
+operators("truediv", div)
+operators("floordiv", floor_divide)
+operators("mod", remainder)
+operators("pow", pow)
+method_as("__neg__")(neg)
+method_as("__pos__")(positive)
+method_as("__abs__")(abs)
+
+
+@method_as("__round__")
+def _round_operator(self: Tensor, ndigits: int | None = None) -> Tensor:
+    return round(self, decimals=ndigits or 0)
+
+
+def _also(name: str, function: Any) -> Any:
+    """A second name, as PyTorch has it; the in-place form too."""
+    method_as(name)(function)
+    method_as(name + "_")(getattr(Tensor, function.__name__ + "_"))
+    return function
+
+
+absolute, negative, sgn, fix, clip = _also("absolute", abs), _also("negative", neg), _also("sgn", sign), _also("fix", trunc), _also("clip", clamp)
+subtract, multiply, divide = _also("subtract", sub), _also("multiply", mul), _also("divide", div)
+true_divide, arctan2 = _also("true_divide", div), _also("arctan2", atan2)

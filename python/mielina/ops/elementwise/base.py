@@ -1,0 +1,191 @@
+"""What the elementwise pages share: operands, and the making of functions of one and two operands from their kernels.
+
+A function of one operand is a line on its page: name, docstring, and its derivative as a differentiable formula. The
+kernel of the gradient is one pass over g and either x or y; the formula serves the higher orders only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ... import _core, autograd
+from ...autograd import OUTPUT, Op, op, record
+from ...tensor import Tensor, method, method_as
+from ..layout import write_into
+
+Function = Callable[..., Any]
+
+
+def operand(x: Any) -> Any:
+    """What the core takes as an operand: a Tensor or a Python number. NumPy's become tensors."""
+    if isinstance(x, (Tensor, int, float)):
+        return x
+    if isinstance(x, (np.ndarray, np.generic)):
+        return _core.from_numpy(np.ascontiguousarray(x).reshape(np.shape(x)))
+    raise TypeError(f"expected a Tensor or a number, got {type(x).__name__}")
+
+
+def again(core: Function, *xs: Any) -> tuple[Any, ...]:
+    """The operands made fit for the core, and its result: what to do after a TypeError. The first try costs nothing."""
+    xs = tuple(map(operand, xs))
+    return *xs, core(*xs)
+
+
+def _named(function: Function, name: str, doc: str | None) -> Function:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+# ---- one operand ----------------------------------------------------------------------------------------------------------
+def unary_op(name: str, of: str, derivative: Function | None) -> Op:
+    """The Op of y = f(x; parameters): the saves are x or y, whichever `of` names, and the parameters.
+
+    derivative(s, *parameters) -> f' as differentiable functions of s; None: constant pieces, whose derivative is 0.
+    """
+    core = getattr(_core, ("clamp_numbers" if name == "clamp" else name) + "_backward")
+
+    def backward(g: Tensor, s: Tensor, *parameters: float) -> Tensor:
+        dx = core(g, s, s, *parameters)
+        return record(dx, gradient, (g,) if derivative is None else (g, s), (g, s, *parameters))  # type: ignore[no-any-return]
+
+    def gradient_rule(h: Tensor, needs: Any, g: Tensor, s: Tensor, *parameters: float) -> Any:
+        dg = backward(h, s, *parameters) if needs[0] else None
+        if derivative is None:
+            return (dg,)
+        return dg, _pull(derivative, h * g, s, parameters) if needs[1] else None
+
+    def composite(g: Tensor, s: Tensor, *parameters: float) -> Tensor:
+        return g * derivative(s, *parameters)  # type: ignore[no-any-return, misc]
+
+    gradient = op(name + "_backward", gradient_rule, None if derivative is None else composite)
+    made = op(name, lambda g, needs, s, *parameters: (backward(g, s, *parameters),))
+    return made
+
+
+def _pull(derivative: Function, g: Tensor, s: Tensor, parameters: tuple[float, ...]) -> Any:
+    """g times the derivative of `derivative` at s."""
+    with autograd.enable_grad():
+        leaf = s.detach().requires_grad_()
+        y = derivative(leaf, *parameters)
+        return autograd.grad(y, leaf, g)[0] if y._tracked else None
+
+
+def unary(name: str, doc: str, of: str, derivative: Function | None, in_place: bool = True) -> Function:
+    """The function and method `name`(input), with its in-place form `name`_."""
+    core = getattr(_core, name)
+    made = unary_op(name, of, derivative)
+    if of == "y":
+
+        def function(input: Tensor) -> Tensor:
+            return record(core(input), made, (input,), (OUTPUT,))  # type: ignore[no-any-return]
+    else:
+
+        def function(input: Tensor) -> Tensor:
+            return record(core(input), made, (input,), (input,))  # type: ignore[no-any-return]
+
+    method(_named(function, name, doc))
+    if in_place:
+        add_in_place(function, getattr(_core, name + "_"))
+    return function
+
+
+def step(name: str, doc: str) -> Function:
+    """The same for functions that are constant between their jumps: the gradient is 0."""
+    core = getattr(_core, name)
+    made = op(name, lambda g, needs: (_zeros_like(g),))
+
+    def function(input: Tensor) -> Tensor:
+        return record(core(input), made, (input,), ())  # type: ignore[no-any-return]
+
+    method(_named(function, name, doc))
+    add_in_place(function, getattr(_core, name + "_"))
+    return function
+
+
+def _zeros_like(g: Tensor) -> Tensor:
+    y = _core.empty_like(g, g.dtype)
+    _core.fill_(y, 0)
+    return y  # type: ignore[no-any-return]
+
+
+# ---- two operands -----------------------------------------------------------------------------------------------------------
+def binary(name: str, doc: str, rule: Function | None, methods: str = "out of place, in place") -> Function:
+    """The function `name`(input, other), and its methods. rule(g, needs, input, other); None: constant between jumps, or
+    integers only."""
+    core = getattr(_core, name)
+    made = op(name, rule or (lambda g, needs, a, b: tuple(_zeros_like(g) if n else None for n in needs)), broadcast=True)
+
+    def function(input: Any, other: Any) -> Tensor:
+        try:
+            y = core(input, other)
+        except TypeError:
+            input, other, y = again(core, input, other)
+        return record(y, made, (input, other), (input, other))  # type: ignore[no-any-return]
+
+    _named(function, name, doc)
+    if "out of place" in methods:
+        method(function)
+    if "in place" in methods:
+        add_in_place(function, getattr(_core, name + "_"))
+    return function
+
+
+def operators(symbol: str, function: Function, reflected: Function | None = None) -> None:
+    """Tensor.__symbol__, __rsymbol__ and __isymbol__, which leave unknown operands to the other side."""
+
+    def known(f: Function, self: Any, other: Any) -> Any:
+        try:
+            return f(self, other)
+        except TypeError:
+            if isinstance(other, (Tensor, int, float, np.ndarray, np.generic)):
+                raise
+            return NotImplemented
+
+    def reflect(self: Any, other: Any) -> Any:
+        return known(lambda a, b: function(b, a), self, other)
+
+    def plain(self: Any, other: Any) -> Any:
+        try:
+            return function(self, other)
+        except TypeError:
+            return known(function, self, other)
+
+    method_as(f"__{symbol}__")(plain)
+    method_as(f"__r{symbol}__")(reflected or reflect)
+    method_as(f"__i{symbol}__")(getattr(Tensor, function.__name__ + "_"))
+
+
+# ---- in place ------------------------------------------------------------------------------------------------------------------
+def _check_castable(self: Tensor, y: Tensor, name: str) -> None:
+    order = (y.dtype.is_floating_point, y.dtype.name != "bool")
+    if order > (self.dtype.is_floating_point, self.dtype.name != "bool"):
+        raise RuntimeError(f"{name}: the result's dtype {y.dtype} cannot be cast to {self.dtype} of the tensor it is written to")
+
+
+def add_in_place(function: Function, kernel: Function | None = None, attach: bool = True) -> Function:
+    """Tensor.NAME_: the function's result in the tensor's own memory, by the kernel where there is one and no gradient
+    is wanted. Leaves that require gradients refuse outside no_grad()."""
+    name = function.__name__ + "_"
+
+    def changed(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
+        if _core.grad_enabled() and (self._tracked or any(isinstance(a, Tensor) and a._tracked for a in args)):
+            y = function(self, *args, **keywords)
+            _check_castable(self, y, name)
+            return write_into(self, y, name)
+        if kernel is not None and not keywords:
+            try:
+                kernel(self, *args)
+            except TypeError:
+                kernel(self, *map(operand, args))
+            return self
+        y = function(self, *args, **keywords)
+        _check_castable(self, y, name)
+        _core.copy_into(self, y)
+        return self
+
+    _named(changed, name, f"`{function.__name__}` into this tensor's own memory; returns it.")
+    return method(changed) if attach else changed

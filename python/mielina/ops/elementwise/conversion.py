@@ -1,0 +1,104 @@
+"""Conversion: dtypes, copies, fills."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import _core, dtypes
+from ...autograd import op, record
+from ...dtypes import dtype as DType
+from ...tensor import Tensor, method, method_as
+from ..layout import copy_, write_into
+
+__all__ = ["cast", "clone", "to"]
+
+
+def cast(input: Tensor, dtype: DType) -> Tensor:
+    """input as `dtype`; itself when it has it already."""
+    if input.dtype is dtype:
+        return input
+    return record(_core.convert(input, dtype), CAST, (input,), (input.dtype,))  # type: ignore[no-any-return]
+
+
+CAST = op("to", lambda g, needs, dtype: (cast(g, dtype),))
+
+
+@method
+def to(input: Tensor, *args: Any, dtype: DType | None = None, device: Any = None, non_blocking: bool = False, copy: bool = False) -> Tensor:
+    """input with another dtype, or another tensor's; itself if nothing changes, unless `copy`.
+
+    Floating to integer truncates. Arguments come in PyTorch's orders: to(dtype), to("cpu", dtype), to(tensor).
+    """
+    for a in args:
+        if isinstance(a, DType):
+            dtype = a
+        elif isinstance(a, Tensor):
+            dtype = a.dtype
+        elif isinstance(a, str):
+            device = a
+        elif a is not None and not isinstance(a, bool):
+            raise TypeError(f"to: expected a dtype, a device or a Tensor, got {type(a).__name__}")
+    if device not in (None, "cpu", input.device):
+        raise RuntimeError(f"to: there is no device {device!r} here")
+    y = input if dtype is None else cast(input, dtype)
+    return clone(y) if copy and y is input else y
+
+
+@method
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy of the data with the same history; dense tensors keep their stride order."""
+    return record(_core.clone(input), CLONE, (input,), ())  # type: ignore[no-any-return]
+
+
+CLONE = op("clone", lambda g, needs: (g,))
+
+
+@method_as("type_as")
+def _type_as(self: Tensor, other: Tensor) -> Tensor:
+    """self in other's dtype."""
+    return cast(self, other.dtype)
+
+
+@method_as("type")
+def _type(self: Tensor, dtype: DType | None = None) -> Any:
+    """self in another dtype; without one, the name of its own."""
+    return repr(self.dtype) if dtype is None else cast(self, dtype)
+
+
+def _converter(name: str) -> None:
+    dtype = getattr(dtypes, name)
+
+    @method_as(name)
+    def convert(self: Tensor) -> Tensor:
+        return cast(self, dtype)
+
+    convert.__name__ = convert.__qualname__ = name
+    convert.__doc__ = f"self as {dtype.name}."
+
+
+for _name in ("float", "double", "half", "bfloat16", "long", "int", "short", "bool"):
+    _converter(_name)
+method_as("char")(lambda self: cast(self, dtypes.int8))
+method_as("byte")(lambda self: cast(self, dtypes.uint8))
+
+
+# ---- fills -----------------------------------------------------------------------------------------------------------------
+@method
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """`value`, a number or a 0-dim tensor, everywhere in this tensor's memory."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(f"fill_: expected a number or a 0-dim tensor, got {value.ndim} dimensions")
+        return copy_(self, value)
+    if _core.grad_enabled() and self._tracked:
+        y = _core.empty_like(self, self.dtype)
+        _core.fill_(y, value)
+        return write_into(self, y, "fill_")
+    _core.fill_(self, value)
+    return self
+
+
+@method
+def zero_(self: Tensor) -> Tensor:
+    """0 everywhere in this tensor's memory."""
+    return fill_(self, 0)

@@ -1,0 +1,196 @@
+"""Comparison, logic, bits, classification, selection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ... import _core
+from ...autograd import op, record
+from ...dtypes import float64
+from ...tensor import Tensor, method, method_as
+from .base import add_in_place, again, binary, operators
+
+__all__ = [
+    "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "eq",
+    "equal", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "le",
+    "less", "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "nan_to_num", "ne", "not_equal",
+    "signbit", "where",
+]  # fmt: skip
+
+
+# ---- comparisons -------------------------------------------------------------------------------------------------------------
+def _predicate(name: str, doc: str) -> Callable[..., Tensor]:
+    """name(input, other): a bool tensor, which has no gradient. Its in-place form writes 0 and 1."""
+    core = getattr(_core, name)
+    made = op(name, lambda g, needs: (None, None))
+
+    def function(input: Any, other: Any) -> Tensor:
+        try:
+            y = core(input, other)
+        except TypeError:
+            input, other, y = again(core, input, other)
+        return record(y, made, (input, other), ())  # type: ignore[no-any-return]
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    add_in_place(method(function))
+    return function
+
+
+eq = _predicate("eq", "input == other, broadcast: a bool tensor.")
+ne = _predicate("ne", "input != other, broadcast: a bool tensor.")
+lt = _predicate("lt", "input < other, broadcast: a bool tensor; False beside NaN.")
+le = _predicate("le", "input <= other, broadcast: a bool tensor; False beside NaN.")
+gt = _predicate("gt", "input > other, broadcast: a bool tensor; False beside NaN.")
+ge = _predicate("ge", "input >= other, broadcast: a bool tensor; False beside NaN.")
+logical_and = _predicate("logical_and", "Whether both are not 0.")
+logical_or = _predicate("logical_or", "Whether one is not 0.")
+logical_xor = _predicate("logical_xor", "Whether exactly one is not 0.")
+
+
+def _compared(function: Callable[..., Tensor]) -> Any:
+    def compare(self: Tensor, other: Any) -> Any:
+        try:
+            return function(self, other)
+        except TypeError:
+            return NotImplemented
+
+    return compare
+
+
+for _name, _function in (("eq", eq), ("ne", ne), ("lt", lt), ("le", le), ("gt", gt), ("ge", ge)):
+    method_as(f"__{_name}__")(_compared(_function))
+
+
+def _also(name: str, function: Any) -> Any:
+    method_as(name)(function)
+    method_as(name + "_")(getattr(Tensor, function.__name__ + "_"))
+    return function
+
+
+greater, greater_equal, less = _also("greater", gt), _also("greater_equal", ge), _also("less", lt)
+less_equal, not_equal = _also("less_equal", le), _also("not_equal", ne)
+
+
+def _property(name: str, doc: str, core: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """name(input): a bool tensor, which has no gradient."""
+    made = op(name, lambda g, needs: (None,))
+
+    def function(input: Tensor) -> Tensor:
+        return record(core(input), made, (input,), ())  # type: ignore[no-any-return]
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return method(function)
+
+
+isnan = _property("isnan", "Whether each element is NaN.", _core.isnan)
+isinf = _property("isinf", "Whether each element is infinite.", _core.isinf)
+isfinite = _property("isfinite", "Whether each element is neither infinite nor NaN.", _core.isfinite)
+isposinf = _property("isposinf", "Whether each element is +inf.", lambda x: _core.eq(x, float("inf")))
+isneginf = _property("isneginf", "Whether each element is -inf.", lambda x: _core.eq(x, -float("inf")))
+signbit = _property("signbit", "Whether the sign is minus, of -0 and NaN too.", _core.signbit)
+logical_not = _property("logical_not", "Whether each element is 0.", lambda x: _core.eq(x, 0))
+add_in_place(logical_not)
+
+
+@method
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    """|input - other| <= atol + rtol |other|, or equal (infinities too); NaN is close to NaN if `equal_nan`."""
+    if rtol < 0 or atol < 0:
+        raise RuntimeError(f"isclose: rtol and atol must not be negative, got {rtol} and {atol}")
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"isclose: expected one dtype, got {input.dtype} and {other.dtype}")
+    close = _core.eq(input, other)
+    if equal_nan:
+        close = _core.logical_or(close, _core.logical_and(_core.isnan(input), _core.isnan(other)))
+    if rtol == 0 and atol == 0:
+        return record(close, ISCLOSE, (input, other), ())  # type: ignore[no-any-return]
+    a, b = (x if x.dtype.is_floating_point else _core.convert(x, float64) for x in (input, other))
+    gap, allowed = _core.abs(_core.sub(a, b)), _core.add(_core.mul(_core.abs(b), rtol), atol)
+    near = _core.logical_and(_core.isfinite(gap), _core.le(gap, allowed))
+    return record(_core.logical_or(close, near), ISCLOSE, (input, other), ())  # type: ignore[no-any-return]
+
+
+ISCLOSE = op("isclose", lambda g, needs: (None, None))
+
+
+@method
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Whether all elements are close, as isclose has it."""
+    return not _core.item(_core.any_zero(isclose(input, other, rtol, atol, equal_nan)))
+
+
+@method
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether both have one shape and equal elements."""
+    return input.shape == other.shape and not _core.item(_core.any_zero(_core.eq(input, other)))
+
+
+# ---- bits --------------------------------------------------------------------------------------------------------------------
+bitwise_and = binary("bitwise_and", "The bits of both; of bools: and. NotImplementedError for floating tensors.", None)
+bitwise_or = binary("bitwise_or", "The bits of either; of bools: or. NotImplementedError for floating tensors.", None)
+bitwise_xor = binary("bitwise_xor", "The bits of exactly one; of bools: xor. NotImplementedError for floating tensors.", None)
+bitwise_left_shift = binary("bitwise_left_shift", "input 2^other, without the bits that leave the dtype.", None)
+bitwise_right_shift = binary("bitwise_right_shift", "floor(input / 2^other).", None)
+
+
+@method
+def bitwise_not(input: Tensor) -> Tensor:
+    """All bits turned; of bools: not. NotImplementedError for floating tensors."""
+    return bitwise_xor(input, True if input.dtype.name == "bool" else -1)
+
+
+add_in_place(bitwise_not)
+operators("and", bitwise_and)
+operators("or", bitwise_or)
+operators("xor", bitwise_xor)
+operators("lshift", bitwise_left_shift)
+operators("rshift", bitwise_right_shift)
+method_as("__invert__")(bitwise_not)
+
+
+# ---- selection -----------------------------------------------------------------------------------------------------------------
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """input where the condition holds, else other; all three broadcast, the last two promote.
+
+    With the condition alone: where it holds, as nonzero(as_tuple=True). RuntimeError: the condition is not bool.
+    """
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    try:
+        y = _core.where(condition, input, other)
+    except TypeError:
+        condition, input, other, y = again(_core.where, condition, input, other)
+    return record(y, WHERE, (input, other), (condition,))
+
+
+def _where_rule(g: Tensor, needs: Any, condition: Tensor) -> Any:
+    return where(condition, g, 0.0) if needs[0] else None, where(condition, 0.0, g) if needs[1] else None
+
+
+WHERE = op("where", _where_rule, broadcast=True)
+
+
+@method_as("where")
+def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """self where the condition holds, else other."""
+    return where(condition, self, other)  # type: ignore[no-any-return]
+
+
+_EXTREMES = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38, "float64": 1.7976931348623157e308}
+
+
+@method
+def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """NaN replaced by `nan` (0), infinities by `posinf` and `neginf` (the largest and smallest number of the dtype)."""
+    if not input.dtype.is_floating_point:
+        return input.clone()  # type: ignore[attr-defined, no-any-return]
+    top = _EXTREMES[input.dtype.name]
+    y = where(isnan(input), 0.0 if nan is None else nan, input)
+    y = where(isposinf(input), top if posinf is None else posinf, y)
+    return where(isneginf(input), -top if neginf is None else neginf, y)  # type: ignore[no-any-return]
+
+
+add_in_place(nan_to_num)

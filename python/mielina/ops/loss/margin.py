@@ -1,0 +1,180 @@
+"""Losses that ask for a margin: between classes, between pairs, between triplets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ... import _core
+from ...tensor import Tensor
+from .. import elementwise as e
+from ..creation import full, zeros_like
+from ..elementwise import add, cast, div, mul, neg, sub
+from ..layout import expand, reshape, unsqueeze
+from ..reduce import mean, sum
+from .classes import pick
+from .distance import pairwise_distance
+from .elementwise import binary_cross_entropy_with_logits
+from .reduction import mode, reduced
+
+__all__ = [
+    "cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "multi_margin_loss", "multilabel_margin_loss",
+    "multilabel_soft_margin_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss",
+]  # fmt: skip
+
+
+def hinge_embedding_loss(
+    input: Tensor, target: Tensor, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+) -> Tensor:
+    """x where t = 1, max(0, margin - x) where t = -1; where t is neither, both."""
+    reduction = mode(reduction, size_average, reduce)
+    far = e.where(e.ne(target, 1), e.clamp_min(sub(margin, input), 0), 0.0)
+    near = e.where(e.ne(target, -1), input, 0.0)
+    return reduced(add(far, near), reduction)
+
+
+def margin_ranking_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+) -> Tensor:
+    """max(0, -t (x1 - x2) + margin): t = 1 ranks x1 higher, t = -1 x2. RuntimeError: numbers of dimensions that differ."""
+    reduction = mode(reduction, size_average, reduce)
+    if not input1.ndim == input2.ndim == target.ndim:
+        raise RuntimeError(
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
+            f"input1: {input1.shape}, input2: {input2.shape}, target: {target.shape} "
+        )
+    return reduced(e.clamp_min(add(mul(neg(target), sub(input1, input2)), margin), 0), reduction)
+
+
+def cosine_embedding_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+) -> Tensor:
+    """1 - cos(x1, x2) where t = 1, max(0, cos(x1, x2) - margin) where t = -1. inputs: (N, D) or (D), target: (N) or ().
+
+    RuntimeError: shapes. PyTorch's cosine: 1e-12 is added to the squared lengths.
+    """
+    reduction = mode(reduction, size_average, reduce)
+    if target.ndim not in (0, 1) or input1.ndim != target.ndim + 1 or input2.ndim != target.ndim + 1:
+        raise RuntimeError(
+            f"cosine_embedding_loss: expected inputs (N, D) with target (N), or (D) with (), got {input1.shape}, {input2.shape} and {target.shape}"
+        )
+    dot = sum(mul(input1, input2), -1)
+    squares = [add(sum(mul(x, x), -1), 1e-12) for x in (input1, input2)]
+    cos = div(dot, e.sqrt(mul(*squares)))
+    near = e.where(e.eq(target, 1), sub(1, cos), 0.0)
+    far = e.where(e.eq(target, -1), e.clamp_min(sub(cos, margin), 0), 0.0)
+    return reduced(add(near, far), reduction)
+
+
+# ---- classes ---------------------------------------------------------------------------------------------------------------
+def multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """w_t sum_{j != t} max(0, margin - x_t + x_j)^p / C: input (N, C) or (C), target (N) or () of classes, p 1 or 2.
+
+    ValueError: another p, a weight that is not (C). IndexError: a class out of range.
+    """
+    reduction = mode(reduction, size_average, reduce)
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    if weight is not None and weight.ndim != 1:
+        raise ValueError("weight must be one-dimensional")
+    x = unsqueeze(input, 0) if input.ndim == 1 else input
+    t = reshape(target, (-1,))
+    outside = -1 - max(x.shape)  # no class has this index
+    chosen = neg(pick(x, t, None, 1, outside))
+    z = e.clamp_min(add(sub(x, unsqueeze(chosen, 1)), margin), 0)
+    z = z if p == 1 else mul(z, z)
+    loss = sum(z, 1) + pick(z, t, None, 1, outside)  # without the term j = t
+    if weight is not None:
+        ones = expand(full((), -1.0, dtype=x.dtype), x.shape)
+        loss = mul(loss, _core.pick(ones, t, weight, 1, outside))
+    return reduced(reshape(div(loss, x.shape[1]), target.shape), reduction)
+
+
+def multilabel_margin_loss(input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> Tensor:
+    """sum_ij max(0, 1 - (x_{t_j} - x_i)) / C over targets t_j (those before the first -1) and classes i that are none.
+
+    input: (N, C) or (C), target: the same shape, int64. RuntimeError: shapes. IndexError: a class out of range.
+    """
+    reduction = mode(reduction, size_average, reduce)
+    if input.shape != target.shape or input.ndim not in (1, 2):
+        raise RuntimeError(f"multilabel_margin_loss: expected input and target (N, C) or (C), got {input.shape} and {target.shape}")
+    import numpy as np
+
+    x = reshape(input, (-1, input.shape[-1]))
+    t = target.numpy().reshape(x.shape)
+    valid = np.logical_and.accumulate(t >= 0, axis=1)
+    listed = np.zeros(x.shape, np.float64)
+    rows, columns = np.nonzero(valid)
+    if columns.size and t[valid].max() >= x.shape[1]:
+        raise IndexError(f"multilabel_margin_loss: target {t[valid].max()} is out of bounds for {x.shape[1]} classes")
+    listed[rows, t[rows, columns]] = 1
+    # Over pairs (j, i): j the listed class, i any that is not.
+    a = cast(_core.from_numpy(listed[:, :, None] * (1 - listed[:, None, :])), x.dtype)
+    z = e.clamp_min(add(sub(unsqueeze(x, 1), unsqueeze(x, 2)), 1), 0)
+    loss = div(sum(mul(z, a), (1, 2)), x.shape[1])
+    return reduced(reshape(loss, input.shape[:-1]), reduction)
+
+
+def multilabel_soft_margin_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+) -> Tensor:
+    """The mean over classes of -w (t log sigmoid(x) + (1 - t) log sigmoid(-x)): input and target (..., C)."""
+    reduction = mode(reduction, size_average, reduce)
+    return reduced(mean(binary_cross_entropy_with_logits(input, target, weight, reduction="none"), -1), reduction)
+
+
+# ---- triplets --------------------------------------------------------------------------------------------------------------
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """max(0, d(a, p) - d(a, n) + margin) with p-norm distances over the last axis; swap uses min(d(a, n), d(p, n)).
+
+    Source: Balntas et al. 2016.
+    """
+    reduction = mode(reduction, size_average, reduce)
+
+    def distance(x: Tensor, y: Tensor) -> Tensor:
+        return pairwise_distance(x, y, p, eps)
+
+    return _triplet(anchor, positive, negative, distance, margin, swap, reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """triplet_margin_loss with any distance; the default is pairwise_distance. ValueError: margin <= 0."""
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    return _triplet(anchor, positive, negative, distance_function or pairwise_distance, margin, swap, mode(reduction))
+
+
+def _triplet(anchor: Any, positive: Any, negative: Any, distance: Callable[[Any, Any], Tensor], margin: float, swap: bool, reduction: str) -> Tensor:
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = e.minimum(far, distance(positive, negative))
+    return reduced(e.clamp_min(add(sub(near, far), margin), 0), reduction)
