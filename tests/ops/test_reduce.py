@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mielina.testing import assert_close, check_op, gradcheck, gradgradcheck, make_tensor, reference, strategies, tolerance
+from mielina.testing import (
+    LAYOUTS,
+    assert_close,
+    check_op,
+    gradcheck,
+    gradgradcheck,
+    make_tensor,
+    reference,
+    strategies,
+    tolerance,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((5, 7, 9))
@@ -22,20 +32,26 @@ def torch_module() -> Any:
     return pytest.importorskip("torch")
 
 
-@pytest.mark.parametrize("name", ["sum", "mean", "nansum", "nanmean", "prod", "amax", "amin", "logsumexp", "var", "std", "norm"])
+@pytest.mark.parametrize(
+    "name", ["sum", "mean", "nansum", "nanmean", "prod", "amax", "amin", "logsumexp", "var", "std", "norm"]
+)
 @pytest.mark.parametrize("kwargs", [{"dim": 1}, {"dim": -1, "keepdim": True}, {"dim": 0}], ids=str)
 def test_one_axis(name: str, kwargs: dict[str, Any]) -> None:
     amplification = {"prod": 16, "std": 4, "var": 4}.get(name, 1)
     magnitude = 1.0 if name in ("mean", "sum", "nansum", "nanmean", "logsumexp") else 0.0
-    check_op(getattr(mi, name), getattr(reference, name), [X], kwargs, dtypes=FLOATS, length=9, amplification=4 * amplification,
-             magnitude=3 * magnitude, grad=True, grad_amplification=64)  # fmt: skip
+    # Of repeated elements a variance is 0, and nothing is relative to that.
+    layouts = [x for x in LAYOUTS if name not in ("var", "std") or "expanded" not in x]
+    check_op(getattr(mi, name), getattr(reference, name), [X], kwargs, dtypes=FLOATS, layouts=layouts, length=9,
+             amplification=4 * amplification, magnitude=3 * magnitude, grad=True, grad_amplification=64)  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["sum", "mean", "amax", "amin", "logsumexp", "var", "std", "norm", "any", "all", "count_nonzero"])
+@pytest.mark.parametrize(
+    "name", ["sum", "mean", "amax", "amin", "logsumexp", "var", "std", "norm", "any", "all", "count_nonzero"]
+)
 @pytest.mark.parametrize("dim", [(0, 2), (1, 2), (0, 1, 2)])
 def test_several_axes(name: str, dim: Any) -> None:
-    check_op(getattr(mi, name), getattr(reference, name), [X], {"dim": dim}, dtypes=FLOATS[:3], length=320, amplification=4,
-             magnitude=5.0)  # fmt: skip
+    check_op(getattr(mi, name), getattr(reference, name), [X], {"dim": dim}, dtypes=FLOATS[:3], length=320,
+             amplification=4, magnitude=5.0)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["sum", "prod", "amax", "amin", "any", "all", "count_nonzero", "argmax", "argmin"])
@@ -55,7 +71,12 @@ def test_order_rules(x: np.ndarray) -> None:
             check_op(getattr(mi, name), getattr(reference, name), [x], {"dim": dim}, dtypes=FLOATS)
     for name in ("argmax", "argmin", "max", "min"):
         check_op(getattr(mi, name), getattr(reference, name), [x], dtypes=FLOATS[:2])
-    check_op(lambda a: tuple(mi.aminmax(a, dim=1)), lambda a: (reference.amin(a, 1), reference.amax(a, 1)), [x], dtypes=FLOATS)
+    check_op(
+        lambda a: tuple(mi.aminmax(a, dim=1)),
+        lambda a: (reference.amin(a, 1), reference.amax(a, 1)),
+        [x],
+        dtypes=FLOATS,
+    )
 
 
 def test_long_rows_and_columns_have_the_same_bits_on_all_threads() -> None:
@@ -84,7 +105,9 @@ def test_any_shape(shape: tuple[int, ...], data: st.DataObject) -> None:
         y = getattr(mi, name)(t, dim, **kw)
         assert tuple(y.shape) == expected.shape
         dtype = "int64" if name == "count_nonzero" else "float64"
-        assert_close(y.numpy(), expected, dtype, tolerance("float64", x.size, 8, correlated=True), 4.0 * max(x.size, 1), name)
+        assert_close(
+            y.numpy(), expected, dtype, tolerance("float64", x.size, 8, correlated=True), 4.0 * max(x.size, 1), name
+        )
 
 
 def test_variance_does_not_cancel() -> None:
@@ -113,9 +136,10 @@ def test_gradients_where_they_are_delicate() -> None:
     torch = torch_module()
     zeros = np.array([[0.0, 2.0, 3.0], [0.0, 0.0, 3.0], [1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
     cases = [
-        ("prod", zeros, {"dim": 1}), ("prod", zeros, {}), ("norm", zeros, {"dim": 1}), ("std", zeros * 0 + 2, {"dim": 1}),
+        ("prod", zeros, {"dim": 1}), ("prod", zeros, {}), ("norm", zeros, {"dim": 1}),
+        ("std", zeros * 0 + 2, {"dim": 1}),
         ("amax", TIES, {"dim": 1}), ("amin", TIES, {"dim": (0, 1)}), ("max", TIES, {}), ("median", TIES, {}),
-        ("logsumexp", np.array([[-np.inf, -np.inf], [1.0, -np.inf]]), {"dim": 1}), ("mean", X, {"dim": (0, 2)}),
+        ("logsumexp", np.array([[1.0, -np.inf], [3.0, 700.0]]), {"dim": 1}), ("mean", X, {"dim": (0, 2)}),
         ("nansum", SPECIAL, {"dim": 1}), ("nanmean", np.where(TIES == 1, np.nan, TIES), {"dim": 1}),
     ]  # fmt: skip
     for name, x, kwargs in cases:
@@ -124,6 +148,9 @@ def test_gradients_where_they_are_delicate() -> None:
         b = torch.tensor(x, requires_grad=True)
         getattr(torch, name)(b, **kwargs).sum().backward()
         np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-12, err_msg=name)
+    a = mi.full((2,), -float("inf")).requires_grad_()
+    mi.logsumexp(a, 0).backward()
+    assert a.grad.tolist() == [0, 0]  # PyTorch: NaN
     for f in (lambda x: mi.prod(x, 1), lambda x: mi.prod(x)):
         x = mi.tensor(zeros, requires_grad=True)
         gradcheck(f, [x])
@@ -165,7 +192,9 @@ def test_covariance() -> None:
     for kw in ({}, {"correction": 0}, {"fweights": f}, {"aweights": w}, {"fweights": f, "aweights": w}):
         mine = {k: mi.tensor(v) if isinstance(v, np.ndarray) else v for k, v in kw.items()}
         theirs = {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in kw.items()}
-        np.testing.assert_allclose(mi.cov(mi.tensor(x), **mine).numpy(), torch.cov(torch.tensor(x), **theirs).numpy(), rtol=1e-12)
+        np.testing.assert_allclose(
+            mi.cov(mi.tensor(x), **mine).numpy(), torch.cov(torch.tensor(x), **theirs).numpy(), rtol=1e-12
+        )
     np.testing.assert_allclose(mi.corrcoef(mi.tensor(x)).numpy(), np.corrcoef(x), rtol=1e-12)
     assert mi.cov(mi.tensor(x[0])).shape == ()
 
@@ -189,7 +218,14 @@ def test_errors() -> None:
     for f in (lambda: x.sum(2), lambda: x.amax((0, 5)), lambda: x.argmax(-3)):
         with pytest.raises(IndexError, match="out of range"):
             f()
-    for f in (lambda: n.mean(), lambda: n.var(), lambda: n.norm(), lambda: x.sum((0, 0)), lambda: x.quantile(1.5), lambda: n.quantile(0.5)):
+    for f in (
+        lambda: n.mean(),
+        lambda: n.var(),
+        lambda: n.norm(),
+        lambda: x.sum((0, 0)),
+        lambda: x.quantile(1.5),
+        lambda: n.quantile(0.5),
+    ):
         with pytest.raises(RuntimeError):
             f()
     with pytest.raises(TypeError):

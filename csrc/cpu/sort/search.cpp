@@ -6,14 +6,16 @@ namespace MIELINA_ISA {
 namespace {
 
 // f(T()) for the three types that searches and runs compute in.
-template <class F> void dispatch(DType d, F f) {
+template <class F>
+void dispatch(DType d, F f) {
   if (d == DType::f32) f(float());
   else if (d == DType::f64) f(double());
   else f(int64_t());
 }
 
 // How many of n elements stand before the first for which `before` is false. No branch depends on the data.
-template <class F> MIELINA_INLINE int64_t partition_point(int64_t n, F before) {
+template <class F>
+MIELINA_INLINE int64_t partition_point(int64_t n, F before) {
   int64_t base = 0;
   while (n > 0) {
     int64_t half = n / 2, middle = base + half;
@@ -24,7 +26,8 @@ template <class F> MIELINA_INLINE int64_t partition_point(int64_t n, F before) {
   return base;
 }
 
-void searchsorted(const Ctx& ctx, const View& y, const View& s, const View& v, const View& sorter, bool right) noexcept {
+void searchsorted(const Ctx& ctx, const View& y, const View& s, const View& v, const View& sorter,
+                  bool right) noexcept {
   int64_t n = s.shape[1], m = v.shape[1];
   dispatch(s.dtype, [&]<class T>(T) {
     parallel_ranges(ctx, v.shape[0] * m, 4096, [&](int64_t b, int64_t e) {
@@ -56,8 +59,10 @@ void contains(const Ctx& ctx, const View& y, const View& s, const View& v) noexc
   });
 }
 
-// ---- runs --------------------------------------------------------------------------------------------------------------
-template <class T> int compare(const T* a, const T* b, int64_t m) {
+// ---- runs
+// --------------------------------------------------------------------------------------------------------------
+template <class T>
+int compare(const T* a, const T* b, int64_t m) {
   for (int64_t j = 0; j < m; j++) {
     if (a[j] < b[j] || (a[j] == a[j] && b[j] != b[j])) return -1;
     if (a[j] > b[j] || (a[j] != a[j] && b[j] == b[j])) return 1;
@@ -122,7 +127,8 @@ void collect_runs(const Ctx&, const View& values, const View& inverse, const Vie
   }
 }
 
-// ---- histograms ----------------------------------------------------------------------------------------------------------
+// ---- histograms
+// ----------------------------------------------------------------------------------------------------------
 void histogram(const Ctx&, const View& y, const View& x, double lo, double hi) noexcept {
   int64_t bins = y.shape[0];
   int64_t* count = (int64_t*)y.data;

@@ -1,4 +1,4 @@
-"""What gradient rules of reductions share: a result seen in the input's shape, and elements put back where they came from."""
+"""What gradient rules of reductions share: results in the input's shape, elements put back where they came from."""
 
 from __future__ import annotations
 
@@ -57,7 +57,11 @@ def share(g: Tensor, x: Tensor, y: Tensor, dim: Any, keepdim: bool) -> Tensor:
     from .sums import sum
 
     y = unfold(y, x.shape, dim, keepdim).detach()
-    same = ew.logical_or(ew.eq(x, y), ew.logical_and(ew.isnan(x), ew.isnan(y))) if x.dtype.is_floating_point else ew.eq(x, y)
+    same = (
+        ew.logical_or(ew.eq(x, y), ew.logical_and(ew.isnan(x), ew.isnan(y)))
+        if x.dtype.is_floating_point
+        else ew.eq(x, y)
+    )
     mask = ew.cast(same, g.dtype)
     return ew.mul(unfold(g, x.shape, dim, keepdim), ew.div(mask, sum(mask, dim, True)))
 
