@@ -1,9 +1,9 @@
 // reduce: see table/reduce.h for the contracts, cpu/reduce/fold.h for what happens inside a block.
 //
-// Two access patterns cover all layouts. Rows: the reduced elements of one output are fetched block by block. Columns: the
-// outputs lie nearer to each other in memory than the elements of one reduction (or the reductions are short), so vectors
-// run along the outputs. Both cut long reductions into chunks by shape alone; each chunk has a slot of the workspace, and
-// slots are merged in order, so the bits do not depend on the number of threads.
+// Two access patterns cover all layouts. Rows: the reduced elements of one output are fetched block by block. Columns:
+// the outputs lie nearer to each other in memory than the elements of one reduction (or the reductions are short), so
+// vectors run along the outputs. Both cut long reductions into chunks by shape alone; each chunk has a slot of the
+// workspace, and slots are merged in order, so the bits do not depend on the number of threads.
 #include "cpu/reduce/fold.h"
 
 namespace mielina {
@@ -60,7 +60,8 @@ int64_t offset_of(const View& v, int ndim, int64_t i) {
   return ndim > 0 ? offset + i * v.stride[0] : 0;
 }
 
-template <class T> struct Reducer {
+template <class T>
+struct Reducer {
   const Ctx& ctx;
   const Fold<T>& fold;
   Plan plan;
@@ -100,11 +101,18 @@ template <class T> struct Reducer {
     fold.init(s);
     Space<1> here = in;
     here.data[0] += offset_of(plan.outer, plan.outer.ndim, row) * kDTypeSize[int(in.dtype[0])];
-    int64_t end = min64(plan.inner_n, (chunk + 1) * plan.chunk);
-    for (int64_t i = chunk * plan.chunk; i < end; i += kBlock) {
-      int64_t n = min64(kBlock, end - i);
-      fold.update(s, fetch<T>(here, 0, i, n, buf), n, i, param);
-    }
+    int64_t begin = chunk * plan.chunk, end = min64(plan.inner_n, begin + plan.chunk);
+    if (in.dtype[0] == dtype_of<T> && in.stride[0][in.ndim - 1] == 1 && in.shape[in.ndim - 1] >= kShort)
+      for_rows(here, 0, begin, end - begin, [&](int64_t offset, int64_t run, int64_t done) {  // where they lie
+        const T* p = (const T*)here.data[0] + offset;
+        for (int64_t i = 0; i < run; i += kBlock)
+          fold.update(s, p + i, min64(kBlock, run - i), begin + done + i, param);
+      });
+    else
+      for (int64_t i = begin; i < end; i += kBlock) {
+        int64_t n = min64(kBlock, end - i);
+        fold.update(s, fetch<T>(here, 0, i, n, buf), n, i, param);
+      }
     if (plan.chunks == 1) finish(s, row, 1);
   }
   void rows() const {
@@ -152,8 +160,8 @@ template <class T> struct Reducer {
   }
 };
 
-template <class T> void run(const Ctx& ctx, const Fold<T>* fold, const View& y, const View& z, const View& x, int reduced,
-                            double param) {
+template <class T>
+void run(const Ctx& ctx, const Fold<T>* fold, const View& y, const View& z, const View& x, int reduced, double param) {
   if (!fold || numel(y) == 0) return;
   Reducer<T> r{ctx, *fold, make_plan(x, reduced), y, z, param, {}};
   // Axes keep their order (an index counts in C order); the caller has folded and sorted them.
@@ -163,10 +171,12 @@ template <class T> void run(const Ctx& ctx, const Fold<T>* fold, const View& y, 
   if (r.plan.chunks > 1) r.combine();
 }
 
-template <class T, class W, class M> constexpr const Fold<T>* monoid = &FoldOf<Monoid<T, W, M>>::value;
+template <class T, class W, class M>
+constexpr const Fold<T>* monoid = &FoldOf<Monoid<T, W, M>>::value;
 
 // Folds of every compute type, then those of floating types alone.
-template <class T> const Fold<T>* fold_of(Reduce op, [[maybe_unused]] double param) {
+template <class T>
+const Fold<T>* fold_of(Reduce op, [[maybe_unused]] double param) {
   switch (op) {
     case Reduce::sum: return monoid<T, Total<T>, SumOf>;
     case Reduce::prod: return monoid<T, Total<T>, ProdOf>;

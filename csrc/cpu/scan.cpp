@@ -1,5 +1,5 @@
-// scan: see table/scan.h. A row is scanned in blocks; where another axis is nearer in memory, a tile of neighbouring rows
-// is scanned side by side, so that vectors run across them. Work is cut across rows only.
+// scan: see table/scan.h. A row is scanned in blocks; where another axis is nearer in memory, a tile of neighbouring
+// rows is scanned side by side, so that vectors run across them. Work is cut across rows only.
 #include "cpu/block.h"
 
 namespace mielina {
@@ -9,21 +9,28 @@ namespace {
 constexpr int64_t kWidth = 64;  // rows side by side
 constexpr int64_t kDepth = kBlock / kWidth;
 
-// ---- operations: step(state, a, b, i) gives y_i; Two says whether b is read --------------------------------------------
-// A scalar chain costs an addition's latency an element. Where the operation is associative, vectors are scanned inside
-// first (log2 L steps), and the chain goes from vector to vector.
-template <int K, class V> MIELINA_INLINE V shifted(V v, V fill) {
+// ---- operations: step(state, a, b, i) gives y_i; Two says whether b is read
+// -------------------------------------------- A scalar chain costs an addition's latency an element. Where the
+// operation is associative, vectors are scanned inside first (log2 L steps), and the chain goes from vector to vector.
+template <int K, class V>
+MIELINA_INLINE V shifted(V v, V fill) {
   constexpr int L = int(sizeof(V) / sizeof(Elem<V>));
   Mask<V> m;
   for (int i = 0; i < L; i++) m[i] = i < K ? i : L + i - K;
   return __builtin_shuffle(fill, v, m);
 }
-template <class Type, bool Product> struct Running {
+template <class Type, bool Product>
+struct Running {
   using T = Type;
   using V = Vec<T>;
-  struct State { T value = Product; };
+  struct State {
+    T value = Product;
+  };
   static constexpr bool Two = false, Associative = true;
-  template <class X> MIELINA_INLINE X join(X a, X b) { return Product ? a * b : a + b; }
+  template <class X>
+  MIELINA_INLINE X join(X a, X b) {
+    return Product ? a * b : a + b;
+  }
   MIELINA_INLINE T step(State& s, T a, T, int64_t) { return s.value = join(s.value, a); }
   static void row(State& s, T* p, int64_t n) {
     constexpr int L = lanes<T>;
@@ -45,7 +52,9 @@ template <class Type, bool Product> struct Running {
 
 struct RunningLogSumExp {
   using T = double;
-  struct State { double top = -__builtin_inf(), sum = 0; };
+  struct State {
+    double top = -__builtin_inf(), sum = 0;
+  };
   static constexpr bool Two = false, Associative = false;
   MIELINA_INLINE double step(State& s, double x, double, int64_t) {
     if (x > s.top) {
@@ -58,7 +67,8 @@ struct RunningLogSumExp {
   }
 };
 
-template <class Type, bool Largest> struct RunningExtreme {
+template <class Type, bool Largest>
+struct RunningExtreme {
   using T = Type;
   struct State {
     T value = 0;
@@ -71,15 +81,19 @@ template <class Type, bool Largest> struct RunningExtreme {
   }
 };
 
-template <class Type> struct Recurrence {
+template <class Type>
+struct Recurrence {
   using T = Type;
-  struct State { T value = 0; };
+  struct State {
+    T value = 0;
+  };
   static constexpr bool Two = true, Associative = false;
   MIELINA_INLINE T step(State& s, T a, T b, int64_t) { return s.value = a * s.value + b; }
 };
 
-// ---- driver ------------------------------------------------------------------------------------------------------------
-// One operand's tile: rows of the last outer dim lie `across` apart, elements of a row `along`.
+// ---- driver
+// ------------------------------------------------------------------------------------------------------------ One
+// operand's tile: rows of the last outer dim lie `across` apart, elements of a row `along`.
 struct Tile {
   char* data;
   int64_t across, along, size;
@@ -96,13 +110,15 @@ Tile tile_of(const View& v, int64_t batch, int64_t c0, bool wide) {
   return {(char*)v.data + offset * size, wide ? v.stride[outer] : 0, v.stride[v.ndim - 1], size, v.dtype};
 }
 // buf[k * width + j] = element i + k of row j; a single row is read along itself.
-template <class T> void read(const Tile& t, int64_t i, int64_t depth, int64_t width, T* buf) {
+template <class T>
+void read(const Tile& t, int64_t i, int64_t depth, int64_t width, T* buf) {
   auto row = row_from_fn<T>(t.dtype);
   if (width == 1) row(t.data + i * t.along * t.size, t.along, buf, depth);
   else
     for (int64_t k = 0; k < depth; k++) row(t.data + (i + k) * t.along * t.size, t.across, buf + k * width, width);
 }
-template <class T> void write(const Tile& t, int64_t i, int64_t depth, int64_t width, const T* buf) {
+template <class T>
+void write(const Tile& t, int64_t i, int64_t depth, int64_t width, const T* buf) {
   auto row = row_to_fn<T>(t.dtype);
   if (width == 1) row(buf, t.data + i * t.along * t.size, t.along, depth);
   else
@@ -137,7 +153,8 @@ void one_tile(const Tile& y, const Tile& index, const Tile& a, const Tile& b, in
   }
 }
 
-template <class Op> void run(const Ctx& ctx, const View& y, const View& index, const View& a, const View& b) {
+template <class Op>
+void run(const Ctx& ctx, const View& y, const View& index, const View& a, const View& b) {
   int last = y.ndim - 1;
   int64_t n = y.shape[last];
   if (numel(y) == 0) return;

@@ -12,6 +12,9 @@ Array reduce(const char* name, Reduce op, const Array& x, const Dims& axes, bool
 
 // sum, prod, mean, nansum: accumulate in the result's dtype; integers in i64, except that a mean must be floating.
 Array accumulate(const char* name, Reduce op, const Array& x, const Dims& axes, bool keepdim, MaybeDType dtype);
+inline Array sum(const Array& x, const Dims& axes, bool keepdim, MaybeDType dtype) {
+  return accumulate("sum", Reduce::sum, x, axes, keepdim, dtype);
+}
 Array sum_to(const Array& x, const Dims& shape);   // the adjoint of expand
 // any, all (bool; uint8 for uint8), count_nonzero, and the count of what is not NaN (int64).
 Array logic(const char* name, Reduce op, const Array& x, const Dims& axes, bool keepdim);

@@ -1,5 +1,5 @@
-// What a reduction does with a block of numbers. A fold keeps a State for each output; the drivers in reduce.cpp know it
-// by its size and by five functions, so that they are compiled once a compute type and not once an op.
+// What a reduction does with a block of numbers. A fold keeps a State for each output; the drivers in reduce.cpp know
+// it by its size and by five functions, so that they are compiled once a compute type and not once an op.
 #pragma once
 #include "cpu/block.h"
 #include "cpu/simd_math.h"
@@ -19,7 +19,8 @@ struct Place {
   DType dtype;
 };
 
-template <class T> struct Fold {
+template <class T>
+struct Fold {
   int64_t state;
   void (*init)(void* s);
   // s += p[0, n), n <= kBlock contiguous elements, the first of which is number `at` of the reduction.
@@ -31,12 +32,15 @@ template <class T> struct Fold {
 };
 
 // The Fold of a class F of static functions on F::State.
-template <class F> struct FoldOf {
+template <class F>
+struct FoldOf {
   using T = typename F::T;
   using State = typename F::State;
   static_assert(sizeof(State) <= kStateBytes);
   static void init(void* s) { *(State*)s = F::identity(); }
-  static void update(void* s, const T* p, int64_t n, int64_t at, double param) { F::update(*(State*)s, p, n, at, param); }
+  static void update(void* s, const T* p, int64_t n, int64_t at, double param) {
+    F::update(*(State*)s, p, n, at, param);
+  }
   static void columns(void* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t at, double param) {
     F::columns((State*)s, p, stride, rows, width, at, param);
   }
@@ -57,7 +61,8 @@ template <class F> struct FoldOf {
 };
 
 // f(vector) over a block of contiguous elements; the tail is filled with `pad`.
-template <class T, class F> MIELINA_INLINE void each_vector(const T* p, int64_t n, T pad, F f) {
+template <class T, class F>
+MIELINA_INLINE void each_vector(const T* p, int64_t n, T pad, F f) {
   constexpr int64_t L = lanes<T>;
   int64_t i = 0;
   for (; i + L <= n; i += L) f(load(p + i));
@@ -67,27 +72,44 @@ template <class T, class F> MIELINA_INLINE void each_vector(const T* p, int64_t 
     f(load(rest));
   }
 }
-template <class T> MIELINA_INLINE Vec<T> load_some(const T* p, int64_t n) {
+template <class T>
+MIELINA_INLINE Vec<T> load_some(const T* p, int64_t n) {
   return n >= lanes<T> ? load(p) : load_n(p, n);
 }
 
-template <class T> constexpr bool is_real = T(0.5) != T(0);
-template <class T> constexpr T kHighest = T(__builtin_inff());
-template <> inline constexpr int64_t kHighest<int64_t> = INT64_MAX;
-template <class T> constexpr T kLowest = T(-__builtin_inff());
-template <> inline constexpr int64_t kLowest<int64_t> = INT64_MIN;
+template <class T>
+constexpr bool is_real = T(0.5) != T(0);
+template <class T>
+constexpr T kHighest = T(__builtin_inff());
+template <>
+inline constexpr int64_t kHighest<int64_t> = INT64_MAX;
+template <class T>
+constexpr T kLowest = T(-__builtin_inff());
+template <>
+inline constexpr int64_t kLowest<int64_t> = INT64_MIN;
 
 // The type in which blocks of T are added up.
-template <class T> struct TotalOf { using type = double; };
-template <> struct TotalOf<int64_t> { using type = int64_t; };
-template <class T> using Total = typename TotalOf<T>::type;
+template <class T>
+struct TotalOf {
+  using type = double;
+};
+template <>
+struct TotalOf<int64_t> {
+  using type = int64_t;
+};
+template <class T>
+using Total = typename TotalOf<T>::type;
 
-// ---- one number a state: sums, products, extremes, norms, counts ---------------------------------------------------------
-// M: start, the identity; pad, an element that changes nothing; step(acc, x, p) on vectors; join(a, b) on vectors and on
-// numbers; last(w, n, p), the result. W: the type across blocks.
-template <class Type, class W, class M> struct Monoid {
+// ---- one number a state: sums, products, extremes, norms, counts
+// --------------------------------------------------------- M: start, the identity; pad, an element that changes
+// nothing; step(acc, x, p) on vectors; join(a, b) on vectors and on numbers; last(w, n, p), the result. W: the type
+// across blocks.
+template <class Type, class W, class M>
+struct Monoid {
   using T = Type;
-  struct State { W value; };
+  struct State {
+    W value;
+  };
   static constexpr int64_t L = lanes<T>;
   static State identity() { return {M::template start<W>()}; }
   static void update(State& s, const T* p, int64_t n, int64_t, double param) {
@@ -109,6 +131,15 @@ template <class Type, class W, class M> struct Monoid {
     using V = Vec<T>;
     alignas(64) T part[kTile];
     V q = splat<V>(T(param)), start = splat<V>(M::template start<T>());
+    if (stride == width && width < L && L % width == 0) {  // a few columns: one vector holds several rows
+      V acc = start;
+      each_vector(p, rows * width, M::template pad<T>(),
+                  [&](V v) __attribute__((always_inline)) { acc = M::step(acc, v, q); });
+      store(part, acc);
+      for (int64_t j = width; j < L; j++) part[j % width] = M::join(part[j % width], part[j]);
+      for (int64_t j = 0; j < width; j++) s[j].value = M::join(s[j].value, W(part[j]));
+      return;
+    }
     for (int64_t r = 0; r < rows; r += 8) {  // eight rows at a time: as many streams as prefetchers follow well
       int64_t count = min64(8, rows - r);
       for (int64_t j = 0; j < width; j += L) {
@@ -129,28 +160,61 @@ template <class Type, class W, class M> struct Monoid {
 };
 
 struct Additive {
-  template <class X> static X start() { return X(0); }
-  template <class X> static X pad() { return X(0); }
-  template <class X> MIELINA_INLINE X join(X a, X b) { return a + b; }
-  template <class W> static W last(W w, int64_t, double) { return w; }
+  template <class X>
+  static X start() {
+    return X(0);
+  }
+  template <class X>
+  static X pad() {
+    return X(0);
+  }
+  template <class X>
+  MIELINA_INLINE X join(X a, X b) {
+    return a + b;
+  }
+  template <class W>
+  static W last(W w, int64_t, double) {
+    return w;
+  }
 };
 struct SumOf : Additive {
-  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return acc + x; }
+  template <class V>
+  MIELINA_INLINE V step(V acc, V x, V) {
+    return acc + x;
+  }
 };
 struct MeanOf : SumOf {
   static double last(double w, int64_t n, double) { return w / double(n); }
 };
 struct NanSumOf : Additive {
-  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return acc + select<V>(is_nan(x), V{}, x); }
+  template <class V>
+  MIELINA_INLINE V step(V acc, V x, V) {
+    return acc + select<V>(is_nan(x), V{}, x);
+  }
 };
 struct ProdOf : Additive {
-  template <class X> static X start() { return X(1); }
-  template <class X> static X pad() { return X(1); }
-  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return acc * x; }
-  template <class X> MIELINA_INLINE X join(X a, X b) { return a * b; }
+  template <class X>
+  static X start() {
+    return X(1);
+  }
+  template <class X>
+  static X pad() {
+    return X(1);
+  }
+  template <class V>
+  MIELINA_INLINE V step(V acc, V x, V) {
+    return acc * x;
+  }
+  template <class X>
+  MIELINA_INLINE X join(X a, X b) {
+    return a * b;
+  }
 };
 struct NonzeroOf : Additive {
-  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return acc + select<V>(x != V{}, splat<V>(1), V{}); }
+  template <class V>
+  MIELINA_INLINE V step(V acc, V x, V) {
+    return acc + select<V>(x != V{}, splat<V>(1), V{});
+  }
 };
 struct AnyOf : NonzeroOf {
   static int64_t last(int64_t w, int64_t, double) { return w != 0; }
@@ -159,56 +223,117 @@ struct AllOf : NonzeroOf {
   static int64_t last(int64_t w, int64_t n, double) { return w == n; }
 };
 struct ValidOf : Additive {
-  template <class X> static X pad() { return X(__builtin_nanf("")); }
-  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return acc + select<V>(is_nan(x), V{}, splat<V>(1)); }
+  template <class X>
+  static X pad() {
+    return X(__builtin_nanf(""));
+  }
+  template <class V>
+  MIELINA_INLINE V step(V acc, V x, V) {
+    return acc + select<V>(is_nan(x), V{}, splat<V>(1));
+  }
 };
 struct Norm1Of : Additive {
-  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return acc + abs(x); }
+  template <class V>
+  MIELINA_INLINE V step(V acc, V x, V) {
+    return acc + abs(x);
+  }
 };
 struct Norm2Of : Additive {
-  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return fma(x, x, acc); }
+  template <class V>
+  MIELINA_INLINE V step(V acc, V x, V) {
+    return fma(x, x, acc);
+  }
   static double last(double w, int64_t, double) { return __builtin_sqrt(w); }
 };
 struct NormPOf : Additive {
-  template <class X> static X pad() { return X(0); }
-  template <class V> MIELINA_INLINE V step(V acc, V x, V p) { return acc + pow(abs(x), p); }
+  template <class X>
+  static X pad() {
+    return X(0);
+  }
+  template <class V>
+  MIELINA_INLINE V step(V acc, V x, V p) {
+    return acc + pow(abs(x), p);
+  }
   static double last(double w, int64_t, double p) { return __builtin_pow(w, 1 / p); }
 };
 // A negative order has no padding element but infinity, where |x|^p is 0.
 struct NormNegativeOf : NormPOf {
-  template <class X> static X pad() { return kHighest<X>; }
+  template <class X>
+  static X pad() {
+    return kHighest<X>;
+  }
 };
-template <class X> MIELINA_INLINE X larger(X a, X b) {
+template <class X>
+MIELINA_INLINE X larger(X a, X b) {
   if constexpr (sizeof(X) > 8) return max(a, b);
   else return a > b || a != a ? a : b;
 }
-template <class X> MIELINA_INLINE X smaller(X a, X b) {
+template <class X>
+MIELINA_INLINE X smaller(X a, X b) {
   if constexpr (sizeof(X) > 8) return min(a, b);
   else return a < b || a != a ? a : b;
 }
 struct MaxOf : Additive {
-  template <class X> static X start() { return kLowest<X>; }
-  template <class X> static X pad() { return kLowest<X>; }
-  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return max(acc, x); }
-  template <class X> MIELINA_INLINE X join(X a, X b) { return larger(a, b); }
+  template <class X>
+  static X start() {
+    return kLowest<X>;
+  }
+  template <class X>
+  static X pad() {
+    return kLowest<X>;
+  }
+  template <class V>
+  MIELINA_INLINE V step(V acc, V x, V) {
+    return max(acc, x);
+  }
+  template <class X>
+  MIELINA_INLINE X join(X a, X b) {
+    return larger(a, b);
+  }
 };
 struct MinOf : Additive {
-  template <class X> static X start() { return kHighest<X>; }
-  template <class X> static X pad() { return kHighest<X>; }
-  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return min(acc, x); }
-  template <class X> MIELINA_INLINE X join(X a, X b) { return smaller(a, b); }
+  template <class X>
+  static X start() {
+    return kHighest<X>;
+  }
+  template <class X>
+  static X pad() {
+    return kHighest<X>;
+  }
+  template <class V>
+  MIELINA_INLINE V step(V acc, V x, V) {
+    return min(acc, x);
+  }
+  template <class X>
+  MIELINA_INLINE X join(X a, X b) {
+    return smaller(a, b);
+  }
 };
 struct NormInfOf : MaxOf {
-  template <class X> static X start() { return X(0); }
-  template <class X> static X pad() { return X(0); }
-  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return max(acc, abs(x)); }
+  template <class X>
+  static X start() {
+    return X(0);
+  }
+  template <class X>
+  static X pad() {
+    return X(0);
+  }
+  template <class V>
+  MIELINA_INLINE V step(V acc, V x, V) {
+    return max(acc, abs(x));
+  }
 };
 struct NormMinusInfOf : MinOf {
-  template <class V> MIELINA_INLINE V step(V acc, V x, V) { return min(acc, abs(x)); }
+  template <class V>
+  MIELINA_INLINE V step(V acc, V x, V) {
+    return min(acc, abs(x));
+  }
 };
 
-// ---- min and max together ----------------------------------------------------------------------------------------------
-template <class Type> struct MinMax {
+// ---- min and max together
+// ----------------------------------------------------------------------------------------------
+template <class Type>
+struct MinMax {
   using T = Type;
   using Lo = Monoid<T, T, MinOf>;
   using Hi = Monoid<T, T, MaxOf>;
@@ -237,9 +362,11 @@ template <class Type> struct MinMax {
   static T second(const State& s) { return s.hi.value; }
 };
 
-// ---- moments -----------------------------------------------------------------------------------------------------------
+// ---- moments
+// -----------------------------------------------------------------------------------------------------------
 // Deviations d from a block's rounded mean: M2 = sum d^2 - (sum d)^2 / n is free of cancellation.
-template <class Type, bool Root> struct Moments {
+template <class Type, bool Root>
+struct Moments {
   using T = Type;
   struct State {
     double mean, m2;
@@ -315,11 +442,15 @@ template <class Type, bool Root> struct Moments {
   static double second(const State& s) { return s.n == 0 ? __builtin_nan("") : s.mean; }
 };
 
-// ---- log sum exp -------------------------------------------------------------------------------------------------------
-// sum exp(x) = sum exp(shift). A block without a finite maximum has shift -+1e300 with sum 0 or infinity.
-template <class Type> struct LogSumExp {
+// ---- log sum exp
+// ------------------------------------------------------------------------------------------------------- sum exp(x) =
+// sum exp(shift). A block without a finite maximum has shift -+1e300 with sum 0 or infinity.
+template <class Type>
+struct LogSumExp {
   using T = Type;
-  struct State { double shift, sum; };
+  struct State {
+    double shift, sum;
+  };
   static State identity() { return {-1e300, 0}; }
   static State of(double m, double sum) {
     if (m - m == 0 || m != m) return {m != m ? 0 : m, sum};
@@ -350,15 +481,18 @@ template <class Type> struct LogSumExp {
   }
   static void merge(State& s, const State& next) {
     double top = s.shift > next.shift ? s.shift : next.shift;
-    double a = s.shift == top ? 1 : __builtin_exp(s.shift - top), b = next.shift == top ? 1 : __builtin_exp(next.shift - top);
+    double a = s.shift == top ? 1 : __builtin_exp(s.shift - top),
+           b = next.shift == top ? 1 : __builtin_exp(next.shift - top);
     s = {top, s.sum * a + next.sum * b};
   }
   static double first(const State& s, int64_t, double) { return s.shift + __builtin_log(s.sum); }
   static double second(const State& s) { return s.shift; }
 };
 
-// ---- extremes with their index -----------------------------------------------------------------------------------------
-template <class Type, bool Largest, bool Index> struct Arg {
+// ---- extremes with their index
+// -----------------------------------------------------------------------------------------
+template <class Type, bool Largest, bool Index>
+struct Arg {
   using T = Type;
   using V = Vec<T>;
   struct State {
@@ -381,7 +515,8 @@ template <class Type, bool Largest, bool Index> struct Arg {
     }
     each_vector(p + i, n - i, p[0], [&](V v) __attribute__((always_inline)) { a = better(a, v); });
     a = better(better(a, b), better(c, d));
-    T best = reduce_lanes(a, [](T x, T y) __attribute__((always_inline)) { return Largest ? larger(x, y) : smaller(x, y); });
+    T best =
+        reduce_lanes(a, [](T x, T y) __attribute__((always_inline)) { return Largest ? larger(x, y) : smaller(x, y); });
     if (s.index >= 0 && !beats(best, s.value)) return;
     V wanted = splat<V>(best);
     bool nan = best != best;

@@ -6,34 +6,40 @@ namespace MIELINA_ISA {
 namespace {
 
 // f(T()) for the three types that searches and runs compute in.
-template <class F> void dispatch(DType d, F f) {
+template <class F>
+void dispatch(DType d, F f) {
   if (d == DType::f32) f(float());
   else if (d == DType::f64) f(double());
   else f(int64_t());
 }
 
-// How many of n sorted elements stand before v. The loop has no branch on the data; NaN goes to the end.
-template <class T> MIELINA_INLINE int64_t lower(const T* s, const int64_t* sorter, int64_t n, T v, bool right) {
+// How many of n elements stand before the first for which `before` is false. No branch depends on the data.
+template <class F>
+MIELINA_INLINE int64_t partition_point(int64_t n, F before) {
   int64_t base = 0;
   while (n > 0) {
     int64_t half = n / 2, middle = base + half;
-    T x = sorter ? s[sorter[middle]] : s[middle];
-    bool after = right ? !(x > v) : !(x >= v);
+    bool after = before(middle);
     base = after ? middle + 1 : base;
     n = after ? n - half - 1 : half;
   }
   return base;
 }
 
-void searchsorted(const Ctx& ctx, const View& y, const View& s, const View& v, const View& sorter, bool right) noexcept {
+void searchsorted(const Ctx& ctx, const View& y, const View& s, const View& v, const View& sorter,
+                  bool right) noexcept {
   int64_t n = s.shape[1], m = v.shape[1];
   dispatch(s.dtype, [&]<class T>(T) {
     parallel_ranges(ctx, v.shape[0] * m, 4096, [&](int64_t b, int64_t e) {
       for (int64_t i = b; i < e; i++) {
         int64_t r = i / m, c = i % m;
         const int64_t* order = sorter.data ? (const int64_t*)sorter.data + r * sorter.stride[0] : nullptr;
+        const T* p = (const T*)s.data + r * s.stride[0];
         T x = ((const T*)v.data)[r * v.stride[0] + c];
-        ((int64_t*)y.data)[r * y.stride[0] + c] = lower((const T*)s.data + r * s.stride[0], order, n, x, right);
+        ((int64_t*)y.data)[r * y.stride[0] + c] = partition_point(n, [&](int64_t at) {  // NaN go to the end
+          T here = p[order ? order[at] : at];
+          return right ? !(here > x) : !(here >= x);
+        });
       }
     });
   });
@@ -46,15 +52,17 @@ void contains(const Ctx& ctx, const View& y, const View& s, const View& v) noexc
     parallel_ranges(ctx, v.shape[0], 4096, [&](int64_t b, int64_t e) {
       for (int64_t i = b; i < e; i++) {
         T x = ((const T*)v.data)[i];
-        int64_t at = lower<T>(p, nullptr, n, x, false);
+        int64_t at = partition_point(n, [&](int64_t j) { return p[j] < x; });
         ((uint8_t*)y.data)[i] = at < n && p[at] == x;
       }
     });
   });
 }
 
-// ---- runs --------------------------------------------------------------------------------------------------------------
-template <class T> int compare(const T* a, const T* b, int64_t m) {
+// ---- runs
+// --------------------------------------------------------------------------------------------------------------
+template <class T>
+int compare(const T* a, const T* b, int64_t m) {
   for (int64_t j = 0; j < m; j++) {
     if (a[j] < b[j] || (a[j] == a[j] && b[j] != b[j])) return -1;
     if (a[j] > b[j] || (a[j] != a[j] && b[j] == b[j])) return 1;
@@ -119,7 +127,8 @@ void collect_runs(const Ctx&, const View& values, const View& inverse, const Vie
   }
 }
 
-// ---- histograms ----------------------------------------------------------------------------------------------------------
+// ---- histograms
+// ----------------------------------------------------------------------------------------------------------
 void histogram(const Ctx&, const View& y, const View& x, double lo, double hi) noexcept {
   int64_t bins = y.shape[0];
   int64_t* count = (int64_t*)y.data;

@@ -9,12 +9,23 @@ from ..autograd import OUTPUT, OUTPUTS, op, record
 from ..dtypes import dtype as DType
 from ..tensor import Tensor, method
 from . import elementwise as ew
-from .layout import slice
+from .layout import cat, reshape
+from .layout.views import slice
 from .reduce.extremes import Extreme, put_rule
 from .reduce.shapes import shift
 from .reduce.sums import sum
 
-__all__ = ["cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "diff", "trapezoid", "trapz", "cumulative_trapezoid"]
+__all__ = [
+    "cumsum",
+    "cumprod",
+    "cummax",
+    "cummin",
+    "logcumsumexp",
+    "diff",
+    "trapezoid",
+    "trapz",
+    "cumulative_trapezoid",
+]
 
 
 @method
@@ -55,7 +66,7 @@ CUMPROD = op("cumprod", _cumprod_rule)
 
 
 def recurrence(a: Tensor, b: Tensor, dim: int, reverse: bool = False) -> Tensor:
-    """y_i = a_i y_{i-1} + b_i along `dim`, y_{-1} = 0; `reverse` starts at the far end. a, b: one shape and floating dtype."""
+    """y_i = a_i y_{i-1} + b_i along `dim`, y_{-1} = 0, for floats of one shape; `reverse` starts at the far end."""
     return record(_core.recurrence(a, b, dim, reverse), RECURRENCE, (a, b), (a, OUTPUT, dim, reverse))  # type: ignore[no-any-return]
 
 
@@ -89,13 +100,13 @@ LOGCUMSUMEXP = op("logcumsumexp", _logcumsumexp_rule)
 
 @method
 def cummax(input: Tensor, dim: int) -> Extreme:
-    """The running maximum along `dim` and the last index at which it was reached; NaN stays from where it first stands."""
+    """The running maximum along `dim` and the last index at which it was reached; NaN stays from its first place on."""
     return Extreme(*record(_core.cummax(input, dim), CUMMAX, (input,), (input.shape, OUTPUTS[1], dim, True)))
 
 
 @method
 def cummin(input: Tensor, dim: int) -> Extreme:
-    """The running minimum along `dim` and the last index at which it was reached; NaN stays from where it first stands."""
+    """The running minimum along `dim` and the last index at which it was reached; NaN stays from its first place on."""
     return Extreme(*record(_core.cummin(input, dim), CUMMIN, (input,), (input.shape, OUTPUTS[1], dim, True)))
 
 
@@ -103,7 +114,7 @@ CUMMAX = op("cummax", put_rule)
 CUMMIN = op("cummin", put_rule)
 
 
-# ---- made of slices ---------------------------------------------------------------------------------------------------------
+# ---- made of slices --------------------------------------------------------------------------------------------------
 def _ends(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """x without its last and without its first element along `dim`."""
     n = x.shape[dim]
@@ -111,13 +122,13 @@ def _ends(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 @method
-def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None) -> Tensor:
+def diff(
+    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
+) -> Tensor:
     """The n-th difference x_{i+1} - x_i along `dim`, of input with `prepend` and `append` around it; xor for bool.
 
     RuntimeError: a 0-dim input, n < 0.
     """
-    from .layout import cat
-
     if input.ndim == 0:
         raise RuntimeError("diff: expected at least one dimension")
     if n < 0:
@@ -132,8 +143,6 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
 
 def _strips(name: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> Tensor:
     """(y_i + y_{i+1}) / 2 (x_{i+1} - x_i)"""
-    from .layout import reshape
-
     if x is not None and dx is not None:
         raise RuntimeError(f"{name}: give x or dx, not both")
     first, second = _ends(y, dim)

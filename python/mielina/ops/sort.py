@@ -39,7 +39,7 @@ def msort(input: Tensor) -> Tensor:
 
 @method
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Extreme:
-    """The k largest (or smallest) along `dim` and their indices, in order. RuntimeError: k larger than the dimension."""
+    """The k largest (or smallest) along `dim` and their indices, in order. RuntimeError: k out of range."""
     y = _core.topk(input, k, dim, largest)
     return Extreme(*record(y, TOPK, (input,), (input.shape, OUTPUTS[1], dim, True)))
 
@@ -53,7 +53,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Ext
 
 @method
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Extreme:
-    """The most frequent element along `dim`, the smallest of equally frequent ones, and the last index where it stands."""
+    """The most frequent element along `dim`, the smallest of equally frequent ones, and its last index."""
     y = _core.mode(input, dim, keepdim)
     return Extreme(*record(y, MODE, (input,), (input.shape, OUTPUTS[1], dim, keepdim)))
 
@@ -64,7 +64,7 @@ KTHVALUE = op("kthvalue", put_rule)
 MODE = op("mode", put_rule)
 
 
-# ---- search: results are indices or truth values, without gradients ------------------------------------------------------------
+# ---- search: results are indices or truth values, without gradients --------------------------------------------------
 def _nothing(g: Any, needs: Any) -> Any:
     return (None,) * len(needs)
 
@@ -72,8 +72,15 @@ def _nothing(g: Any, needs: Any) -> Any:
 SEARCH = op("search", _nothing)
 
 
-def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
-                 sorter: Tensor | None = None) -> Tensor:
+def searchsorted(
+    sorted_sequence: Tensor,
+    input: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Tensor | None = None,
+) -> Tensor:
     """Where each element of input would go in the sorted sequence: before its equals, or after them if `right`.
 
     sorted_sequence: (n), or with input's leading dimensions, rows matching; `sorter`: the indices that sort it.
@@ -91,7 +98,9 @@ def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: bool = False
 
 def _number(x: Any, like: Tensor) -> Tensor:
     """A number as a 0-dim tensor; a float among integers keeps its fraction."""
-    y = _core.empty((), get_default_dtype() if isinstance(x, float) and not like.dtype.is_floating_point else like.dtype)
+    y = _core.empty(
+        (), get_default_dtype() if isinstance(x, float) and not like.dtype.is_floating_point else like.dtype
+    )
     _core.fill_(y, x)
     return y  # type: ignore[no-any-return]
 
@@ -115,7 +124,7 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     return ew.logical_not(y) if invert else y  # type: ignore[no-any-return]
 
 
-# ---- unique ----------------------------------------------------------------------------------------------------------------------
+# ---- unique ----------------------------------------------------------------------------------------------------------
 def _unique(input: Tensor, return_inverse: bool, return_counts: bool, dim: int | None, consecutive: bool) -> Any:
     values, inverse, counts = record(_core.unique(input, dim, consecutive), UNIQUE, (input,), ())
     if not return_inverse and not return_counts:
@@ -131,7 +140,13 @@ UNIQUE = op("unique", _unique_rule)
 
 
 @method
-def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
     """The distinct elements (or slices along `dim`), sorted. Every NaN is distinct.
 
     return_inverse: also where each element went; return_counts: also how many there were of each.
@@ -140,12 +155,14 @@ def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, ret
 
 
 @method
-def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
+def unique_consecutive(
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
     """Runs of equal elements (or slices along `dim`) become one."""
     return _unique(input, return_inverse, return_counts, dim, True)
 
 
-# ---- histograms --------------------------------------------------------------------------------------------------------------------
+# ---- histograms ------------------------------------------------------------------------------------------------------
 @method
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """y_v = how many elements are v (int64), or the sum of their weights (float64; float32 for float32 weights).
@@ -157,5 +174,5 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
 @method
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """How many elements fall into each of `bins` equal parts of [min, max], of the data's range if min = max; input's dtype."""
+    """How many elements fall into each of `bins` equal parts of [min, max], or of the data's range if min = max."""
     return record(_core.histc(input, bins, float(min), float(max)), SEARCH, (input,), ())  # type: ignore[no-any-return]

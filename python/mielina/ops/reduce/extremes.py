@@ -14,15 +14,22 @@ __all__ = ["amax", "amin", "max", "min", "argmax", "argmin", "aminmax"]
 
 
 @method
-def amax(input: Tensor, dim: Any = (), keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None) -> Tensor:
-    """The largest over `dim`; NaN if there is one. The gradient is split evenly among equals. IndexError: nothing to choose."""
+def amax(
+    input: Tensor, dim: Any = (), keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None
+) -> Tensor:
+    """The largest over `dim`; NaN if there is one. The gradient is split evenly among equals.
+
+    IndexError: nothing to choose from (RuntimeError without `dim`).
+    """
     dim = dim if axis is None else axis
     keepdim = keepdim if keepdims is None else keepdims
     return record(_core.amax(input, axes_of(dim), keepdim), AMAX, (input,), (input, OUTPUT, dim, keepdim))  # type: ignore[no-any-return]
 
 
 @method
-def amin(input: Tensor, dim: Any = (), keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+def amin(
+    input: Tensor, dim: Any = (), keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None
+) -> Tensor:
     """The smallest over `dim`; NaN if there is one. The gradient is split evenly among equals."""
     dim = dim if axis is None else axis
     keepdim = keepdim if keepdims is None else keepdims
@@ -59,8 +66,16 @@ def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool) -> Any:
 
 
 @method
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None, axis: Any = None, keepdims: bool | None = None) -> Any:
-    """max(x): the largest of all. max(x, dim): (values, indices), the first of equals. max(x, other): maximum(x, other).
+def max(
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    other: Any = None,
+    axis: Any = None,
+    keepdims: bool | None = None,
+) -> Any:
+    """max(x): the largest of all. max(x, dim): (values, first index). max(x, other): maximum(x, other).
 
     NaN counts as the largest. The gradient goes to the index; max(x) shares it among equals.
     """
@@ -69,8 +84,16 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
 
 
 @method
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None, axis: Any = None, keepdims: bool | None = None) -> Any:
-    """min(x): the smallest of all. min(x, dim): (values, indices), the first of equals. min(x, other): minimum(x, other).
+def min(
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    other: Any = None,
+    axis: Any = None,
+    keepdims: bool | None = None,
+) -> Any:
+    """min(x): the smallest of all. min(x, dim): (values, first index). min(x, other): minimum(x, other).
 
     NaN counts as the smallest. The gradient goes to the index; min(x) shares it among equals.
     """
@@ -83,14 +106,18 @@ MIN = op("min", put_rule)
 
 
 @method
-def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+def argmax(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None
+) -> Tensor:
     """The first index of the largest (in the flattened tensor without `dim`), int64; NaN counts as the largest."""
     dim = axis if dim is None else dim
     return record(_core.argmax(input, dim, keepdim if keepdims is None else keepdims), ARG, (input,), ())  # type: ignore[no-any-return]
 
 
 @method
-def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+def argmin(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None
+) -> Tensor:
     """The first index of the smallest (in the flattened tensor without `dim`), int64; NaN counts as the smallest."""
     dim = axis if dim is None else dim
     return record(_core.argmin(input, dim, keepdim if keepdims is None else keepdims), ARG, (input,), ())  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from ... import _core
 from ...autograd import OUTPUT, OUTPUTS, op, record
 from ...tensor import Tensor, method
 from .. import elementwise as ew
-from ..layout import reshape, unsqueeze
+from ..layout import diagonal, reshape, unsqueeze
 from .shapes import axes_of, folded, unfold
 from .sums import mean, sum
 
@@ -27,17 +27,33 @@ def _arguments(dim: Any, unbiased: Any, correction: Any, axis: Any) -> tuple[Any
 
 
 @method
-def var(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None,
-        axis: Any = None, keepdims: bool | None = None) -> Tensor:
-    """sum (x - mean)^2 / max(0, n - correction) over `dim`, in one pass. correction: 1 unless given (unbiased=False: 0)."""
+def var(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+    axis: Any = None,
+    keepdims: bool | None = None,
+) -> Tensor:
+    """sum (x - mean)^2 / max(0, n - correction) over `dim`, in one pass. correction: 1, or 0 if unbiased=False."""
     dim, c = _arguments(dim, unbiased, correction, axis)
     keepdim = keepdim if keepdims is None else keepdims
     return record(_core.var(input, axes_of(dim), c, keepdim), VAR, (input,), (input, dim, c, keepdim))  # type: ignore[no-any-return]
 
 
 @method
-def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None,
-        axis: Any = None, keepdims: bool | None = None) -> Tensor:
+def std(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+    axis: Any = None,
+    keepdims: bool | None = None,
+) -> Tensor:
     """The square root of `var`. The gradient where it is 0 is 0."""
     dim, c = _arguments(dim, unbiased, correction, axis)
     keepdim = keepdim if keepdims is None else keepdims
@@ -72,14 +88,28 @@ class StdMean(NamedTuple):
     mean: Tensor
 
 
-def var_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None) -> VarMean:
+def var_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> VarMean:
     """(var, mean) over `dim`, in one pass."""
     dim, c = _arguments(dim, unbiased, correction, None)
     y = _core.var_mean(input, axes_of(dim), c, keepdim)
     return VarMean(*record(y, VAR_MEAN, (input,), (input, OUTPUTS[0], dim, c, keepdim, False)))
 
 
-def std_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None) -> StdMean:
+def std_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> StdMean:
     """(std, mean) over `dim`, in one pass."""
     dim, c = _arguments(dim, unbiased, correction, None)
     y = _core.std_mean(input, axes_of(dim), c, keepdim)
@@ -99,12 +129,14 @@ VAR_MEAN = op("var_mean", _moments_rule)
 STD_MEAN = op("std_mean", _moments_rule)
 
 
-# ---- covariance -----------------------------------------------------------------------------------------------------------------
+# ---- covariance ------------------------------------------------------------------------------------------------------
 @method
-def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
+def cov(
+    input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
+) -> Tensor:
     """The covariance matrix of the rows of input (variables) over its columns (observations).
 
-    fweights: how often each observation counts (integers); aweights: its weight. RuntimeError: more than two dimensions.
+    fweights: how often each observation counts (integers); aweights: its weight. RuntimeError: over two dimensions.
     """
     from ..gemm import matmul
 
@@ -121,7 +153,12 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
     else:
         total = sum(w)
         center = ew.div(sum(ew.mul(x, w), 1, True), total)
-        norm = ew.sub(total, ew.div(ew.mul(sum(ew.mul(w, ew.cast(aweights, w.dtype))), correction), total) if aweights is not None else correction)
+        norm = ew.sub(
+            total,
+            ew.div(ew.mul(sum(ew.mul(w, ew.cast(aweights, w.dtype))), correction), total)
+            if aweights is not None
+            else correction,
+        )
     d = ew.sub(x, center)
     y = ew.div(matmul(d if w is None else ew.mul(d, w), d.T), norm)
     return reshape(y, ()) if input.ndim < 2 else y
@@ -133,7 +170,9 @@ def _weights(x: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> Ten
         if part is None:
             continue
         if part.shape != (x.shape[1],):
-            raise RuntimeError(f"cov: {name} must hold one number for each of the {x.shape[1]} observations, got shape {part.shape}")
+            raise RuntimeError(
+                f"cov: {name} must hold one number for each of the {x.shape[1]} observations, got shape {part.shape}"
+            )
         part = ew.cast(part, x.dtype)
         w = part if w is None else ew.mul(w, part)
     return w
@@ -145,7 +184,5 @@ def corrcoef(input: Tensor) -> Tensor:
     c = cov(input)
     if c.ndim == 0:
         return ew.div(c, c)
-    from ..index import diagonal
-
     s = ew.sqrt(diagonal(c))
     return ew.clamp(ew.div(ew.div(c, unsqueeze(s, 1)), unsqueeze(s, 0)), -1, 1)

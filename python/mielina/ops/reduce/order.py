@@ -117,7 +117,9 @@ def _without(shape: tuple[int, ...], dim: Any) -> tuple[int, ...]:
 
 
 @method
-def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+def quantile(
+    input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Tensor:
     """The element at place q (n - 1) of the sorted ones, interpolated between neighbours; NaN if there is one.
 
     q: a number in [0, 1], or a vector of them, which gives the result a first axis. interpolation: "linear", "lower",
@@ -127,6 +129,8 @@ def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = Fals
 
 
 @method
-def nanquantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+def nanquantile(
+    input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Tensor:
     """The quantile of what is not NaN."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation)

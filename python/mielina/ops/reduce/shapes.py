@@ -1,4 +1,4 @@
-"""What gradient rules of reductions share: a result seen in the input's shape, and elements put back where they came from."""
+"""What gradient rules of reductions share: results in the input's shape, elements put back where they came from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 from ... import _core
 from ...tensor import Tensor
 from .. import elementwise as ew
-from ..layout import expand, reshape, slice, slice_backward, unsqueeze
+from ..layout import expand, reshape, unsqueeze
+from ..layout.views import slice, slice_backward
 
 Shape = tuple[int, ...]
 
@@ -42,14 +43,13 @@ def unfold(g: Tensor, shape: Shape, dim: Any, keepdim: bool) -> Tensor:
 
 def put_along(g: Tensor, index: Tensor, shape: Shape, dim: int, keepdim: bool = True) -> Tensor:
     """Zeros of `shape` with g added at `index` along `dim`: the gradient of whatever picked elements."""
-    from ..creation import zeros
-    from ..index import scatter_add
+    from ..index.along import gather_backward
 
     if not shape:
         return reshape(g, shape)
     if not keepdim:
         g, index = unsqueeze(g, dim), unsqueeze(index, dim)
-    return scatter_add(zeros(shape, dtype=g.dtype), dim, index, g)  # type: ignore[no-any-return]
+    return gather_backward(g, shape, dim, index)
 
 
 def share(g: Tensor, x: Tensor, y: Tensor, dim: Any, keepdim: bool) -> Tensor:
@@ -57,7 +57,11 @@ def share(g: Tensor, x: Tensor, y: Tensor, dim: Any, keepdim: bool) -> Tensor:
     from .sums import sum
 
     y = unfold(y, x.shape, dim, keepdim).detach()
-    same = ew.logical_or(ew.eq(x, y), ew.logical_and(ew.isnan(x), ew.isnan(y))) if x.dtype.is_floating_point else ew.eq(x, y)
+    same = (
+        ew.logical_or(ew.eq(x, y), ew.logical_and(ew.isnan(x), ew.isnan(y)))
+        if x.dtype.is_floating_point
+        else ew.eq(x, y)
+    )
     mask = ew.cast(same, g.dtype)
     return ew.mul(unfold(g, x.shape, dim, keepdim), ew.div(mask, sum(mask, dim, True)))
 

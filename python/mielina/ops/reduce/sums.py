@@ -12,11 +12,32 @@ from .. import elementwise as ew
 from ..layout import expand, reshape
 from .shapes import axes_of, folded, share, unfold
 
-__all__ = ["sum", "nansum", "mean", "nanmean", "prod", "sum_to", "any", "all", "count_nonzero", "logsumexp", "norm", "dist"]
+__all__ = [
+    "sum",
+    "nansum",
+    "mean",
+    "nanmean",
+    "prod",
+    "sum_to",
+    "any",
+    "all",
+    "count_nonzero",
+    "logsumexp",
+    "norm",
+    "dist",
+]
 
 
 @method
-def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+def sum(
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    axis: Any = None,
+    keepdims: bool | None = None,
+) -> Tensor:
     """Sum over `dim`. Integers and bool add up in int64; `dtype` converts first. IndexError: `dim` out of range."""
     dim = axis if dim is None else dim
     keepdim = keepdim if keepdims is None else keepdims
@@ -32,7 +53,15 @@ SUM = op("sum", _sum_rule)
 
 
 @method
-def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+def nansum(
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    axis: Any = None,
+    keepdims: bool | None = None,
+) -> Tensor:
     """Sum over `dim` with NaN as 0."""
     dim = axis if dim is None else dim
     keepdim = keepdim if keepdims is None else keepdims
@@ -47,7 +76,15 @@ NANSUM = op("nansum", _nansum_rule)
 
 
 @method
-def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+def mean(
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    axis: Any = None,
+    keepdims: bool | None = None,
+) -> Tensor:
     """Mean over `dim`; NaN of nothing. RuntimeError for integers without a floating `dtype`."""
     dim = axis if dim is None else dim
     keepdim = keepdim if keepdims is None else keepdims
@@ -64,7 +101,15 @@ MEAN = op("mean", _mean_rule)
 
 
 @method
-def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+def nanmean(
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    axis: Any = None,
+    keepdims: bool | None = None,
+) -> Tensor:
     """Mean over `dim` of what is not NaN. RuntimeError for integers."""
     dim = axis if dim is None else dim
     keepdim = keepdim if keepdims is None else keepdims
@@ -73,7 +118,15 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DTy
 
 
 @method
-def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+def prod(
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    axis: Any = None,
+    keepdims: bool | None = None,
+) -> Tensor:
     """Product over `dim`, an int or None. Integers and bool multiply in int64."""
     dim = axis if dim is None else dim
     keepdim = keepdim if keepdims is None else keepdims
@@ -111,16 +164,20 @@ def sum_to(input: Tensor, shape: tuple[int, ...]) -> Tensor:
 SUM_TO = op("sum_to", lambda g, needs, shape: (expand(g, shape),))
 
 
-# ---- counts -------------------------------------------------------------------------------------------------------------------
+# ---- counts ----------------------------------------------------------------------------------------------------------
 @method
-def any(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+def any(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None
+) -> Tensor:
     """Whether some element is not zero (NaN is not). bool; uint8 for uint8."""
     dim = axis if dim is None else dim
     return record(_core.any(input, axes_of(dim), keepdim if keepdims is None else keepdims), COUNT, (input,), ())  # type: ignore[no-any-return]
 
 
 @method
-def all(input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None) -> Tensor:
+def all(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None
+) -> Tensor:
     """Whether no element is zero. bool; uint8 for uint8."""
     dim = axis if dim is None else dim
     return record(_core.all(input, axes_of(dim), keepdim if keepdims is None else keepdims), COUNT, (input,), ())  # type: ignore[no-any-return]
@@ -136,7 +193,7 @@ def count_nonzero(input: Tensor, dim: Any = None, *, axis: Any = None) -> Tensor
 COUNT = op("count", lambda g, needs: (None,))
 
 
-# ---- logsumexp and norms --------------------------------------------------------------------------------------------------------
+# ---- logsumexp and norms ---------------------------------------------------------------------------------------------
 @method
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log sum exp(x) over `dim`, in one pass and without overflow; -inf of nothing. Integers become floating."""
