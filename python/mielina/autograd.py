@@ -114,11 +114,16 @@ def traced(tracer: Callable[[Any, Op, tuple[Any, ...], tuple[Any, ...]], None]) 
 
 # ---- the engine ---------------------------------------------------------------------------------------------------------
 def _add(a: Any, b: Any, owned: set[int]) -> Any:
-    """a + b. In place only into buffers that the engine itself made: anybody else's gradient may be shared."""
+    """a + b. In place only into buffers that the engine itself made: anybody else's gradient may be shared.
+
+    `owned` holds the ids of such buffers while they wait in a slot; once handed to a rule they may be shared, or freed and
+    their id taken by another tensor.
+    """
     if id(a) in owned and not _core.grad_enabled() and a.dtype is b.dtype and a.shape == b.shape:
         _core.add_(a, b)
         return a
     total = a + b
+    owned.discard(id(a))
     owned.add(id(total))
     return total
 
@@ -218,6 +223,8 @@ def _run(roots: list[Any], grads: list[Any], inputs: list[Any] | None, retain: b
         while heap:
             node = heapq.heappop(heap)[1]
             slots = pending.pop(node)
+            if owned:
+                owned.difference_update(map(id, slots))
             if node.hooks is not None:
                 slots = _hooked(node, slots)
                 if keys is not None:

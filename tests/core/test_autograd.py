@@ -239,3 +239,13 @@ def test_grad_mode_is_per_thread():
         t.join()
         assert not mi.is_grad_enabled()
     assert result == [True]
+
+
+def test_a_sum_handed_to_a_rule_is_no_longer_added_into() -> None:
+    """s collects two gradients, hands their sum to u and v alike, and u gets one more: v must not see it."""
+    x, z = (mi.tensor(np.ones(3)).requires_grad_() for _ in range(2))
+    u, v = x * 1.0, z * 1.0
+    w = u * 5.0
+    s = u + v
+    dx, dz = mi.grad(s * 2.0 + s * 3.0 + w, [x, z], mi.tensor(np.ones(3)))
+    assert dx.tolist() == [10.0] * 3 and dz.tolist() == [5.0] * 3

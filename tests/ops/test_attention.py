@@ -28,7 +28,7 @@ def test_against_the_reference(causal: bool) -> None:
     """Sizes on both sides of the tile's 64 queries and 112 keys, odd tails, all layouts and levels."""
     check_op(
         attend, reference.scaled_dot_product_attention, operands(2, 2, L=66, S=115, E=5, F=18), {"is_causal": causal},
-        dtypes=("float32", "float64", "float16", "bfloat16"), layouts=("contiguous", "transposed", "sliced", "expanded"),
+        dtypes=("float32", "float64", "float16", "bfloat16"), layouts=("contiguous", "transposed", "sliced"),
         length=115, amplification=8, magnitude="max", threads=(1, 3), grad=True, gradgrad=False, grad_amplification=32,
     )  # fmt: skip
 
@@ -138,7 +138,8 @@ def test_the_sums_over_queries_do_not_depend_on_the_pieces() -> None:
         y = attend(*leaves)
         grads.append([g.numpy()[:, :1] for g in mi.grad(y, leaves, mi.tensor(np.ones(y.shape, np.float32)))])
     for a, b in zip(*grads, strict=True):
-        assert_close(a.astype(np.float64), b.astype(np.float64), "float32", tolerance("float32", 400, 4), np.abs(b).max())
+        near = tolerance("float32", 400, 4)
+        assert_close(a.astype(np.float64), b.astype(np.float64), "float32", near, float(np.abs(b).max()))
 
 
 def test_against_pytorch() -> None:

@@ -165,9 +165,10 @@ void ctc_rows(const Ctx& ctx, const View& nll, const View& alpha, const View& x,
 }
 
 void ctc(const Ctx& ctx, const View& nll, const View& alpha, const View& x, const View& target, const View& start,
-         const View& length, const View& steps, int64_t blank) noexcept {
-  if (alpha.dtype == DType::f64) ctc_rows<double>(ctx, nll, alpha, x, target, start, length, steps, blank);
-  else ctc_rows<float>(ctx, nll, alpha, x, target, start, length, steps, blank);
+         const View& length, const View& steps, int64_t blank, bool zero_infinity) noexcept {
+  if (alpha.dtype == DType::f64)
+    ctc_rows<double>(ctx, nll, alpha, x, target, start, length, steps, blank, zero_infinity);
+  else ctc_rows<float>(ctx, nll, alpha, x, target, start, length, steps, blank, zero_infinity);
 }
 
 template <class T>

@@ -29,12 +29,12 @@ def ctc_loss(
 ) -> Tensor:
     """-log of the summed probability of all alignments of each target: labels in order, repeated or apart by blanks.
 
-    log_probs: (T, N, C) or (T, C), as log_softmax gives them. targets: (N, S), or all targets in one row. The lengths are
-    tensors, sequences or (unbatched) numbers. reduction: "mean" (of loss / target length), "sum" or "none".
+    log_probs: (T, N, C) or (T, C), as log_softmax gives them. targets: (N, S), or all targets in one row. The lengths
+    are tensors, sequences or (unbatched) numbers. reduction: "mean" (of loss / target length), "sum" or "none".
     zero_infinity: a sample too short for its target counts 0, gradient included, instead of inf.
 
-    The gradient is that of the formula. PyTorch adds exp(log_probs), which log_softmax's gradient takes away again: what
-    arrives before the log_softmax is the same. RuntimeError: shapes, dtypes, labels or lengths out of range.
+    The gradient is that of the formula. PyTorch adds exp(log_probs), which log_softmax's gradient takes away again:
+    what arrives before the log_softmax is the same. RuntimeError: shapes, dtypes, labels or lengths out of range.
     Source: Graves et al. 2006.
     """
     if reduction not in ("none", "mean", "sum"):

@@ -38,8 +38,8 @@ def lstm(
     """i, f, o = sigmoid, g = tanh of W_ih x + b_ih + W_hh h + b_hh; c = f c + i g; h = o tanh(c), or W_hr (o tanh(c)).
 
     input: (T, N, I), (N, T, I) if batch_first, unbatched (T, I), or with batch_sizes (T, int64) packed rows (R, I).
-    hx: (h0, c0) of shapes (layers D, N, P) and (layers D, N, H), D directions. Returns (output, h_n, c_n), output with D P
-    columns. RuntimeError: shapes, dtypes. Source: Hochreiter & Schmidhuber 1997; Sak et al. 2014 (projection).
+    hx: (h0, c0) of shapes (layers D, N, P) and (layers D, N, H), D directions. Returns (output, h_n, c_n), output with
+    D P columns. RuntimeError: shapes, dtypes. Source: Hochreiter & Schmidhuber 1997; Sak et al. 2014 (projection).
     """
     if proj_size and len(weights) != num_layers * (2 if bidirectional else 1) * (5 if bias else 3):
         raise RuntimeError(f"lstm: proj_size={proj_size} needs a weight w_hr in each layer and direction")
@@ -264,8 +264,8 @@ def _cell(
     if (b_ih is None) != (b_hh is None):
         raise RuntimeError(f"{mode.lower()}_cell: give both biases or none")
     if input.ndim not in (1, 2) or any(s.ndim != input.ndim for s in states):
-        raise RuntimeError(f"{mode.lower()}_cell: expected input and state both (N, size) or both (size,), got {input.shape} "
-                           f"and {[s.shape for s in states]}")  # fmt: skip
+        shapes = [s.shape for s in (input, *states)]
+        raise RuntimeError(f"{mode.lower()}_cell: expected input and state all (N, size) or all (size,), got {shapes}")
     weights = (w_ih, w_hh) if b_ih is None else (w_ih, w_hh, b_ih, b_hh)
     options = (b_ih is not None, 1, 0.0, False, False, False, None)
     return _sequence(mode, unsqueeze(input, 0), [unsqueeze(s, 0) for s in states], weights, *options)[1]  # type: ignore[arg-type]
