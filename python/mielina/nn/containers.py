@@ -202,7 +202,8 @@ class _Named(Module):
         return [(name, self.__dict__[name]) for name in self._names()]
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self[key] if key in self else default
+        found = self.__dict__.get(key)
+        return found if isinstance(found, self.kind) else default
 
     def pop(self, key: str) -> Any:
         value = self[key]
