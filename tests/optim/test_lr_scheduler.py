@@ -88,7 +88,7 @@ def test_plateau(settings: dict[str, Any]) -> None:
             state = mine.state_dict()
             mine = mi.optim.lr_scheduler.ReduceLROnPlateau(ours, **settings)
             mine.load_state_dict(state)
-        mine.step(mi.tensor(float(metric)))
+        mine.step(mi.tensor(float(metric), dtype=mi.float64) if t % 2 else metric)
         theirs.step(metric)
         assert rates(ours) == pytest.approx(rates(others)) and mine.num_bad_epochs == theirs.num_bad_epochs
 

@@ -62,7 +62,7 @@ class Module(Tree, Hookable):
             raise TypeError(f"{kind} name should be a string. Got {type(name).__name__}")
         if "." in name or name == "":
             raise KeyError(f'{kind} name can\'t be empty or contain ".", got: "{name}"')
-        if hasattr(self, name) and not isinstance(self.__dict__.get(name), (Tensor, Module, type(None))):
+        if hasattr(self, name) and not isinstance(self.__dict__.get(name, ""), (Tensor, Module, type(None))):
             raise KeyError(f"attribute '{name}' already exists")
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:

@@ -241,7 +241,10 @@ class GRU(RNNBase):
 
 
 class LSTM(RNNBase):
-    """Gates i, f, g, o: c_t = f c_(t-1) + i g, h_t = o tanh(c_t), projected with proj_size. Hochreiter & al. 1997."""
+    """Gates i, f, g, o: c_t = f c_(t-1) + i g, h_t = o tanh(c_t), projected with proj_size.
+
+    Source: Hochreiter & Schmidhuber 1997.
+    """
 
     mode = "LSTM"
     gates = 4

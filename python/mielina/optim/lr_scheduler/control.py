@@ -57,9 +57,9 @@ class ReduceLROnPlateau(LRScheduler):
         return self.cooldown_counter > 0
 
     def is_better(self, a: float, best: float) -> bool:
-        sign = -1 if self.mode == "min" else 1
-        step = self.threshold * (best if self.threshold_mode == "rel" else 1)
-        return a < best + sign * step if self.mode == "min" else a > best + sign * step
+        change = self.threshold if self.mode == "max" else -self.threshold
+        limit = best * (1 + change) if self.threshold_mode == "rel" else best + change
+        return a < limit if self.mode == "min" else a > limit
 
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
         current = float(metrics)
@@ -114,9 +114,9 @@ class SequentialLR(_Several):
             raise ValueError("SequentialLR expects at least one scheduler to be chained, but got no scheduler.")
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
-                f"Sequential Schedulers expects number of schedulers provided to be one more than the number of "
-                f"milestone points, but got number of schedulers {len(schedulers)} and the number of milestones to be equal to "
-                f"{len(milestones)}"
+                "Sequential Schedulers expects number of schedulers provided to be one more than the number of "
+                f"milestone points, but got number of schedulers {len(schedulers)} and the number of "
+                f"milestones to be equal to {len(milestones)}"
             )
         _same_optimizer(schedulers, optimizer, "SequentialLR")
         self.optimizer = optimizer
