@@ -1,5 +1,5 @@
-// optim: see table/optim.h. All tensors of a group are cut into pieces of 16 K elements, so that many small ones cost one
-// pass and large ones are shared between threads.
+// optim: see table/optim.h. All tensors of a group are cut into pieces of 16 K elements, so that many small ones cost
+// one pass and large ones are shared between threads.
 #include "cpu/block.h"
 
 namespace mielina {
@@ -15,7 +15,8 @@ int64_t count_pieces(Views tensors) {
 }
 
 // f(tensor, begin, end, piece) over the pieces of all tensors.
-template <class F> void for_pieces(const Ctx& ctx, Views tensors, F f) {
+template <class F>
+void for_pieces(const Ctx& ctx, Views tensors, F f) {
   int64_t total = 0;
   for (int64_t t = 0; t < tensors.count; t++) total += numel(tensors.items[t]);
   if (total <= 2 * kPiece) {  // a few microseconds in all: not worth waking anybody
@@ -38,7 +39,8 @@ template <class F> void for_pieces(const Ctx& ctx, Views tensors, F f) {
 }
 
 // A dense tensor's elements as blocks of T; nothing at all for a list that is empty.
-template <class T> struct Blocks {
+template <class T>
+struct Blocks {
   char* data;
   DType dtype;
   bool direct;
@@ -59,8 +61,9 @@ template <class T> struct Blocks {
   }
 };
 
-// ---- the rules ---------------------------------------------------------------------------------------------------------
-// What a rule's constructor gets: the group's numbers, the tensor's step count t (from 1), and its running product.
+// ---- the rules
+// --------------------------------------------------------------------------------------------------------- What a
+// rule's constructor gets: the group's numbers, the tensor's step count t (from 1), and its running product.
 struct Setting {
   const double* hyper;
   OptimArgs args;
@@ -70,20 +73,28 @@ struct Setting {
 };
 
 // The state of one vector of elements; `c` of a rule with an optional list is null without it.
-template <class T> struct Lanes {
+template <class T>
+struct Lanes {
   Vec<T> p, g, a, b, c;
   bool has_a, has_b, has_c;
 };
 
-template <class T> MIELINA_INLINE Vec<T> all(double x) { return splat<Vec<T>>(T(x)); }
+template <class T>
+MIELINA_INLINE Vec<T> all(double x) {
+  return splat<Vec<T>>(T(x));
+}
 
 // Sutskever et al. 2013: the buffer starts as the first gradient, whatever the dampening.
-template <class T> struct Sgd {
+template <class T>
+struct Sgd {
   Vec<T> lr, keep, add, ahead;
   bool nesterov;
   Sgd(const Setting& s)
-      : lr(all<T>(s(Hyper::lr))), keep(all<T>(s.t == 1 ? 0 : s(Hyper::momentum))),
-        add(all<T>(s.t == 1 ? 1 : 1 - s(Hyper::dampening))), ahead(all<T>(s(Hyper::momentum))), nesterov(s.args.nesterov) {}
+      : lr(all<T>(s(Hyper::lr))),
+        keep(all<T>(s.t == 1 ? 0 : s(Hyper::momentum))),
+        add(all<T>(s.t == 1 ? 1 : 1 - s(Hyper::dampening))),
+        ahead(all<T>(s(Hyper::momentum))),
+        nesterov(s.args.nesterov) {}
   [[gnu::always_inline]] void operator()(Lanes<T>& x) const {
     Vec<T> d = x.g;
     if (x.has_a) {
@@ -95,7 +106,8 @@ template <class T> struct Sgd {
 };
 
 // The two moments that Adam and its kin keep.
-template <class T> struct Moments {
+template <class T>
+struct Moments {
   Vec<T> b1, one_b1, b2, one_b2, eps;
   double c1, c2;  // what frees them of their bias
   Moments(const Setting& s) {
@@ -109,7 +121,8 @@ template <class T> struct Moments {
 };
 
 // Kingma & Ba 2015; amsgrad: Reddi, Kale & Kumar 2018.
-template <class T> struct Adam : Moments<T> {
+template <class T>
+struct Adam : Moments<T> {
   Vec<T> rate, root;
   Adam(const Setting& s) : Moments<T>(s) {
     rate = all<T>(s(Hyper::lr) / this->c1);
@@ -125,7 +138,8 @@ template <class T> struct Adam : Moments<T> {
 };
 
 // Kingma & Ba 2015, section 7.1.
-template <class T> struct Adamax : Moments<T> {
+template <class T>
+struct Adamax : Moments<T> {
   Vec<T> rate;
   Adamax(const Setting& s) : Moments<T>(s) { rate = all<T>(s(Hyper::lr) / this->c1); }
   [[gnu::always_inline]] void operator()(Lanes<T>& x) const {
@@ -136,7 +150,8 @@ template <class T> struct Adamax : Moments<T> {
 };
 
 // Dozat 2016: Nesterov's momentum with a schedule mu_t = b1 (1 - 0.96^(t momentum_decay) / 2).
-template <class T> struct Nadam : Moments<T> {
+template <class T>
+struct Nadam : Moments<T> {
   Vec<T> rate_g, rate_m, root;
   Nadam(const Setting& s) : Moments<T>(s) {
     auto mu = [&](double t) { return s(Hyper::beta1) * (1 - 0.5 * __builtin_pow(0.96, t * s(Hyper::momentum_decay))); };
@@ -153,7 +168,8 @@ template <class T> struct Nadam : Moments<T> {
 };
 
 // Liu et al. 2020: plain momentum until the second moment's variance can be estimated (rho > 5).
-template <class T> struct Radam : Moments<T> {
+template <class T>
+struct Radam : Moments<T> {
   Vec<T> rate;
   bool adaptive;
   Radam(const Setting& s) : Moments<T>(s) {
@@ -161,8 +177,7 @@ template <class T> struct Radam : Moments<T> {
     double rho = top - 2 * s.t * (1 - this->c2) / this->c2;
     adaptive = rho > 5;
     double scale = s(Hyper::lr) / this->c1;
-    if (adaptive)
-      scale *= __builtin_sqrt(this->c2 * (rho - 4) * (rho - 2) * top / ((top - 4) * (top - 2) * rho));
+    if (adaptive) scale *= __builtin_sqrt(this->c2 * (rho - 4) * (rho - 2) * top / ((top - 4) * (top - 2) * rho));
     rate = all<T>(scale);
   }
   [[gnu::always_inline]] void operator()(Lanes<T>& x) const {
@@ -173,11 +188,15 @@ template <class T> struct Radam : Moments<T> {
 };
 
 // Hinton 2012 (lecture 6e); centred: Graves 2013.
-template <class T> struct Rmsprop {
+template <class T>
+struct Rmsprop {
   Vec<T> lr, alpha, one_alpha, eps, momentum;
   Rmsprop(const Setting& s)
-      : lr(all<T>(s(Hyper::lr))), alpha(all<T>(s(Hyper::alpha))), one_alpha(all<T>(1 - s(Hyper::alpha))),
-        eps(all<T>(s(Hyper::eps))), momentum(all<T>(s(Hyper::momentum))) {}
+      : lr(all<T>(s(Hyper::lr))),
+        alpha(all<T>(s(Hyper::alpha))),
+        one_alpha(all<T>(1 - s(Hyper::alpha))),
+        eps(all<T>(s(Hyper::eps))),
+        momentum(all<T>(s(Hyper::momentum))) {}
   [[gnu::always_inline]] void operator()(Lanes<T>& x) const {
     x.a = fma(alpha, x.a, one_alpha * x.g * x.g);
     Vec<T> v = x.a;
@@ -192,9 +211,11 @@ template <class T> struct Rmsprop {
 };
 
 // Duchi, Hazan & Singer 2011.
-template <class T> struct Adagrad {
+template <class T>
+struct Adagrad {
   Vec<T> lr, eps;
-  Adagrad(const Setting& s) : lr(all<T>(s(Hyper::lr) / (1 + (s.t - 1) * s(Hyper::lr_decay)))), eps(all<T>(s(Hyper::eps))) {}
+  Adagrad(const Setting& s)
+      : lr(all<T>(s(Hyper::lr) / (1 + (s.t - 1) * s(Hyper::lr_decay)))), eps(all<T>(s(Hyper::eps))) {}
   [[gnu::always_inline]] void operator()(Lanes<T>& x) const {
     x.a = fma(x.g, x.g, x.a);
     x.p = x.p - lr * x.g / (sqrt(x.a) + eps);
@@ -202,10 +223,14 @@ template <class T> struct Adagrad {
 };
 
 // Zeiler 2012.
-template <class T> struct Adadelta {
+template <class T>
+struct Adadelta {
   Vec<T> lr, rho, one_rho, eps;
   Adadelta(const Setting& s)
-      : lr(all<T>(s(Hyper::lr))), rho(all<T>(s(Hyper::alpha))), one_rho(all<T>(1 - s(Hyper::alpha))), eps(all<T>(s(Hyper::eps))) {}
+      : lr(all<T>(s(Hyper::lr))),
+        rho(all<T>(s(Hyper::alpha))),
+        one_rho(all<T>(1 - s(Hyper::alpha))),
+        eps(all<T>(s(Hyper::eps))) {}
   [[gnu::always_inline]] void operator()(Lanes<T>& x) const {
     x.a = fma(rho, x.a, one_rho * x.g * x.g);
     Vec<T> d = sqrt(x.b + eps) / sqrt(x.a + eps) * x.g;
@@ -214,21 +239,25 @@ template <class T> struct Adadelta {
   }
 };
 
-// ---- one step ------------------------------------------------------------------------------------------------------------
+// ---- one step
+// ------------------------------------------------------------------------------------------------------------
 struct Lists {
   Views p, a, b, c, g;
 };
 
-template <template <class> class Rule, class T> void update(const Lists& lists, int64_t i, int64_t begin, int64_t end, const Setting& s) {
+template <template <class> class Rule, class T>
+void update(const Lists& lists, int64_t i, int64_t begin, int64_t end, const Setting& s) {
   constexpr int64_t L = lanes<T>;
   const Rule<T> rule(s);
   bool decoupled = s.args.decoupled;
-  Vec<T> decay = all<T>(s(Hyper::weight_decay) * (decoupled ? s(Hyper::lr) : 1)), sign = all<T>(s.args.maximize ? -1 : 1);
+  Vec<T> decay = all<T>(s(Hyper::weight_decay) * (decoupled ? s(Hyper::lr) : 1)),
+         sign = all<T>(s.args.maximize ? -1 : 1);
   Blocks<T> P(lists.p, i), A(lists.a, i), B(lists.b, i), C(lists.c, i), G(lists.g, i);
   alignas(64) T buf[5][kBlock];
   for (int64_t o = begin; o < end; o += kBlock) {
     int64_t n = min64(kBlock, end - o);
-    T *p = P.get(o, n, buf[0]), *g = G.get(o, n, buf[1]), *a = A.get(o, n, buf[2]), *b = B.get(o, n, buf[3]), *c = C.get(o, n, buf[4]);
+    T *p = P.get(o, n, buf[0]), *g = G.get(o, n, buf[1]), *a = A.get(o, n, buf[2]), *b = B.get(o, n, buf[3]),
+      *c = C.get(o, n, buf[4]);
     auto lane = [&](auto read, auto write, int64_t j) __attribute__((always_inline)) {
       Lanes<T> x{read(p + j), read(g + j) * sign, {}, {}, {}, a != nullptr, b != nullptr, c != nullptr};
       if (a) x.a = read(a + j);
@@ -263,7 +292,8 @@ void step(const Ctx& ctx, const Lists& lists, Views clock, const double* hyper, 
   });
 }
 
-void optim_step(const Ctx& ctx, Views p, Views a, Views b, Views c, Views clock, Views g, const View& hyper, OptimArgs args) noexcept {
+void optim_step(const Ctx& ctx, Views p, Views a, Views b, Views c, Views clock, Views g, const View& hyper,
+                OptimArgs args) noexcept {
   const double* h = (const double*)hyper.data;
   for (int64_t i = 0; i < p.count && clock.count; i++) {
     float* t = (float*)clock.items[i].data;
@@ -286,10 +316,12 @@ void optim_step(const Ctx& ctx, Views p, Views a, Views b, Views c, Views clock,
   }
 }
 
-// ---- clipping ------------------------------------------------------------------------------------------------------------
+// ---- clipping
+// ------------------------------------------------------------------------------------------------------------
 enum class Norm { two, one, infinity, any };
 
-template <class T, Norm N> double piece_norm(const T* x, int64_t n, double order) {
+template <class T, Norm N>
+double piece_norm(const T* x, int64_t n, double order) {
   if constexpr (N == Norm::any) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += __builtin_pow(__builtin_fabs(double(x[i])), order);
@@ -312,7 +344,8 @@ template <class T, Norm N> double piece_norm(const T* x, int64_t n, double order
 
 MIELINA_INLINE double join(Norm n, double a, double b) { return n != Norm::infinity ? a + b : b > a || b != b ? b : a; }
 
-template <Norm N> void norm_of(const Ctx& ctx, const View& norm, Views g, double order) {
+template <Norm N>
+void norm_of(const Ctx& ctx, const View& norm, Views g, double order) {
   double* slots = (double*)ctx.workspace;
   for_pieces(ctx, g, [&](int64_t i, int64_t begin, int64_t end, int64_t piece) {
     auto run = [&](auto zero) {

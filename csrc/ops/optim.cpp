@@ -10,14 +10,16 @@ static_assert(std::size(kNames) == size_t(OptimRule::count));
 // The kernels walk all tensors of one parameter as flat memory: same shape, and dense in the parameter's order.
 static void check_state(const Arrays& p, const Arrays& state, const char* name, bool wanted) {
   if (state.empty() && !wanted) return;
-  check(state.size() == p.size(), Kind::Value, name, ": ", p.size(), " parameters but ", state.size(), " of one kind of state");
+  check(state.size() == p.size(), Kind::Value, name, ": ", p.size(), " parameters but ", state.size(),
+        " of one kind of state");
   for (size_t i = 0; i < p.size(); i++)
-    check(same_layout(p[i], state[i]) && p[i].dtype == state[i].dtype, Kind::Value, name, ": the state of parameter ", i,
-          " does not have its shape, layout and dtype");
+    check(same_layout(p[i], state[i]) && p[i].dtype == state[i].dtype, Kind::Value, name, ": the state of parameter ",
+          i, " does not have its shape, layout and dtype");
 }
 
 static void check_clock(const Arrays& p, const Arrays& clock, const char* name, size_t each) {
-  check(clock.size() == p.size() * each, Kind::Value, name, ": ", p.size(), " parameters but ", clock.size(), " step counts");
+  check(clock.size() == p.size() * each, Kind::Value, name, ": ", p.size(), " parameters but ", clock.size(),
+        " step counts");
   for (const Array& c : clock)
     check(c.numel() == 1 && c.dtype == DType::f32, Kind::Value, name, ": a step count is one float32 number");
 }
@@ -26,8 +28,8 @@ static Arrays laid_out_like(const Arrays& p, const Arrays& g, const char* name) 
   check(p.size() == g.size(), Kind::Value, name, ": ", p.size(), " parameters but ", g.size(), " gradients");
   Arrays r = g;
   for (size_t i = 0; i < p.size(); i++) {
-    check(p[i].dims() == g[i].dims(), Kind::Value, name, ": gradient ", i, " has shape ", text(g[i].dims()), ", its parameter ",
-          text(p[i].dims()));
+    check(p[i].dims() == g[i].dims(), Kind::Value, name, ": gradient ", i, " has shape ", text(g[i].dims()),
+          ", its parameter ", text(p[i].dims()));
     if (same_layout(p[i], g[i]) && g[i].dtype == p[i].dtype) continue;
     r[i] = empty_like(p[i]);
     copy_into(r[i], g[i]);
@@ -47,7 +49,8 @@ void optim_step(int64_t rule, const Arrays& p, const Arrays& a, const Arrays& b,
     check_writable(x, name);
     check(is_floating(x.dtype) && is_dense(x), Kind::Value, name, ": parameters must be dense and floating");
   }
-  bool two = r == OptimRule::adam || r == OptimRule::adamax || r == OptimRule::nadam || r == OptimRule::radam || r == OptimRule::adadelta;
+  bool two = r == OptimRule::adam || r == OptimRule::adamax || r == OptimRule::nadam || r == OptimRule::radam ||
+             r == OptimRule::adadelta;
   check_state(p, a, name, r != OptimRule::sgd);
   check_state(p, b, name, two);
   check_state(p, c, name, false);
@@ -58,7 +61,8 @@ void optim_step(int64_t rule, const Arrays& p, const Arrays& a, const Arrays& b,
 }
 
 static void check_gradients(const Arrays& g, const char* name) {
-  for (const Array& x : g) check(is_floating(x.dtype), Kind::Type, name, ": expected floating gradients, got ", name_of(x.dtype));
+  for (const Array& x : g)
+    check(is_floating(x.dtype), Kind::Type, name, ": expected floating gradients, got ", name_of(x.dtype));
 }
 
 Array global_norm(const Arrays& g, double order) {
@@ -73,7 +77,8 @@ Array global_norm(const Arrays& g, double order) {
   Array norm = empty(Dims{}, wide ? DType::f64 : DType::f32);
   Cost cost;
   auto views = door::views(dense);
-  if (auto query = kernels(norm.device()).global_norm_workspace) cost.workspace = query(make_ctx(norm.device()), door::give(views));
+  if (auto query = kernels(norm.device()).global_norm_workspace)
+    cost.workspace = query(make_ctx(norm.device()), door::give(views));
   launch<&Kernels::global_norm>("global_norm", cost, out(norm), in(dense), order);
   return norm;
 }

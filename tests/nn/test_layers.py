@@ -1,5 +1,5 @@
-"""Every layer kind beside PyTorch's: the same repr and state-dict keys, and with PyTorch's weights the same outputs (1e-5)
-and gradients (1e-4), relative to the largest element."""
+"""Every layer kind beside PyTorch's: the same repr and state-dict keys, and with PyTorch's weights the same outputs
+(1e-5) and gradients (1e-4), relative to the largest element."""
 
 from __future__ import annotations
 
@@ -45,80 +45,182 @@ def draw(spec: Any, rng: np.random.Generator) -> Any:
 X1, X2, X3 = data(2, 4, 9), data(2, 4, 7, 8), data(2, 4, 5, 6, 5)
 
 ACTIVATIONS = [
-    ("ReLU", (), {}), ("ReLU6", (), {}), ("LeakyReLU", (0.2,), {}), ("RReLU", (), {"eval": True}), ("PReLU", (), {}),
-    ("PReLU", (4,), {}), ("ELU", (1.5,), {}), ("CELU", (1.5,), {}), ("SELU", (), {}), ("GELU", (), {}), ("GELU", ("tanh",), {}),
-    ("SiLU", (), {}), ("Mish", (), {}), ("Hardtanh", (-0.5, 0.7), {}), ("Hardsigmoid", (), {}), ("Hardswish", (), {}),
-    ("Threshold", (0.1, 0.5), {}), ("Softplus", (2.0, 3.0), {}), ("Softshrink", (0.3,), {}), ("Hardshrink", (), {}),
-    ("Tanhshrink", (), {}), ("Softsign", (), {}), ("LogSigmoid", (), {}), ("Sigmoid", (), {}), ("Tanh", (), {}), ("GLU", (1,), {}),
-    ("Softmax", (1,), {}), ("Softmax", (), {}), ("LogSoftmax", (-1,), {}), ("Softmin", (1,), {}), ("Softmax2d", (), {}),
-]  # fmt: skip
+    ("ReLU", (), {}),
+    ("ReLU6", (), {}),
+    ("LeakyReLU", (0.2,), {}),
+    ("RReLU", (), {"eval": True}),
+    ("PReLU", (), {}),
+    ("PReLU", (4,), {}),
+    ("ELU", (1.5,), {}),
+    ("CELU", (1.5,), {}),
+    ("SELU", (), {}),
+    ("GELU", (), {}),
+    ("GELU", ("tanh",), {}),
+    ("SiLU", (), {}),
+    ("Mish", (), {}),
+    ("Hardtanh", (-0.5, 0.7), {}),
+    ("Hardsigmoid", (), {}),
+    ("Hardswish", (), {}),
+    ("Threshold", (0.1, 0.5), {}),
+    ("Softplus", (2.0, 3.0), {}),
+    ("Softshrink", (0.3,), {}),
+    ("Hardshrink", (), {}),
+    ("Tanhshrink", (), {}),
+    ("Softsign", (), {}),
+    ("LogSigmoid", (), {}),
+    ("Sigmoid", (), {}),
+    ("Tanh", (), {}),
+    ("GLU", (1,), {}),
+    ("Softmax", (1,), {}),
+    ("Softmax", (), {}),
+    ("LogSoftmax", (-1,), {}),
+    ("Softmin", (1,), {}),
+    ("Softmax2d", (), {}),
+]
 
 # (class, arguments, keywords, inputs); the keyword "eval" is ours: run both in evaluation mode.
 CASES: list[tuple[str, tuple[Any, ...], dict[str, Any], list[Any]]] = [
     *[(name, args, kw, [data(2, 4, 6, 5)]) for name, args, kw in ACTIVATIONS],
-    ("Linear", (6, 5), {}, [data(3, 6)]), ("Linear", (6, 5), {"bias": False}, [data(2, 3, 6)]),
-    ("Identity", (54,), {"unused": 1}, [data(3)]), ("Bilinear", (3, 4, 5), {}, [data(6, 3), data(6, 4)]),
-    ("Flatten", (), {}, [X2]), ("Flatten", (0, 2), {}, [X2]), ("Unflatten", (1, (2, 2)), {}, [X2]),
-    ("Conv1d", (4, 6, 3), {}, [X1]), ("Conv1d", (4, 6, 3), {"padding": "same", "padding_mode": "circular", "bias": False}, [X1]),
-    ("Conv2d", (4, 6, 3), {}, [X2]), ("Conv2d", (4, 6, (3, 2)), {"stride": (2, 1), "padding": (1, 2), "dilation": 2, "groups": 2}, [X2]),
-    ("Conv2d", (4, 4, 3), {"padding": "same", "groups": 4}, [X2]), ("Conv2d", (4, 6, 3), {"padding": "valid"}, [X2]),
+    ("Linear", (6, 5), {}, [data(3, 6)]),
+    ("Linear", (6, 5), {"bias": False}, [data(2, 3, 6)]),
+    ("Identity", (54,), {"unused": 1}, [data(3)]),
+    ("Bilinear", (3, 4, 5), {}, [data(6, 3), data(6, 4)]),
+    ("Flatten", (), {}, [X2]),
+    ("Flatten", (0, 2), {}, [X2]),
+    ("Unflatten", (1, (2, 2)), {}, [X2]),
+    ("Conv1d", (4, 6, 3), {}, [X1]),
+    ("Conv1d", (4, 6, 3), {"padding": "same", "padding_mode": "circular", "bias": False}, [X1]),
+    ("Conv2d", (4, 6, 3), {}, [X2]),
+    ("Conv2d", (4, 6, (3, 2)), {"stride": (2, 1), "padding": (1, 2), "dilation": 2, "groups": 2}, [X2]),
+    ("Conv2d", (4, 4, 3), {"padding": "same", "groups": 4}, [X2]),
+    ("Conv2d", (4, 6, 3), {"padding": "valid"}, [X2]),
     ("Conv2d", (4, 6, 3), {"padding": (1, 2), "padding_mode": "reflect"}, [X2]),
     ("Conv2d", (4, 6, 4), {"padding": "same", "padding_mode": "replicate"}, [X2]),
-    ("Conv3d", (4, 2, 3), {"padding": 1, "stride": 2}, [X3]), ("Conv3d", (4, 2, 3), {"padding": 1, "padding_mode": "circular"}, [X3]),
+    ("Conv3d", (4, 2, 3), {"padding": 1, "stride": 2}, [X3]),
+    ("Conv3d", (4, 2, 3), {"padding": 1, "padding_mode": "circular"}, [X3]),
     ("ConvTranspose1d", (4, 6, 3), {"stride": 2, "output_padding": 1}, [X1]),
     ("ConvTranspose2d", (4, 6, 3), {"stride": (2, 3), "padding": 1, "groups": 2}, [X2]),
-    ("ConvTranspose2d", (4, 6, 3), {"dilation": 2, "bias": False}, [X2]), ("ConvTranspose3d", (4, 2, 2), {"stride": 2}, [X3]),
-    ("MaxPool1d", (3,), {"padding": 1}, [X1]), ("MaxPool2d", (2,), {}, [X2]), ("MaxPool2d", ((3, 2), 2), {"ceil_mode": True}, [X2]),
-    ("MaxPool2d", (3,), {"return_indices": True, "dilation": 2, "stride": 1}, [X2]), ("MaxPool3d", (2,), {}, [X3]),
-    ("AvgPool1d", (3,), {"padding": 1}, [X1]), ("AvgPool2d", (3, 2), {"padding": 1, "count_include_pad": False}, [X2]),
-    ("AvgPool3d", (2,), {"divisor_override": 3}, [X3]), ("LPPool1d", (2, 3), {}, [positive(2, 4, 9)]), ("LPPool2d", (2, 2), {}, [positive(2, 4, 6, 6)]),
-    ("AdaptiveAvgPool1d", (4,), {}, [X1]), ("AdaptiveAvgPool2d", ((3, None),), {}, [X2]), ("AdaptiveAvgPool3d", (2,), {}, [X3]),
-    ("AdaptiveMaxPool1d", (4,), {}, [X1]), ("AdaptiveMaxPool2d", (3,), {}, [X2]), ("AdaptiveMaxPool3d", (2,), {}, [X3]),
-    ("BatchNorm1d", (4,), {}, [data(6, 4)]), ("BatchNorm1d", (4,), {}, [X1]), ("BatchNorm2d", (4,), {}, [X2]),
-    ("BatchNorm2d", (4,), {"eval": True}, [X2]), ("BatchNorm2d", (4,), {"affine": False, "momentum": None}, [X2]),
-    ("BatchNorm2d", (4,), {"track_running_stats": False, "eval": True}, [X2]), ("BatchNorm3d", (4,), {"eps": 1e-3, "momentum": 0.3}, [X3]),
-    ("InstanceNorm1d", (4,), {}, [X1]), ("InstanceNorm2d", (4,), {"affine": True, "track_running_stats": True}, [X2]),
-    ("InstanceNorm2d", (4,), {"affine": True}, [data(4, 5, 6)]), ("InstanceNorm3d", (4,), {}, [X3]),
-    ("LayerNorm", (8,), {}, [X2]), ("LayerNorm", ((7, 8),), {"bias": False}, [X2]), ("LayerNorm", (8,), {"elementwise_affine": False}, [X2]),
-    ("RMSNorm", (8,), {}, [X2]), ("RMSNorm", ((7, 8),), {"eps": 1e-3}, [X2]), ("GroupNorm", (2, 4), {}, [X2]),
-    ("GroupNorm", (4, 4), {"affine": False}, [X1]), ("LocalResponseNorm", (3,), {}, [X2]),
+    ("ConvTranspose2d", (4, 6, 3), {"dilation": 2, "bias": False}, [X2]),
+    ("ConvTranspose3d", (4, 2, 2), {"stride": 2}, [X3]),
+    ("MaxPool1d", (3,), {"padding": 1}, [X1]),
+    ("MaxPool2d", (2,), {}, [X2]),
+    ("MaxPool2d", ((3, 2), 2), {"ceil_mode": True}, [X2]),
+    ("MaxPool2d", (3,), {"return_indices": True, "dilation": 2, "stride": 1}, [X2]),
+    ("MaxPool3d", (2,), {}, [X3]),
+    ("AvgPool1d", (3,), {"padding": 1}, [X1]),
+    ("AvgPool2d", (3, 2), {"padding": 1, "count_include_pad": False}, [X2]),
+    ("AvgPool3d", (2,), {"divisor_override": 3}, [X3]),
+    ("LPPool1d", (2, 3), {}, [positive(2, 4, 9)]),
+    ("LPPool2d", (2, 2), {}, [positive(2, 4, 6, 6)]),
+    ("AdaptiveAvgPool1d", (4,), {}, [X1]),
+    ("AdaptiveAvgPool2d", ((3, None),), {}, [X2]),
+    ("AdaptiveAvgPool3d", (2,), {}, [X3]),
+    ("AdaptiveMaxPool1d", (4,), {}, [X1]),
+    ("AdaptiveMaxPool2d", (3,), {}, [X2]),
+    ("AdaptiveMaxPool3d", (2,), {}, [X3]),
+    ("BatchNorm1d", (4,), {}, [data(6, 4)]),
+    ("BatchNorm1d", (4,), {}, [X1]),
+    ("BatchNorm2d", (4,), {}, [X2]),
+    ("BatchNorm2d", (4,), {"eval": True}, [X2]),
+    ("BatchNorm2d", (4,), {"affine": False, "momentum": None}, [X2]),
+    ("BatchNorm2d", (4,), {"track_running_stats": False, "eval": True}, [X2]),
+    ("BatchNorm3d", (4,), {"eps": 1e-3, "momentum": 0.3}, [X3]),
+    ("InstanceNorm1d", (4,), {}, [X1]),
+    ("InstanceNorm2d", (4,), {"affine": True, "track_running_stats": True}, [X2]),
+    ("InstanceNorm2d", (4,), {"affine": True}, [data(4, 5, 6)]),
+    ("InstanceNorm3d", (4,), {}, [X3]),
+    ("LayerNorm", (8,), {}, [X2]),
+    ("LayerNorm", ((7, 8),), {"bias": False}, [X2]),
+    ("LayerNorm", (8,), {"elementwise_affine": False}, [X2]),
+    ("RMSNorm", (8,), {}, [X2]),
+    ("RMSNorm", ((7, 8),), {"eps": 1e-3}, [X2]),
+    ("GroupNorm", (2, 4), {}, [X2]),
+    ("GroupNorm", (4, 4), {"affine": False}, [X1]),
+    ("LocalResponseNorm", (3,), {}, [X2]),
     *[(name, (0.3,), {"eval": True}, [X2]) for name in ("Dropout", "Dropout2d", "AlphaDropout", "FeatureAlphaDropout")],
-    ("Embedding", (10, 4), {}, [ints(10, 3, 5)]), ("Embedding", (10, 4), {"padding_idx": 2}, [ints(10, 3, 5)]),
-    ("EmbeddingBag", (10, 4), {}, [ints(10, 3, 5)]), ("EmbeddingBag", (10, 4), {"mode": "sum", "padding_idx": -1}, [ints(10, 3, 5)]),
-    ("RNN", (4, 5), {}, [data(6, 3, 4)]), ("RNN", (4, 5, 2, "relu"), {"bidirectional": True, "batch_first": True}, [data(3, 6, 4)]),
-    ("LSTM", (4, 5), {}, [data(6, 3, 4)]), ("LSTM", (4, 5), {"num_layers": 2, "bidirectional": True, "bias": False}, [data(6, 3, 4)]),
-    ("LSTM", (4, 5), {"proj_size": 3, "num_layers": 2, "batch_first": True}, [data(3, 6, 4)]), ("LSTM", (4, 5), {}, [data(6, 4)]),
-    ("GRU", (4, 5), {}, [data(6, 3, 4), data(1, 3, 5)]), ("GRU", (4, 5), {"num_layers": 2, "bidirectional": True, "dropout": 0.0}, [data(6, 3, 4)]),
-    ("RNNCell", (4, 5), {}, [data(3, 4)]), ("RNNCell", (4, 5), {"nonlinearity": "relu", "bias": False}, [data(4), data(5)]),
-    ("LSTMCell", (4, 5), {}, [data(3, 4)]), ("GRUCell", (4, 5), {}, [data(3, 4), data(3, 5)]),
+    ("Embedding", (10, 4), {}, [ints(10, 3, 5)]),
+    ("Embedding", (10, 4), {"padding_idx": 2}, [ints(10, 3, 5)]),
+    ("EmbeddingBag", (10, 4), {}, [ints(10, 3, 5)]),
+    ("EmbeddingBag", (10, 4), {"mode": "sum", "padding_idx": -1}, [ints(10, 3, 5)]),
+    ("RNN", (4, 5), {}, [data(6, 3, 4)]),
+    ("RNN", (4, 5, 2, "relu"), {"bidirectional": True, "batch_first": True}, [data(3, 6, 4)]),
+    ("LSTM", (4, 5), {}, [data(6, 3, 4)]),
+    ("LSTM", (4, 5), {"num_layers": 2, "bidirectional": True, "bias": False}, [data(6, 3, 4)]),
+    ("LSTM", (4, 5), {"proj_size": 3, "num_layers": 2, "batch_first": True}, [data(3, 6, 4)]),
+    ("LSTM", (4, 5), {}, [data(6, 4)]),
+    ("GRU", (4, 5), {}, [data(6, 3, 4), data(1, 3, 5)]),
+    ("GRU", (4, 5), {"num_layers": 2, "bidirectional": True, "dropout": 0.0}, [data(6, 3, 4)]),
+    ("RNNCell", (4, 5), {}, [data(3, 4)]),
+    ("RNNCell", (4, 5), {"nonlinearity": "relu", "bias": False}, [data(4), data(5)]),
+    ("LSTMCell", (4, 5), {}, [data(3, 4)]),
+    ("GRUCell", (4, 5), {}, [data(3, 4), data(3, 5)]),
     ("MultiheadAttention", (8, 2), {}, [data(5, 3, 8), data(6, 3, 8), data(6, 3, 8)]),
-    ("MultiheadAttention", (8, 2), {"kdim": 6, "vdim": 4, "batch_first": True}, [data(3, 5, 8), data(3, 7, 6), data(3, 7, 4)]),
-    ("MultiheadAttention", (8, 2), {"add_bias_kv": True, "add_zero_attn": True, "bias": False}, [data(5, 8), data(6, 8), data(6, 8)]),
+    (
+        "MultiheadAttention",
+        (8, 2),
+        {"kdim": 6, "vdim": 4, "batch_first": True},
+        [data(3, 5, 8), data(3, 7, 6), data(3, 7, 4)],
+    ),
+    (
+        "MultiheadAttention",
+        (8, 2),
+        {"add_bias_kv": True, "add_zero_attn": True, "bias": False},
+        [data(5, 8), data(6, 8), data(6, 8)],
+    ),
     ("TransformerEncoderLayer", (8, 2, 16, 0.0), {}, [data(5, 3, 8)]),
-    ("TransformerEncoderLayer", (8, 2, 16, 0.0, "gelu"), {"norm_first": True, "batch_first": True, "bias": False}, [data(3, 5, 8)]),
+    (
+        "TransformerEncoderLayer",
+        (8, 2, 16, 0.0, "gelu"),
+        {"norm_first": True, "batch_first": True, "bias": False},
+        [data(3, 5, 8)],
+    ),
     ("TransformerDecoderLayer", (8, 2, 16, 0.0), {}, [data(5, 3, 8), data(6, 3, 8)]),
-    ("TransformerDecoderLayer", (8, 2, 16, 0.0), {"norm_first": True, "batch_first": True}, [data(3, 5, 8), data(3, 4, 8)]),
+    (
+        "TransformerDecoderLayer",
+        (8, 2, 16, 0.0),
+        {"norm_first": True, "batch_first": True},
+        [data(3, 5, 8), data(3, 4, 8)],
+    ),
     ("Transformer", (8, 2, 1, 2, 16, 0.0), {}, [data(6, 3, 8), data(5, 3, 8)]),
-    ("PixelShuffle", (2,), {}, [X2]), ("PixelUnshuffle", (2,), {}, [data(2, 3, 4, 6)]), ("ChannelShuffle", (2,), {}, [X2]),
-    ("Upsample", (), {"scale_factor": 2}, [X2]), ("Upsample", ((9, 5), None, "bilinear"), {"align_corners": True}, [X2]),
-    ("UpsamplingNearest2d", (), {"scale_factor": 2}, [X2]), ("UpsamplingBilinear2d", ((9, 5),), {}, [X2]),
-    ("Unfold", ((2, 3),), {"padding": 1, "stride": 2}, [X2]), ("Fold", ((5, 6), 2), {}, [data(2, 12, 20)]),
-    *[(f"{kind}Pad{n}d", (2,), {}, [x]) for kind in ("Reflection", "Replication", "Circular", "Zero") for n, x in ((1, X1), (2, X2), (3, X3))],
+    ("PixelShuffle", (2,), {}, [X2]),
+    ("PixelUnshuffle", (2,), {}, [data(2, 3, 4, 6)]),
+    ("ChannelShuffle", (2,), {}, [X2]),
+    ("Upsample", (), {"scale_factor": 2}, [X2]),
+    ("Upsample", ((9, 5), None, "bilinear"), {"align_corners": True}, [X2]),
+    ("UpsamplingNearest2d", (), {"scale_factor": 2}, [X2]),
+    ("UpsamplingBilinear2d", ((9, 5),), {}, [X2]),
+    ("Unfold", ((2, 3),), {"padding": 1, "stride": 2}, [X2]),
+    ("Fold", ((5, 6), 2), {}, [data(2, 12, 20)]),
+    *[
+        (f"{kind}Pad{n}d", (2,), {}, [x])
+        for kind in ("Reflection", "Replication", "Circular", "Zero")
+        for n, x in ((1, X1), (2, X2), (3, X3))
+    ],
     *[(f"ConstantPad{n}d", (tuple(range(1, 2 * n + 1)), 0.5), {}, [x]) for n, x in ((1, X1), (2, X2), (3, X3))],
-    ("CosineSimilarity", (), {}, [data(5, 6), data(5, 6)]), ("PairwiseDistance", (), {"keepdim": True}, [data(5, 6), data(5, 6)]),
+    ("CosineSimilarity", (), {}, [data(5, 6), data(5, 6)]),
+    ("PairwiseDistance", (), {"keepdim": True}, [data(5, 6), data(5, 6)]),
     # losses
-    ("L1Loss", (), {}, [data(3, 4), data(3, 4)]), ("MSELoss", (), {"reduction": "sum"}, [data(3, 4), data(3, 4)]),
-    ("CrossEntropyLoss", (), {}, [data(5, 4), ints(4, 5)]), ("CrossEntropyLoss", (), {"label_smoothing": 0.1, "ignore_index": 2}, [data(5, 4, 3), ints(4, 5, 3)]),
-    ("NLLLoss", (), {"ignore_index": 1}, [data(5, 4), ints(4, 5)]), ("PoissonNLLLoss", (), {"full": True}, [data(3, 4), positive(3, 4)]),
-    ("GaussianNLLLoss", (), {}, [data(3, 4), data(3, 4), positive(3, 4)]), ("KLDivLoss", (), {"reduction": "batchmean"}, [data(3, 4), positive(3, 4)]),
-    ("BCELoss", (), {}, [positive(3, 1), positive(3, 1)]), ("BCEWithLogitsLoss", (), {}, [data(3, 4), positive(3, 4)]),
-    ("HingeEmbeddingLoss", (), {"margin": 0.5}, [data(3, 4), signs(3, 4)]), ("SmoothL1Loss", (), {"beta": 0.3}, [data(3, 4), data(3, 4)]),
-    ("HuberLoss", (), {"delta": 0.3}, [data(3, 4), data(3, 4)]), ("CosineEmbeddingLoss", (0.1,), {}, [data(3, 4), data(3, 4), signs(3)]),
-    ("MarginRankingLoss", (0.1,), {}, [data(3), data(3), signs(3)]), ("MultiLabelSoftMarginLoss", (), {}, [data(3, 4), ints(2, 3, 4)]),
-    ("MultiMarginLoss", (), {"p": 2}, [data(3, 4), ints(4, 3)]), ("SoftMarginLoss", (), {}, [data(3, 4), signs(3, 4)]),
+    ("L1Loss", (), {}, [data(3, 4), data(3, 4)]),
+    ("MSELoss", (), {"reduction": "sum"}, [data(3, 4), data(3, 4)]),
+    ("CrossEntropyLoss", (), {}, [data(5, 4), ints(4, 5)]),
+    ("CrossEntropyLoss", (), {"label_smoothing": 0.1, "ignore_index": 2}, [data(5, 4, 3), ints(4, 5, 3)]),
+    ("NLLLoss", (), {"ignore_index": 1}, [data(5, 4), ints(4, 5)]),
+    ("PoissonNLLLoss", (), {"full": True}, [data(3, 4), positive(3, 4)]),
+    ("GaussianNLLLoss", (), {}, [data(3, 4), data(3, 4), positive(3, 4)]),
+    ("KLDivLoss", (), {"reduction": "batchmean"}, [data(3, 4), positive(3, 4)]),
+    ("BCELoss", (), {}, [positive(3, 1), positive(3, 1)]),
+    ("BCEWithLogitsLoss", (), {}, [data(3, 4), positive(3, 4)]),
+    ("HingeEmbeddingLoss", (), {"margin": 0.5}, [data(3, 4), signs(3, 4)]),
+    ("SmoothL1Loss", (), {"beta": 0.3}, [data(3, 4), data(3, 4)]),
+    ("HuberLoss", (), {"delta": 0.3}, [data(3, 4), data(3, 4)]),
+    ("CosineEmbeddingLoss", (0.1,), {}, [data(3, 4), data(3, 4), signs(3)]),
+    ("MarginRankingLoss", (0.1,), {}, [data(3), data(3), signs(3)]),
+    ("MultiLabelSoftMarginLoss", (), {}, [data(3, 4), ints(2, 3, 4)]),
+    ("MultiMarginLoss", (), {"p": 2}, [data(3, 4), ints(4, 3)]),
+    ("SoftMarginLoss", (), {}, [data(3, 4), signs(3, 4)]),
     ("TripletMarginLoss", (), {"swap": True}, [data(3, 4), data(3, 4), data(3, 4)]),
     ("CTCLoss", (), {}, [data(7, 2, 5), np.array([[1, 2, 3], [2, 2, 1]]), np.array([7, 6]), np.array([3, 2])]),
-]  # fmt: skip
+]
 
 
 def flat(y: Any) -> list[Any]:
@@ -163,7 +265,9 @@ def compare(mine: Any, theirs: Any, inputs: list[Any], **kwargs: Any) -> None:
             continue
         weight = np.random.default_rng(i).standard_normal(tuple(e.shape)).astype(np.float32)
         total = (a * mi.tensor(weight)).sum() if total is None else total + (a * mi.tensor(weight)).sum()
-        reference = (e * torch.tensor(weight)).sum() if reference is None else reference + (e * torch.tensor(weight)).sum()
+        reference = (
+            (e * torch.tensor(weight)).sum() if reference is None else reference + (e * torch.tensor(weight)).sum()
+        )
     if reference is None:
         return
     try:
@@ -206,9 +310,16 @@ def test_layer(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], inputs:
 MASKS: list[dict[str, Any]] = [
     {"key_padding_mask": np.array([[0, 0, 1, 0, 1, 0]] * 3, bool)},
     {"attn_mask": np.triu(np.ones((5, 6), bool), 2)},
-    {"attn_mask": np.random.default_rng(2).standard_normal((6, 5, 6)).astype(np.float32), "average_attn_weights": False},
-    {"attn_mask": np.triu(np.full((5, 6), -np.inf, np.float32), 2), "key_padding_mask": np.array([[0, 0, 0, 0, 0, 1]] * 3, bool), "need_weights": False},
-]  # fmt: skip
+    {
+        "attn_mask": np.random.default_rng(2).standard_normal((6, 5, 6)).astype(np.float32),
+        "average_attn_weights": False,
+    },
+    {
+        "attn_mask": np.triu(np.full((5, 6), -np.inf, np.float32), 2),
+        "key_padding_mask": np.array([[0, 0, 0, 0, 0, 1]] * 3, bool),
+        "need_weights": False,
+    },
+]
 
 
 @pytest.mark.parametrize("masks", MASKS)
@@ -259,8 +370,15 @@ def test_packed_sequences() -> None:
         close(w.grad, r.grad, 1e-4, name)
     rows = [rng.standard_normal((length, 3)).astype(np.float32) for length in lengths]
     for side in ("left", "right"):
-        close(ours.pad_sequence([mi.tensor(r) for r in rows], padding_side=side), others.pad_sequence([torch.tensor(r) for r in rows], padding_side=side), 0, side)
-    for got, row in zip(ours.unpack_sequence(ours.pack_sequence([mi.tensor(r) for r in rows], enforce_sorted=False)), rows):
+        close(
+            ours.pad_sequence([mi.tensor(r) for r in rows], padding_side=side),
+            others.pad_sequence([torch.tensor(r) for r in rows], padding_side=side),
+            0,
+            side,
+        )
+    for got, row in zip(
+        ours.unpack_sequence(ours.pack_sequence([mi.tensor(r) for r in rows], enforce_sorted=False)), rows
+    ):
         np.testing.assert_array_equal(got.numpy(), row)
     with pytest.raises(RuntimeError, match="sorted in decreasing order"):
         ours.pack_padded_sequence(a, lengths, True)
@@ -269,7 +387,10 @@ def test_packed_sequences() -> None:
 def test_losses_with_weights() -> None:
     w = np.array([0.2, 1.0, 0.5, 2.0], np.float32)
     rng = np.random.default_rng(1)
-    for name, key, target in (("CrossEntropyLoss", "weight", ints(4, 3)), ("BCEWithLogitsLoss", "pos_weight", positive(3, 4))):
+    for name, key, target in (
+        ("CrossEntropyLoss", "weight", ints(4, 3)),
+        ("BCEWithLogitsLoss", "pos_weight", positive(3, 4)),
+    ):
         mine, theirs = getattr(mi.nn, name)(**{key: mi.tensor(w)}), getattr(torch.nn, name)(**{key: torch.tensor(w)})
         assert list(mine.state_dict()) == list(theirs.state_dict()) == [key]
         compare(mine, theirs, [draw(data(3, 4), rng), draw(target, rng)])
@@ -308,7 +429,7 @@ BAD = [
     (lambda: mi.nn.RNN(3, 4, nonlinearity="sin"), ValueError, "nonlinearity"),
     (lambda: mi.nn.Embedding(3, 4, padding_idx=5), AssertionError, "within num_embeddings"),
     (lambda: mi.nn.TransformerEncoderLayer(4, 2, activation="sin"), RuntimeError, "relu/gelu"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("call, kind, words", BAD)

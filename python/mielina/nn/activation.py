@@ -11,10 +11,35 @@ from .module import Module
 from .parameter import Parameter
 
 __all__ = [
-    "ReLU", "ReLU6", "LeakyReLU", "RReLU", "PReLU", "ELU", "CELU", "SELU", "GELU", "SiLU", "Mish", "Hardtanh",
-    "Hardsigmoid", "Hardswish", "Threshold", "Softplus", "Softshrink", "Hardshrink", "Tanhshrink", "Softsign",
-    "LogSigmoid", "Sigmoid", "Tanh", "GLU", "Softmax", "LogSoftmax", "Softmin", "Softmax2d",
-]  # fmt: skip
+    "ReLU",
+    "ReLU6",
+    "LeakyReLU",
+    "RReLU",
+    "PReLU",
+    "ELU",
+    "CELU",
+    "SELU",
+    "GELU",
+    "SiLU",
+    "Mish",
+    "Hardtanh",
+    "Hardsigmoid",
+    "Hardswish",
+    "Threshold",
+    "Softplus",
+    "Softshrink",
+    "Hardshrink",
+    "Tanhshrink",
+    "Softsign",
+    "LogSigmoid",
+    "Sigmoid",
+    "Tanh",
+    "GLU",
+    "Softmax",
+    "LogSoftmax",
+    "Softmin",
+    "Softmax2d",
+]
 
 
 class _Activation(Module):

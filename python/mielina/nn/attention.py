@@ -32,16 +32,30 @@ class MultiheadAttention(Module):
     """num_heads attentions over slices of embed_dim, side by side. Source: Vaswani et al. 2017.
 
     query: (L, N, E), key and value: (S, N, E) ((N, L, E) with batch_first; without N: one sample). attn_mask: (L, S) or
-    (N heads, L, S), key_padding_mask: (N, S); bool (True: no attention) or added to the scores. Returns the output and, with
-    need_weights, the attention weights (N, L, S), or (N, heads, L, S) with average_attn_weights=False.
+    (N heads, L, S), key_padding_mask: (N, S); bool (True: no attention) or added to the scores. Returns the output and,
+    if need_weights, the attention weights (N, L, S), or (N, heads, L, S) with average_attn_weights=False.
     """
 
-    def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, add_bias_kv: bool = False,
-                 add_zero_attn: bool = False, kdim: int | None = None, vdim: int | None = None, batch_first: bool = False,
-                 device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         if embed_dim <= 0 or num_heads <= 0:
-            raise ValueError(f"embed_dim and num_heads must be greater than 0, got embed_dim={embed_dim} and num_heads={num_heads} instead")
+            raise ValueError(
+                f"embed_dim and num_heads must be greater than 0, got embed_dim={embed_dim} and "
+                f"num_heads={num_heads} instead"
+            )
         if embed_dim % num_heads:
             raise AssertionError("embed_dim must be divisible by num_heads")
         self.embed_dim = embed_dim
@@ -81,7 +95,11 @@ class MultiheadAttention(Module):
         if w is not None and query is key and key is value:
             packed = F.linear(query, w, b)
             return [packed.narrow(-1, i * e, e) for i in range(3)]
-        weights = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight) if w is None else [w.narrow(0, i * e, e) for i in range(3)]
+        weights = (
+            (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+            if w is None
+            else [w.narrow(0, i * e, e) for i in range(3)]
+        )
         biases = [None if b is None else b.narrow(0, i * e, e) for i in range(3)]
         return [F.linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases)]
 
@@ -101,7 +119,9 @@ class MultiheadAttention(Module):
             else:
                 raise RuntimeError(f"attn_mask's dimension {mask.ndim} is not supported")
             if tuple(mask.shape) != expected:
-                raise RuntimeError(f"The shape of the {mask.ndim}D attn_mask is {tuple(mask.shape)}, but should be {expected}.")
+                raise RuntimeError(
+                    f"The shape of the {mask.ndim}D attn_mask is {tuple(mask.shape)}, but should be {expected}."
+                )
             mask = mask.reshape(shape)
         padding = additive(key_padding_mask, q, "key_padding_mask")
         if padding is not None:
@@ -123,14 +143,31 @@ class MultiheadAttention(Module):
             _core.fill_(row, 0)
         return cat([x, row.expand(n, 1, e)], 1)  # type: ignore[no-any-return]
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None = None, need_weights: bool = True,
-                attn_mask: Tensor | None = None, average_attn_weights: bool = True, is_causal: bool = False) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
         if query.ndim not in (2, 3):
-            raise AssertionError(f"query should be unbatched 2D or batched 3D tensor but received {query.ndim}-D query tensor")
+            raise AssertionError(
+                f"query should be unbatched 2D or batched 3D tensor but received {query.ndim}-D query tensor"
+            )
         if is_causal and attn_mask is None:
             raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
         single = query.ndim == 2
-        batch = (lambda x: x.unsqueeze(0)) if single else (lambda x: x) if self.batch_first else (lambda x: x.transpose(0, 1))
+        batch = (
+            (lambda x: x.unsqueeze(0))
+            if single
+            else (lambda x: x)
+            if self.batch_first
+            else (lambda x: x.transpose(0, 1))
+        )
         same = query is key and key is value
         q = batch(query)
         k, v = (q, q) if same else (batch(key), batch(value) if value is not key else None)

@@ -13,12 +13,20 @@ from .module import Module
 
 
 class _Norm(Module):
-    """A scale, a shift and running statistics a channel; which exist is chosen by `affine` and `track_running_stats`."""
+    """A scale, a shift and running statistics a channel; `affine` and `track_running_stats` choose which."""
 
     ndims: tuple[int, ...]  # of an input
 
-    def __init__(self, num_features: int, eps: float, momentum: float | None, affine: bool, track_running_stats: bool, dtype: Any,
-                 bias: bool) -> None:
+    def __init__(
+        self,
+        num_features: int,
+        eps: float,
+        momentum: float | None,
+        affine: bool,
+        track_running_stats: bool,
+        dtype: Any,
+        bias: bool,
+    ) -> None:
         super().__init__()
         self.num_features = num_features
         self.eps = eps
@@ -52,13 +60,25 @@ class _Norm(Module):
             raise ValueError(f"expected {' or '.join(f'{n}D' for n in self.ndims)} input (got {input.ndim}D input)")
 
     def extra_repr(self) -> str:
-        return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-                f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}")  # fmt: skip
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
 
 
 class _BatchNorm(_Norm):
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
-                 track_running_stats: bool = True, device: Any = None, dtype: Any = None, *, bias: bool = True) -> None:
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -70,8 +90,16 @@ class _BatchNorm(_Norm):
                 factor = 1.0 / self.num_batches_tracked.item()
         from_batch = self.training or (self.running_mean is None and self.running_var is None)
         keep = not self.training or self.track_running_stats
-        return F.batch_norm(input, self.running_mean if keep else None, self.running_var if keep else None, self.weight, self.bias,
-                            from_batch, factor, self.eps)  # fmt: skip
+        return F.batch_norm(
+            input,
+            self.running_mean if keep else None,
+            self.running_var if keep else None,
+            self.weight,
+            self.bias,
+            from_batch,
+            factor,
+            self.eps,
+        )
 
 
 class BatchNorm1d(_BatchNorm):
@@ -93,8 +121,18 @@ class BatchNorm3d(_BatchNorm):
 
 
 class _InstanceNorm(_Norm):
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = False,
-                 track_running_stats: bool = False, device: Any = None, dtype: Any = None, *, bias: bool = True) -> None:
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -102,27 +140,37 @@ class _InstanceNorm(_Norm):
         channels = input.ndim - self.ndims[1] + 1
         if input.shape[channels] != self.num_features:
             if self.affine:
-                raise ValueError(f"expected input's size at dim={channels} to match num_features ({self.num_features}), "
-                                 f"but got: {input.shape[channels]}.")  # fmt: skip
+                raise ValueError(
+                    f"expected input's size at dim={channels} to match num_features ({self.num_features}), "
+                    f"but got: {input.shape[channels]}."
+                )
         lone = input.ndim == self.ndims[0]
-        y = F.instance_norm(input.unsqueeze(0) if lone else input, self.running_mean, self.running_var, self.weight, self.bias,
-                            self.training or not self.track_running_stats, 0.0 if self.momentum is None else self.momentum, self.eps)  # fmt: skip
+        y = F.instance_norm(
+            input.unsqueeze(0) if lone else input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
         return y.squeeze(0) if lone else y
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Each channel of each sample of (N, C, L) or (C, L) to mean 0 and variance 1. Source: Ulyanov et al. 2016."""
+    """Each channel of each sample of (N, C, L) or (C, L) to mean 0, variance 1. Source: Ulyanov et al. 2016."""
 
     ndims = (2, 3)
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Each channel of each sample of (N, C, H, W) or (C, H, W) to mean 0 and variance 1. Source: Ulyanov et al. 2016."""
+    """Each channel of each sample of (N, C, H, W) or (C, H, W) to mean 0, variance 1. Source: Ulyanov et al. 2016."""
 
     ndims = (3, 4)
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """Each channel of each sample of (N, C, D, H, W) or (C, D, H, W) to mean 0 and variance 1. Source: Ulyanov et al. 2016."""
+    """Each channel of each sample of (N, C, D, H, W) or (C, D, H, W) to mean 0, variance 1. Ulyanov et al. 2016."""
 
     ndims = (4, 5)

@@ -202,7 +202,8 @@ class _Named(Module):
         return [(name, self.__dict__[name]) for name in self._names()]
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self[key] if key in self else default
+        found = self.__dict__.get(key)
+        return found if isinstance(found, self.kind) else default
 
     def pop(self, key: str) -> Any:
         value = self[key]
@@ -230,9 +231,12 @@ def _as_parameter(x: Any) -> Any:
     return Parameter(x) if isinstance(x, Tensor) and not isinstance(x, Parameter) else x
 
 
-def _parameter_text(name: Any, p: Any) -> str:
-    size = "x".join(map(str, p.shape))
-    return f"({name}): {'Parameter' if isinstance(p, Parameter) else 'Tensor'} containing: [{p.dtype} of size {size}]"
+def _parameter_text(items: Iterable[tuple[Any, Any]]) -> str:
+    lines = []
+    for name, p in items:
+        kind, size = "Parameter" if isinstance(p, Parameter) else "Tensor", "x".join(map(str, p.shape))
+        lines.append(f"  ({name}): {kind} containing: [{p.dtype} of size {size}]")
+    return "\n".join(lines)
 
 
 class ParameterList(_Numbered):
@@ -248,8 +252,8 @@ class ParameterList(_Numbered):
     def __setitem__(self, i: Any, item: Any) -> None:
         super().__setitem__(i, [*map(_as_parameter, item)] if isinstance(i, slice) else _as_parameter(item))
 
-    def __repr__(self) -> str:
-        return block(self._get_name(), [], [_parameter_text(i, p) for i, p in enumerate(self)])
+    def extra_repr(self) -> str:
+        return _parameter_text(enumerate(self))
 
 
 class ParameterDict(_Named):
@@ -264,5 +268,5 @@ class ParameterDict(_Named):
     def __setitem__(self, key: str, value: Any) -> None:
         self.register_parameter(key, _as_parameter(value))
 
-    def __repr__(self) -> str:
-        return block(self._get_name(), [], [_parameter_text(k, p) for k, p in self.items()])
+    def extra_repr(self) -> str:
+        return _parameter_text(self.items())

@@ -23,8 +23,20 @@ class _Conv(Module):
     ndim: int
     transposed = False
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
-                 groups: int, bias: bool, padding_mode: str, dtype: Any, output_padding: Any = 0) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        groups: int,
+        bias: bool,
+        padding_mode: str,
+        dtype: Any,
+        output_padding: Any = 0,
+    ) -> None:
         super().__init__()
         if groups <= 0:
             raise ValueError("groups must be a positive integer")
@@ -92,9 +104,23 @@ class _Conv(Module):
 
 
 class _Straight(_Conv):
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
-                 groups: int = 1, bias: bool = True, padding_mode: str = "zeros", device: Any = None, dtype: Any = None) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, dtype)
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, dtype
+        )
 
 
 class Conv1d(_Straight):
@@ -118,13 +144,36 @@ class Conv3d(_Straight):
 class _Transposed(_Conv):
     transposed = True
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-                 groups: int = 1, bias: bool = True, dilation: Any = 1, padding_mode: str = "zeros", device: Any = None,
-                 dtype: Any = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Any = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         if padding_mode != "zeros":
             raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, dtype,
-                         output_padding)
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            dtype,
+            output_padding,
+        )
 
     def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
         extra = self.output_padding if output_size is None else self._extra(input, tuple(output_size))
@@ -135,14 +184,22 @@ class _Transposed(_Conv):
         """The output padding that gives an output of this size; strides leave several sizes possible."""
         size = size[2:] if len(size) == self.ndim + 2 else size
         if len(size) != self.ndim:
-            raise ValueError(f"{type(self).__name__}: for a {input.ndim}D input, output_size must have {self.ndim} or "
-                             f"{self.ndim + 2} elements (got {len(size)})")  # fmt: skip
-        smallest = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in
-                    zip(input.shape[-self.ndim:], self.stride, self.padding, self.dilation, self.kernel_size)]  # fmt: skip
+            raise ValueError(
+                f"{type(self).__name__}: for a {input.ndim}D input, output_size must have {self.ndim} or "
+                f"{self.ndim + 2} elements (got {len(size)})"
+            )
+        smallest = [
+            (n - 1) * s - 2 * p + d * (k - 1) + 1
+            for n, s, p, d, k in zip(
+                input.shape[-self.ndim :], self.stride, self.padding, self.dilation, self.kernel_size
+            )
+        ]
         extra = tuple(want - least for want, least in zip(size, smallest))
         if any(not 0 <= e < s for e, s in zip(extra, self.stride)):
-            raise ValueError(f"requested an output size of {size}, but valid sizes range from {smallest} to "
-                             f"{[n + s - 1 for n, s in zip(smallest, self.stride)]} (for an input of {tuple(input.shape)})")  # fmt: skip
+            raise ValueError(
+                f"requested an output size of {size}, but valid sizes range from {smallest} to "
+                f"{[n + s - 1 for n, s in zip(smallest, self.stride)]} (for an input of {tuple(input.shape)})"
+            )
         return extra
 
 

@@ -28,7 +28,7 @@ class _Dropout(Module):
 
 
 class Dropout(_Dropout):
-    """Single elements become zero with probability p, the others 1 / (1 - p) times as large. Source: Srivastava et al. 2014."""
+    """Elements become zero with probability p, the others 1 / (1 - p) times as large. Srivastava et al. 2014."""
 
     function = "dropout"
 

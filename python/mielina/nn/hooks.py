@@ -68,12 +68,15 @@ class Hookable:
             self._hooks = Hooks()
         return self._hooks.add(kind, hook, prepend, options)
 
-    def register_forward_pre_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
         """Calls hook(module, args) before forward; a result that is not None replaces the arguments."""
         return self._hook("forward_pre", hook, prepend, with_kwargs=with_kwargs)
 
-    def register_forward_hook(self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False,
-                              always_call: bool = False) -> RemovableHandle:
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> RemovableHandle:
         """Calls hook(module, args, output) after forward; a result that is not None replaces the output."""
         return self._hook("forward", hook, prepend, with_kwargs=with_kwargs, always_call=always_call)
 

@@ -55,8 +55,14 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     return _put(tensor, mean + std * np.sqrt(-2 * np.log1p(-u[0])) * np.cos(2 * np.pi * u[1]))
 
 
-def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0,
-                  generator: Generator | None = None) -> Tensor:
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:
     """Fills with numbers from N(mean, std^2) cut off outside [a, b] (by the inverse of the distribution function)."""
     from .. import dtypes
 
@@ -76,7 +82,9 @@ def _normal_quantile(p: np.ndarray) -> np.ndarray:
     for _ in range(8):
         error = 0.5 * (1 + erf(x / math.sqrt(2))) - p
         density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
-        x = x - error / np.maximum(density, 1e-300) / (1 + 0.5 * x * error / np.maximum(density, 1e-300))  # Halley's step
+        x = x - error / np.maximum(density, 1e-300) / (
+            1 + 0.5 * x * error / np.maximum(density, 1e-300)
+        )  # Halley's step
     return x
 
 
@@ -140,8 +148,13 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
     return calculate_gain(nonlinearity, a) / math.sqrt(_fans(tensor)[mode == "fan_out"])
 
 
-def kaiming_uniform_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu",
-                     generator: Generator | None = None) -> Tensor:
+def kaiming_uniform_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
     """U(-b, b) with b = gain sqrt(3 / fan). Source: He et al. 2015."""
     if 0 in tensor.shape:
         return tensor
@@ -149,8 +162,13 @@ def kaiming_uniform_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonline
     return uniform_(tensor, -bound, bound, generator)
 
 
-def kaiming_normal_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu",
-                    generator: Generator | None = None) -> Tensor:
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
     """N(0, s^2) with s = gain / sqrt(fan). Source: He et al. 2015."""
     if 0 in tensor.shape:
         return tensor
@@ -158,7 +176,7 @@ def kaiming_normal_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinea
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
-    """A matrix (the first axis by all others) with orthonormal rows or columns, times gain. Source: Saxe et al. 2013."""
+    """A matrix (first axis by all others) with orthonormal rows or columns, times gain. Source: Saxe et al. 2013."""
     if tensor.ndim < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:

@@ -10,11 +10,28 @@ from . import functional as F
 from .module import Module
 
 __all__ = [
-    "L1Loss", "MSELoss", "SoftMarginLoss", "MultiLabelMarginLoss", "CrossEntropyLoss", "NLLLoss", "PoissonNLLLoss",
-    "GaussianNLLLoss", "KLDivLoss", "BCELoss", "BCEWithLogitsLoss", "HingeEmbeddingLoss", "SmoothL1Loss",
-    "HuberLoss", "CosineEmbeddingLoss", "MarginRankingLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss",
-    "TripletMarginLoss", "TripletMarginWithDistanceLoss", "CTCLoss",
-]  # fmt: skip
+    "L1Loss",
+    "MSELoss",
+    "SoftMarginLoss",
+    "MultiLabelMarginLoss",
+    "CrossEntropyLoss",
+    "NLLLoss",
+    "PoissonNLLLoss",
+    "GaussianNLLLoss",
+    "KLDivLoss",
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "HingeEmbeddingLoss",
+    "SmoothL1Loss",
+    "HuberLoss",
+    "CosineEmbeddingLoss",
+    "MarginRankingLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
+    "CTCLoss",
+]
 
 
 def _reduction(reduction: str, size_average: bool | None, reduce: bool | None) -> str:
@@ -32,7 +49,9 @@ class _Loss(Module):
     function: str
     settings: tuple[str, ...] = ()
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", **values: Any) -> None:
+    def __init__(
+        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", **values: Any
+    ) -> None:
         super().__init__()
         self.reduction = _reduction(reduction, size_average, reduce)
         for name, value in values.items():
@@ -83,13 +102,24 @@ class CrossEntropyLoss(_Loss):
 
     function = "cross_entropy"
 
-    def __init__(self, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100, reduce: bool | None = None,
-                 reduction: str = "mean", label_smoothing: float = 0.0) -> None:
-        super().__init__(size_average, reduce, reduction, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(
+            size_average, reduce, reduction, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing
+        )
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         options = {"label_smoothing": self.label_smoothing} if self.label_smoothing else {}
-        return F.cross_entropy(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction, **options)
+        return F.cross_entropy(
+            input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction, **options
+        )
 
 
 class NLLLoss(_Loss):
@@ -98,8 +128,14 @@ class NLLLoss(_Loss):
     function = "nll_loss"
     settings = ("weight", "ignore_index")
 
-    def __init__(self, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100, reduce: bool | None = None,
-                 reduction: str = "mean") -> None:
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
         super().__init__(size_average, reduce, reduction, weight=weight, ignore_index=ignore_index)
 
 
@@ -109,8 +145,15 @@ class PoissonNLLLoss(_Loss):
     function = "poisson_nll_loss"
     settings = ("log_input", "full", "eps")
 
-    def __init__(self, log_input: bool = True, full: bool = False, size_average: bool | None = None, eps: float = 1e-8,
-                 reduce: bool | None = None, reduction: str = "mean") -> None:
+    def __init__(
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        size_average: bool | None = None,
+        eps: float = 1e-8,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
         super().__init__(size_average, reduce, reduction, log_input=log_input, full=full, eps=eps)
 
 
@@ -130,7 +173,13 @@ class KLDivLoss(_Loss):
     function = "kl_div"
     settings = ("log_target",)
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", log_target: bool = False) -> None:
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        log_target: bool = False,
+    ) -> None:
         super().__init__(size_average, reduce, reduction, log_target=log_target)
 
 
@@ -140,7 +189,13 @@ class BCELoss(_Loss):
     function = "binary_cross_entropy"
     settings = ("weight",)
 
-    def __init__(self, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
         super().__init__(size_average, reduce, reduction, weight=weight)
 
 
@@ -150,8 +205,14 @@ class BCEWithLogitsLoss(_Loss):
     function = "binary_cross_entropy_with_logits"
     settings = ("weight", "pos_weight")
 
-    def __init__(self, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
-                 pos_weight: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        pos_weight: Tensor | None = None,
+    ) -> None:
         super().__init__(size_average, reduce, reduction, weight=weight, pos_weight=pos_weight)
 
 
@@ -161,7 +222,9 @@ class HingeEmbeddingLoss(_Loss):
     function = "hinge_embedding_loss"
     settings = ("margin",)
 
-    def __init__(self, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
+    def __init__(
+        self, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    ) -> None:
         super().__init__(size_average, reduce, reduction, margin=margin)
 
 
@@ -171,7 +234,9 @@ class SmoothL1Loss(_Loss):
     function = "smooth_l1_loss"
     settings = ("beta",)
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", beta: float = 1.0) -> None:
+    def __init__(
+        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", beta: float = 1.0
+    ) -> None:
         super().__init__(size_average, reduce, reduction, beta=beta)
 
 
@@ -191,7 +256,9 @@ class CosineEmbeddingLoss(_Loss):
     function = "cosine_embedding_loss"
     settings = ("margin",)
 
-    def __init__(self, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
+    def __init__(
+        self, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    ) -> None:
         super().__init__(size_average, reduce, reduction, margin=margin)
 
 
@@ -201,7 +268,9 @@ class MarginRankingLoss(_Loss):
     function = "margin_ranking_loss"
     settings = ("margin",)
 
-    def __init__(self, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
+    def __init__(
+        self, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    ) -> None:
         super().__init__(size_average, reduce, reduction, margin=margin)
 
 
@@ -211,7 +280,13 @@ class MultiLabelSoftMarginLoss(_Loss):
     function = "multilabel_soft_margin_loss"
     settings = ("weight",)
 
-    def __init__(self, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
         super().__init__(size_average, reduce, reduction, weight=weight)
 
 
@@ -221,8 +296,15 @@ class MultiMarginLoss(_Loss):
     function = "multi_margin_loss"
     settings = ("p", "margin", "weight")
 
-    def __init__(self, p: int = 1, margin: float = 1.0, weight: Tensor | None = None, size_average: bool | None = None,
-                 reduce: bool | None = None, reduction: str = "mean") -> None:
+    def __init__(
+        self,
+        p: int = 1,
+        margin: float = 1.0,
+        weight: Tensor | None = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
         if p not in (1, 2):
             raise ValueError("only p == 1 and p == 2 supported")
         if weight is not None and weight.ndim != 1:
@@ -236,8 +318,16 @@ class TripletMarginLoss(_Loss):
     function = "triplet_margin_loss"
     settings = ("margin", "p", "eps", "swap")
 
-    def __init__(self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False, size_average: bool | None = None,
-                 reduce: bool | None = None, reduction: str = "mean") -> None:
+    def __init__(
+        self,
+        margin: float = 1.0,
+        p: float = 2.0,
+        eps: float = 1e-6,
+        swap: bool = False,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
         if margin <= 0:
             raise ValueError(f"TripletMarginLoss: expected margin to be greater than 0, got {margin} instead")
         super().__init__(size_average, reduce, reduction, margin=margin, p=p, eps=eps, swap=swap)
@@ -246,19 +336,34 @@ class TripletMarginLoss(_Loss):
 class TripletMarginWithDistanceLoss(Module):
     """TripletMarginLoss with a distance of one's own (Euclidean by default)."""
 
-    def __init__(self, *, distance_function: Callable[[Tensor, Tensor], Tensor] | None = None, margin: float = 1.0, swap: bool = False,
-                 reduction: str = "mean") -> None:
+    def __init__(
+        self,
+        *,
+        distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+        margin: float = 1.0,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
         super().__init__()
         if margin <= 0:
-            raise ValueError(f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {margin} instead")
+            raise ValueError(
+                f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {margin} instead"
+            )
         self.distance_function = distance_function
         self.margin = margin
         self.swap = swap
         self.reduction = reduction
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        return F.triplet_margin_with_distance_loss(anchor, positive, negative, distance_function=self.distance_function,
-                                                   margin=self.margin, swap=self.swap, reduction=self.reduction)  # fmt: skip
+        return F.triplet_margin_with_distance_loss(
+            anchor,
+            positive,
+            negative,
+            distance_function=self.distance_function,
+            margin=self.margin,
+            swap=self.swap,
+            reduction=self.reduction,
+        )
 
 
 class CTCLoss(_Loss):

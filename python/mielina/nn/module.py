@@ -22,7 +22,9 @@ class Module(Tree, Hookable):
     """Base class of all layers. Subclasses set parameters and children in `__init__` and compute in `forward`."""
 
     training = True
-    _buffer_names: Mapping[str, bool] = MappingProxyType({})  # name -> persistent; an own dict once a buffer is registered
+    _buffer_names: Mapping[str, bool] = MappingProxyType(
+        {}
+    )  # name -> persistent; an own dict once a buffer is registered
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
@@ -60,21 +62,25 @@ class Module(Tree, Hookable):
             raise TypeError(f"{kind} name should be a string. Got {type(name).__name__}")
         if "." in name or name == "":
             raise KeyError(f'{kind} name can\'t be empty or contain ".", got: "{name}"')
-        if hasattr(self, name) and not isinstance(self.__dict__.get(name), (Tensor, Module, type(None))):
+        if hasattr(self, name) and not isinstance(self.__dict__.get(name, ""), (Tensor, Module, type(None))):
             raise KeyError(f"attribute '{name}' already exists")
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Adds a tensor to the state; one that is not persistent stays out of the state dict."""
         self._check_name(name, "buffer")
         if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (Tensor or None required)")
+            raise TypeError(
+                f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (Tensor or None required)"
+            )
         object.__setattr__(self, name, tensor)
         self._declare_buffer(name, persistent)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         self._check_name(name, "parameter")
         if param is not None and not isinstance(param, Parameter):
-            raise TypeError(f"cannot assign '{type(param).__name__}' object to parameter '{name}' (nn.Parameter or None required)")
+            raise TypeError(
+                f"cannot assign '{type(param).__name__}' object to parameter '{name}' (nn.Parameter or None required)"
+            )
         setattr(self, name, param)
 
     def add_module(self, name: str, module: Module | None) -> None:
@@ -86,7 +92,9 @@ class Module(Tree, Hookable):
     register_module = add_module
 
     # ---- state -------------------------------------------------------------------------------------------------------
-    def state_dict(self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
+    def state_dict(
+        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Tensor]:
         """Name -> tensor of all parameters and persistent buffers, sharing their memory (detached unless keep_vars)."""
         result = {} if destination is None else destination
         for key, owner, name in state.entries(self, prefix):
@@ -97,7 +105,7 @@ class Module(Tree, Hookable):
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> state.Keys:
         """Copies tensors (or NumPy arrays) into the parameters and buffers; assign=True takes the tensors themselves.
 
-        RuntimeError lists all missing and unexpected keys (if strict) and all sizes that differ; nothing is then changed.
+        RuntimeError lists all missing and unexpected keys (if strict) and sizes that differ; nothing is changed then.
         """
         return state.load(self, state_dict, strict, assign)
 

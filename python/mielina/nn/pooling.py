@@ -10,10 +10,25 @@ from .conv import tuple_of
 from .module import Module
 
 __all__ = [
-    "MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d",
-    "LPPool1d", "LPPool2d", "LPPool3d", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d",
-    "AdaptiveMaxPool2d", "AdaptiveMaxPool3d",
-]  # fmt: skip
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+]
 
 
 class _Pool(Module):
@@ -39,11 +54,24 @@ class _MaxPool(_Pool):
     settings = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
     shown = settings[:-1]
 
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, return_indices: bool = False,
-                 ceil_mode: bool = False) -> None:
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
         stride = kernel_size if stride is None else stride
-        self._set(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, return_indices=return_indices,
-                  ceil_mode=ceil_mode)  # fmt: skip
+        self._set(
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            return_indices=return_indices,
+            ceil_mode=ceil_mode,
+        )
 
 
 class MaxPool1d(_MaxPool):
@@ -71,7 +99,9 @@ class _MaxUnpool(_Pool):
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
         n = self.ndim
         kernel = tuple_of(kernel_size, n)
-        self._set(kernel_size=kernel, stride=kernel if stride is None else tuple_of(stride, n), padding=tuple_of(padding, n))
+        self._set(
+            kernel_size=kernel, stride=kernel if stride is None else tuple_of(stride, n), padding=tuple_of(padding, n)
+        )
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
         function = getattr(F, f"max_unpool{self.ndim}d")
@@ -103,21 +133,46 @@ class AvgPool1d(_Pool):
     settings = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
     shown = settings[:3]
 
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True) -> None:
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
         stride = kernel_size if stride is None else stride
-        self._set(kernel_size=tuple_of(kernel_size, 1), stride=tuple_of(stride, 1), padding=tuple_of(padding, 1),
-                  ceil_mode=ceil_mode, count_include_pad=count_include_pad)  # fmt: skip
+        self._set(
+            kernel_size=tuple_of(kernel_size, 1),
+            stride=tuple_of(stride, 1),
+            padding=tuple_of(padding, 1),
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+        )
 
 
 class _AvgPool(_Pool):
     settings = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
     shown = settings[:3]
 
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
-                 divisor_override: int | None = None) -> None:
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
         stride = kernel_size if stride is None else stride
-        self._set(kernel_size=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode, count_include_pad=count_include_pad,
-                  divisor_override=divisor_override)  # fmt: skip
+        self._set(
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
+            divisor_override=divisor_override,
+        )
 
 
 class AvgPool2d(_AvgPool):

@@ -22,11 +22,24 @@ class RNNBase(Module):
     mode: str
     gates: int
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
-                 dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
-            raise ValueError("dropout should be a number in range [0, 1] representing the probability of an element being zeroed")
+            raise ValueError(
+                "dropout should be a number in range [0, 1] representing the probability of an element being zeroed"
+            )
         if not isinstance(hidden_size, int):
             raise TypeError(f"hidden_size should be of type int, got: {type(hidden_size).__name__}")
         if hidden_size <= 0:
@@ -79,7 +92,7 @@ class RNNBase(Module):
     def flatten_parameters(self) -> None:
         """Nothing to do: the kernels read the weights where they lie."""
 
-    def _run(self, input: Tensor, hx: Any, batch_first: bool) -> tuple[Tensor, Any]:
+    def _run(self, input: Tensor, hx: Any, batch_first: bool, batch_sizes: Tensor | None = None) -> tuple[Tensor, Any]:
         """The kernel of this kind of layer; hx is a tuple for the LSTM, else a tensor."""
         raise NotImplementedError
 
@@ -104,7 +117,9 @@ class RNNBase(Module):
         if not input.dtype.is_floating_point:
             raise ValueError(f"RNN input must be floating, got {input.dtype}")
         if input.shape[-1] != self.input_size:
-            raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}")
+            raise RuntimeError(
+                f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}"
+            )
         for state, width in zip(self._unpack_states(hx), self._states()):
             layers = self.num_layers * (1 + self.bidirectional)
             expected = (layers, width) if batch is None else (layers, batch, width)
@@ -112,8 +127,8 @@ class RNNBase(Module):
                 raise RuntimeError(f"Expected hidden size {expected}, got {list(state.shape)}")
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
-        """input: (T, N, in), (N, T, in) with batch_first, (T, in), or a PackedSequence. Returns the outputs of the last layer
-        at all times, and the final states of all layers."""
+        """input: (T, N, in), (N, T, in) with batch_first, (T, in), or a PackedSequence. Returns the last layer's
+        outputs at all times, and the final states of all layers."""
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
         if input.ndim not in (2, 3):
@@ -134,29 +149,11 @@ class RNNBase(Module):
         return output, hx
 
     def _forward_packed(self, input: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
-        """Sequences of one length run together: for them a packed batch is an ordinary one."""
-        from ..ops import cat, index_select
-        from .utils.rnn import groups_of_equal_length, indices
-
         batch = int(input.batch_sizes.numpy()[0])
         hx = self._zeros(batch, input.data) if hx is None else self.permute_hidden(hx, input.sorted_indices)
         self._check(input.data, hx, batch)
-        outputs, finals, places, first = [], [], [], 0
-        for length, count, rows in groups_of_equal_length(input.batch_sizes):
-            x = index_select(input.data, 0, indices(rows)).reshape(length, count, self.input_size)
-            states = [s.narrow(1, first, count) for s in self._unpack_states(hx)]
-            y, h = self._run(x, self._pack_states(states), False)
-            outputs.append(y.reshape(length * count, y.shape[-1]))
-            finals.append(self._unpack_states(h))
-            places += rows
-            first += count
-        order = [0] * len(places)
-        for i, row in enumerate(places):
-            order[row] = i
-        data = index_select(cat(outputs, 0), 0, indices(order))
-        hx = self._pack_states([cat(list(parts), 1) for parts in zip(*finals)])
-        packed = PackedSequence(data, input.batch_sizes, input.sorted_indices, input.unsorted_indices)
-        return packed, self.permute_hidden(hx, input.unsorted_indices)
+        output, hx = self._run(input.data, hx, False, input.batch_sizes)
+        return input._replace(data=output), self.permute_hidden(hx, input.unsorted_indices)
 
     def permute_hidden(self, hx: Any, permutation: Tensor | None) -> Any:
         if permutation is None:
@@ -166,11 +163,26 @@ class RNNBase(Module):
         return self._pack_states([index_select(s, 1, permutation) for s in self._unpack_states(hx)])
 
     def _settings(self, batch_first: bool) -> tuple[Any, ...]:
-        return (self._flat_weights, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional, batch_first)
+        return (
+            self._flat_weights,
+            self.bias,
+            self.num_layers,
+            self.dropout,
+            self.training,
+            self.bidirectional,
+            batch_first,
+        )
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
-        for name, default in (("proj_size", 0), ("num_layers", 1), ("bias", True), ("batch_first", False), ("dropout", 0), ("bidirectional", False)):
+        for name, default in (
+            ("proj_size", 0),
+            ("num_layers", 1),
+            ("bias", True),
+            ("batch_first", False),
+            ("dropout", 0),
+            ("bidirectional", False),
+        ):
             if getattr(self, name) != default:
                 parts.append(f"{name}={getattr(self, name)}")
         return ", ".join(parts)
@@ -181,16 +193,27 @@ class RNN(RNNBase):
 
     gates = 1
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", bias: bool = True,
-                 batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
         self.nonlinearity = nonlinearity
         self.mode = f"RNN_{nonlinearity.upper()}"
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype=dtype)
 
-    def _run(self, input: Tensor, hx: Any, batch_first: bool) -> tuple[Tensor, Any]:
-        return kernels.rnn(input, hx, *self._settings(batch_first), self.nonlinearity)  # type: ignore[no-any-return]
+    def _run(self, input: Tensor, hx: Any, batch_first: bool, batch_sizes: Tensor | None = None) -> tuple[Tensor, Any]:
+        return kernels.rnn(input, hx, *self._settings(batch_first), self.nonlinearity, batch_sizes=batch_sizes)  # type: ignore[no-any-return]
 
 
 class GRU(RNNBase):
@@ -199,16 +222,29 @@ class GRU(RNNBase):
     mode = "GRU"
     gates = 3
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
-                 dropout: float = 0.0, bidirectional: bool = False, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype=dtype)
 
-    def _run(self, input: Tensor, hx: Any, batch_first: bool) -> tuple[Tensor, Any]:
-        return kernels.gru(input, hx, *self._settings(batch_first))  # type: ignore[no-any-return]
+    def _run(self, input: Tensor, hx: Any, batch_first: bool, batch_sizes: Tensor | None = None) -> tuple[Tensor, Any]:
+        return kernels.gru(input, hx, *self._settings(batch_first), batch_sizes=batch_sizes)  # type: ignore[no-any-return]
 
 
 class LSTM(RNNBase):
-    """Gates i, f, g, o: c_t = f c_(t-1) + i g, h_t = o tanh(c_t), projected if proj_size. Source: Hochreiter & Schmidhuber 1997."""
+    """Gates i, f, g, o: c_t = f c_(t-1) + i g, h_t = o tanh(c_t), projected with proj_size.
+
+    Source: Hochreiter & Schmidhuber 1997.
+    """
 
     mode = "LSTM"
     gates = 4
@@ -222,8 +258,8 @@ class LSTM(RNNBase):
     def _unpack_states(self, hx: Any) -> list[Tensor]:
         return list(hx)
 
-    def _run(self, input: Tensor, hx: Any, batch_first: bool) -> tuple[Tensor, Any]:
-        y, h, c = kernels.lstm(input, hx, *self._settings(batch_first), self.proj_size)
+    def _run(self, input: Tensor, hx: Any, batch_first: bool, batch_sizes: Tensor | None = None) -> tuple[Tensor, Any]:
+        y, h, c = kernels.lstm(input, hx, *self._settings(batch_first), self.proj_size, batch_sizes=batch_sizes)
         return y, (h, c)
 
 
@@ -233,7 +269,9 @@ class RNNCellBase(Module):
     gates: int
     nonlinearity: str = "tanh"
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
@@ -250,31 +288,30 @@ class RNNCellBase(Module):
         for weight in self.parameters():
             init.uniform_(weight, -bound, bound)
 
-    def _weights(self) -> list[Tensor]:
-        return [w for w in (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh) if w is not None]
+    @property
+    def _weights(self) -> tuple[Tensor | None, ...]:
+        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
 
-    def _step(self, function: Any, input: Tensor, states: list[Tensor | None], *more: Any) -> list[Tensor]:
-        """The new states, after checks and with a batch axis for the time of the call."""
+    def _states(self, input: Tensor, states: list[Tensor | None]) -> list[Tensor]:
+        """The states, zeros where there are none, after PyTorch's checks."""
         name = type(self).__name__
         if input.ndim not in (1, 2):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.ndim}D instead")
         if input.shape[-1] != self.input_size:
             raise RuntimeError(f"input has inconsistent input_size: got {input.shape[-1]}, expected {self.input_size}")
-        single = input.ndim == 1
-        x = input.unsqueeze(0) if single else input
         full = []
         for s in states:
             if s is None:
-                s = _core.empty((x.shape[0], self.hidden_size), x.dtype)
+                s = _core.empty((*input.shape[:-1], self.hidden_size), input.dtype)
                 _core.fill_(s, 0)
             elif s.ndim != input.ndim:
                 raise ValueError(f"{name}: Expected hidden to be {input.ndim}D, got {s.ndim}D instead")
             elif s.shape[-1] != self.hidden_size:
-                raise RuntimeError(f"hidden has inconsistent hidden_size: got {s.shape[-1]}, expected {self.hidden_size}")
-            full.append((s.unsqueeze(0) if s.ndim == 1 else s).unsqueeze(0))
-        hx = full[0] if len(full) == 1 else tuple(full)
-        new = function(x.unsqueeze(0), hx, self._weights(), self.bias, 1, 0.0, False, False, False, *more)[1:]
-        return [s.squeeze(0).squeeze(0) if single else s.squeeze(0) for s in new]
+                raise RuntimeError(
+                    f"hidden has inconsistent hidden_size: got {s.shape[-1]}, expected {self.hidden_size}"
+                )
+            full.append(s)
+        return full
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
@@ -290,15 +327,23 @@ class RNNCell(RNNCellBase):
 
     gates = 1
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Any = None,
-                 dtype: Any = None) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__(input_size, hidden_size, bias, dtype=dtype)
         if nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {nonlinearity}")
         self.nonlinearity = nonlinearity
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        return self._step(kernels.rnn, input, [hx], self.nonlinearity)[0]
+        cell = kernels.rnn_tanh_cell if self.nonlinearity == "tanh" else kernels.rnn_relu_cell
+        return cell(input, *self._states(input, [hx]), *self._weights)
 
 
 class GRUCell(RNNCellBase):
@@ -307,7 +352,7 @@ class GRUCell(RNNCellBase):
     gates = 3
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        return self._step(kernels.gru, input, [hx])[0]
+        return kernels.gru_cell(input, *self._states(input, [hx]), *self._weights)
 
 
 class LSTMCell(RNNCellBase):
@@ -316,5 +361,5 @@ class LSTMCell(RNNCellBase):
     gates = 4
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        h, c = self._step(kernels.lstm, input, [None, None] if hx is None else list(hx), 0)
-        return h, c
+        h, c = self._states(input, [None, None] if hx is None else list(hx))
+        return kernels.lstm_cell(input, (h, c), *self._weights)

@@ -20,7 +20,7 @@ class Keys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
 
 
 def entries(module: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
-    """(key, owner, attribute) of each tensor of the state, in PyTorch's order; shared tensors come under all their names."""
+    """(key, owner, attribute) of each tensor of the state, in PyTorch's order; shared tensors under all their names."""
     for name, p in module._parameters.items():
         if p is not None:
             yield prefix + name, module, name
@@ -51,8 +51,10 @@ def load(module: Any, state: Mapping[str, Any], strict: bool, assign: bool) -> K
         if value.shape == mine.shape:
             fitting.append((owner, name, mine, value))
         else:
-            problems.append(f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, the shape "
-                            f"in current model is {mine.shape}.")  # fmt: skip
+            problems.append(
+                f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, the shape "
+                f"in current model is {mine.shape}."
+            )
     if problems:  # before anything is written: a failed load changes nothing
         raise RuntimeError(f"Error(s) in loading state_dict for {type(module).__name__}:\n\t" + "\n\t".join(problems))
     for owner, name, mine, value in fitting:

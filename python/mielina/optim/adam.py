@@ -10,8 +10,13 @@ from .optimizer import Fused
 
 class _Moments(Fused):
     def __init__(self, params: Iterable[Any], group: dict[str, Any], options: dict[str, Any]) -> None:
-        self._check(group, lr=group["lr"] >= 0, betas=all(0 <= b < 1 for b in group["betas"]), eps=group["eps"] >= 0,
-                    weight_decay=group["weight_decay"] >= 0)
+        self._check(
+            group,
+            lr=group["lr"] >= 0,
+            betas=all(0 <= b < 1 for b in group["betas"]),
+            eps=group["eps"] >= 0,
+            weight_decay=group["weight_decay"] >= 0,
+        )
         super().__init__(params, group, **options)
 
     def _names(self, group: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
@@ -19,7 +24,7 @@ class _Moments(Fused):
 
     def _numbers(self, group: dict[str, Any]) -> dict[str, Any]:
         b1, b2 = group["betas"]
-        return dict(lr=group["lr"], beta1=b1, beta2=b2, eps=group["eps"], weight_decay=group["weight_decay"])
+        return {"lr": group["lr"], "beta1": b1, "beta2": b2, "eps": group["eps"], "weight_decay": group["weight_decay"]}
 
 
 class Adam(_Moments):
@@ -30,11 +35,32 @@ class Adam(_Moments):
 
     rule = "adam"
 
-    def __init__(self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 0.0, amsgrad: bool = False, *, maximize: bool = False, decoupled_weight_decay: bool = False,
-                 **options: Any) -> None:
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize,
-                                      decoupled_weight_decay=decoupled_weight_decay), options)  # fmt: skip
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        decoupled_weight_decay: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "maximize": maximize,
+                "decoupled_weight_decay": decoupled_weight_decay,
+            },
+            options,
+        )
 
     def _names(self, group: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
         return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq" if group["amsgrad"] else None)
@@ -43,9 +69,21 @@ class Adam(_Moments):
 class AdamW(Adam):
     """Adam with decoupled weight decay (default 0.01). Source: Loshchilov & Hutter 2019."""
 
-    def __init__(self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False, **options: Any) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True, **options)
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True, **options
+        )
 
 
 class Adamax(_Moments):
@@ -53,9 +91,20 @@ class Adamax(_Moments):
 
     rule = "adamax"
 
-    def __init__(self, params: Iterable[Any], lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 0, *, maximize: bool = False, **options: Any) -> None:
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize), options)
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        *,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, options
+        )
 
     def _names(self, group: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
         return ("exp_avg", "exp_inf", None)
@@ -66,11 +115,32 @@ class NAdam(_Moments):
 
     rule = "nadam"
 
-    def __init__(self, params: Iterable[Any], lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 0, momentum_decay: float = 4e-3, decoupled_weight_decay: bool = False, *, maximize: bool = False,
-                 **options: Any) -> None:
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
-                                      maximize=maximize, decoupled_weight_decay=decoupled_weight_decay), options)  # fmt: skip
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "momentum_decay": momentum_decay,
+                "maximize": maximize,
+                "decoupled_weight_decay": decoupled_weight_decay,
+            },
+            options,
+        )
 
     def _numbers(self, group: dict[str, Any]) -> dict[str, Any]:
         return {**super()._numbers(group), "momentum_decay": group["momentum_decay"]}
@@ -81,7 +151,27 @@ class RAdam(_Moments):
 
     rule = "radam"
 
-    def __init__(self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-                 weight_decay: float = 0, decoupled_weight_decay: bool = False, *, maximize: bool = False, **options: Any) -> None:
-        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize,
-                                      decoupled_weight_decay=decoupled_weight_decay), options)  # fmt: skip
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+                "decoupled_weight_decay": decoupled_weight_decay,
+            },
+            options,
+        )

@@ -15,15 +15,40 @@ class RMSprop(Fused):
 
     rule = "rmsprop"
 
-    def __init__(self, params: Iterable[Any], lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0,
-                 momentum: float = 0, centered: bool = False, capturable: bool = False, foreach: bool | None = None,
-                 maximize: bool = False, differentiable: bool = False) -> None:
-        group = dict(lr=lr, momentum=momentum, alpha=alpha, eps=eps, centered=centered, weight_decay=weight_decay, maximize=maximize)
-        self._check(group, lr=lr >= 0, eps=eps >= 0, momentum=momentum >= 0, weight_decay=weight_decay >= 0, alpha=alpha >= 0)
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        group = {
+            "lr": lr,
+            "momentum": momentum,
+            "alpha": alpha,
+            "eps": eps,
+            "centered": centered,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+        }
+        self._check(
+            group, lr=lr >= 0, eps=eps >= 0, momentum=momentum >= 0, weight_decay=weight_decay >= 0, alpha=alpha >= 0
+        )
         super().__init__(params, group, differentiable=differentiable)
 
     def _names(self, group: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
-        return ("square_avg", "grad_avg" if group["centered"] else None, "momentum_buffer" if group["momentum"] else None)
+        return (
+            "square_avg",
+            "grad_avg" if group["centered"] else None,
+            "momentum_buffer" if group["momentum"] else None,
+        )
 
     def _numbers(self, group: dict[str, Any]) -> dict[str, Any]:
         return {name: group[name] for name in ("lr", "momentum", "alpha", "eps", "weight_decay")}
@@ -34,13 +59,35 @@ class Adagrad(Fused):
 
     rule = "adagrad"
 
-    def __init__(self, params: Iterable[Any], lr: float = 1e-2, lr_decay: float = 0, weight_decay: float = 0,
-                 initial_accumulator_value: float = 0, eps: float = 1e-10, foreach: bool | None = None, *, maximize: bool = False,
-                 **options: Any) -> None:
-        group = dict(lr=lr, lr_decay=lr_decay, eps=eps, weight_decay=weight_decay,
-                     initial_accumulator_value=initial_accumulator_value, maximize=maximize)  # fmt: skip
-        self._check(group, lr=lr >= 0, lr_decay=lr_decay >= 0, weight_decay=weight_decay >= 0,
-                    initial_accumulator_value=initial_accumulator_value >= 0, eps=eps >= 0)  # fmt: skip
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        group = {
+            "lr": lr,
+            "lr_decay": lr_decay,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value,
+            "maximize": maximize,
+        }
+        self._check(
+            group,
+            lr=lr >= 0,
+            lr_decay=lr_decay >= 0,
+            weight_decay=weight_decay >= 0,
+            initial_accumulator_value=initial_accumulator_value >= 0,
+            eps=eps >= 0,
+        )
         self.first_value = {"sum": initial_accumulator_value}
         super().__init__(params, group, **options)
 
@@ -59,9 +106,19 @@ class Adadelta(Fused):
 
     rule = "adadelta"
 
-    def __init__(self, params: Iterable[Any], lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0,
-                 foreach: bool | None = None, *, maximize: bool = False, **options: Any) -> None:
-        group = dict(lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize)
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        **options: Any,
+    ) -> None:
+        group = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
         self._check(group, lr=lr >= 0, rho=0 <= rho <= 1, eps=eps >= 0, weight_decay=weight_decay >= 0)
         super().__init__(params, group, **options)
 
@@ -69,4 +126,4 @@ class Adadelta(Fused):
         return ("square_avg", "acc_delta", None)
 
     def _numbers(self, group: dict[str, Any]) -> dict[str, Any]:
-        return dict(lr=group["lr"], alpha=group["rho"], eps=group["eps"], weight_decay=group["weight_decay"])
+        return {"lr": group["lr"], "alpha": group["rho"], "eps": group["eps"], "weight_decay": group["weight_decay"]}

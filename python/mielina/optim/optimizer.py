@@ -30,7 +30,9 @@ class Optimizer:
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         if isinstance(params, Tensor):
-            raise TypeError("params argument given to the optimizer should be an iterable of Tensors or dicts, but got a Tensor")
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got a Tensor"
+            )
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -38,7 +40,7 @@ class Optimizer:
             self.add_param_group(g)
 
     def add_param_group(self, group: dict[str, Any]) -> None:
-        """Adds {"params": [...], **settings}; settings that are missing take the defaults. ValueError for a parameter twice."""
+        """Adds {"params": [...], **settings}; missing settings take the defaults. ValueError for a parameter twice."""
         given = group["params"]
         if isinstance(given, set):
             raise TypeError("optimizer parameters need to be organized in ordered collections: a set has no order")
@@ -52,7 +54,9 @@ class Optimizer:
             if id(p) in known:
                 raise ValueError("some parameters appear in more than one parameter group")
             known.add(id(p))
-        self.param_groups.append({"params": params, **self.defaults, **{k: v for k, v in group.items() if k != "params"}})
+        self.param_groups.append(
+            {"params": params, **self.defaults, **{k: v for k, v in group.items() if k != "params"}}
+        )
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients (or fills them with zeros)."""
@@ -72,8 +76,14 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """{"state": {number: {...}}, "param_groups": [...]}: parameters are numbered over all groups, as in PyTorch."""
         numbers = {id(p): i for i, p in enumerate(p for g in self.param_groups for p in g["params"])}
-        groups = [{**{k: v for k, v in g.items() if k != "params"}, "params": [numbers[id(p)] for p in g["params"]]} for g in self.param_groups]
-        return {"state": {numbers[id(p)]: dict(s) for p, s in self.state.items() if id(p) in numbers}, "param_groups": groups}
+        groups = [
+            {**{k: v for k, v in g.items() if k != "params"}, "params": [numbers[id(p)] for p in g["params"]]}
+            for g in self.param_groups
+        ]
+        return {
+            "state": {numbers[id(p)]: dict(s) for p, s in self.state.items() if id(p) in numbers},
+            "param_groups": groups,
+        }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes copies of a state (ours or PyTorch's), in the dtypes of the parameters.
@@ -84,14 +94,18 @@ class Optimizer:
         if len(saved) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
         if any(len(a["params"]) != len(b["params"]) for a, b in zip(saved, self.param_groups)):
-            raise ValueError("loaded state dict contains a parameter group that doesn't match the size of optimizer's group")
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+            )
         params = {n: p for a, b in zip(saved, self.param_groups) for n, p in zip(a["params"], b["params"])}
         state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         for number, values in state_dict["state"].items():
             p = params[number]
             state[p] = {k: _restored(k, v, p) for k, v in values.items() if v is not None}
             if state[p]:
-                state[p].setdefault("step", _restored("step", 1.0, p))  # PyTorch's SGD counts no steps: not the first, then
+                state[p].setdefault(
+                    "step", _restored("step", 1.0, p)
+                )  # PyTorch's SGD counts no steps: not the first, then
         self.state = state
         for mine, theirs in zip(self.param_groups, saved):
             mine.update({k: v for k, v in theirs.items() if k != "params"})
@@ -186,8 +200,23 @@ class Fused(Optimizer):
             names = self._names(group)
             clock = () if names == (None, None, None) else ("step", "mu_product") if self.rule == "nadam" else ("step",)
             needed = [n for n in (*clock, *names) if n is not None]
-            states = [s if all(n in s for n in needed) else self._new_state(p, names, clock) for p in params for s in (self.state[p],)]
+            states = [
+                s if all(n in s for n in needed) else self._new_state(p, names, clock)
+                for p in params
+                for s in (self.state[p],)
+            ]
             a, b, c = ([s[n] for s in states] if n is not None else () for n in names)
-            _core.optim_step(RULES.index(self.rule), params, a, b, c, [s[n] for n in clock for s in states], [p._grad for p in params],
-                             hyper, group.get("decoupled_weight_decay", False), group["maximize"], group.get("nesterov", False))  # fmt: skip
+            _core.optim_step(
+                RULES.index(self.rule),
+                params,
+                a,
+                b,
+                c,
+                [s[n] for n in clock for s in states],
+                [p._grad for p in params],
+                hyper,
+                group.get("decoupled_weight_decay", False),
+                group["maximize"],
+                group.get("nesterov", False),
+            )
         return loss

@@ -14,15 +14,21 @@ def _list(x: Any) -> list[Tensor]:
     return [x] if isinstance(x, Tensor) else list(x)
 
 
-def get_total_norm(tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False,
-                   foreach: bool | None = None) -> Tensor:
-    """The norm of all the tensors' elements together. RuntimeError if it is not finite and error_if_nonfinite is set."""
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """The norm of all the tensors' elements together. RuntimeError if it is not finite, with error_if_nonfinite."""
     tensors = [t.detach() for t in _list(tensors)]
     norm = _core.global_norm(tensors, float(norm_type))
     if error_if_nonfinite and not math.isfinite(norm.item()):
-        raise RuntimeError(f"The total norm of order {float(norm_type)} for gradients from `parameters` is non-finite, so it cannot be "
-                           "clipped. To disable this error and scale the gradients by the non-finite norm anyway, set "
-                           "`error_if_nonfinite=False`")  # fmt: skip
+        raise RuntimeError(
+            f"The total norm of order {float(norm_type)} for gradients from `parameters` is non-finite, so it cannot "
+            "be clipped. To disable this error and scale the gradients by the non-finite norm anyway, set "
+            "`error_if_nonfinite=False`"
+        )
     half = {t.dtype for t in tensors}
     if len(half) == 1 and half <= {dtypes.float16, dtypes.bfloat16}:
         norm = _core.convert(norm, half.pop())
@@ -33,14 +39,25 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [p._grad.detach() for p in _list(parameters) if p._grad is not None]
 
 
-def clip_grads_with_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
+def clip_grads_with_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
     """Gradients times min(1, max_norm / (total_norm + 1e-6)), in place."""
     wide = dtypes.float64 if total_norm.dtype is dtypes.float64 else dtypes.float32
-    _core.clip_by_norm(_gradients(parameters), total_norm if total_norm.dtype is wide else _core.convert(total_norm, wide), float(max_norm))
+    _core.clip_by_norm(
+        _gradients(parameters),
+        total_norm if total_norm.dtype is wide else _core.convert(total_norm, wide),
+        float(max_norm),
+    )
 
 
-def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False,
-                    foreach: bool | None = None) -> Tensor:
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
     """Scales all gradients together so that their norm is at most max_norm; returns the norm before.
 
     One pass for the norm, whose partial sums are added in a fixed order, and one for the scaling if it is needed.

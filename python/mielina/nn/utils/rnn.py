@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from ...tensor import Tensor
 
 
 class PackedSequence(NamedTuple):
-    """data: the elements at time 0 of all sequences, longest first, then those at time 1, ...; batch_sizes[t]: how many."""
+    """data: the elements at time 0 of all sequences, longest first, then at time 1, ...; batch_sizes[t]: how many."""
 
     data: Tensor
     batch_sizes: Tensor
@@ -29,37 +29,31 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     return None if permutation is None else indices(np.argsort(permutation.numpy(), kind="stable"))
 
 
-def groups_of_equal_length(batch_sizes: Tensor) -> Iterator[tuple[int, int, list[int]]]:
-    """(length, count, rows of the packed data in order (time, sequence)) of runs of sequences of one length."""
-    sizes = batch_sizes.numpy()
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    lengths = (sizes[None, :] > np.arange(sizes[0])[:, None]).sum(1)  # of each sequence, falling
-    first = 0
-    while first < len(lengths):
-        length = int(lengths[first])
-        count = int((lengths == length).sum())
-        rows = starts[:length, None] + np.arange(first, first + count)[None, :]
-        yield length, count, rows.ravel().tolist()
-        first += count
-
-
-def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True) -> PackedSequence:
-    """Packs (T, N, ...) or, with batch_first, (N, T, ...). RuntimeError for lengths that are not positive, or not falling
-    while enforce_sorted is set."""
+def pack_padded_sequence(
+    input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True
+) -> PackedSequence:
+    """Packs (T, N, ...) or, with batch_first, (N, T, ...). RuntimeError for lengths that are not positive, or not
+    falling while enforce_sorted is set."""
     from ...ops import index_select
 
     n = np.asarray(lengths.numpy() if isinstance(lengths, Tensor) else lengths, dtype=np.int64)
     batch, time = (0, 1) if batch_first else (1, 0)
     if n.ndim != 1 or len(n) != input.shape[batch]:
-        raise RuntimeError(f"Expected `len(lengths)` to be equal to batch_size, but got {len(n)} (batch_size={input.shape[batch]})")
+        raise RuntimeError(
+            f"Expected `len(lengths)` to be equal to batch_size, but got {len(n)} (batch_size={input.shape[batch]})"
+        )
     if (n <= 0).any():
-        raise RuntimeError("Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0")
+        raise RuntimeError(
+            "Length of all samples has to be greater than 0, but found an element in 'lengths' that is <= 0"
+        )
     if n.max() > input.shape[time]:
         raise RuntimeError(f"Expected lengths of at most {input.shape[time]}, got {n.max()}")
     order = np.argsort(-n, kind="stable")
     if enforce_sorted and (np.diff(n) > 0).any():
-        raise RuntimeError("`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can pass "
-                           "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement")  # fmt: skip
+        raise RuntimeError(
+            "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can pass "
+            "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement"
+        )
     batch_sizes = (n[order][None, :] > np.arange(n.max())[:, None]).sum(1)
     steps = np.repeat(np.arange(len(batch_sizes)), batch_sizes)
     which = np.concatenate([order[:b] for b in batch_sizes])
@@ -70,8 +64,9 @@ def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False,
     return PackedSequence(data, indices(batch_sizes), indices(order), indices(np.argsort(order, kind="stable")))
 
 
-def pad_packed_sequence(sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0,
-                        total_length: int | None = None) -> tuple[Tensor, Tensor]:
+def pad_packed_sequence(
+    sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
+) -> tuple[Tensor, Tensor]:
     """The inverse of pack_padded_sequence: (T, N, ...) or (N, T, ...), and the lengths."""
     from ...ops import cat, index_select
 
@@ -79,8 +74,10 @@ def pad_packed_sequence(sequence: PackedSequence, batch_first: bool = False, pad
     time = len(sizes)
     if total_length is not None:
         if total_length < time:
-            raise ValueError(f"Expected total_length to be at least the length of the longest sequence in input, but got "
-                             f"total_length={total_length} and max sequence length being {time}")  # fmt: skip
+            raise ValueError(
+                f"Expected total_length to be at least the length of the longest sequence in input, but got "
+                f"total_length={total_length} and max sequence length being {time}"
+            )
         time = total_length
     batch = int(sizes[0])
     lengths = (sizes[None, :] > np.arange(batch)[:, None]).sum(1)
@@ -99,14 +96,20 @@ def pad_packed_sequence(sequence: PackedSequence, batch_first: bool = False, pad
     return data.reshape(*rows.shape, *sequence.data.shape[1:]), indices(lengths)
 
 
-def pad_sequence(sequences: Tensor | Sequence[Tensor], batch_first: bool = False, padding_value: float = 0.0,
-                 padding_side: str = "right") -> Tensor:
+def pad_sequence(
+    sequences: Tensor | Sequence[Tensor],
+    batch_first: bool = False,
+    padding_value: float = 0.0,
+    padding_side: str = "right",
+) -> Tensor:
     """Stacks sequences (L_i, ...) as (L, N, ...) or (N, L, ...), shorter ones filled up with padding_value."""
     from ...ops import cat, stack
 
     if not isinstance(sequences, (list, tuple)):
         if not isinstance(sequences, Iterable):
-            raise RuntimeError(f"pad_sequence: Expected iterable for input sequences, but got arg of type: {type(sequences).__name__}")
+            raise RuntimeError(
+                f"pad_sequence: Expected iterable for input sequences, but got arg of type: {type(sequences).__name__}"
+            )
         sequences = list(sequences)
     if padding_side not in ("left", "right"):
         raise ValueError(f"padding_side should be 'left' or 'right', got {padding_side!r}")
@@ -124,7 +127,10 @@ def pad_sequence(sequences: Tensor | Sequence[Tensor], batch_first: bool = False
 def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False) -> list[Tensor]:
     """The sequences of a padded batch, each without its padding."""
     time = 0
-    return [padded_sequences.select(0 if batch_first else 1, i).narrow(time, 0, int(n)) for i, n in enumerate(lengths.tolist())]
+    return [
+        padded_sequences.select(0 if batch_first else 1, i).narrow(time, 0, int(n))
+        for i, n in enumerate(lengths.tolist())
+    ]
 
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
