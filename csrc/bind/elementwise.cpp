@@ -8,9 +8,13 @@ namespace {
 
 // One function stands behind all ops of a kind: `self` of its Python object is the op's number. Parameters that are
 // missing at the end of a call are 0.
-template <class Op> Op op_of(PyObject* self) { return Op(PyLong_AsLong(self)); }
+template <class Op>
+Op op_of(PyObject* self) {
+  return Op(PyLong_AsLong(self));
+}
 
-template <auto Body, int Least, int Most> PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t n) {
+template <auto Body, int Least, int Most>
+PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t n) {
   try {
     check(n >= Least && n <= Most, Kind::Type, "expected ", Least, " to ", Most, " arguments, got ", n);
     if constexpr (std::is_void_v<decltype(Body(self, args, n))>) {
@@ -37,21 +41,29 @@ void unary_into(PyObject* self, Args a, Py_ssize_t n) {
   ops::unary_into(op_of<Unary>(self), array(a[0]), parameter(a, n, 1), parameter(a, n, 2));
 }
 Array unary_backward(PyObject* self, Args a, Py_ssize_t n) {
-  return ops::unary_backward(op_of<Unary>(self), array(a[0]), array(a[1]), array(a[2]), parameter(a, n, 3), parameter(a, n, 4));
+  return ops::unary_backward(op_of<Unary>(self), array(a[0]), array(a[1]), array(a[2]), parameter(a, n, 3),
+                             parameter(a, n, 4));
 }
-Array binary(PyObject* self, Args a, Py_ssize_t) { return ops::binary(op_of<Binary>(self), operand(a[0]), operand(a[1])); }
-void binary_into(PyObject* self, Args a, Py_ssize_t) { ops::binary_into(op_of<Binary>(self), array(a[0]), operand(a[1])); }
+Array binary(PyObject* self, Args a, Py_ssize_t) {
+  return ops::binary(op_of<Binary>(self), operand(a[0]), operand(a[1]));
+}
+void binary_into(PyObject* self, Args a, Py_ssize_t) {
+  ops::binary_into(op_of<Binary>(self), array(a[0]), operand(a[1]));
+}
 Array ternary(PyObject* self, Args a, Py_ssize_t n) {
   Number p = n > 3 ? From<Number>::get(a[3]) : Number{1, 1, true};
   return ops::ternary(op_of<Ternary>(self), operand(a[0]), operand(a[1]), operand(a[2]), p);
 }
 Array compare(PyObject* self, Args a, Py_ssize_t n) {
-  return ops::compare(op_of<Compare>(self), operand(a[0]), n > 1 ? operand(a[1]) : Operand{nullptr, {0, 0, true}, DType::b8});
+  return ops::compare(op_of<Compare>(self), operand(a[0]),
+                      n > 1 ? operand(a[1]) : Operand{nullptr, {0, 0, true}, DType::b8});
 }
 
-template <auto Body, int Least, int Most> void add(PyObject* m, int op, const std::string& name, const char* signature) {
+template <auto Body, int Least, int Most>
+void add(PyObject* m, int op, const std::string& name, const char* signature) {
   PyObject* number = PyLong_FromLong(op);
-  add_function(m, (new std::string(name))->c_str(), reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(&call<Body, Least, Most>)),
+  add_function(m, (new std::string(name))->c_str(),
+               reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(&call<Body, Least, Most>)),
                "def " + name + signature, number);
   Py_XDECREF(number);
 }

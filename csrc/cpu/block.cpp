@@ -4,7 +4,8 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-template <class T> RowFrom<T> row_from_fn(DType d) {
+template <class T>
+RowFrom<T> row_from_fn(DType d) {
   switch (d) {
     case DType::f32: return row_from<float, T>;
     case DType::f64: return row_from<double, T>;
@@ -18,7 +19,8 @@ template <class T> RowFrom<T> row_from_fn(DType d) {
     default: return row_from<bool, T>;
   }
 }
-template <class T> RowTo<T> row_to_fn(DType d) {
+template <class T>
+RowTo<T> row_to_fn(DType d) {
   switch (d) {
     case DType::f32: return row_to<float, T>;
     case DType::f64: return row_to<double, T>;

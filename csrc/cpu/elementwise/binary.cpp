@@ -5,22 +5,48 @@ namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-template <Binary op> struct Fn;
-template <class V> constexpr bool is_int = __is_same(V, vi64);
-template <class V> MIELINA_INLINE V one() { return c<V>(1); }
+template <Binary op>
+struct Fn;
+template <class V>
+constexpr bool is_int = __is_same(V, vi64);
+template <class V>
+MIELINA_INLINE V one() {
+  return c<V>(1);
+}
 
-// ---- arithmetic ----------------------------------------------------------------------------------------------------------
-struct Integers { static constexpr bool integers = true; };
-template <> struct Fn<Binary::add> : Integers {
-  template <class V> MIELINA_INLINE V f(V a, V b) { return (V)((Wrap<V>)a + (Wrap<V>)b); }
+// ---- arithmetic
+// ----------------------------------------------------------------------------------------------------------
+struct Integers {
+  static constexpr bool integers = true;
 };
-template <> struct Fn<Binary::sub> : Integers {
-  template <class V> MIELINA_INLINE V f(V a, V b) { return (V)((Wrap<V>)a - (Wrap<V>)b); }
+template <>
+struct Fn<Binary::add> : Integers {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
+    return (V)((Wrap<V>)a + (Wrap<V>)b);
+  }
 };
-template <> struct Fn<Binary::mul> : Integers {
-  template <class V> MIELINA_INLINE V f(V a, V b) { return (V)((Wrap<V>)a * (Wrap<V>)b); }
+template <>
+struct Fn<Binary::sub> : Integers {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
+    return (V)((Wrap<V>)a - (Wrap<V>)b);
+  }
 };
-template <> struct Fn<Binary::div> { template <class V> MIELINA_INLINE V f(V a, V b) { return a / b; } };
+template <>
+struct Fn<Binary::mul> : Integers {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
+    return (V)((Wrap<V>)a * (Wrap<V>)b);
+  }
+};
+template <>
+struct Fn<Binary::div> {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
+    return a / b;
+  }
+};
 
 // Integer quotients: neither b = 0 nor min / -1 may reach the instruction, which traps.
 MIELINA_INLINE vi64 quotient(vi64 a, vi64 b) {
@@ -31,14 +57,18 @@ MIELINA_INLINE vi64 quotient(vi64 a, vi64 b) {
 MIELINA_INLINE vi64 rest(vi64 a, vi64 b) { return (vi64)((vu64)a - (vu64)quotient(a, b) * (vu64)b); }
 MIELINA_INLINE vi64 crosses(vi64 r, vi64 b) { return (r != 0) & ((r < 0) != (b < 0)); }  // r has not b's sign
 
-template <> struct Fn<Binary::trunc_divide> : Integers {
-  template <class V> MIELINA_INLINE V f(V a, V b) {
+template <>
+struct Fn<Binary::trunc_divide> : Integers {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
     if constexpr (is_int<V>) return quotient(a, b);
     else return trunc(a / b);
   }
 };
-template <> struct Fn<Binary::floor_divide> : Integers {
-  template <class V> MIELINA_INLINE V f(V a, V b) {
+template <>
+struct Fn<Binary::floor_divide> : Integers {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
     if constexpr (is_int<V>) {
       return quotient(a, b) + select<V>(b == 0, V{}, crosses(rest(a, b), b));
     } else {
@@ -52,25 +82,32 @@ template <> struct Fn<Binary::floor_divide> : Integers {
     }
   }
 };
-template <> struct Fn<Binary::remainder> : Integers {  // the sign of b
-  template <class V> MIELINA_INLINE V f(V a, V b) {
+template <>
+struct Fn<Binary::remainder> : Integers {  // the sign of b
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
     if constexpr (is_int<V>) return rest(a, b) + (crosses(rest(a, b), b) & b);
     else return remainder(a, b);
   }
 };
-template <> struct Fn<Binary::fmod> : Integers {  // the sign of a
-  template <class V> MIELINA_INLINE V f(V a, V b) {
+template <>
+struct Fn<Binary::fmod> : Integers {  // the sign of a
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
     if constexpr (is_int<V>) return rest(a, b);
     else return fmod(a, b);
   }
 };
-template <> struct Fn<Binary::pow> : Integers {
-  template <class V> MIELINA_INLINE V f(V a, V b) {
+template <>
+struct Fn<Binary::pow> : Integers {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
     if constexpr (is_int<V>) {  // by squaring; a negative power is 0 unless |a| = 1
       vu64 y = (vu64)one<V>(), x = (vu64)a;
       V e = select<V>(b < 0, b & select<V>((a == 1) | (a == -1), one<V>(), V{}), b);
       V left = e;
-      for (; any_lane(left); left = (V)((vu64)left >> 1), x *= x) y = (vu64)select<V>((left & 1) != 0, (V)(y * x), (V)y);
+      for (; any_lane(left); left = (V)((vu64)left >> 1), x *= x)
+        y = (vu64)select<V>((left & 1) != 0, (V)(y * x), (V)y);
       return select<V>((b < 0) & (a != 1) & (a != -1), V{}, (V)y);
     } else {
       return pow(a, b);
@@ -78,68 +115,140 @@ template <> struct Fn<Binary::pow> : Integers {
   }
 };
 
-// ---- order -----------------------------------------------------------------------------------------------------------------
-template <> struct Fn<Binary::maximum> : Integers { template <class V> MIELINA_INLINE V f(V a, V b) { return max<V>(a, b); } };
-template <> struct Fn<Binary::minimum> : Integers { template <class V> MIELINA_INLINE V f(V a, V b) { return min<V>(a, b); } };
-template <> struct Fn<Binary::fmax> : Integers {  // a number beside NaN wins
-  template <class V> MIELINA_INLINE V f(V a, V b) { return select<V>((a > b) | (b != b), a, b); }
+// ---- order
+// -----------------------------------------------------------------------------------------------------------------
+template <>
+struct Fn<Binary::maximum> : Integers {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
+    return max<V>(a, b);
+  }
 };
-template <> struct Fn<Binary::fmin> : Integers {
-  template <class V> MIELINA_INLINE V f(V a, V b) { return select<V>((a < b) | (b != b), a, b); }
+template <>
+struct Fn<Binary::minimum> : Integers {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
+    return min<V>(a, b);
+  }
 };
-template <> struct Fn<Binary::max_share> {  // what maximum(a, b) passes on to a: ties are shared, NaN reaches both
-  template <class V> MIELINA_INLINE V f(V a, V b) {
+template <>
+struct Fn<Binary::fmax> : Integers {  // a number beside NaN wins
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
+    return select<V>((a > b) | (b != b), a, b);
+  }
+};
+template <>
+struct Fn<Binary::fmin> : Integers {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
+    return select<V>((a < b) | (b != b), a, b);
+  }
+};
+template <>
+struct Fn<Binary::max_share> {  // what maximum(a, b) passes on to a: ties are shared, NaN reaches both
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
     return select<V>(a < b, V{}, select<V>(a == b, c<V>(0.5), one<V>()));
   }
 };
-template <> struct Fn<Binary::heaviside> : Integers {
-  template <class V> MIELINA_INLINE V f(V x, V v) { return select<V>(x == V{}, v, select<V>(x > V{}, one<V>(), V{})); }
+template <>
+struct Fn<Binary::heaviside> : Integers {
+  template <class V>
+  MIELINA_INLINE V f(V x, V v) {
+    return select<V>(x == V{}, v, select<V>(x > V{}, one<V>(), V{}));
+  }
 };
-template <> struct Fn<Binary::copysign> { template <class V> MIELINA_INLINE V f(V a, V b) { return copysign(a, b); } };
+template <>
+struct Fn<Binary::copysign> {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
+    return copysign(a, b);
+  }
+};
 
-// ---- bits ------------------------------------------------------------------------------------------------------------------
+// ---- bits
+// ------------------------------------------------------------------------------------------------------------------
 // Rows for i64 only: what floating lanes would do is never asked for.
 struct Bitwise {
   static constexpr bool integers = true, only = true;
 };
-template <> struct Fn<Binary::bitwise_and> : Bitwise { MIELINA_INLINE vi64 f(vi64 a, vi64 b) { return a & b; } };
-template <> struct Fn<Binary::bitwise_or> : Bitwise { MIELINA_INLINE vi64 f(vi64 a, vi64 b) { return a | b; } };
-template <> struct Fn<Binary::bitwise_xor> : Bitwise { MIELINA_INLINE vi64 f(vi64 a, vi64 b) { return a ^ b; } };
-template <> struct Fn<Binary::left_shift> : Bitwise {
+template <>
+struct Fn<Binary::bitwise_and> : Bitwise {
+  MIELINA_INLINE vi64 f(vi64 a, vi64 b) { return a & b; }
+};
+template <>
+struct Fn<Binary::bitwise_or> : Bitwise {
+  MIELINA_INLINE vi64 f(vi64 a, vi64 b) { return a | b; }
+};
+template <>
+struct Fn<Binary::bitwise_xor> : Bitwise {
+  MIELINA_INLINE vi64 f(vi64 a, vi64 b) { return a ^ b; }
+};
+template <>
+struct Fn<Binary::left_shift> : Bitwise {
   MIELINA_INLINE vi64 f(vi64 a, vi64 b) {
     vi64 fits = (b >= 0) & (b < 64);
     return (vi64)((vu64)a << (vu64)(b & 63)) & fits;
   }
 };
-template <> struct Fn<Binary::right_shift> : Bitwise {
+template <>
+struct Fn<Binary::right_shift> : Bitwise {
   MIELINA_INLINE vi64 f(vi64 a, vi64 b) { return a >> select<vi64>((b >= 0) & (b < 64), b, c<vi64>(63)); }
 };
 
-// ---- floating functions ------------------------------------------------------------------------------------------------------
-template <> struct Fn<Binary::atan2> { template <class V> MIELINA_INLINE V f(V a, V b) { return atan2(a, b); } };
-template <> struct Fn<Binary::hypot> { template <class V> MIELINA_INLINE V f(V a, V b) { return hypot(a, b); } };
-template <> struct Fn<Binary::xlogy> {
-  template <class V> MIELINA_INLINE V f(V x, V y) { return select<V>((x == V{}) & (y == y), V{}, x * log(y)); }
+// ---- floating functions
+// ------------------------------------------------------------------------------------------------------
+template <>
+struct Fn<Binary::atan2> {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
+    return atan2(a, b);
+  }
 };
-template <> struct Fn<Binary::logaddexp> {  // equal infinities have no difference
-  template <class V> MIELINA_INLINE V f(V a, V b) {
+template <>
+struct Fn<Binary::hypot> {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
+    return hypot(a, b);
+  }
+};
+template <>
+struct Fn<Binary::xlogy> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V y) {
+    return select<V>((x == V{}) & (y == y), V{}, x * log(y));
+  }
+};
+template <>
+struct Fn<Binary::logaddexp> {  // equal infinities have no difference
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
     V gap = select<V>(a == b, V{}, a - b);
     return max<V>(a, b) + log1p_exp_minus(gap);
   }
 };
-template <> struct Fn<Binary::logaddexp2> {
-  template <class V> MIELINA_INLINE V f(V a, V b) {
+template <>
+struct Fn<Binary::logaddexp2> {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b) {
     V gap = select<V>(a == b, V{}, a - b);
     return max<V>(a, b) + log1p(exp2(-abs(gap))) * c<V>(1.44269504088896340736);
   }
 };
 
-template <class F> struct Call2 {
-  template <class V> MIELINA_INLINE V call(const V* x, V, V) { return F::f(x[0], x[1]); }
+template <class F>
+struct Call2 {
+  template <class V>
+  MIELINA_INLINE V call(const V* x, V, V) {
+    return F::f(x[0], x[1]);
+  }
 };
-template <int op> struct Pick2 {
+template <int op>
+struct Pick2 {
   using F = Fn<Binary(op)>;
-  template <class T> static constexpr Row<T> of() {
+  template <class T>
+  static constexpr Row<T> of() {
     if constexpr (has_row<F, T> && (is_integer<T> || !requires { F::only; })) return row<Call2<F>, 2, T>;
     else return nullptr;
   }
@@ -151,30 +260,52 @@ void binary(const Ctx& ctx, const View& y, const View& a, const View& b, Binary 
   run_picked<Pick2, int(Binary::count)>(ctx, s, int(op), compute, Number{}, Number{});
 }
 
-// ---- three operands ------------------------------------------------------------------------------------------------------------
-template <Ternary op> struct Fn3;
-template <> struct Fn3<Ternary::clamp> : Integers {
-  template <class V> MIELINA_INLINE V f(V x, V low, V high, V) { return min<V>(max<V>(x, low), high); }
+// ---- three operands
+// ------------------------------------------------------------------------------------------------------------
+template <Ternary op>
+struct Fn3;
+template <>
+struct Fn3<Ternary::clamp> : Integers {
+  template <class V>
+  MIELINA_INLINE V f(V x, V low, V high, V) {
+    return min<V>(max<V>(x, low), high);
+  }
 };
-template <> struct Fn3<Ternary::lerp> {  // from the nearer end, so that both ends are met exactly
-  template <class V> MIELINA_INLINE V f(V a, V b, V w, V) {
+template <>
+struct Fn3<Ternary::lerp> {  // from the nearer end, so that both ends are met exactly
+  template <class V>
+  MIELINA_INLINE V f(V a, V b, V w, V) {
     V gap = b - a;
     return select<V>(abs(w) < c<V>(0.5), a + w * gap, b - gap * (one<V>() - w));
   }
 };
-template <> struct Fn3<Ternary::addcmul> : Integers {
-  template <class V> MIELINA_INLINE V f(V a, V b, V x, V p) {
+template <>
+struct Fn3<Ternary::addcmul> : Integers {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b, V x, V p) {
     return (V)((Wrap<V>)a + (Wrap<V>)p * (Wrap<V>)b * (Wrap<V>)x);
   }
 };
-template <> struct Fn3<Ternary::addcdiv> { template <class V> MIELINA_INLINE V f(V a, V b, V x, V p) { return a + p * b / x; } };
-
-template <class F> struct Call3 {
-  template <class V> MIELINA_INLINE V call(const V* x, V p, V) { return F::f(x[0], x[1], x[2], p); }
+template <>
+struct Fn3<Ternary::addcdiv> {
+  template <class V>
+  MIELINA_INLINE V f(V a, V b, V x, V p) {
+    return a + p * b / x;
+  }
 };
-template <int op> struct Pick3 {
+
+template <class F>
+struct Call3 {
+  template <class V>
+  MIELINA_INLINE V call(const V* x, V p, V) {
+    return F::f(x[0], x[1], x[2], p);
+  }
+};
+template <int op>
+struct Pick3 {
   using F = Fn3<Ternary(op)>;
-  template <class T> static constexpr Row<T> of() {
+  template <class T>
+  static constexpr Row<T> of() {
     if constexpr (has_row<F, T>) return row<Call3<F>, 3, T>;
     else return nullptr;
   }

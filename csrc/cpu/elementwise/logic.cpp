@@ -6,25 +6,95 @@ namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-template <Compare op> struct Is;
-template <> struct Is<Compare::eq> { template <class T> MIELINA_INLINE bool f(T a, T b) { return a == b; } };
-template <> struct Is<Compare::ne> { template <class T> MIELINA_INLINE bool f(T a, T b) { return a != b; } };
-template <> struct Is<Compare::lt> { template <class T> MIELINA_INLINE bool f(T a, T b) { return a < b; } };
-template <> struct Is<Compare::le> { template <class T> MIELINA_INLINE bool f(T a, T b) { return a <= b; } };
-template <> struct Is<Compare::gt> { template <class T> MIELINA_INLINE bool f(T a, T b) { return a > b; } };
-template <> struct Is<Compare::ge> { template <class T> MIELINA_INLINE bool f(T a, T b) { return a >= b; } };
-template <> struct Is<Compare::logical_and> { template <class T> MIELINA_INLINE bool f(T a, T b) { return (a != T(0)) & (b != T(0)); } };
-template <> struct Is<Compare::logical_or> { template <class T> MIELINA_INLINE bool f(T a, T b) { return (a != T(0)) | (b != T(0)); } };
-template <> struct Is<Compare::logical_xor> { template <class T> MIELINA_INLINE bool f(T a, T b) { return (a != T(0)) != (b != T(0)); } };
-template <> struct Is<Compare::isnan> { template <class T> MIELINA_INLINE bool f(T a, T) { return a != a; } };
+template <Compare op>
+struct Is;
+template <>
+struct Is<Compare::eq> {
+  template <class T>
+  MIELINA_INLINE bool f(T a, T b) {
+    return a == b;
+  }
+};
+template <>
+struct Is<Compare::ne> {
+  template <class T>
+  MIELINA_INLINE bool f(T a, T b) {
+    return a != b;
+  }
+};
+template <>
+struct Is<Compare::lt> {
+  template <class T>
+  MIELINA_INLINE bool f(T a, T b) {
+    return a < b;
+  }
+};
+template <>
+struct Is<Compare::le> {
+  template <class T>
+  MIELINA_INLINE bool f(T a, T b) {
+    return a <= b;
+  }
+};
+template <>
+struct Is<Compare::gt> {
+  template <class T>
+  MIELINA_INLINE bool f(T a, T b) {
+    return a > b;
+  }
+};
+template <>
+struct Is<Compare::ge> {
+  template <class T>
+  MIELINA_INLINE bool f(T a, T b) {
+    return a >= b;
+  }
+};
+template <>
+struct Is<Compare::logical_and> {
+  template <class T>
+  MIELINA_INLINE bool f(T a, T b) {
+    return (a != T(0)) & (b != T(0));
+  }
+};
+template <>
+struct Is<Compare::logical_or> {
+  template <class T>
+  MIELINA_INLINE bool f(T a, T b) {
+    return (a != T(0)) | (b != T(0));
+  }
+};
+template <>
+struct Is<Compare::logical_xor> {
+  template <class T>
+  MIELINA_INLINE bool f(T a, T b) {
+    return (a != T(0)) != (b != T(0));
+  }
+};
+template <>
+struct Is<Compare::isnan> {
+  template <class T>
+  MIELINA_INLINE bool f(T a, T) {
+    return a != a;
+  }
+};
 // x - x is 0 for finite x and NaN for others.
-template <> struct Is<Compare::isfinite> {
-  template <class T> MIELINA_INLINE bool f(T a, T) { return is_integer<T> || a - a == T(0); }
+template <>
+struct Is<Compare::isfinite> {
+  template <class T>
+  MIELINA_INLINE bool f(T a, T) {
+    return is_integer<T> || a - a == T(0);
+  }
 };
-template <> struct Is<Compare::isinf> {
-  template <class T> MIELINA_INLINE bool f(T a, T) { return !is_integer<T> && a == a && a - a != T(0); }
+template <>
+struct Is<Compare::isinf> {
+  template <class T>
+  MIELINA_INLINE bool f(T a, T) {
+    return !is_integer<T> && a == a && a - a != T(0);
+  }
 };
-template <> struct Is<Compare::signbit> {
+template <>
+struct Is<Compare::signbit> {
   MIELINA_INLINE bool f(int64_t a, int64_t) { return a < 0; }
   MIELINA_INLINE bool f(float a, float) {
     int32_t i;
@@ -38,15 +108,19 @@ template <> struct Is<Compare::signbit> {
   }
 };
 
-template <class T> using Test = void (*)(bool* y, const T* a, const T* b, int64_t n);
-template <class F, class T> void test(bool* __restrict y, const T* __restrict a, const T* __restrict b, int64_t n) {
+template <class T>
+using Test = void (*)(bool* y, const T* a, const T* b, int64_t n);
+template <class F, class T>
+void test(bool* __restrict y, const T* __restrict a, const T* __restrict b, int64_t n) {
   for (int64_t i = 0; i < n; i++) y[i] = F::f(a[i], b[i]);
 }
-template <class T, int... I> Test<T> test_of(Compare op, Indices<I...>) {
+template <class T, int... I>
+Test<T> test_of(Compare op, Indices<I...>) {
   static constexpr Test<T> table[] = {test<Is<Compare(I)>, T>...};
   return table[int(op)];
 }
-template <class T> void compare_in(const Ctx& ctx, const Space<3>& s, Compare op) {
+template <class T>
+void compare_in(const Ctx& ctx, const Space<3>& s, Compare op) {
   Test<T> f = test_of<T>(op, IndicesTo<int(Compare::count)>::type{});
   blocks<T, bool>(ctx, s, [f](bool* y, const T* const* x, int64_t n, bool) { f(y, x[0], x[1], n); });
 }
@@ -59,7 +133,8 @@ void compare(const Ctx& ctx, const View& y, const View& a, const View& b, Compar
   else compare_in<int64_t>(ctx, s, op);
 }
 
-template <class T> void where_in(const Ctx& ctx, const Space<4>& s) {
+template <class T>
+void where_in(const Ctx& ctx, const Space<4>& s) {
   parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
     alignas(64) bool flags[kBlock];
     alignas(64) T buf[3][kBlock];

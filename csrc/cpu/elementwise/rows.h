@@ -10,10 +10,12 @@ namespace MIELINA_ISA {
 namespace {
 
 // y[i] = f(x[0][i], ..., p[0], p[1])
-template <class T> using Row = void (*)(T* y, const T* const* x, int64_t n, const T* p);
+template <class T>
+using Row = void (*)(T* y, const T* const* x, int64_t n, const T* p);
 
 // The body stands once: a copy for the tail would double the library, and the branch costs less than 3 % of an add.
-template <class F, int N, class T> void row(T* y, const T* const* x, int64_t n, const T* p) {
+template <class F, int N, class T>
+void row(T* y, const T* const* x, int64_t n, const T* p) {
   using V = Vec<T>;
   constexpr int64_t L = lanes<T>;
   const V a = splat<V>(p[0]), b = splat<V>(p[1]);
@@ -28,7 +30,8 @@ template <class F, int N, class T> void row(T* y, const T* const* x, int64_t n, 
 }
 
 // A row over a whole space. Large outputs are computed in the cache and streamed past it.
-template <class T, int K> void run(const Ctx& ctx, const Space<K>& s, Row<T> f, Number p, Number q) {
+template <class T, int K>
+void run(const Ctx& ctx, const Space<K>& s, Row<T> f, Number p, Number q) {
   if (!f) return;
   const T parameters[2] = {p.integer ? T(p.i) : T(p.d), q.integer ? T(q.i) : T(q.d)};
   blocks<T>(ctx, s, [f, &parameters](T* y, const T* const* x, int64_t n, bool nt) {
@@ -46,10 +49,16 @@ template <class T, int K> void run(const Ctx& ctx, const Space<K>& s, Row<T> f, 
 }
 
 // Pick<op>::of<T>() for every op below N, as a table; nullptr where an op has no such row.
-template <int... I> struct Indices {};
-template <int N, int... I> struct IndicesTo : IndicesTo<N - 1, N - 1, I...> {};
-template <int... I> struct IndicesTo<0, I...> { using type = Indices<I...>; };
-template <class T, template <int> class Pick, int... I> Row<T> pick(int op, Indices<I...>) {
+template <int... I>
+struct Indices {};
+template <int N, int... I>
+struct IndicesTo : IndicesTo<N - 1, N - 1, I...> {};
+template <int... I>
+struct IndicesTo<0, I...> {
+  using type = Indices<I...>;
+};
+template <class T, template <int> class Pick, int... I>
+Row<T> pick(int op, Indices<I...>) {
   static constexpr Row<T> table[] = {Pick<I>::template of<T>()...};
   return table[op];
 }
@@ -62,11 +71,20 @@ void run_picked(const Ctx& ctx, const Space<K>& s, int op, DType compute, Number
 }
 
 // Integer arithmetic wraps (signed overflow is undefined); a functor that says `integers` has rows for i64, too.
-template <class V> struct WrapOf { using type = V; };
-template <> struct WrapOf<vi64> { using type = vu64; };
-template <class V> using Wrap = typename WrapOf<V>::type;
-template <class T> constexpr bool is_integer = __is_same(T, int64_t);
-template <class F, class T> constexpr bool has_row = !is_integer<T> || requires { F::integers; };
+template <class V>
+struct WrapOf {
+  using type = V;
+};
+template <>
+struct WrapOf<vi64> {
+  using type = vu64;
+};
+template <class V>
+using Wrap = typename WrapOf<V>::type;
+template <class T>
+constexpr bool is_integer = __is_same(T, int64_t);
+template <class F, class T>
+constexpr bool has_row = !is_integer<T> || requires { F::integers; };
 
 }  // namespace
 }  // namespace MIELINA_ISA

@@ -1,16 +1,22 @@
 // y = f(x). See table/elementwise.h for the contract.
-#include "cpu/elementwise/unary.h"
+#include "cpu/elementwise/activation.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-template <class F> struct Forward {
-  template <class V> MIELINA_INLINE V call(const V* x, V p, V q) { return F::f(x[0], p, q); }
+template <class F>
+struct Forward {
+  template <class V>
+  MIELINA_INLINE V call(const V* x, V p, V q) {
+    return F::f(x[0], p, q);
+  }
 };
-template <int op> struct Pick {
+template <int op>
+struct Pick {
   using F = Fn<Unary(op)>;
-  template <class T> static constexpr Row<T> of() {
+  template <class T>
+  static constexpr Row<T> of() {
     if constexpr (has_row<F, T>) return row<Forward<F>, 1, T>;
     else return nullptr;
   }

@@ -6,190 +6,459 @@ namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-template <Unary op> struct Fn;
+template <Unary op>
+struct Fn;
 
 constexpr double kLn2 = 0.693147180559945309417, kLn10 = 2.30258509299404568402, kPi = 3.14159265358979323846;
 constexpr double kSqrtHalf = 0.707106781186547524401, kTwoOverSqrtPi = 1.12837916709551257390;
 
-template <class V> MIELINA_INLINE V one() { return c<V>(1); }
-template <class V> MIELINA_INLINE V zero_where(Mask<V> m, V x) { return select<V>(m, V{}, x); }
+template <class V>
+MIELINA_INLINE V one() {
+  return c<V>(1);
+}
+template <class V>
+MIELINA_INLINE V zero_where(Mask<V> m, V x) {
+  return select<V>(m, V{}, x);
+}
 
-// ---- signs and rounding ------------------------------------------------------------------------------------------------
-template <> struct Fn<Unary::relu> {
+// ---- signs and rounding
+// ------------------------------------------------------------------------------------------------
+template <>
+struct Fn<Unary::relu> {
   static constexpr bool integers = true;
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return zero_where<V>(x < V{}, x); }  // keeps NaN
-  template <class V> MIELINA_INLINE V d(V g, V, V y, V, V) { return zero_where<V>(y <= V{}, g); }
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return zero_where<V>(x < V{}, x);
+  }  // keeps NaN
+  template <class V>
+  MIELINA_INLINE V d(V g, V, V y, V, V) {
+    return zero_where<V>(y <= V{}, g);
+  }
 };
-template <> struct Fn<Unary::sign> {
+template <>
+struct Fn<Unary::sign> {
   static constexpr bool integers = true;
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return select<V>(x > V{}, one<V>(), select<V>(x < V{}, c<V>(-1), V{})); }
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return select<V>(x > V{}, one<V>(), select<V>(x < V{}, c<V>(-1), V{}));
+  }
 };
-template <> struct Fn<Unary::abs> {
+template <>
+struct Fn<Unary::abs> {
   static constexpr bool integers = true;
-  template <class V> MIELINA_INLINE V f(V x, V, V) {
-    if constexpr (__is_same(V, vi64)) return select<V>(x < V{}, (V)-(Wrap<V>)x, x);
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    if constexpr (__is_same(V, vi64)) return select<V>(x < V{}, (V) - (Wrap<V>)x, x);
     else return abs(x);
   }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g * Fn<Unary::sign>::f(x, x, x); }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g * Fn<Unary::sign>::f(x, x, x);
+  }
 };
-template <> struct Fn<Unary::neg> {
+template <>
+struct Fn<Unary::neg> {
   static constexpr bool integers = true;
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return (V)-(Wrap<V>)x; }
-  template <class V> MIELINA_INLINE V d(V g, V, V, V, V) { return -g; }
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return (V) - (Wrap<V>)x;
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V, V, V, V) {
+    return -g;
+  }
 };
-template <> struct Fn<Unary::square> {
+template <>
+struct Fn<Unary::square> {
   static constexpr bool integers = true;
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return (V)((Wrap<V>)x * (Wrap<V>)x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g * (x + x); }
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return (V)((Wrap<V>)x * (Wrap<V>)x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g * (x + x);
+  }
 };
-template <> struct Fn<Unary::ceil> { template <class V> MIELINA_INLINE V f(V x, V, V) { return ceil(x); } };
-template <> struct Fn<Unary::floor> { template <class V> MIELINA_INLINE V f(V x, V, V) { return floor(x); } };
-template <> struct Fn<Unary::round> { template <class V> MIELINA_INLINE V f(V x, V, V) { return round_even(x); } };
-template <> struct Fn<Unary::trunc> { template <class V> MIELINA_INLINE V f(V x, V, V) { return trunc(x); } };
-template <> struct Fn<Unary::frac> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return x - trunc(x); }
-  template <class V> MIELINA_INLINE V d(V g, V, V, V, V) { return g; }
+template <>
+struct Fn<Unary::ceil> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return ceil(x);
+  }
 };
-template <> struct Fn<Unary::clamp> {  // to [p, q]
-  template <class V> MIELINA_INLINE V f(V x, V p, V q) { return min<V>(max<V>(x, p), q); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V q) { return select<V>((x >= p) & (x <= q), g, V{}); }
+template <>
+struct Fn<Unary::floor> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return floor(x);
+  }
+};
+template <>
+struct Fn<Unary::round> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return round_even(x);
+  }
+};
+template <>
+struct Fn<Unary::trunc> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return trunc(x);
+  }
+};
+template <>
+struct Fn<Unary::frac> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return x - trunc(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V, V, V, V) {
+    return g;
+  }
+};
+template <>
+struct Fn<Unary::clamp> {  // to [p, q]
+  template <class V>
+  MIELINA_INLINE V f(V x, V p, V q) {
+    return min<V>(max<V>(x, p), q);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V p, V q) {
+    return select<V>((x >= p) & (x <= q), g, V{});
+  }
 };
 
-// ---- powers, exponentials, logarithms ------------------------------------------------------------------------------------
-template <> struct Fn<Unary::sqrt> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return sqrt(x); }
-  template <class V> MIELINA_INLINE V d(V g, V, V y, V, V) { return g / (y + y); }
+// ---- powers, exponentials, logarithms
+// ------------------------------------------------------------------------------------
+template <>
+struct Fn<Unary::sqrt> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return sqrt(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V, V y, V, V) {
+    return g / (y + y);
+  }
 };
-template <> struct Fn<Unary::rsqrt> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return one<V>() / sqrt(x); }
-  template <class V> MIELINA_INLINE V d(V g, V, V y, V, V) { return c<V>(-0.5) * g * (y * y * y); }
+template <>
+struct Fn<Unary::rsqrt> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return one<V>() / sqrt(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V, V y, V, V) {
+    return c<V>(-0.5) * g * (y * y * y);
+  }
 };
-template <> struct Fn<Unary::reciprocal> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return one<V>() / x; }
-  template <class V> MIELINA_INLINE V d(V g, V, V y, V, V) { return -g * (y * y); }
+template <>
+struct Fn<Unary::reciprocal> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return one<V>() / x;
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V, V y, V, V) {
+    return -g * (y * y);
+  }
 };
-template <> struct Fn<Unary::exp> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return exp(x); }
-  template <class V> MIELINA_INLINE V d(V g, V, V y, V, V) { return g * y; }
+template <>
+struct Fn<Unary::exp> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return exp(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V, V y, V, V) {
+    return g * y;
+  }
 };
-template <> struct Fn<Unary::exp2> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return exp2(x); }
-  template <class V> MIELINA_INLINE V d(V g, V, V y, V, V) { return g * y * c<V>(kLn2); }
+template <>
+struct Fn<Unary::exp2> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return exp2(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V, V y, V, V) {
+    return g * y * c<V>(kLn2);
+  }
 };
-template <> struct Fn<Unary::expm1> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return expm1(x); }
-  template <class V> MIELINA_INLINE V d(V g, V, V y, V, V) { return g * (y + one<V>()); }
+template <>
+struct Fn<Unary::expm1> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return expm1(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V, V y, V, V) {
+    return g * (y + one<V>());
+  }
 };
-template <> struct Fn<Unary::log> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return log(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g / x; }
+template <>
+struct Fn<Unary::log> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return log(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g / x;
+  }
 };
-template <> struct Fn<Unary::log2> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return log2(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g / (x * c<V>(kLn2)); }
+template <>
+struct Fn<Unary::log2> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return log2(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g / (x * c<V>(kLn2));
+  }
 };
-template <> struct Fn<Unary::log10> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return log10(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g / (x * c<V>(kLn10)); }
+template <>
+struct Fn<Unary::log10> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return log10(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g / (x * c<V>(kLn10));
+  }
 };
-template <> struct Fn<Unary::log1p> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return log1p(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g / (x + one<V>()); }
+template <>
+struct Fn<Unary::log1p> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return log1p(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g / (x + one<V>());
+  }
 };
-template <> struct Fn<Unary::logit> {  // near 1/2 both halves are exact and log1p keeps the zero's digits
-  template <class V> MIELINA_INLINE V f(V x, V, V) {
+template <>
+struct Fn<Unary::logit> {  // near 1/2 both halves are exact and log1p keeps the zero's digits
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
     V far = x / (one<V>() - x), near = (x + x - one<V>()) / (one<V>() - x);
     return select<V>(abs(near) < c<V>(0.5), log1p(near), log(far));
   }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) {
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
     return select<V>((x < V{}) | (x > one<V>()), c<V>(FpOf<V>::nan), g / (x * (one<V>() - x)));
   }
 };
-template <> struct Fn<Unary::sigmoid> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return sigmoid(x); }
-  template <class V> MIELINA_INLINE V d(V g, V, V y, V, V) { return g * (y * (one<V>() - y)); }
+template <>
+struct Fn<Unary::sigmoid> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return sigmoid(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V, V y, V, V) {
+    return g * (y * (one<V>() - y));
+  }
 };
 
-// ---- circular and hyperbolic ---------------------------------------------------------------------------------------------
-template <> struct Fn<Unary::sin> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return sin(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g * cos(x); }
+// ---- circular and hyperbolic
+// ---------------------------------------------------------------------------------------------
+template <>
+struct Fn<Unary::sin> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return sin(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g * cos(x);
+  }
 };
-template <> struct Fn<Unary::cos> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return cos(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return -g * sin(x); }
+template <>
+struct Fn<Unary::cos> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return cos(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return -g * sin(x);
+  }
 };
-template <> struct Fn<Unary::tan> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return tan(x); }
-  template <class V> MIELINA_INLINE V d(V g, V, V y, V, V) { return g * (one<V>() + y * y); }
+template <>
+struct Fn<Unary::tan> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return tan(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V, V y, V, V) {
+    return g * (one<V>() + y * y);
+  }
 };
-template <> struct Fn<Unary::asin> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return asin(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g / sqrt((one<V>() - x) * (one<V>() + x)); }
+template <>
+struct Fn<Unary::asin> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return asin(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g / sqrt((one<V>() - x) * (one<V>() + x));
+  }
 };
-template <> struct Fn<Unary::acos> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return acos(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return -g / sqrt((one<V>() - x) * (one<V>() + x)); }
+template <>
+struct Fn<Unary::acos> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return acos(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return -g / sqrt((one<V>() - x) * (one<V>() + x));
+  }
 };
-template <> struct Fn<Unary::atan> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return atan(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g / (one<V>() + x * x); }
+template <>
+struct Fn<Unary::atan> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return atan(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g / (one<V>() + x * x);
+  }
 };
-template <> struct Fn<Unary::sinc> {  // sin(pi x) / (pi x), from the fraction of x, which is exact
-  template <class V> MIELINA_INLINE V turns(V x, V& cosine) {
+template <>
+struct Fn<Unary::sinc> {  // sin(pi x) / (pi x), from the fraction of x, which is exact
+  template <class V>
+  MIELINA_INLINE V turns(V x, V& cosine) {
     V n = round_even(x), r = (x - n) * c<V>(kPi);
     Mask<V> even = n == c<V>(2) * round_even(n * c<V>(0.5));
     cosine = select<V>(even, cos(r), -cos(r));
     return select<V>(even, sin(r), -sin(r));
   }
-  template <class V> MIELINA_INLINE V f(V x, V, V) {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
     V cosine;
     return select<V>(x == V{}, one<V>(), turns(x, cosine) / (c<V>(kPi) * x));
   }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) {
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
     V cosine, sine = turns(x, cosine);
     return select<V>(x == V{}, V{}, g * ((cosine - sine / (c<V>(kPi) * x)) / x));
   }
 };
-template <> struct Fn<Unary::sinh> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return sinh(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g * cosh(x); }
+template <>
+struct Fn<Unary::sinh> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return sinh(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g * cosh(x);
+  }
 };
-template <> struct Fn<Unary::cosh> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return cosh(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g * sinh(x); }
+template <>
+struct Fn<Unary::cosh> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return cosh(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g * sinh(x);
+  }
 };
-template <> struct Fn<Unary::tanh> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return tanh(x); }
-  template <class V> MIELINA_INLINE V d(V g, V, V y, V, V) { return g * (one<V>() - y * y); }
+template <>
+struct Fn<Unary::tanh> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return tanh(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V, V y, V, V) {
+    return g * (one<V>() - y * y);
+  }
 };
-template <> struct Fn<Unary::asinh> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return asinh(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g / sqrt(x * x + one<V>()); }
+template <>
+struct Fn<Unary::asinh> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return asinh(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g / sqrt(x * x + one<V>());
+  }
 };
-template <> struct Fn<Unary::acosh> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return acosh(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g / sqrt((x - one<V>()) * (x + one<V>())); }
+template <>
+struct Fn<Unary::acosh> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return acosh(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g / sqrt((x - one<V>()) * (x + one<V>()));
+  }
 };
-template <> struct Fn<Unary::atanh> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return atanh(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g / ((one<V>() - x) * (one<V>() + x)); }
+template <>
+struct Fn<Unary::atanh> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return atanh(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g / ((one<V>() - x) * (one<V>() + x));
+  }
 };
 
-// ---- special functions -----------------------------------------------------------------------------------------------------
-template <> struct Fn<Unary::erf> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return erf(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g * (c<V>(kTwoOverSqrtPi) * exp(-x * x)); }
+// ---- special functions
+// -----------------------------------------------------------------------------------------------------
+template <>
+struct Fn<Unary::erf> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return erf(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g * (c<V>(kTwoOverSqrtPi) * exp(-x * x));
+  }
 };
-template <> struct Fn<Unary::erfc> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return erfc(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g * (c<V>(-kTwoOverSqrtPi) * exp(-x * x)); }
+template <>
+struct Fn<Unary::erfc> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return erfc(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g * (c<V>(-kTwoOverSqrtPi) * exp(-x * x));
+  }
 };
-template <> struct Fn<Unary::erfinv> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return erfinv(x); }
-  template <class V> MIELINA_INLINE V d(V g, V, V y, V, V) { return g * (exp(y * y) * c<V>(1 / kTwoOverSqrtPi)); }
+template <>
+struct Fn<Unary::erfinv> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return erfinv(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V, V y, V, V) {
+    return g * (exp(y * y) * c<V>(1 / kTwoOverSqrtPi));
+  }
 };
-template <> struct Fn<Unary::trigamma> {
+template <>
+struct Fn<Unary::trigamma> {
   // x >= 1/2: psi'(x) = sum_{i<10} 1 / (x + i)^2 + the asymptotic series at x + 10 (Abramowitz & Stegun 6.4.12).
   // Below: pi^2 / sin^2(pi x) - psi'(1 - x).
   MIELINA_INLINE vf64 f(vf64 x, vf64, vf64) {
@@ -211,121 +480,27 @@ template <> struct Fn<Unary::trigamma> {
     return narrow(f(w.low, w.low, w.low), f(w.high, w.high, w.high));
   }
 };
-template <> struct Fn<Unary::digamma> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return digamma(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g * Fn<Unary::trigamma>::f(x, x, x); }
-};
-template <> struct Fn<Unary::lgamma> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return lgamma(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g * digamma(x); }
-};
-
-// ---- activations: smooth ones ------------------------------------------------------------------------------------------------
-template <> struct Fn<Unary::gelu> {  // x Phi(x)
-  template <class V> MIELINA_INLINE V phi(V x) { return c<V>(0.5) * (one<V>() + erf(x * c<V>(kSqrtHalf))); }
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return x * phi(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) {
-    V density = c<V>(kSqrtHalf * kTwoOverSqrtPi / 2) * exp(c<V>(-0.5) * x * x);
-    return g * (phi(x) + x * density);
+template <>
+struct Fn<Unary::digamma> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return digamma(x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g * Fn<Unary::trigamma>::f(x, x, x);
   }
 };
-template <> struct Fn<Unary::gelu_tanh> {  // x (1 + tanh(u / 2)) / 2 = x sigmoid(u), u = 2 sqrt(2 / pi) (x + 0.044715 x^3)
-  static constexpr double k = 2 * kSqrtHalf * kTwoOverSqrtPi;
-  template <class V> MIELINA_INLINE V s(V x) { return sigmoid(c<V>(k) * x * (one<V>() + c<V>(0.044715) * x * x)); }
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return x * s(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) {
-    V y = s(x), slope = c<V>(k) * (one<V>() + c<V>(3 * 0.044715) * x * x);
-    return g * (y + x * (y * (one<V>() - y)) * slope);
+template <>
+struct Fn<Unary::lgamma> {
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return lgamma(x);
   }
-};
-template <> struct Fn<Unary::silu> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return x * sigmoid(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) {
-    V s = sigmoid(x);
-    return g * (s * (one<V>() + x * (one<V>() - s)));
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V) {
+    return g * digamma(x);
   }
-};
-template <> struct Fn<Unary::mish> {  // x tanh(log(1 + e)), e = exp(x): x n / (n + 2) with n = e (e + 2)
-  template <class V> MIELINA_INLINE V e(V x) { return exp(at_most(x, is_f32<V> ? 20 : 40)); }
-  template <class V> MIELINA_INLINE V f(V x, V, V) {
-    V n = e(x) * (e(x) + c<V>(2));
-    return x * (n / (n + c<V>(2)));
-  }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) {
-    V u = e(x), n = u * (u + c<V>(2)), m = n + c<V>(2), t = n / m;
-    return g * (t + x * (c<V>(4) * u * (u + one<V>()) / (m * m)));
-  }
-};
-template <> struct Fn<Unary::log_sigmoid> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return log_sigmoid(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) { return g * sigmoid(-x); }
-};
-template <> struct Fn<Unary::softplus> {  // log(1 + exp(p x)) / p; x itself where p x > q
-  template <class V> MIELINA_INLINE V f(V x, V p, V q) { return select<V>(x * p > q, x, softplus(x * p) / p); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V q) { return select<V>(x * p > q, g, g * sigmoid(x * p)); }
-};
-template <> struct Fn<Unary::softsign> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return x / (one<V>() + abs(x)); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) {
-    V m = one<V>() + abs(x);
-    return g / (m * m);
-  }
-};
-template <> struct Fn<Unary::tanhshrink> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return x - tanh(x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) {
-    V t = tanh(x);
-    return g * (t * t);
-  }
-};
-template <> struct Fn<Unary::elu> {  // p (exp(q x) - 1) on the left; celu is p = alpha, q = 1 / alpha
-  template <class V> MIELINA_INLINE V f(V x, V p, V q) { return select<V>(x > V{}, x, p * expm1(at_most(x, 0) * q)); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V q) {
-    return select<V>(x > V{}, g, g * (p * q * exp(at_most(x, 0) * q)));
-  }
-};
-template <> struct Fn<Unary::selu> {  // Klambauer et al. 2017
-  static constexpr double alpha = 1.6732632423543772848, scale = 1.0507009873554804934;
-  template <class V> MIELINA_INLINE V f(V x, V, V) {
-    return c<V>(scale) * select<V>(x > V{}, x, c<V>(alpha) * expm1(at_most(x, 0)));
-  }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) {
-    return g * select<V>(x > V{}, c<V>(scale), c<V>(scale * alpha) * exp(at_most(x, 0)));
-  }
-};
-
-// ---- activations: pieces of straight lines -----------------------------------------------------------------------------------
-template <> struct Fn<Unary::hardtanh> {  // clamp, but a bound passes no gradient
-  template <class V> MIELINA_INLINE V f(V x, V p, V q) { return Fn<Unary::clamp>::f(x, p, q); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V q) { return select<V>((x > p) & (x < q), g, V{}); }
-};
-template <> struct Fn<Unary::hardsigmoid> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return Fn<Unary::clamp>::f(x + c<V>(3), V{}, c<V>(6)) * c<V>(1.0 / 6); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) {
-    return select<V>((x > c<V>(-3)) & (x < c<V>(3)), g * c<V>(1.0 / 6), V{});
-  }
-};
-template <> struct Fn<Unary::hardswish> {
-  template <class V> MIELINA_INLINE V f(V x, V, V) { return x * Fn<Unary::clamp>::f(x + c<V>(3), V{}, c<V>(6)) * c<V>(1.0 / 6); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V, V) {
-    return zero_where<V>(x <= c<V>(-3), select<V>(x >= c<V>(3), g, g * (x * c<V>(1.0 / 3) + c<V>(0.5))));
-  }
-};
-template <> struct Fn<Unary::hardshrink> {
-  template <class V> MIELINA_INLINE V f(V x, V p, V) { return zero_where<V>(abs(x) <= p, x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V) { return select<V>(abs(x) > p, g, V{}); }
-};
-template <> struct Fn<Unary::softshrink> {
-  template <class V> MIELINA_INLINE V f(V x, V p, V) { return select<V>(abs(x) <= p, x * V{}, x - copysign(p, x)); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V) { return select<V>(abs(x) > p, g, V{}); }
-};
-template <> struct Fn<Unary::leaky_relu> {
-  template <class V> MIELINA_INLINE V f(V x, V p, V) { return select<V>(x > V{}, x, x * p); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V) { return select<V>(x > V{}, g, g * p); }
-};
-template <> struct Fn<Unary::threshold> {  // q where x <= p
-  template <class V> MIELINA_INLINE V f(V x, V p, V q) { return select<V>(x <= p, q, x); }
-  template <class V> MIELINA_INLINE V d(V g, V x, V, V p, V) { return zero_where<V>(x <= p, g); }
 };
 
 }  // namespace

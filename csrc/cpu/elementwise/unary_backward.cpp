@@ -1,16 +1,22 @@
 // dx = g f'(x), one pass. See table/elementwise.h for the contract.
-#include "cpu/elementwise/unary.h"
+#include "cpu/elementwise/activation.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-template <class F> struct Backward {
-  template <class V> MIELINA_INLINE V call(const V* v, V p, V q) { return F::d(v[0], v[1], v[2], p, q); }
+template <class F>
+struct Backward {
+  template <class V>
+  MIELINA_INLINE V call(const V* v, V p, V q) {
+    return F::d(v[0], v[1], v[2], p, q);
+  }
 };
-template <int op> struct Pick {
+template <int op>
+struct Pick {
   using F = Fn<Unary(op)>;
-  template <class T> static constexpr Row<T> of() {
+  template <class T>
+  static constexpr Row<T> of() {
     if constexpr (!is_integer<T> && requires(Vec<T> v) { F::d(v, v, v, v, v); }) return row<Backward<F>, 3, T>;
     else return nullptr;
   }

@@ -11,12 +11,12 @@ int category(DType d) { return is_floating(d) ? 2 : d == DType::b8 ? 0 : 1; }
 
 // The dtype of an op's result, from its operands' common one.
 DType result_of(const Traits& t, DType d) {
-  static constexpr const char* expected[] = {"any dtype", "integers or floating numbers", "any dtype", "a floating dtype",
-                                             "integers or bool", "integers"};
+  static constexpr const char* expected[] = {
+      "any dtype", "integers or floating numbers", "any dtype", "a floating dtype", "integers or bool", "integers"};
   static constexpr int least[] = {0, 1, 0, 2, 0, 1}, most[] = {2, 2, 2, 2, 1, 1};
   int c = category(d), i = int(t.domain);
-  check(c >= least[i] && c <= most[i], Kind::NotImplemented, t.name, ": not implemented for ", name_of(d), "; expected ",
-        expected[i]);
+  check(c >= least[i] && c <= most[i], Kind::NotImplemented, t.name, ": not implemented for ", name_of(d),
+        "; expected ", expected[i]);
   return t.domain == Domain::promote ? to_floating(d) : d;
 }
 
@@ -27,7 +27,8 @@ void check_castable(const char* name, DType result, const Array& x) {
 }
 
 // The broadcast shape of operands, any of which may be a number.
-template <int N> Dims shape_of(const Operand (&o)[N], const char* name) {
+template <int N>
+Dims shape_of(const Operand (&o)[N], const char* name) {
   std::optional<Dims> shape;
   for (const Operand& x : o) {
     if (!x.array) continue;
@@ -38,7 +39,8 @@ template <int N> Dims shape_of(const Operand (&o)[N], const char* name) {
 }
 
 // A new array of the shape, in the stride order of the first operand that has it.
-template <int N> Array output_for(const Operand (&o)[N], const Dims& shape, DType dtype) {
+template <int N>
+Array output_for(const Operand (&o)[N], const Dims& shape, DType dtype) {
   for (const Operand& x : o)
     if (x.array && x.array->dims() == shape) return empty_like(*x.array, dtype);
   return empty(shape, dtype);
@@ -79,7 +81,8 @@ DType binary_dtype(Binary op, const Operand (&o)[2]) {
             "sub: bools have no subtraction; use logical_xor, or convert to a number");
   if (!is_floating(dtype)) {
     if (divides(op)) check_divisor(t.name, o[1]);
-    check(!(op == Binary::pow && !o[1].array && o[1].number.i < 0), Kind::Runtime, "pow: integers to negative integer powers are not allowed; convert to a floating dtype");
+    check(!(op == Binary::pow && !o[1].array && o[1].number.i < 0), Kind::Runtime,
+          "pow: integers to negative integer powers are not allowed; convert to a floating dtype");
   }
   return dtype;
 }
@@ -128,9 +131,10 @@ void unary_into(Unary op, const Array& x, double p, double q) {
 Array unary_backward(Unary op, const Array& g, const Array& x, const Array& y, double p, double q) {
   const Traits& t = traits(op);
   check(t.gradient, Kind::NotImplemented, t.name, ": there is no gradient kernel");
-  check(is_floating(x.dtype) && g.dtype == x.dtype && y.dtype == x.dtype && g.dims() == x.dims() && y.dims() == x.dims(),
-        Kind::Value, t.name, ": the gradient must have x's shape and floating dtype, got ", text(g.dims()), " ",
-        name_of(g.dtype), " for ", text(x.dims()), " ", name_of(x.dtype));
+  check(
+      is_floating(x.dtype) && g.dtype == x.dtype && y.dtype == x.dtype && g.dims() == x.dims() && y.dims() == x.dims(),
+      Kind::Value, t.name, ": the gradient must have x's shape and floating dtype, got ", text(g.dims()), " ",
+      name_of(g.dtype), " for ", text(x.dims()), " ", name_of(x.dtype));
   Array dx = empty_like(x);
   launch<&Kernels::unary_backward>(t.name, out(dx), in(g), in(x), in(y), op, p, q);
   return dx;
@@ -145,7 +149,7 @@ Array binary(Binary op, const Operand& a, const Operand& b) {
   Dims shape = shape_of(o, name);
   Array y = output_for(o, shape, dtype);
   launch<&Kernels::binary>(name, out(y), in(fitted(a, dtype), compute, shape), in(fitted(b, dtype), compute, shape), op,
-                            compute);
+                           compute);
   return y;
 }
 
@@ -157,8 +161,8 @@ void binary_into(Binary op, const Array& a, const Operand& b) {
   check_castable(name, dtype, a);
   Dims shape = a.dims();
   Dims joined = shape_of(o, name);
-  check(joined == shape, Kind::Runtime, name, ": the output of shape ", text(shape), " does not hold the broadcast shape ",
-        text(joined));
+  check(joined == shape, Kind::Runtime, name, ": the output of shape ", text(shape),
+        " does not hold the broadcast shape ", text(joined));
   Array copy;
   Operand right = fitted(b, dtype);
   separate(a, right, copy);
@@ -171,11 +175,12 @@ Array ternary(Ternary op, const Operand& a, const Operand& b, const Operand& c, 
   const Operand o[3] = {a, b, c};
   DType dtype = result_of(t, result_type(o, 3));
   DType compute = compute_type(dtype);
-  check(compute != DType::i64 || p.integer || op != Ternary::addcmul, Kind::Runtime, t.name, ": value must be an integer for integers");
+  check(compute != DType::i64 || p.integer || op != Ternary::addcmul, Kind::Runtime, t.name,
+        ": value must be an integer for integers");
   Dims shape = shape_of(o, t.name);
   Array y = output_for(o, shape, dtype);
   launch<&Kernels::ternary>(t.name, out(y), in(fitted(a, dtype), compute, shape), in(fitted(b, dtype), compute, shape),
-                             in(fitted(c, dtype), compute, shape), op, compute, p);
+                            in(fitted(c, dtype), compute, shape), op, compute, p);
   return y;
 }
 
@@ -204,12 +209,14 @@ Array any_zero(const Array& x) {
 }
 
 Array where(const Array& condition, const Operand& a, const Operand& b) {
-  check(condition.dtype == DType::b8, Kind::Runtime, "where: expected a bool condition, got ", name_of(condition.dtype));
+  check(condition.dtype == DType::b8, Kind::Runtime, "where: expected a bool condition, got ",
+        name_of(condition.dtype));
   const Operand branches[2] = {a, b}, o[3] = {Operand{&condition, {}, {}}, a, b};
   DType dtype = result_type(branches, 2), compute = compute_type(dtype);
   Dims shape = shape_of(o, "where");
   Array y = output_for({a, b, o[0]}, shape, dtype);
-  launch<&Kernels::where>("where", out(y), in(o[0], DType::b8, shape), in(a, compute, shape), in(b, compute, shape), compute);
+  launch<&Kernels::where>("where", out(y), in(o[0], DType::b8, shape), in(a, compute, shape), in(b, compute, shape),
+                          compute);
   return y;
 }
 

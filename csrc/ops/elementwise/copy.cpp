@@ -6,7 +6,8 @@ namespace mielina::ops {
 void check_writable(const Array& x, const char* name) {
   check(!x.storage->readonly, Kind::Value, name, ": the tensor shares read-only memory; work on a clone()");
   check(!overlaps_itself(x), Kind::Runtime, name,
-        ": more than one element of the tensor refers to a single memory location (an expanded tensor); clone() it first");
+        ": more than one element of the tensor refers to a single memory location (an expanded tensor); clone() it "
+        "first");
 }
 
 Array convert(const Array& x, DType dtype) {

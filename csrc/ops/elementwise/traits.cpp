@@ -5,6 +5,7 @@ namespace mielina::ops {
 
 using enum Domain;
 
+// clang-format off
 static constexpr Traits kUnary[] = {
     {"relu", keep}, {"abs", number}, {"neg", number}, {"sign", keep, false}, {"square", keep}, {"ceil", number, false},
     {"floor", number, false}, {"round", number, false}, {"trunc", number, false},
@@ -31,6 +32,7 @@ static constexpr Traits kBinary[] = {
 static constexpr Traits kTernary[] = {{"clamp", keep}, {"lerp", floating}, {"addcmul", keep}, {"addcdiv", floating}};
 static constexpr const char* kCompare[] = {"eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor",
                                            "isnan", "isinf", "isfinite", "signbit"};
+// clang-format on
 static_assert(std::size(kUnary) == size_t(Unary::count) && std::size(kBinary) == size_t(Binary::count));
 static_assert(std::size(kTernary) == size_t(Ternary::count) && std::size(kCompare) == size_t(Compare::count));
 

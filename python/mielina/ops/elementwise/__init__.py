@@ -7,8 +7,25 @@ functions: exponentials, circles, special functions. activation: nn.functional's
 from . import activation, arithmetic, conversion, functions, logic
 from .activation import *
 from .activation import (
-    celu, elu, elu_, gelu, glu, hardshrink, hardsigmoid, hardswish, hardtanh, hardtanh_, leaky_relu, logsigmoid, mish, relu6,
-    silu, softplus, softshrink, softsign, tanhshrink,
+    celu,
+    elu,
+    elu_,
+    gelu,
+    glu,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    hardtanh_,
+    leaky_relu,
+    logsigmoid,
+    mish,
+    relu6,
+    silu,
+    softplus,
+    softshrink,
+    softsign,
+    tanhshrink,
 )  # fmt: skip
 from .arithmetic import *
 from .base import operand

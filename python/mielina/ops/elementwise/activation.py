@@ -7,18 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 from ... import _core
-from ...autograd import OUTPUT, op, record
+from ...autograd import OUTPUT, record
 from ...tensor import Tensor, method
 from .arithmetic import abs, clamp, clamp_, mul, neg, square
 from .base import add_in_place, unary_op
 from .functions import erf, exp, sigmoid, tanh
 from .logic import gt, where
 
-__all__ = ["celu_", "elu_", "leaky_relu_", "prelu", "relu", "relu_", "rrelu", "rrelu_", "selu", "selu_", "threshold", "threshold_"]
+__all__ = [
+    "celu_", "elu_", "leaky_relu_", "prelu", "relu", "relu_", "rrelu", "rrelu_", "selu", "selu_", "threshold",
+    "threshold_",
+]  # fmt: skip
 __functional__ = [
-    "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hardtanh_",
-    "leaky_relu", "leaky_relu_", "logsigmoid", "mish", "prelu", "relu", "relu6", "relu_", "rrelu", "rrelu_", "selu", "selu_",
-    "sigmoid", "silu", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "threshold_",
+    "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid",
+    "hardswish", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "logsigmoid", "mish", "prelu", "relu", "relu6",
+    "relu_", "rrelu", "rrelu_", "selu", "selu_", "sigmoid", "silu", "softplus", "softshrink", "softsign", "tanh",
+    "tanhshrink", "threshold", "threshold_",
 ]  # fmt: skip
 
 Function = Callable[..., Any]
@@ -31,18 +35,18 @@ def _activation(name: str, of: str = "x", derivative: Function | None = None) ->
 
     def out_of_place(input: Tensor, *parameters: float) -> Tensor:
         saved = OUTPUT if of == "y" else input
-        return record(core(input, *parameters), made, (input,), (saved, *parameters))  # type: ignore[no-any-return]
+        return record(core(input, *parameters), made, (input,), (saved, *parameters))
 
     out_of_place.__name__ = name
     in_place = add_in_place(out_of_place, core_, attach=False)
 
     def apply(input: Tensor, inplace: bool, *parameters: float) -> Tensor:
-        return in_place(input, *parameters) if inplace else out_of_place(input, *parameters)  # type: ignore[no-any-return]
+        return in_place(input, *parameters) if inplace else out_of_place(input, *parameters)
 
     return apply
 
 
-# ---- pieces of straight lines ------------------------------------------------------------------------------------------------
+# ---- pieces of straight lines ----------------------------------------------------------------------------------------
 RELU = unary_op("relu", "y", None)
 
 
@@ -50,19 +54,23 @@ RELU = unary_op("relu", "y", None)
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0); NaN stays NaN. Keeps shape, dtype and stride order. Source: Nair & Hinton 2010."""
     if inplace:
-        return relu_(input)  # type: ignore[no-any-return]
-    return record(_core.relu(input), RELU, (input,), (OUTPUT,))  # type: ignore[no-any-return]
+        return relu_(input)
+    return record(_core.relu(input), RELU, (input,), (OUTPUT,))
 
 
 relu_ = add_in_place(relu, _core.relu_)
 
 _leaky_relu, _hardtanh, _threshold = _activation("leaky_relu"), _activation("hardtanh"), _activation("threshold")
-_hardshrink, _softshrink, _hardsigmoid = _activation("hardshrink"), _activation("softshrink"), _activation("hardsigmoid")
+_hardshrink, _softshrink, _hardsigmoid = (
+    _activation("hardshrink"),
+    _activation("softshrink"),
+    _activation("hardsigmoid"),
+)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where x > 0, else negative_slope x. Source: Maas et al. 2013."""
-    return _leaky_relu(input, inplace, negative_slope)  # type: ignore[no-any-return]
+    return _leaky_relu(input, inplace, negative_slope)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
@@ -70,8 +78,8 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val must not exceed max_val, got {min_val} and {max_val}")
     if not input.dtype.is_floating_point:
-        return (clamp_ if inplace else clamp)(input, int(min_val), int(max_val))  # type: ignore[no-any-return]
-    return _hardtanh(input, inplace, min_val, max_val)  # type: ignore[no-any-return]
+        return (clamp_ if inplace else clamp)(input, int(min_val), int(max_val))
+    return _hardtanh(input, inplace, min_val, max_val)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -82,30 +90,30 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where x > threshold, else `value`."""
     if not input.dtype.is_floating_point and not inplace:
-        return where(gt(input, threshold), input, int(value))  # type: ignore[no-any-return]
-    return _threshold(input, inplace, threshold, value)  # type: ignore[no-any-return]
+        return where(gt(input, threshold), input, int(value))
+    return _threshold(input, inplace, threshold, value)
 
 
 @method
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """0 where |x| <= lambd, else x."""
-    return _hardshrink(input, False, lambd)  # type: ignore[no-any-return]
+    return _hardshrink(input, False, lambd)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x moved toward 0 by lambd. RuntimeError: lambd < 0."""
     if lambd < 0:
         raise RuntimeError(f"softshrink: lambd must not be negative, got {lambd}")
-    return _softshrink(input, False, lambd)  # type: ignore[no-any-return]
+    return _softshrink(input, False, lambd)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(x + 3, 0), 6) / 6. Source: Howard et al. 2019."""
-    return _hardsigmoid(input, inplace)  # type: ignore[no-any-return]
+    return _hardsigmoid(input, inplace)
 
 
 def _hardswish_slope(x: Tensor) -> Tensor:
-    return where(gt(x, -3), where(gt(3.0, x), x / 3 + 0.5, 1.0), 0.0)  # type: ignore[no-any-return]
+    return where(gt(x, -3), where(gt(3.0, x), x / 3 + 0.5, 1.0), 0.0)
 
 
 _hardswish = _activation("hardswish", "x", _hardswish_slope)
@@ -113,7 +121,7 @@ _hardswish = _activation("hardswish", "x", _hardswish_slope)
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x hardsigmoid(x). Source: Howard et al. 2019."""
-    return _hardswish(input, inplace)  # type: ignore[no-any-return]
+    return _hardswish(input, inplace)
 
 
 @method
@@ -124,41 +132,45 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.numel() not in (1, channels):
-        raise RuntimeError(f"prelu: expected 1 or {channels} weights for an input of shape {input.shape}, got {weight.numel()}")
-    w = weight.reshape((-1, *[1] * (input.ndim - 2)) if input.ndim > 1 else weight.shape if input.ndim else ())  # type: ignore[attr-defined]
-    return _leak(input, w)  # type: ignore[no-any-return]
+        raise RuntimeError(
+            f"prelu: expected 1 or {channels} weights for an input of shape {input.shape}, got {weight.numel()}"
+        )
+    w = weight.reshape((-1, *[1] * (input.ndim - 2)) if input.ndim > 1 else weight.shape if input.ndim else ())
+    return _leak(input, w)
 
 
-def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False) -> Tensor:
+def rrelu(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
+) -> Tensor:
     """leaky_relu with a slope drawn for each element from [lower, upper]; their mean without `training`. Source: Xu et al. 2015."""
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     from ..creation import rand
 
     slopes = rand(*input.shape, dtype=input.dtype) * (upper - lower) + lower
-    return (_store if inplace else _leak)(input, slopes)  # type: ignore[no-any-return]
+    return (_store if inplace else _leak)(input, slopes)
 
 
 def _leak(input: Tensor, slopes: Tensor) -> Tensor:
-    return where(gt(input, 0), input, mul(input, slopes))  # type: ignore[no-any-return]
+    return where(gt(input, 0), input, mul(input, slopes))
 
 
 _store = add_in_place(_leak, attach=False)
 
 
-# ---- smooth ------------------------------------------------------------------------------------------------------------------
+# ---- smooth ----------------------------------------------------------------------------------------------------------
 def _phi(x: Tensor) -> Tensor:
-    return 0.5 * (1 + erf(x * math.sqrt(0.5)))  # type: ignore[no-any-return]
+    return 0.5 * (1 + erf(x * math.sqrt(0.5)))
 
 
 def _gelu_slope(x: Tensor) -> Tensor:
-    return _phi(x) + x * exp(-0.5 * square(x)) * (1 / math.sqrt(2 * math.pi))  # type: ignore[no-any-return]
+    return _phi(x) + x * exp(-0.5 * square(x)) * (1 / math.sqrt(2 * math.pi))
 
 
 def _gelu_tanh_slope(x: Tensor) -> Tensor:
     k = math.sqrt(8 / math.pi)
     s = sigmoid(k * x * (1 + 0.044715 * square(x)))
-    return s + x * s * (1 - s) * (k * (1 + 0.134145 * square(x)))  # type: ignore[no-any-return]
+    return s + x * s * (1 - s) * (k * (1 + 0.134145 * square(x)))
 
 
 _gelu, _gelu_tanh = _activation("gelu", "x", _gelu_slope), _activation("gelu_tanh", "x", _gelu_tanh_slope)
@@ -171,27 +183,30 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
-    return (_gelu if approximate == "none" else _gelu_tanh)(input, False)  # type: ignore[no-any-return]
+    return (_gelu if approximate == "none" else _gelu_tanh)(input, False)
 
 
 def _silu_slope(x: Tensor) -> Tensor:
     s = sigmoid(x)
-    return s * (1 + x * (1 - s))  # type: ignore[no-any-return]
+    return s * (1 + x * (1 - s))
 
 
 def _mish_slope(x: Tensor) -> Tensor:
     t = tanh(softplus(x))
-    return t + x * (1 - square(t)) * sigmoid(x)  # type: ignore[no-any-return]
+    return t + x * (1 - square(t)) * sigmoid(x)
 
 
 def _elu_slope(x: Tensor, alpha: float, scale: float) -> Tensor:
-    return where(gt(x, 0), 1.0, alpha * scale * exp(where(gt(x, 0), 0.0, x) * scale))  # type: ignore[no-any-return]
+    return where(gt(x, 0), 1.0, alpha * scale * exp(where(gt(x, 0), 0.0, x) * scale))
 
 
 _ALPHA, _SCALE = 1.6732632423543772848, 1.0507009873554804934
 
 _silu, _mish = _activation("silu", "x", _silu_slope), _activation("mish", "x", _mish_slope)
-_elu, _selu = _activation("elu", "x", _elu_slope), _activation("selu", "x", lambda x: _SCALE * _elu_slope(x, _ALPHA, 1.0))
+_elu, _selu = (
+    _activation("elu", "x", _elu_slope),
+    _activation("selu", "x", lambda x: _SCALE * _elu_slope(x, _ALPHA, 1.0)),
+)
 _softplus = _activation("softplus", "x", lambda x, beta, limit: where(gt(x * beta, limit), 1.0, sigmoid(x * beta)))
 _log_sigmoid = _activation("log_sigmoid", "x", lambda x: sigmoid(neg(x)))
 _softsign = _activation("softsign", "x", lambda x: 1 / square(1 + abs(x)))
@@ -200,49 +215,49 @@ _tanhshrink = _activation("tanhshrink", "x", lambda x: square(tanh(x)))
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x sigmoid(x). Source: Elfwing et al. 2017."""
-    return _silu(input, inplace)  # type: ignore[no-any-return]
+    return _silu(input, inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """x tanh(softplus(x)). Source: Misra 2019."""
-    return _mish(input, inplace)  # type: ignore[no-any-return]
+    return _mish(input, inplace)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, else alpha (exp(x) - 1). Source: Clevert et al. 2015."""
-    return _elu(input, inplace, alpha, 1.0)  # type: ignore[no-any-return]
+    return _elu(input, inplace, alpha, 1.0)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, else alpha (exp(x / alpha) - 1). RuntimeError: alpha is 0. Source: Barron 2017."""
     if alpha == 0:
         raise RuntimeError("celu: alpha must not be 0")
-    return _elu(input, inplace, alpha, 1.0 / alpha)  # type: ignore[no-any-return]
+    return _elu(input, inplace, alpha, 1.0 / alpha)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """1.0507 elu(x, 1.6733), which keeps mean 0 and variance 1. Source: Klambauer et al. 2017."""
-    return _selu(input, inplace)  # type: ignore[no-any-return]
+    return _selu(input, inplace)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta x)) / beta, and x itself where beta x > threshold."""
-    return _softplus(input, False, beta, threshold)  # type: ignore[no-any-return]
+    return _softplus(input, False, beta, threshold)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(x)) without underflow."""
-    return _log_sigmoid(input, False)  # type: ignore[no-any-return]
+    return _log_sigmoid(input, False)
 
 
 def softsign(input: Tensor) -> Tensor:
     """x / (1 + |x|)."""
-    return _softsign(input, False)  # type: ignore[no-any-return]
+    return _softsign(input, False)
 
 
 def tanhshrink(input: Tensor) -> Tensor:
     """x - tanh(x)."""
-    return _tanhshrink(input, False)  # type: ignore[no-any-return]
+    return _tanhshrink(input, False)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -252,11 +267,11 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     n = input.shape[dim]
     if n % 2:
         raise RuntimeError(f"glu: the size along dim {dim} must be even, got {n}")
-    a, b = input.narrow(dim, 0, n // 2), input.narrow(dim, n // 2, n // 2)  # type: ignore[attr-defined]
-    return mul(a, sigmoid(b))  # type: ignore[no-any-return]
+    a, b = input.narrow(dim, 0, n // 2), input.narrow(dim, n // 2, n // 2)
+    return mul(a, sigmoid(b))
 
 
-# ---- in place ------------------------------------------------------------------------------------------------------------------
+# ---- in place --------------------------------------------------------------------------------------------------------
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
     """elu into the input's own memory."""
     return elu(input, alpha, True)
@@ -284,7 +299,7 @@ def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """threshold into the input's own memory."""
-    return _threshold(input, True, threshold, value)  # type: ignore[no-any-return]
+    return _threshold(input, True, threshold, value)
 
 
 def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Tensor:

@@ -11,11 +11,11 @@ from ...tensor import Tensor, method, method_as
 from .base import add_in_place, again, binary, operators, step, unary, unary_op
 
 __all__ = [
-    "abs", "absolute", "add", "addcdiv", "addcmul", "arctan2", "atan2", "ceil", "clamp", "clamp_max", "clamp_min", "clip",
-    "copysign", "div", "divide", "fix", "floor", "floor_divide", "fmax", "fmin", "fmod", "frac", "heaviside", "hypot",
-    "lerp", "logaddexp", "logaddexp2", "maximum", "minimum", "mul", "multiply", "neg", "negative", "positive", "pow",
-    "reciprocal", "remainder", "round", "rsqrt", "rsub", "sgn", "sign", "sqrt", "square", "sub", "subtract", "true_divide",
-    "trunc", "xlogy",
+    "abs", "absolute", "add", "addcdiv", "addcmul", "arctan2", "atan2", "ceil", "clamp", "clamp_max", "clamp_min",
+    "clip", "copysign", "div", "divide", "fix", "floor", "floor_divide", "fmax", "fmin", "fmod", "frac", "heaviside",
+    "hypot", "lerp", "logaddexp", "logaddexp2", "maximum", "minimum", "mul", "multiply", "neg", "negative",
+    "positive", "pow", "reciprocal", "remainder", "round", "rsqrt", "rsub", "sgn", "sign", "sqrt", "square", "sub",
+    "subtract", "true_divide", "trunc", "xlogy",
 ]  # fmt: skip
 
 _abs = abs
@@ -31,7 +31,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
         y = _core.add(input, other)
     except TypeError:
         input, other, y = again(_core.add, input, other)
-    return record(y, ADD, (input, other), ())  # type: ignore[no-any-return]
+    return record(y, ADD, (input, other), ())
 
 
 ADD = op("add", lambda g, needs: (g, g), broadcast=True)
@@ -46,7 +46,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
         y = _core.sub(input, other)
     except TypeError:
         input, other, y = again(_core.sub, input, other)
-    return record(y, SUB, (input, other), ())  # type: ignore[no-any-return]
+    return record(y, SUB, (input, other), ())
 
 
 SUB = op("sub", lambda g, needs: (g, neg(g) if needs[1] else None), broadcast=True)
@@ -86,18 +86,20 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         y = _core.div(input, other)
     except TypeError:
         input, other, y = again(_core.div, input, other)
-    return record(y, DIV, (input, other), (input, other))  # type: ignore[no-any-return]
+    return record(y, DIV, (input, other), (input, other))
 
 
 def _rounded_div(input: Any, other: Any, mode: str) -> Tensor:
     if mode == "floor":
-        return floor_divide(input, other)  # type: ignore[no-any-return]
+        return floor_divide(input, other)
     if mode == "trunc":
-        return _trunc_divide(input, other)  # type: ignore[no-any-return]
+        return _trunc_divide(input, other)
     raise ValueError(f"div: rounding_mode must be None, 'trunc' or 'floor', got {mode!r}")
 
 
-floor_divide = binary("floor_divide", "floor(input / other), in the operands' dtype. RuntimeError: an integer divided by 0.", None)
+floor_divide = binary(
+    "floor_divide", "floor(input / other), in the operands' dtype. RuntimeError: an integer divided by 0.", None
+)
 _trunc_divide = binary("trunc_divide", "trunc(input / other), in the operands' dtype.", None, "")
 
 
@@ -109,7 +111,9 @@ def _fmod_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
     return g, neg(mul(g, _trunc_divide(a, b))) if needs[1] else None
 
 
-remainder = binary("remainder", "input - floor(input / other) other, exactly: the sign of other, as Python's %.", _remainder_rule)
+remainder = binary(
+    "remainder", "input - floor(input / other) other, exactly: the sign of other, as Python's %.", _remainder_rule
+)
 fmod = binary("fmod", "input - trunc(input / other) other, exactly: the sign of input, as C's fmod.", _fmod_rule)
 
 neg = unary("neg", "-input. RuntimeError for bool tensors.", "x", None)
@@ -123,7 +127,7 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
-# ---- powers ------------------------------------------------------------------------------------------------------------------
+# ---- powers ----------------------------------------------------------------------------------------------------------
 square = unary("square", "input^2.", "x", lambda x: x + x)
 sqrt = unary("sqrt", "The square root; NaN for negative numbers.", "y", lambda y: 0.5 / y)
 rsqrt = unary("rsqrt", "1 / sqrt(input).", "y", lambda y: -0.5 * y * y * y)
@@ -141,7 +145,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
         y = _core.pow(input, exponent)
     except TypeError:
         input, exponent, y = again(_core.pow, input, exponent)
-    return record(y, POW, (input, exponent), (input, exponent, OUTPUT if isinstance(exponent, Tensor) else None))  # type: ignore[no-any-return]
+    return record(y, POW, (input, exponent), (input, exponent, OUTPUT if isinstance(exponent, Tensor) else None))
 
 
 def _pow_rule(g: Tensor, needs: Any, a: Any, b: Any, y: Any) -> Any:
@@ -169,7 +173,11 @@ def _xlogy_rule(g: Tensor, needs: Any, x: Any, y: Any) -> Any:
     from .functions import log
     from .logic import eq, le, logical_and, where
 
-    dx = where(logical_and(eq(x, 0), le(y, 0)), 0.0, mul(g, log(y) if isinstance(y, Tensor) else math.log(y))) if needs[0] else None
+    dx = (
+        where(logical_and(eq(x, 0), le(y, 0)), 0.0, mul(g, log(y) if isinstance(y, Tensor) else math.log(y)))
+        if needs[0]
+        else None
+    )
     return dx, mul(g, div(x, y)) if needs[1] else None
 
 
@@ -211,7 +219,7 @@ hypot = binary("hypot", "sqrt(input^2 + other^2) without overflow.", _hypot_rule
 atan2 = binary("atan2", "The angle of the point (other, input), in (-pi, pi].", _atan2_rule)
 
 
-# ---- signs and rounding --------------------------------------------------------------------------------------------------------
+# ---- signs and rounding ----------------------------------------------------------------------------------------------
 abs = unary("abs", "|input|; the gradient at 0 is 0.", "x", lambda x: sign(x))
 sign = step("sign", "-1, 0 or 1.")
 ceil = step("ceil", "The smallest integer >= input. Integers stay as they are.")
@@ -227,7 +235,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     RuntimeError: integers with decimals other than 0.
     """
     y = _core.round(input) if decimals == 0 else _rounded(input, decimals)
-    return record(y, ROUND, (input,), ())  # type: ignore[no-any-return]
+    return record(y, ROUND, (input,), ())
 
 
 def _rounded(x: Tensor, decimals: int) -> Any:
@@ -253,7 +261,7 @@ copysign = binary("copysign", "|input| with the sign of other (of -0, too).", _c
 heaviside = binary("heaviside", "0 where input < 0, `other` where input = 0, 1 where input > 0.", None)
 
 
-# ---- order ---------------------------------------------------------------------------------------------------------------------
+# ---- order -----------------------------------------------------------------------------------------------------------
 def _maximum_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
     return mul(g, _core.max_share(a, b)) if needs[0] else None, mul(g, _core.max_share(b, a)) if needs[1] else None
 
@@ -262,8 +270,12 @@ def _minimum_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
     return mul(g, _core.max_share(b, a)) if needs[0] else None, mul(g, _core.max_share(a, b)) if needs[1] else None
 
 
-maximum = binary("maximum", "The larger of two, NaN if either is NaN; ties share the gradient.", _maximum_rule, "out of place")
-minimum = binary("minimum", "The smaller of two, NaN if either is NaN; ties share the gradient.", _minimum_rule, "out of place")
+maximum = binary(
+    "maximum", "The larger of two, NaN if either is NaN; ties share the gradient.", _maximum_rule, "out of place"
+)
+minimum = binary(
+    "minimum", "The smaller of two, NaN if either is NaN; ties share the gradient.", _minimum_rule, "out of place"
+)
 
 
 def _numbers_rule(first: Any) -> Any:
@@ -290,14 +302,14 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         raise RuntimeError("clamp: expected at least one of min and max")
     if input.dtype.is_floating_point and not isinstance(min, Tensor) and not isinstance(max, Tensor):
         low, high = -math.inf if min is None else min, math.inf if max is None else max
-        return record(_core.clamp_numbers(input, low, high), CLAMP, (input,), (input, low, high))  # type: ignore[no-any-return]
+        return record(_core.clamp_numbers(input, low, high), CLAMP, (input,), (input, low, high))
     if max is None:
         y = _core.maximum(input, min)
     elif min is None:
         y = _core.minimum(input, max)
     else:
         y = _core.clamp(input, min, max)
-    return record(y, CLAMP_BETWEEN, (input, min, max), (input, min, max))  # type: ignore[no-any-return]
+    return record(y, CLAMP_BETWEEN, (input, min, max), (input, min, max))
 
 
 CLAMP = unary_op("clamp", "x", None)
@@ -306,7 +318,9 @@ CLAMP = unary_op("clamp", "x", None)
 def _clamp_rule(g: Tensor, needs: Any, x: Tensor, low: Any, high: Any) -> Any:
     from .logic import where
 
-    inside = _core.ge(high, low) if low is not None and high is not None else True  # crossed bounds give `high` everywhere
+    inside = (
+        _core.ge(high, low) if low is not None and high is not None else True
+    )  # crossed bounds give `high` everywhere
     below = above = False
     if low is not None:
         inside, below = _core.logical_and(inside, _core.ge(x, low)), _core.logical_and(inside, _core.lt(x, low))
@@ -338,11 +352,11 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
 clamp_, _, _ = map(add_in_place, (clamp, clamp_min, clamp_max))
 
 
-# ---- three operands --------------------------------------------------------------------------------------------------------------
+# ---- three operands --------------------------------------------------------------------------------------------------
 @method
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """input + weight (end - input), broadcast; weight 1 gives `end` exactly. RuntimeError for integers."""
-    return record(_core.lerp(input, end, weight), LERP, (input, end, weight), (input, end, weight))  # type: ignore[no-any-return]
+    return record(_core.lerp(input, end, weight), LERP, (input, end, weight), (input, end, weight))
 
 
 def _lerp_rule(g: Tensor, needs: Any, a: Tensor, b: Tensor, w: Any) -> Any:
@@ -360,7 +374,7 @@ LERP = op("lerp", _lerp_rule, broadcast=True)
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
     """input + value tensor1 tensor2, broadcast."""
     y = _core.addcmul(input, tensor1, tensor2, value)
-    return record(y, ADDCMUL, (input, tensor1, tensor2), (tensor1, tensor2, value))  # type: ignore[no-any-return]
+    return record(y, ADDCMUL, (input, tensor1, tensor2), (tensor1, tensor2, value))
 
 
 def _addcmul_rule(g: Tensor, needs: Any, a: Any, b: Any, value: Any) -> Any:
@@ -374,7 +388,7 @@ ADDCMUL = op("addcmul", _addcmul_rule, broadcast=True)
 def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
     """input + value tensor1 / tensor2, broadcast. RuntimeError for integers."""
     y = _core.addcdiv(input, tensor1, tensor2, value)
-    return record(y, ADDCDIV, (input, tensor1, tensor2), (tensor1, tensor2, value))  # type: ignore[no-any-return]
+    return record(y, ADDCDIV, (input, tensor1, tensor2), (tensor1, tensor2, value))
 
 
 def _addcdiv_rule(g: Tensor, needs: Any, a: Any, b: Any, value: Any) -> Any:
@@ -386,7 +400,7 @@ ADDCDIV = op("addcdiv", _addcdiv_rule, broadcast=True)
 for _function in (lerp, addcmul, addcdiv):
     add_in_place(_function)
 
-# ---- operators and second names -----------------------------------------------------------------------------------------------------
+# ---- operators and second names --------------------------------------------------------------------------------------
 add_in_place(add, _core.add_)
 add_in_place(sub, _core.sub_)
 add_in_place(div, _core.div_)
@@ -414,6 +428,12 @@ def _also(name: str, function: Any) -> Any:
     return function
 
 
-absolute, negative, sgn, fix, clip = _also("absolute", abs), _also("negative", neg), _also("sgn", sign), _also("fix", trunc), _also("clip", clamp)
+absolute, negative, sgn, fix, clip = (
+    _also("absolute", abs),
+    _also("negative", neg),
+    _also("sgn", sign),
+    _also("fix", trunc),
+    _also("clip", clamp),
+)
 subtract, multiply, divide = _also("subtract", sub), _also("multiply", mul), _also("divide", div)
 true_divide, arctan2 = _also("true_divide", div), _also("arctan2", atan2)

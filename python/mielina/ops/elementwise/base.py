@@ -40,7 +40,7 @@ def _named(function: Function, name: str, doc: str | None) -> Function:
     return function
 
 
-# ---- one operand ----------------------------------------------------------------------------------------------------------
+# ---- one operand -----------------------------------------------------------------------------------------------------
 def unary_op(name: str, of: str, derivative: Function | None) -> Op:
     """The Op of y = f(x; parameters): the saves are x or y, whichever `of` names, and the parameters.
 
@@ -50,7 +50,7 @@ def unary_op(name: str, of: str, derivative: Function | None) -> Op:
 
     def backward(g: Tensor, s: Tensor, *parameters: float) -> Tensor:
         dx = core(g, s, s, *parameters)
-        return record(dx, gradient, (g,) if derivative is None else (g, s), (g, s, *parameters))  # type: ignore[no-any-return]
+        return record(dx, gradient, (g,) if derivative is None else (g, s), (g, s, *parameters))
 
     def gradient_rule(h: Tensor, needs: Any, g: Tensor, s: Tensor, *parameters: float) -> Any:
         dg = backward(h, s, *parameters) if needs[0] else None
@@ -59,7 +59,7 @@ def unary_op(name: str, of: str, derivative: Function | None) -> Op:
         return dg, _pull(derivative, h * g, s, parameters) if needs[1] else None
 
     def composite(g: Tensor, s: Tensor, *parameters: float) -> Tensor:
-        return g * derivative(s, *parameters)  # type: ignore[no-any-return, misc]
+        return g * derivative(s, *parameters)
 
     gradient = op(name + "_backward", gradient_rule, None if derivative is None else composite)
     made = op(name, lambda g, needs, s, *parameters: (backward(g, s, *parameters),))
@@ -81,11 +81,11 @@ def unary(name: str, doc: str, of: str, derivative: Function | None, in_place: b
     if of == "y":
 
         def function(input: Tensor) -> Tensor:
-            return record(core(input), made, (input,), (OUTPUT,))  # type: ignore[no-any-return]
+            return record(core(input), made, (input,), (OUTPUT,))
     else:
 
         def function(input: Tensor) -> Tensor:
-            return record(core(input), made, (input,), (input,))  # type: ignore[no-any-return]
+            return record(core(input), made, (input,), (input,))
 
     method(_named(function, name, doc))
     if in_place:
@@ -99,7 +99,7 @@ def step(name: str, doc: str) -> Function:
     made = op(name, lambda g, needs: (_zeros_like(g),))
 
     def function(input: Tensor) -> Tensor:
-        return record(core(input), made, (input,), ())  # type: ignore[no-any-return]
+        return record(core(input), made, (input,), ())
 
     method(_named(function, name, doc))
     add_in_place(function, getattr(_core, name + "_"))
@@ -109,22 +109,24 @@ def step(name: str, doc: str) -> Function:
 def _zeros_like(g: Tensor) -> Tensor:
     y = _core.empty_like(g, g.dtype)
     _core.fill_(y, 0)
-    return y  # type: ignore[no-any-return]
+    return y
 
 
-# ---- two operands -----------------------------------------------------------------------------------------------------------
+# ---- two operands ----------------------------------------------------------------------------------------------------
 def binary(name: str, doc: str, rule: Function | None, methods: str = "out of place, in place") -> Function:
     """The function `name`(input, other), and its methods. rule(g, needs, input, other); None: constant between jumps, or
     integers only."""
     core = getattr(_core, name)
-    made = op(name, rule or (lambda g, needs, a, b: tuple(_zeros_like(g) if n else None for n in needs)), broadcast=True)
+    made = op(
+        name, rule or (lambda g, needs, a, b: tuple(_zeros_like(g) if n else None for n in needs)), broadcast=True
+    )
 
     def function(input: Any, other: Any) -> Tensor:
         try:
             y = core(input, other)
         except TypeError:
             input, other, y = again(core, input, other)
-        return record(y, made, (input, other), (input, other))  # type: ignore[no-any-return]
+        return record(y, made, (input, other), (input, other))
 
     _named(function, name, doc)
     if "out of place" in methods:
@@ -159,11 +161,13 @@ def operators(symbol: str, function: Function, reflected: Function | None = None
     method_as(f"__i{symbol}__")(getattr(Tensor, function.__name__ + "_"))
 
 
-# ---- in place ------------------------------------------------------------------------------------------------------------------
+# ---- in place --------------------------------------------------------------------------------------------------------
 def _check_castable(self: Tensor, y: Tensor, name: str) -> None:
     order = (y.dtype.is_floating_point, y.dtype.name != "bool")
     if order > (self.dtype.is_floating_point, self.dtype.name != "bool"):
-        raise RuntimeError(f"{name}: the result's dtype {y.dtype} cannot be cast to {self.dtype} of the tensor it is written to")
+        raise RuntimeError(
+            f"{name}: the result's dtype {y.dtype} cannot be cast to {self.dtype} of the tensor it is written to"
+        )
 
 
 def add_in_place(function: Function, kernel: Function | None = None, attach: bool = True) -> Function:

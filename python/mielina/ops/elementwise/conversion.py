@@ -17,7 +17,7 @@ def cast(input: Tensor, dtype: DType) -> Tensor:
     """input as `dtype`; itself when it has it already."""
     if input.dtype is dtype:
         return input
-    return record(_core.convert(input, dtype), CAST, (input,), (input.dtype,))  # type: ignore[no-any-return]
+    return record(_core.convert(input, dtype), CAST, (input,), (input.dtype,))
 
 
 CAST = op("to", lambda g, needs, dtype: (cast(g, dtype),))
@@ -33,9 +33,9 @@ def to(
     copy: bool = False,
     memory_format: Any = preserve_format,
 ) -> Tensor:
-    """input with another dtype, or another tensor's, and in the order of `memory_format`; itself if nothing changes, unless `copy`.
+    """input with another dtype, or another tensor's, in the order of `memory_format`; itself if nothing changes.
 
-    Floating to integer truncates. Arguments come in PyTorch's orders: to(dtype), to("cpu", dtype), to(tensor).
+    copy: never itself. Floating to integer truncates. Arguments come in PyTorch's orders: to(dtype), to("cpu", dtype), to(tensor).
     """
     for a in args:
         if isinstance(a, DType):
@@ -54,12 +54,12 @@ def to(
 
 @method
 def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
-    """A copy of the data with the same history; dense tensors keep their stride order unless `memory_format` asks for another."""
+    """A copy of the data with the same history; dense tensors keep their stride order, or take `memory_format`'s."""
     if memory_format is not preserve_format:
         y = contiguous(input, memory_format=memory_format)
         if y is not input:
             return y
-    return record(_core.clone(input), CLONE, (input,), ())  # type: ignore[no-any-return]
+    return record(_core.clone(input), CLONE, (input,), ())
 
 
 CLONE = op("clone", lambda g, needs: (g,))
@@ -94,7 +94,7 @@ method_as("char")(lambda self: cast(self, dtypes.int8))
 method_as("byte")(lambda self: cast(self, dtypes.uint8))
 
 
-# ---- fills -----------------------------------------------------------------------------------------------------------------
+# ---- fills -----------------------------------------------------------------------------------------------------------
 @method
 def fill_(self: Tensor, value: Any) -> Tensor:
     """`value`, a number or a 0-dim tensor, everywhere in this tensor's memory."""

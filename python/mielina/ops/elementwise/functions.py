@@ -15,12 +15,12 @@ from .arithmetic import clamp, mul, reciprocal, rsqrt, square
 from .base import add_in_place, unary
 
 __all__ = [
-    "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "asin", "asinh", "atan", "atanh", "cos",
-    "cosh", "deg2rad", "digamma", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "lgamma", "log", "log10", "log1p",
-    "log2", "logit", "rad2deg", "sigmoid", "sin", "sinc", "sinh", "tan", "tanh",
+    "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "asin", "asinh", "atan", "atanh",
+    "cos", "cosh", "deg2rad", "digamma", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "lgamma", "log", "log10",
+    "log1p", "log2", "logit", "rad2deg", "sigmoid", "sin", "sinc", "sinh", "tan", "tanh",
 ]  # fmt: skip
 
-# ---- exponentials and logarithms ---------------------------------------------------------------------------------------------
+# ---- exponentials and logarithms -------------------------------------------------------------------------------------
 exp = unary("exp", "e^input.", "y", lambda y: y)
 exp2 = unary("exp2", "2^input.", "y", lambda y: y * math.log(2))
 expm1 = unary("expm1", "e^input - 1, exact near 0.", "y", lambda y: y + 1)
@@ -35,12 +35,12 @@ _logit = unary("logit", "log(input / (1 - input)).", "x", lambda x: reciprocal(x
 @method
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """log(input / (1 - input)), the inverse of sigmoid; `eps` first clamps the input to [eps, 1 - eps]."""
-    return _logit(input if eps is None else clamp(input, eps, 1 - eps))  # type: ignore[no-any-return]
+    return _logit(input if eps is None else clamp(input, eps, 1 - eps))
 
 
 add_in_place(logit)
 
-# ---- circles and hyperbolas -----------------------------------------------------------------------------------------------------
+# ---- circles and hyperbolas ------------------------------------------------------------------------------------------
 sin = unary("sin", "The sine; arguments of any size are reduced exactly.", "x", lambda x: cos(x))
 cos = unary("cos", "The cosine.", "x", lambda x: -sin(x))
 tan = unary("tan", "The tangent.", "y", lambda y: 1 + square(y))
@@ -62,21 +62,23 @@ def _sinc_slope(x: Tensor) -> Tensor:
     safe = where(at_zero, 1.0, x)
     slope = (cos(safe * math.pi) - sinc(safe)) / safe
     # sinc' = -pi^2 x / 3 near 0: the term keeps the second derivative right there.
-    return where(at_zero, x * (-math.pi**2 / 3), slope)
+    return where(at_zero, x * (-(math.pi**2) / 3), slope)
 
 
 sinc = unary("sinc", "sin(pi input) / (pi input), and 1 at 0.", "x", _sinc_slope)
 
-# ---- the error function's and the gamma function's families -------------------------------------------------------------------------
+# ---- the error function's and the gamma function's families ----------------------------------------------------------
 _SLOPE = 2 / math.sqrt(math.pi)
-erf = unary("erf", "2 / sqrt(pi) times the integral of exp(-t^2) from 0 to input.", "x", lambda x: _SLOPE * exp(-square(x)))
+erf = unary(
+    "erf", "2 / sqrt(pi) times the integral of exp(-t^2) from 0 to input.", "x", lambda x: _SLOPE * exp(-square(x))
+)
 erfc = unary("erfc", "1 - erf(input), exact for large input.", "x", lambda x: -_SLOPE * exp(-square(x)))
 erfinv = unary("erfinv", "The inverse of erf, on [-1, 1].", "y", lambda y: exp(square(y)) / _SLOPE)
 lgamma = unary("lgamma", "log |Gamma(input)|.", "x", lambda x: digamma(x))
 
 
 def _trigamma(x: Tensor) -> Tensor:
-    return record(_core.trigamma(x), TRIGAMMA, (x,), ())  # type: ignore[no-any-return]
+    return record(_core.trigamma(x), TRIGAMMA, (x,), ())
 
 
 def _no_rule(g: Tensor, needs: Any) -> Any:
@@ -87,17 +89,17 @@ TRIGAMMA = op("trigamma", _no_rule)
 digamma = unary("digamma", "The derivative of lgamma; NaN at the poles.", "x", _trigamma)
 
 
-# ---- angles ----------------------------------------------------------------------------------------------------------------------------
+# ---- angles ----------------------------------------------------------------------------------------------------------
 @method
 def deg2rad(input: Tensor) -> Tensor:
     """Degrees as radians."""
-    return mul(input, math.pi / 180)  # type: ignore[no-any-return]
+    return mul(input, math.pi / 180)
 
 
 @method
 def rad2deg(input: Tensor) -> Tensor:
     """Radians as degrees."""
-    return mul(input, 180 / math.pi)  # type: ignore[no-any-return]
+    return mul(input, 180 / math.pi)
 
 
 add_in_place(deg2rad)

@@ -12,14 +12,14 @@ from ...tensor import Tensor, method, method_as
 from .base import add_in_place, again, binary, operators
 
 __all__ = [
-    "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "eq",
-    "equal", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "le",
-    "less", "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "nan_to_num", "ne", "not_equal",
-    "signbit", "where",
+    "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
+    "bitwise_xor", "eq", "equal", "ge", "greater", "greater_equal", "gt", "isclose", "isfinite", "isinf", "isnan",
+    "isneginf", "isposinf", "le", "less", "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor",
+    "lt", "nan_to_num", "ne", "not_equal", "signbit", "where",
 ]  # fmt: skip
 
 
-# ---- comparisons -------------------------------------------------------------------------------------------------------------
+# ---- comparisons -----------------------------------------------------------------------------------------------------
 def _predicate(name: str, doc: str) -> Callable[..., Tensor]:
     """name(input, other): a bool tensor, which has no gradient. Its in-place form writes 0 and 1."""
     core = getattr(_core, name)
@@ -30,7 +30,7 @@ def _predicate(name: str, doc: str) -> Callable[..., Tensor]:
             y = core(input, other)
         except TypeError:
             input, other, y = again(core, input, other)
-        return record(y, made, (input, other), ())  # type: ignore[no-any-return]
+        return record(y, made, (input, other), ())
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
@@ -78,7 +78,7 @@ def _property(name: str, doc: str, core: Callable[[Tensor], Tensor]) -> Callable
     made = op(name, lambda g, needs: (None,))
 
     def function(input: Tensor) -> Tensor:
-        return record(core(input), made, (input,), ())  # type: ignore[no-any-return]
+        return record(core(input), made, (input,), ())
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
@@ -106,11 +106,11 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
     if equal_nan:
         close = _core.logical_or(close, _core.logical_and(_core.isnan(input), _core.isnan(other)))
     if rtol == 0 and atol == 0:
-        return record(close, ISCLOSE, (input, other), ())  # type: ignore[no-any-return]
+        return record(close, ISCLOSE, (input, other), ())
     a, b = (x if x.dtype.is_floating_point else _core.convert(x, float64) for x in (input, other))
     gap, allowed = _core.abs(_core.sub(a, b)), _core.add(_core.mul(_core.abs(b), rtol), atol)
     near = _core.logical_and(_core.isfinite(gap), _core.le(gap, allowed))
-    return record(_core.logical_or(close, near), ISCLOSE, (input, other), ())  # type: ignore[no-any-return]
+    return record(_core.logical_or(close, near), ISCLOSE, (input, other), ())
 
 
 ISCLOSE = op("isclose", lambda g, needs: (None, None))
@@ -128,10 +128,12 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return input.shape == other.shape and not _core.item(_core.any_zero(_core.eq(input, other)))
 
 
-# ---- bits --------------------------------------------------------------------------------------------------------------------
+# ---- bits ------------------------------------------------------------------------------------------------------------
 bitwise_and = binary("bitwise_and", "The bits of both; of bools: and. NotImplementedError for floating tensors.", None)
 bitwise_or = binary("bitwise_or", "The bits of either; of bools: or. NotImplementedError for floating tensors.", None)
-bitwise_xor = binary("bitwise_xor", "The bits of exactly one; of bools: xor. NotImplementedError for floating tensors.", None)
+bitwise_xor = binary(
+    "bitwise_xor", "The bits of exactly one; of bools: xor. NotImplementedError for floating tensors.", None
+)
 bitwise_left_shift = binary("bitwise_left_shift", "input 2^other, without the bits that leave the dtype.", None)
 bitwise_right_shift = binary("bitwise_right_shift", "floor(input / 2^other).", None)
 
@@ -151,7 +153,7 @@ operators("rshift", bitwise_right_shift)
 method_as("__invert__")(bitwise_not)
 
 
-# ---- selection -----------------------------------------------------------------------------------------------------------------
+# ---- selection -------------------------------------------------------------------------------------------------------
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition holds, else other; all three broadcast, the last two promote.
 
@@ -176,21 +178,28 @@ WHERE = op("where", _where_rule, broadcast=True)
 @method_as("where")
 def _where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
     """self where the condition holds, else other."""
-    return where(condition, self, other)  # type: ignore[no-any-return]
+    return where(condition, self, other)
 
 
-_EXTREMES = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38, "float64": 1.7976931348623157e308}
+_EXTREMES = {
+    "float16": 65504.0,
+    "bfloat16": 3.3895313892515355e38,
+    "float32": 3.4028234663852886e38,
+    "float64": 1.7976931348623157e308,
+}
 
 
 @method
-def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+def nan_to_num(
+    input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
     """NaN replaced by `nan` (0), infinities by `posinf` and `neginf` (the largest and smallest number of the dtype)."""
     if not input.dtype.is_floating_point:
-        return input.clone()  # type: ignore[attr-defined, no-any-return]
+        return input.clone()
     top = _EXTREMES[input.dtype.name]
     y = where(isnan(input), 0.0 if nan is None else nan, input)
     y = where(isposinf(input), top if posinf is None else posinf, y)
-    return where(isneginf(input), -top if neginf is None else neginf, y)  # type: ignore[no-any-return]
+    return where(isneginf(input), -top if neginf is None else neginf, y)
 
 
 add_in_place(nan_to_num)
