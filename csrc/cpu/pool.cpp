@@ -1,7 +1,8 @@
 // pool: see table/pool.h.
 //
-// Max pooling takes the larger of the window's rows first, position by position in full vectors, then of the pixels of the
-// row that remains. Where two values are equal (or NaN) the index decides, so that the order of the steps does not show.
+// Max pooling takes the larger of the window's rows first, position by position in full vectors, then of the pixels of
+// the row that remains. Where two values are equal (or NaN) the index decides, so that the order of the steps does not
+// show.
 #include "cpu/image/rows.h"
 #include "cpu/pool/columns.h"
 #include "cpu/pool/planes.h"
@@ -10,25 +11,31 @@ namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-template <class T> constexpr bool kFloating = T(0.5) != T(0);
-template <class T> constexpr T kLowest = kFloating<T> ? T(-__builtin_inff()) : T(INT64_MIN);
+template <class T>
+constexpr bool kFloating = T(0.5) != T(0);
+template <class T>
+constexpr T kLowest = kFloating<T> ? T(-__builtin_inff()) : T(INT64_MIN);
 
-template <class T> using IndexVec = Mask<Vec<T>>;
+template <class T>
+using IndexVec = Mask<Vec<T>>;
 
 // Where v, at a later place than m, takes its place: larger, or NaN.
-template <class V> MIELINA_INLINE Mask<V> replaces(V v, V m) {
+template <class V>
+MIELINA_INLINE Mask<V> replaces(V v, V m) {
   if constexpr (kFloating<Elem<V>>) return (v > m) | is_nan(v);
   else return v > m;
 }
 // The same for places in any order, i and j: of equal values the first place stays, of NaN the last.
-template <class V> MIELINA_INLINE Mask<V> replaces(V v, V m, Mask<V> i, Mask<V> j) {
+template <class V>
+MIELINA_INLINE Mask<V> replaces(V v, V m, Mask<V> i, Mask<V> j) {
   Mask<V> r = (v > m) | ((v == m) & (i < j));
   if constexpr (kFloating<Elem<V>>) r |= is_nan(v) & (~is_nan(m) | (i > j));
   return r;
 }
 
 // A vector of values and where each stood.
-template <class T, bool Where> struct Best {
+template <class T, bool Where>
+struct Best {
   Vec<T> m;
   IndexVec<T> i;
   __attribute__((always_inline)) void offer(Vec<T> v, IndexVec<T> at) {
@@ -43,7 +50,8 @@ template <class T, bool Where> struct Best {
   }
 };
 
-template <class T, bool Where> struct MaxPool {
+template <class T, bool Where>
+struct MaxPool {
   using I = IndexOf<T>;
   using V = Vec<T>;
   static constexpr int64_t N = lanes<T>;
@@ -51,37 +59,34 @@ template <class T, bool Where> struct MaxPool {
   RowsOf<I> places;
   Taps<T> t[3];
 
-  // m (and the rows' places i) = or max= K rows, n elements each.
-  template <int K> static void larger(T* m, I* where, const T* const* x, const I* base, int64_t n, bool add) {
+  // m (and `where`) = or max= K rows with their places, n elements each. Both have room for whole vectors if `whole`.
+  template <int K>
+  static void larger(T* m, I* where, const T* const* x, const I* base, int64_t n, bool add, bool whole) {
     for (int64_t i = 0; i < n; i += N) {
-      int64_t w = min64(N, n - i);
-      V best = load_n(x[0] + i, w);
+      int64_t w = whole ? N : n - i;
+      V best = add ? load_part(m + i, w) : load_part(x[0] + i, n - i);
       IndexVec<T> at = splat<IndexVec<T>>(base[0]);
-      auto offer = [&](V v, IndexVec<T> place) __attribute__((always_inline)) {
+      if (Where && add) at = load_part(where + i, w);
+      for (int k = add ? 0 : 1; k < K; k++) {
+        V v = load_part(x[k] + i, n - i);
         Mask<V> take = replaces(v, best);
         best = take ? v : best;
-        if (Where) at = take ? place : at;
-      };
-      if (add) {
-        V first = best;
-        best = load_n(m + i, w);
-        if (Where) at = load_n(where + i, w);
-        offer(first, splat<IndexVec<T>>(base[0]));
+        if (Where) at = take ? splat<IndexVec<T>>(base[k]) : at;
       }
-      for (int k = 1; k < K; k++) offer(load_n(x[k] + i, w), splat<IndexVec<T>>(base[k]));
-      store_n(m + i, best, w);
-      if (Where) store_n(where + i, at, w);
+      store_part(m + i, best, w);
+      if (Where) store_part(where + i, at, w);
     }
   }
-  static void larger(int K, T* m, I* where, const T* const* x, const I* base, int64_t n, bool add) {
-    if (K == 1) larger<1>(m, where, x, base, n, add);
-    else if (K == 2) larger<2>(m, where, x, base, n, add);
-    else if (K == 3) larger<3>(m, where, x, base, n, add);
-    else larger<kBatch>(m, where, x, base, n, add);
+  static void larger(int K, T* m, I* where, const T* const* x, const I* base, int64_t n, bool add, bool whole) {
+    if (K == 1) larger<1>(m, where, x, base, n, add, whole);
+    else if (K == 2) larger<2>(m, where, x, base, n, add, whole);
+    else if (K == 3) larger<3>(m, where, x, base, n, add, whole);
+    else larger<kBatch>(m, where, x, base, n, add, whole);
   }
 
   // The window's rows of output row (d, h) as one row of maxima and the places of the rows they came from.
-  const T* max_rows(int64_t n, int64_t c, int64_t L, int64_t d, int64_t h, T* m, I* where, T* const* buf, int64_t& pixel) const {
+  const T* max_rows(int64_t n, int64_t c, int64_t L, int64_t d, int64_t h, T* m, I* where, T* const* buf,
+                    int64_t& pixel) const {
     const T* rows[kBatch];
     I base[kBatch];
     int K = 0;
@@ -89,12 +94,12 @@ template <class T, bool Where> struct MaxPool {
     int64_t d0 = t[0].start[d], d1 = t[0].start[d + 1], h0 = t[1].start[h], h1 = t[1].start[h + 1];
     pixel = from.pixel(L);
     auto flush = [&] {
-      if (pixel == L) larger(K, m, where, rows, base, from.W * L, add);
+      if (pixel == L) larger(K, m, where, rows, base, from.W * L, add, true);
       else
         for (int64_t i = 0; i < from.W; i++) {
           const T* at[kBatch];
           for (int k = 0; k < K; k++) at[k] = rows[k] + i * pixel;
-          larger(K, m + i * L, where + i * L, at, base, L, add);
+          larger(K, m + i * L, where + i * L, at, base, L, add, false);
         }
       add = true;
       K = 0;
@@ -129,7 +134,8 @@ template <class T, bool Where> struct MaxPool {
     *y = best;
     if (Where) *place = at;
   }
-  template <int Step> static void alike_pixels(T* y, I* place, const T* m, const I* where, const Taps<T>& t) {
+  template <int Step>
+  static void alike_pixels(T* y, I* place, const T* m, const I* where, const Taps<T>& t) {
     IndexVec<T> ramp;
     for (int i = 0; i < int(N); i++) ramp[i] = I(i * Step);
     auto get = []<class E>(const E* p) __attribute__((always_inline)) {
@@ -138,44 +144,47 @@ template <class T, bool Where> struct MaxPool {
     };
     for (int64_t o = t.first; o < t.last; o += N) {
       o = min64(o, t.last - N);  // the last vector overlaps the one before
-      int64_t at = t.base() + (o - t.first) * Step;
+      int64_t shift = (o - t.first) * Step;
       auto place_of = [&](int64_t p) __attribute__((always_inline)) {
         return Where ? get(where + p) + ramp + splat<IndexVec<T>>(I(p)) : ramp;
       };
-      Best<T, Where> best{get(m + at), place_of(at)};
-      for (int64_t k = 1; k < t.taps; k++) best.offer(get(m + at + k * t.gap), place_of(at + k * t.gap));
+      Best<T, Where> best{get(m + t.index[t.start[t.first]] + shift), place_of(t.index[t.start[t.first]] + shift)};
+      for (int64_t k = t.start[t.first] + 1; k < t.start[t.first + 1]; k++)
+        best.offer(get(m + t.index[k] + shift), place_of(t.index[k] + shift));
       store(y + o, best.m);
       if (Where) store(place + o, best.i);
     }
   }
   static void row_pixels(T* y, I* place, const T* m, const I* where, const Taps<T>& t) {
-    bool alike = (t.step == 1 || t.step == 2) && t.last - t.first >= N;
+    bool alike = t.period == 1 && (t.step == 1 || t.step == 2) && t.last - t.first >= N;
     int64_t first = alike ? t.first : 0, last = alike ? t.last : 0;
     for (int64_t o = 0; o < first; o++) one_pixel(y + o, place + o, m, where, t, o);
     if (alike && t.step == 1) alike_pixels<1>(y, place, m, where, t);
     else if (alike) alike_pixels<2>(y, place, m, where, t);
     for (int64_t o = last; o < t.n; o++) one_pixel(y + o, place + o, m, where, t, o);
   }
-  static void lane_pixels(T* y, int64_t y_pixel, I* place, int64_t place_pixel, const T* m, const I* where, int64_t L, const Taps<T>& t) {
+  static void lane_pixels(T* y, int64_t y_pixel, I* place, int64_t place_pixel, const T* m, const I* where, int64_t L,
+                          const Taps<T>& t) {
     for (int64_t o = 0; o < t.n; o++)
       for (int64_t c = 0; c < L; c += N) {
-        int64_t w = min64(N, L - c);
+        int64_t w = L - c;
         Best<T, Where> best{splat<V>(kLowest<T>), IndexVec<T>{}};
         for (int64_t k = t.start[o]; k < t.start[o + 1]; k++) {
           int64_t p = t.index[k];
           IndexVec<T> at{};
-          if (Where) at = load_n(where + p * L + c, w) + splat<IndexVec<T>>(I(p));
-          if (k == t.start[o]) best = {load_n(m + p * L + c, w), at};
-          else best.offer(load_n(m + p * L + c, w), at);
+          if (Where) at = load_part(where + p * L + c, w) + splat<IndexVec<T>>(I(p));
+          if (k == t.start[o]) best = {load_part(m + p * L + c, w), at};
+          else best.offer(load_part(m + p * L + c, w), at);
         }
-        store_n(y + o * y_pixel + c, best.m, w);
-        if (Where) store_n(place + o * place_pixel + c, best.i, w);
+        store_part(y + o * y_pixel + c, best.m, w);
+        if (Where) store_part(place + o * place_pixel + c, best.i, w);
       }
   }
 };
 
 // A worker's rows: kBatch converted ones, their maximum and its places, the output and its places.
-template <class T> int64_t max_worker_bytes(const View& y, const View& x, int64_t L) {
+template <class T>
+int64_t max_worker_bytes(const View& y, const View& x, int64_t L) {
   constexpr int64_t size = sizeof(T);
   return (kBatch + 2) * round_up(x.shape[4] * L * size) + 2 * round_up(y.shape[4] * L * size);
 }
@@ -185,30 +194,33 @@ void max_pool_as(const Ctx& ctx, const View& y, const View& index, const View& x
   using I = IndexOf<T>;
   bool along_c = lanes_along_c(x) && lanes_along_c(y);
   RowSpace space(y, x, along_c);
-  MaxPool<T, Where> p{RowsOf<T>(y, along_c), RowsOf<T>(x, along_c), RowsOf<I>(Where ? index : y, along_c), {}, x.shape[3]};
+  MaxPool<T, Where> p{
+      RowsOf<T>(y, along_c), RowsOf<T>(x, along_c), RowsOf<I>(Where ? index : y, along_c), {}, x.shape[3]};
   Scratch scratch{(char*)ctx.workspace};
   make_image_taps(p.t, map, false, scratch);
   int64_t bytes = max_worker_bytes<T>(y, x, space.L);
-  space.run(ctx, max64(x.shape[4], y.shape[4]) * space.L, [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {
-    Scratch mine{scratch.at + worker * bytes};
-    T* buf[kBatch];
-    for (T*& b : buf) b = mine.take<T>(p.from.W * space.L);
-    T* sum = mine.take<T>(p.from.W * space.L);
-    I* where = mine.take<I>(p.from.W * space.L);
-    T* out = p.to.target(n, c, d, h, mine.take<T>(p.to.W * space.L));
-    I* place = mine.take<I>(p.to.W * space.L);
-    if (Where) place = p.places.target(n, c, d, h, place);
-    int64_t pixel;
-    const T* m = p.max_rows(n, c, L, d, h, sum, where, buf, pixel);
-    if (along_c) p.lane_pixels(out, p.to.pixel(L), place, p.places.pixel(L), m, where, L, p.t[2]);
-    else p.row_pixels(out, place, m, where, p.t[2]);
-    p.to.put(n, c, d, h, L, out);
-    if (Where) p.places.put(n, c, d, h, L, place);
-  });
+  space.run(ctx, max64(x.shape[4], y.shape[4]) * space.L,
+            [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {
+              Scratch mine{scratch.at + worker * bytes};
+              T* buf[kBatch];
+              for (T*& b : buf) b = mine.take<T>(p.from.W * space.L);
+              T* sum = mine.take<T>(p.from.W * space.L);
+              I* where = mine.take<I>(p.from.W * space.L);
+              T* out = p.to.target(n, c, d, h, mine.take<T>(p.to.W * space.L));
+              I* place = mine.take<I>(p.to.W * space.L);
+              if (Where) place = p.places.target(n, c, d, h, place);
+              int64_t pixel;
+              const T* m = p.max_rows(n, c, L, d, h, sum, where, buf, pixel);
+              if (along_c) p.lane_pixels(out, p.to.pixel(L), place, p.places.pixel(L), m, where, L, p.t[2]);
+              else p.row_pixels(out, place, m, where, p.t[2]);
+              p.to.put(n, c, d, h, L, out);
+              if (Where) p.places.put(n, c, d, h, L, place);
+            });
 }
 
 // f64 also stands in where an index does not fit 32 bits.
-template <class F> void with_max_type(DType d, const View& image, F f) {
+template <class F>
+void with_max_type(DType d, const View& image, F f) {
   bool large = image.shape[2] * image.shape[3] * image.shape[4] > INT32_MAX;
   if (d == DType::f64 || (large && (d == DType::f32 || d == DType::f16 || d == DType::bf16))) f(double{});
   else if (d == DType::f32 || d == DType::f16 || d == DType::bf16) f(float{});
@@ -230,10 +242,13 @@ void max_pool(const Ctx& ctx, const View& y, const View& index, const View& x, c
   });
 }
 
-// ---- backward ----------------------------------------------------------------------------------------------------------
-// Along W each task owns planes and adds the gradients where they belong. Along C it owns rows of dx, and looks in every
-// window that covers a pixel whether the pixel was its largest: full vectors, and each dx is written once.
-template <class T> struct MaxBackward {
+// ---- backward
+// ---------------------------------------------------------------------------------------------------------- Each task
+// owns rows of dx, and looks in every window that covers a pixel whether the pixel was its largest: full vectors, and
+// each dx is written once. Where vectors do not fit (windows of different sizes along W), it owns planes and adds the
+// gradients where they belong.
+template <class T>
+struct MaxBackward {
   using I = IndexOf<T>;
   RowsOf<T> to, from;
   RowsOf<I> places;
@@ -242,29 +257,69 @@ template <class T> struct MaxBackward {
   static int64_t worker_bytes(const View& dx, const View& g, int64_t L) {
     return round_up(dx.shape[4] * L * int64_t(sizeof(T))) + 2 * round_up(g.shape[4] * L * int64_t(sizeof(T)));
   }
-  void add_row(T* out, const T* g, const I* index, int64_t g_pixel, int64_t index_pixel, int64_t L, int64_t base) const {
+  // Pixels [i, i + lanes) of dx, or every second one of twice as many: the g of row `row` of the taps that are theirs.
+  template <int Period>
+  Vec<T> alike_rows(const T* g, const I* index, int64_t row, int64_t shift, int64_t place, int64_t n) const {
+    IndexVec<T> here;
+    for (int i = 0; i < lanes<T>; i++) here[i] = I(i * Period);
+    here += splat<IndexVec<T>>(I(place));
+    Vec<T> s{};
+    for (int64_t k = t[2].start[row]; k < t[2].start[row + 1]; k++) {
+      int64_t o = t[2].index[k] + shift;
+      s += load_part(index + o, n) == here ? load_part(g + o, n) : Vec<T>{};
+    }
+    return s;
+  }
+  template <int Period>
+  void add_alike(T* out, const T* g, const I* index, int64_t base) const {
+    constexpr int64_t N = lanes<T> * Period;
+    const Taps<T>& r = t[2];
+    add_pixels(out, g, index, base, 0, r.first);
+    int64_t i = r.first;
+    for (; i < r.last; i += N) {
+      int64_t shift = (i - r.first) / Period, n = r.last - i;
+      if (Period == 2 && n < N) break;
+      Vec<T> a = alike_rows<Period>(g, index, r.first, shift, base + i, n);
+      if constexpr (Period == 1) {
+        store_part(out + i, load_part(out + i, n) + a, n);
+      } else {
+        T both[N];
+        store_interleaved(both, a, alike_rows<Period>(g, index, r.first + 1, shift, base + i + 1, n));
+        for (int64_t j = 0; j < N; j++) out[i + j] += both[j];
+      }
+    }
+    add_pixels(out, g, index, base, min64(i, r.last), r.n);
+  }
+  void add_pixels(T* out, const T* g, const I* index, int64_t base, int64_t b, int64_t e) const {
+    for (int64_t i = b; i < e; i++)
+      for (int64_t k = t[2].start[i]; k < t[2].start[i + 1]; k++)
+        if (index[t[2].index[k]] == I(base + i)) out[i] += g[t[2].index[k]];
+  }
+  void add_row(T* out, const T* g, const I* index, int64_t g_pixel, int64_t index_pixel, int64_t L,
+               int64_t base) const {
     constexpr int64_t N = lanes<T>;
     int64_t pixel = to.pixel(L);
     for (int64_t i = 0; i < to.W; i++) {
       IndexVec<T> here = splat<IndexVec<T>>(I(base + i));
       for (int64_t c = 0; c < L; c += N) {
-        int64_t w = min64(N, L - c);
-        Vec<T> s = load_n(out + i * pixel + c, w);
+        int64_t w = L - c;
+        Vec<T> s = load_part(out + i * pixel + c, w);
         for (int64_t k = t[2].start[i]; k < t[2].start[i + 1]; k++) {
           int64_t o = t[2].index[k];
-          s += load_n(index + o * index_pixel + c, w) == here ? load_n(g + o * g_pixel + c, w) : Vec<T>{};
+          s += load_part(index + o * index_pixel + c, w) == here ? load_part(g + o * g_pixel + c, w) : Vec<T>{};
         }
-        store_n(out + i * pixel + c, s, w);
+        store_part(out + i * pixel + c, s, w);
       }
     }
   }
 };
 
 template <class T>
-void max_backward_lanes(const Ctx& ctx, const View& dx, const View& g, const View& index, const ImageMap& map) {
+void max_backward_rows(const Ctx& ctx, const View& dx, const View& g, const View& index, const ImageMap& map) {
   using I = IndexOf<T>;
-  RowSpace space(dx, g, true);
-  MaxBackward<T> b{RowsOf<T>(dx, true), RowsOf<T>(g, true), RowsOf<I>(index, true), {}};
+  bool along_c = lanes_along_c(dx) && lanes_along_c(g);
+  RowSpace space(dx, g, along_c);
+  MaxBackward<T> b{RowsOf<T>(dx, along_c), RowsOf<T>(g, along_c), RowsOf<I>(index, along_c), {}};
   Scratch scratch{(char*)ctx.workspace};
   make_image_taps(b.t, map, true, scratch);
   int64_t bytes = b.worker_bytes(dx, g, space.L);
@@ -272,32 +327,44 @@ void max_backward_lanes(const Ctx& ctx, const View& dx, const View& g, const Vie
     Scratch mine{scratch.at + worker * bytes};
     T *out = b.to.target(n, c, d, h, mine.take<T>(b.to.W * space.L)), *up = mine.take<T>(b.from.W * space.L);
     I* where = mine.take<I>(b.from.W * space.L);
-    for (int64_t i = 0; i < b.to.W; i++) __builtin_memset(out + i * b.to.pixel(L), 0, size_t(L) * sizeof(T));
+    if (!along_c) __builtin_memset(out, 0, size_t(b.to.W) * sizeof(T));
+    for (int64_t i = 0; along_c && i < b.to.W; i++) __builtin_memset(out + i * b.to.pixel(L), 0, size_t(L) * sizeof(T));
     for (int64_t j = b.t[0].start[d]; j < b.t[0].start[d + 1]; j++)
       for (int64_t k = b.t[1].start[h]; k < b.t[1].start[h + 1]; k++) {
         int64_t od = b.t[0].index[j], oh = b.t[1].index[k];
-        b.add_row(out, b.from.get(n, c, od, oh, L, up), b.places.get(n, c, od, oh, L, where), b.from.pixel(L), b.places.pixel(L), L,
-                  (d * dx.shape[3] + h) * dx.shape[4]);
+        const T* from = b.from.get(n, c, od, oh, L, up);
+        const I* at = b.places.get(n, c, od, oh, L, where);
+        int64_t base = (d * dx.shape[3] + h) * dx.shape[4];
+        if (along_c) b.add_row(out, from, at, b.from.pixel(L), b.places.pixel(L), L, base);
+        else if (b.t[2].step == 1 && b.t[2].period == 1) b.template add_alike<1>(out, from, at, base);
+        else if (b.t[2].step == 1) b.template add_alike<2>(out, from, at, base);
+        else b.add_pixels(out, from, at, base, 0, b.to.W);
       }
     b.to.put(n, c, d, h, L, out);
   });
 }
 
-bool backward_along_c(const View& dx, const View& g, const ImageMap& map) {
-  return map.axis[0].out > 0 && lanes_along_c(dx) && lanes_along_c(g);
+// Windows with strides of 1 or 2 make vectors along W, channels-last images always along C; a map without outputs has
+// no windows at all.
+bool by_rows(const View& dx, const View& g, const ImageMap& map) {
+  const AxisMap& w = map.axis[2];
+  return map.axis[0].out > 0 &&
+         ((lanes_along_c(dx) && lanes_along_c(g)) || (w.kind == AxisKind::window && w.stride <= 2 && w.kernel <= 8));
 }
 int64_t max_pool_backward_workspace(const Ctx& ctx, const View& dx, const View& g, const ImageMap& map) noexcept {
   int64_t bytes = 0;
   with_max_type(dx.dtype, dx, [&]<class T>(T) {
-    if (backward_along_c(dx, g, map))
-      bytes = image_taps_bytes<T>(map) + ctx.threads * MaxBackward<T>::worker_bytes(dx, g, RowSpace(dx, g, true).L);
+    if (by_rows(dx, g, map))
+      bytes =
+          image_taps_bytes<T>(map) +
+          ctx.threads * MaxBackward<T>::worker_bytes(dx, g, RowSpace(dx, g, lanes_along_c(dx) && lanes_along_c(g)).L);
     else bytes = ctx.threads * plane_bytes<T>(dx, g);
   });
   return bytes;
 }
 void max_pool_backward(const Ctx& ctx, const View& dx, const View& g, const View& index, const ImageMap& map) noexcept {
   with_max_type(dx.dtype, dx, [&]<class T>(T) {
-    if (backward_along_c(dx, g, map)) max_backward_lanes<T>(ctx, dx, g, index, map);
+    if (by_rows(dx, g, map)) max_backward_rows<T>(ctx, dx, g, index, map);
     else scatter_planes<T, true>(ctx, dx, g, index);
   });
 }

@@ -7,12 +7,14 @@
 
 namespace mielina::ops {
 
-// ---- volumes -----------------------------------------------------------------------------------------------------------
+// ---- volumes
+// -----------------------------------------------------------------------------------------------------------
 Array as_volume(const Array& x, int64_t dims, const char* name) {
-  check(x.ndim == dims + 1 || x.ndim == dims + 2, Kind::Runtime, name, ": expected ", dims + 1, "-D (C, ...) or ", dims + 2,
-        "-D (N, C, ...) input, got ", text(x.dims()));
+  check(x.ndim == dims + 1 || x.ndim == dims + 2, Kind::Runtime, name, ": expected ", dims + 1, "-D (C, ...) or ",
+        dims + 2, "-D (N, C, ...) input, got ", text(x.dims()));
   for (int64_t d = x.ndim - dims - 1; d < x.ndim; d++)
-    check(x.shape[d] > 0, Kind::Runtime, name, ": expected input with non-zero sizes beside the batch's, got ", text(x.dims()));
+    check(x.shape[d] > 0, Kind::Runtime, name, ": expected input with non-zero sizes beside the batch's, got ",
+          text(x.dims()));
   Array v = x.ndim == dims + 1 ? unsqueeze(x, 0) : x;
   while (v.ndim < 5) v = unsqueeze(v, 2);
   return v;
@@ -39,44 +41,70 @@ Array empty_image(const Dims& shape, DType dtype, const Array& like) {
 }
 
 Dims spread(const Dims& d, int64_t dims, const char* name, const char* what) {
-  check(d.n == 1 || d.n == dims, Kind::Runtime, name, ": ", what, " must be one int or a tuple of ", dims, ", got ", text(d));
+  check(d.n == 1 || d.n == dims, Kind::Runtime, name, ": ", what, " must be one int or a tuple of ", dims, ", got ",
+        text(d));
   Dims all = d;
   while (all.n < dims) all.push(d[0]);
   return all;
 }
 
 Dims volume_shape(const Dims& shape, int64_t dims, const char* name) {
-  check(shape.n == dims + 1 || shape.n == dims + 2, Kind::Runtime, name, ": expected ", dims + 1, " or ", dims + 2, " sizes, got ", text(shape));
+  check(shape.n == dims + 1 || shape.n == dims + 2, Kind::Runtime, name, ": expected ", dims + 1, " or ", dims + 2,
+        " sizes, got ", text(shape));
   checked_numel(shape);
   int64_t lead = shape.n - dims - 1;
   Dims v{lead ? shape[0] : 1, shape[int(lead)]};
   for (int64_t d = dims; d < 3; d++) v.push(1);
   for (int64_t d = 0; d < dims; d++) v.push(shape[int(lead + 1 + d)]);
-  for (int d = 1; d < 5; d++) check(v[d] > 0, Kind::Runtime, name, ": expected non-zero sizes beside the batch's, got ", text(shape));
+  for (int d = 1; d < 5; d++)
+    check(v[d] > 0, Kind::Runtime, name, ": expected non-zero sizes beside the batch's, got ", text(shape));
   return v;
 }
 
 static AxisMap unit_axis() { return {AxisKind::window, Divide::none, false, false, 1, 1, 1, 1, 0, 1, 1.0}; }
 ImageMap unit_map() { return {{unit_axis(), unit_axis(), unit_axis()}, false, 0}; }
 
-Array resample(const char* name, const Array& x, int64_t dims, const ImageMap& map) {
+// The mean of a whole image whose pixels are evenly spaced is that of one long row.
+static bool takes_all(const AxisMap& m) {
+  return m.out == 1 && (m.kind == AxisKind::adaptive ||
+                        (m.kind == AxisKind::window && m.padding == 0 && m.kernel == m.in && m.dilation == 1));
+}
+static void as_one_row(Array& image, ImageMap& map) {
+  int64_t *n = image.shape + 2, *s = image.stride + 2, pixels = n[0] * n[1] * n[2];
+  bool even = (n[1] == 1 || s[1] == n[2] * s[2]) && (n[0] == 1 || s[0] == n[1] * n[2] * s[2]) && n[2] > 1;
+  if (!even || n[1] * n[0] == 1 || pixels > INT32_MAX || !takes_all(map.axis[0]) || !takes_all(map.axis[1]) ||
+      !takes_all(map.axis[2]))
+    return;
+  Divide divide = map.axis[2].divide;
+  image = as_strided(image, Dims{image.shape[0], image.shape[1], 1, 1, pixels},
+                     Dims{image.stride[0], image.stride[1], s[0], s[1], s[2]}, image.offset);
+  map.axis[0] = map.axis[1] = unit_axis();
+  map.axis[2] = {
+      AxisKind::adaptive, divide == Divide::none ? divide : Divide::taps, false, false, pixels, 1, 1, 1, 0, 1, 1.0};
+}
+
+Array resample(const char* name, const Array& x, int64_t dims, const ImageMap& asked) {
+  ImageMap map = asked;
   Array xv = as_volume(x, dims, name);
   Dims shape{xv.shape[0], xv.shape[1]};
   for (int d = 0; d < 3; d++) {
     const AxisMap& m = map.axis[d];
-    check(xv.shape[2 + d] == (map.transposed ? m.out : m.in), Kind::Runtime, name, ": the gradient has shape ", text(x.dims()),
-          ", which is not the result's");
+    check(xv.shape[2 + d] == (map.transposed ? m.out : m.in), Kind::Runtime, name, ": the gradient has shape ",
+          text(x.dims()), ", which is not the result's");
     check(m.in <= INT32_MAX && m.out <= INT32_MAX, Kind::Value, name, ": sizes must fit 32 bits");
     shape.push(map.transposed ? m.in : m.out);
   }
-  Array y = empty_image(shape, x.dtype, xv);
+  Array y = empty_image(shape, x.dtype, xv), yv = y;
+  as_one_row(map.transposed ? yv : xv, map);
   Cost cost;
-  if (auto query = kernels(x.device()).resample_workspace) cost.workspace = query(make_ctx(x.device()), y.view(), xv.view(), map);
-  launch<&Kernels::resample>(name, cost, out(y), in(xv), map);
+  if (auto query = kernels(x.device()).resample_workspace)
+    cost.workspace = query(make_ctx(x.device()), yv.view(), xv.view(), map);
+  launch<&Kernels::resample>(name, cost, out(yv), in(xv), map);
   return from_volume(y, dims, x.ndim == dims + 2);
 }
 
-// ---- resizing ----------------------------------------------------------------------------------------------------------
+// ---- resizing
+// ----------------------------------------------------------------------------------------------------------
 static AxisKind resize_kind(const std::string& mode) {
   if (mode == "nearest") return AxisKind::nearest;
   if (mode == "nearest-exact") return AxisKind::nearest_exact;
@@ -85,11 +113,13 @@ static AxisKind resize_kind(const std::string& mode) {
   return AxisKind::cubic;
 }
 
-static ImageMap resize_map(const Array& x, const Dims& image, const Dims& size, int64_t dims, const std::vector<double>& scales, AxisKind kind,
-                           bool align_corners, bool antialias) {
+static ImageMap resize_map(const Array& x, const Dims& image, const Dims& size, int64_t dims,
+                           const std::vector<double>& scales, AxisKind kind, bool align_corners, bool antialias) {
   bool nearest = kind == AxisKind::nearest || kind == AxisKind::nearest_exact;
-  check(dims >= 1 && dims <= 3 && size.n == dims && int64_t(scales.size()) == dims, Kind::Value, "interpolate: ", dims, " sizes and scales expected");
-  check(is_floating(x.dtype) || (nearest && x.dtype == DType::u8), Kind::NotImplemented, "interpolate: not implemented for ", name_of(x.dtype));
+  check(dims >= 1 && dims <= 3 && size.n == dims && int64_t(scales.size()) == dims, Kind::Value, "interpolate: ", dims,
+        " sizes and scales expected");
+  check(is_floating(x.dtype) || (nearest && x.dtype == DType::u8), Kind::NotImplemented,
+        "interpolate: not implemented for ", name_of(x.dtype));
   ImageMap map = unit_map();
   for (int64_t d = 0; d < dims; d++) {
     AxisMap& m = map.axis[3 - dims + d];
@@ -98,7 +128,8 @@ static ImageMap resize_map(const Array& x, const Dims& image, const Dims& size, 
     m.out = size[int(d)];
     check(m.out > 0, Kind::Runtime, "interpolate: input and output sizes should be greater than 0, got ", text(size));
     double scale = scales[size_t(d)];
-    check(scale >= 0 && std::isfinite(scale), Kind::Runtime, "interpolate: scale factors must be positive, got ", scale);
+    check(scale >= 0 && std::isfinite(scale), Kind::Runtime, "interpolate: scale factors must be positive, got ",
+          scale);
     m.align_corners = align_corners;
     m.antialias = antialias;
     if (nearest) m.scale = scale > 0 ? 1.0 / scale : double(float(m.in) / float(m.out));
@@ -111,18 +142,21 @@ static ImageMap resize_map(const Array& x, const Dims& image, const Dims& size, 
 Array resize(const Array& x, int64_t dims, const Dims& size, const std::vector<double>& scales, const std::string& mode,
              bool align_corners, bool antialias) {
   Dims image = volume_shape(x.dims(), dims, "interpolate");
-  return resample("interpolate", x, dims, resize_map(x, image, size, dims, scales, resize_kind(mode), align_corners, antialias));
+  return resample("interpolate", x, dims,
+                  resize_map(x, image, size, dims, scales, resize_kind(mode), align_corners, antialias));
 }
 
 Array resize_backward(const Array& g, const Dims& shape, int64_t dims, const std::vector<double>& scales,
                       const std::string& mode, bool align_corners, bool antialias) {
   Dims out = volume_shape(g.dims(), dims, "interpolate_backward"), size(out.v + 5 - dims, int(dims));
-  ImageMap map = resize_map(g, volume_shape(shape, dims, "interpolate_backward"), size, dims, scales, resize_kind(mode), align_corners, antialias);
+  ImageMap map = resize_map(g, volume_shape(shape, dims, "interpolate_backward"), size, dims, scales, resize_kind(mode),
+                            align_corners, antialias);
   map.transposed = true;
   return resample("interpolate_backward", g, dims, map);
 }
 
-// ---- borders -----------------------------------------------------------------------------------------------------------
+// ---- borders
+// -----------------------------------------------------------------------------------------------------------
 Array pad_constant(const Array& x, const std::vector<int64_t>& pads, Number value) {
   check(pads.size() % 2 == 0, Kind::Runtime, "pad: the number of widths must be even, got ", pads.size());
   int axes = int(pads.size() / 2);
@@ -133,10 +167,11 @@ Array pad_constant(const Array& x, const std::vector<int64_t>& pads, Number valu
   auto after = [&](int d) { return x.ndim - 1 - d < axes ? pads[size_t(2 * (x.ndim - 1 - d) + 1)] : 0; };
   for (int d = 0; d < x.ndim; d++) {
     int64_t n = x.shape[d], b = before(d), a = after(d);
-    check(!__builtin_add_overflow(n, b, &n) && !__builtin_add_overflow(n, a, &n) && n >= 0, Kind::Runtime, "pad: widths ", b, " and ", a,
-          " leave a negative size of dimension ", d, " of ", text(x.dims()));
+    check(!__builtin_add_overflow(n, b, &n) && !__builtin_add_overflow(n, a, &n) && n >= 0, Kind::Runtime,
+          "pad: widths ", b, " and ", a, " leave a negative size of dimension ", d, " of ", text(x.dims()));
     shape[d] = n;
-    int64_t low = std::min(std::max<int64_t>(0, -b), x.shape[d]), high = std::max(low, x.shape[d] - std::max<int64_t>(0, -a));
+    int64_t low = std::min(std::max<int64_t>(0, -b), x.shape[d]),
+            high = std::max(low, x.shape[d] - std::max<int64_t>(0, -a));
     from = slice(from, d, low, high, 1);
   }
   Array y = empty_image(shape, x.dtype, x), inside = y;
@@ -158,17 +193,19 @@ static ImageMap pad_map(const Dims& image, const std::vector<int64_t>& pads, con
     int64_t before = pads[size_t(2 * (dims - 1 - d))], after = pads[size_t(2 * (dims - 1 - d) + 1)];
     m.kind = mode == "reflect" ? AxisKind::reflect : mode == "replicate" ? AxisKind::replicate : AxisKind::circular;
     m.in = image[int(5 - dims + d)];
-    check(before >= 0 && after >= 0 && before < INT32_MAX && after < INT32_MAX, Kind::Runtime, "pad: widths must not be negative");
+    check(before >= 0 && after >= 0 && before < INT32_MAX && after < INT32_MAX, Kind::Runtime,
+          "pad: widths must not be negative");
     int64_t most = mode == "reflect" ? m.in - 1 : mode == "circular" ? m.in : INT32_MAX;
-    check(before <= most && after <= most, Kind::Runtime, "pad: mode ", mode, " takes widths up to ", most, " for a size of ", m.in, ", got ", before,
-          " and ", after);
+    check(before <= most && after <= most, Kind::Runtime, "pad: mode ", mode, " takes widths up to ", most,
+          " for a size of ", m.in, ", got ", before, " and ", after);
     m.padding = before;
     m.out = m.in + before + after;
   }
   return map;
 }
 static int64_t pad_dims(const std::vector<int64_t>& pads) {
-  check(pads.size() % 2 == 0 && pads.size() >= 2 && pads.size() <= 6, Kind::NotImplemented, "pad: ", pads.size(), " widths; 2, 4 or 6 expected");
+  check(pads.size() % 2 == 0 && pads.size() >= 2 && pads.size() <= 6, Kind::NotImplemented, "pad: ", pads.size(),
+        " widths; 2, 4 or 6 expected");
   return int64_t(pads.size()) / 2;
 }
 
@@ -181,32 +218,45 @@ Array pad_image_backward(const Array& g, const std::vector<int64_t>& pads, const
   int64_t dims = pad_dims(pads);
   Dims image = volume_shape(g.dims(), dims, "pad_backward");
   for (int64_t d = 0; d < dims; d++) image[int(4 - d)] -= pads[size_t(2 * d)] + pads[size_t(2 * d + 1)];
-  for (int d = 2; d < 5; d++) check(image[d] > 0, Kind::Runtime, "pad_backward: the gradient is smaller than its borders");
+  for (int d = 2; d < 5; d++)
+    check(image[d] > 0, Kind::Runtime, "pad_backward: the gradient is smaller than its borders");
   ImageMap map = pad_map(image, pads, mode);
   map.transposed = true;
   return resample("pad_backward", g, dims, map);
 }
 
-// ---- sampling ----------------------------------------------------------------------------------------------------------
-static SampleArgs sample_args(const Array& x, const Array& grid, const std::string& mode, const std::string& border, bool align_corners) {
+// ---- sampling
+// ----------------------------------------------------------------------------------------------------------
+static SampleArgs sample_args(const Array& x, const Array& grid, const std::string& mode, const std::string& border,
+                              bool align_corners) {
   check(x.ndim == 4 || x.ndim == 5, Kind::Runtime, "grid_sample: expected 4-D or 5-D input, got ", text(x.dims()));
-  check(grid.ndim == x.ndim, Kind::Runtime, "grid_sample: input ", text(x.dims()), " and grid ", text(grid.dims()), " must have as many dimensions");
-  check(grid.shape[0] == x.shape[0], Kind::Runtime, "grid_sample: input ", text(x.dims()), " and grid ", text(grid.dims()),
-        " must have the same batch size");
-  check(grid.shape[grid.ndim - 1] == x.ndim - 2, Kind::Runtime, "grid_sample: expected a grid with ", x.ndim - 2, " numbers in the last dimension, got ",
-        text(grid.dims()));
-  for (int d = 2; d < x.ndim; d++) check(x.shape[d] > 0, Kind::Runtime, "grid_sample: expected an input with non-empty spatial dimensions, got ", text(x.dims()));
-  check(x.dtype == grid.dtype, Kind::Runtime, "grid_sample: input and grid must have one dtype, got ", name_of(x.dtype), " and ", name_of(grid.dtype));
+  check(grid.ndim == x.ndim, Kind::Runtime, "grid_sample: input ", text(x.dims()), " and grid ", text(grid.dims()),
+        " must have as many dimensions");
+  check(grid.shape[0] == x.shape[0], Kind::Runtime, "grid_sample: input ", text(x.dims()), " and grid ",
+        text(grid.dims()), " must have the same batch size");
+  check(grid.shape[grid.ndim - 1] == x.ndim - 2, Kind::Runtime, "grid_sample: expected a grid with ", x.ndim - 2,
+        " numbers in the last dimension, got ", text(grid.dims()));
+  for (int d = 2; d < x.ndim; d++)
+    check(x.shape[d] > 0, Kind::Runtime, "grid_sample: expected an input with non-empty spatial dimensions, got ",
+          text(x.dims()));
+  check(x.dtype == grid.dtype, Kind::Runtime, "grid_sample: input and grid must have one dtype, got ", name_of(x.dtype),
+        " and ", name_of(grid.dtype));
   check(is_floating(x.dtype), Kind::NotImplemented, "grid_sample: not implemented for ", name_of(x.dtype));
   check(mode != "bicubic" || x.ndim == 4, Kind::Runtime, "grid_sample: bicubic interpolation takes 4-D input only");
-  return {mode == "bilinear" ? Sample::bilinear : mode == "nearest" ? Sample::nearest : Sample::bicubic,
-          border == "zeros" ? Border::zeros : border == "border" ? Border::border : Border::reflection, align_corners};
+  return {mode == "bilinear"  ? Sample::bilinear
+          : mode == "nearest" ? Sample::nearest
+                              : Sample::bicubic,
+          border == "zeros"    ? Border::zeros
+          : border == "border" ? Border::border
+                               : Border::reflection,
+          align_corners};
 }
 static Array in_full(const Array& x) { return is_half(x.dtype) ? convert(x, DType::f32) : x; }
 static Array as_before(const Array& y, DType dtype) { return y.dtype == dtype ? y : convert(y, dtype); }
 static Array points(const Array& grid) { return grid.ndim == 4 ? unsqueeze(grid, 1) : grid; }
 
-Array grid_sample(const Array& x, const Array& grid, const std::string& mode, const std::string& border, bool align_corners) {
+Array grid_sample(const Array& x, const Array& grid, const std::string& mode, const std::string& border,
+                  bool align_corners) {
   SampleArgs args = sample_args(x, grid, mode, border, align_corners);
   Array from = in_full(x), at = in_full(grid), xv = from.ndim == 4 ? unsqueeze(from, 2) : from, gv = points(at);
   Array y = empty_image(Dims{xv.shape[0], xv.shape[1], gv.shape[1], gv.shape[2], gv.shape[3]}, from.dtype, xv);
@@ -217,16 +267,19 @@ Array grid_sample(const Array& x, const Array& grid, const std::string& mode, co
 static Array sample_gradient(const Array& g, const Array& x, const Array& grid, const SampleArgs& args, bool of_grid) {
   auto volume = [](const Array& a) { return a.ndim == 4 ? unsqueeze(a, 2) : a; };
   Array gv = points(in_full(grid)), uv = volume(in_full(g));
-  check(g.ndim == x.ndim && g.dtype == x.dtype && uv.dims() == Dims{x.shape[0], x.shape[1], gv.shape[1], gv.shape[2], gv.shape[3]}, Kind::Runtime,
-        "grid_sample_backward: the gradient has shape ", text(g.dims()), ", which is not the result's");
+  check(g.ndim == x.ndim && g.dtype == x.dtype &&
+            uv.dims() == Dims{x.shape[0], x.shape[1], gv.shape[1], gv.shape[2], gv.shape[3]},
+        Kind::Runtime, "grid_sample_backward: the gradient has shape ", text(g.dims()), ", which is not the result's");
   Array d = empty_like(of_grid ? grid : x, uv.dtype);
-  if (of_grid) launch<&Kernels::grid_sample_backward_grid>("grid_sample_backward", out(points(d)), in(uv), in(volume(in_full(x))), in(gv), args);
+  if (of_grid)
+    launch<&Kernels::grid_sample_backward_grid>("grid_sample_backward", out(points(d)), in(uv), in(volume(in_full(x))),
+                                                in(gv), args);
   else launch<&Kernels::grid_sample_backward>("grid_sample_backward", out(volume(d)), in(uv), in(gv), args);
   return as_before(d, x.dtype);
 }
 
-Array grid_sample_backward(const Array& g, const Array& x, const Array& grid, const std::string& mode, const std::string& border,
-                           bool align_corners) {
+Array grid_sample_backward(const Array& g, const Array& x, const Array& grid, const std::string& mode,
+                           const std::string& border, bool align_corners) {
   return sample_gradient(g, x, grid, sample_args(x, grid, mode, border, align_corners), false);
 }
 Array grid_sample_backward_grid(const Array& g, const Array& x, const Array& grid, const std::string& mode,

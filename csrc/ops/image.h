@@ -4,8 +4,8 @@
 
 namespace mielina::ops {
 
-// (C, spatial...) or (N, C, spatial...) with `dims` spatial axes as an (N, C, D, H, W) view, and back. Runtime error for
-// other ranks and for sizes of 0 beside N.
+// (C, spatial...) or (N, C, spatial...) with `dims` spatial axes as an (N, C, D, H, W) view, and back. Runtime error
+// for other ranks and for sizes of 0 beside N.
 Array as_volume(const Array& x, int64_t dims, const char* name);
 Array from_volume(const Array& y, int64_t dims, bool batched);
 // A new array for a result of x: channels-last where x is.
@@ -28,10 +28,11 @@ Array resize_backward(const Array& g, const Dims& shape, int64_t dims, const std
 Array pad_constant(const Array& x, const std::vector<int64_t>& pads, Number value);
 Array pad_image(const Array& x, const std::vector<int64_t>& pads, const std::string& mode);
 Array pad_image_backward(const Array& g, const std::vector<int64_t>& pads, const std::string& mode);
-Array grid_sample(const Array& x, const Array& grid, const std::string& mode, const std::string& border, bool align_corners);
+Array grid_sample(const Array& x, const Array& grid, const std::string& mode, const std::string& border,
+                  bool align_corners);
 // The gradients of x and of grid.
-Array grid_sample_backward(const Array& g, const Array& x, const Array& grid, const std::string& mode, const std::string& border,
-                           bool align_corners);
+Array grid_sample_backward(const Array& g, const Array& x, const Array& grid, const std::string& mode,
+                           const std::string& border, bool align_corners);
 Array grid_sample_backward_grid(const Array& g, const Array& x, const Array& grid, const std::string& mode,
                                 const std::string& border, bool align_corners);
 

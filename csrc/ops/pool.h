@@ -7,8 +7,9 @@ namespace mielina::ops {
 Array max_pool(const Array& x, int64_t dims, const Dims& kernel, const std::optional<Dims>& stride, const Dims& padding,
                const Dims& dilation, bool ceil_mode);
 // The largest and where they stood, in an image's C order: int64, or (small) int32 where that holds them.
-std::pair<Array, Array> max_pool_index(const Array& x, int64_t dims, const Dims& kernel, const std::optional<Dims>& stride,
-                                       const Dims& padding, const Dims& dilation, bool ceil_mode, bool small);
+std::pair<Array, Array> max_pool_index(const Array& x, int64_t dims, const Dims& kernel,
+                                       const std::optional<Dims>& stride, const Dims& padding, const Dims& dilation,
+                                       bool ceil_mode, bool small);
 Array max_pool_backward(const Array& g, const Array& index, const Dims& shape, int64_t dims, const Dims& kernel,
                         const std::optional<Dims>& stride, const Dims& padding, const Dims& dilation, bool ceil_mode);
 std::pair<Array, Array> adaptive_max_pool(const Array& x, int64_t dims, const Dims& size, bool small);
@@ -19,12 +20,14 @@ Array plane_scatter(const Array& x, const Array& index, const Dims& shape, int64
 
 Array avg_pool(const Array& x, int64_t dims, const Dims& kernel, const std::optional<Dims>& stride, const Dims& padding,
                bool ceil_mode, bool count_include_pad, const std::optional<int64_t>& divisor);
-Array avg_pool_backward(const Array& g, const Dims& shape, int64_t dims, const Dims& kernel, const std::optional<Dims>& stride,
-                        const Dims& padding, bool ceil_mode, bool count_include_pad, const std::optional<int64_t>& divisor);
+Array avg_pool_backward(const Array& g, const Dims& shape, int64_t dims, const Dims& kernel,
+                        const std::optional<Dims>& stride, const Dims& padding, bool ceil_mode, bool count_include_pad,
+                        const std::optional<int64_t>& divisor);
 Array adaptive_avg_pool(const Array& x, int64_t dims, const Dims& size);
 Array adaptive_avg_pool_backward(const Array& g, const Dims& shape, int64_t dims);
 
 Array unfold(const Array& x, const Dims& kernel, const Dims& dilation, const Dims& padding, const Dims& stride);
-Array fold(const Array& x, const Dims& size, const Dims& kernel, const Dims& dilation, const Dims& padding, const Dims& stride);
+Array fold(const Array& x, const Dims& size, const Dims& kernel, const Dims& dilation, const Dims& padding,
+           const Dims& stride);
 
 }  // namespace mielina::ops

@@ -1,4 +1,5 @@
-// image: resampling and borders. Images are (N, C, D, H, W) views of any strides; 1-D and 2-D ones have sizes of 1 in front.
+// image: resampling and borders. Images are (N, C, D, H, W) views of any strides; 1-D and 2-D ones have sizes of 1 in
+// front.
 #pragma once
 #include "core/view.h"
 
@@ -24,12 +25,12 @@ struct AxisMap {
   Divide divide;
   bool align_corners, antialias;  // antialias: the kernel of linear and cubic (a = -1/2) is stretched by scale > 1
   int64_t in, out, kernel, stride, padding, dilation;
-  double scale;                   // input steps an output step
+  double scale;  // input steps an output step
 };
 struct ImageMap {
-  AxisMap axis[3];   // D, H, W
-  bool transposed;   // y and x change places: the map's transpose, which is its gradient
-  int64_t divisor;   // 0: none. Each output (before transposing) is divided by it
+  AxisMap axis[3];  // D, H, W
+  bool transposed;  // y and x change places: the map's transpose, which is its gradient
+  int64_t divisor;  // 0: none. Each output (before transposing) is divided by it
 };
 
 enum class Sample : uint8_t { bilinear, nearest, bicubic };
@@ -48,7 +49,8 @@ struct ImageTable {
   // x: (N, C, D, H, W), grid: (N, P, Q, R, dims) with dims 2 (D == P == 1) or 3, y: (N, C, P, Q, R); f32 or f64.
   void (*grid_sample)(const Ctx&, const View& y, const View& x, const View& grid, const SampleArgs& args) noexcept;
   // g like y, dx like x, dgrid like grid. Assign.
-  void (*grid_sample_backward)(const Ctx&, const View& dx, const View& g, const View& grid, const SampleArgs& args) noexcept;
+  void (*grid_sample_backward)(const Ctx&, const View& dx, const View& g, const View& grid,
+                               const SampleArgs& args) noexcept;
   void (*grid_sample_backward_grid)(const Ctx&, const View& dgrid, const View& g, const View& x, const View& grid,
                                     const SampleArgs& args) noexcept;
 };

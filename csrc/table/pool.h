@@ -1,5 +1,5 @@
-// pool: max pooling, unfold and fold. Average pooling is a resampling (table/image.h). Images are (N, C, D, H, W) views of
-// any strides; 1-D and 2-D ones have sizes of 1 in front.
+// pool: max pooling, unfold and fold. Average pooling is a resampling (table/image.h). Images are (N, C, D, H, W) views
+// of any strides; 1-D and 2-D ones have sizes of 1 in front.
 #pragma once
 #include "core/view.h"
 #include "table/image.h"

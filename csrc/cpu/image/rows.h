@@ -1,6 +1,7 @@
-// Rows of (N, C, D, H, W) images: what pooling and resampling walk over. A row is W pixels of L lanes. Images whose rows
-// are contiguous (NCHW) have one lane, so vectors run along W; in channels-last images the lanes are a block of channels
-// and vectors run along C. Rows are used where they lie if they are of the compute type T, else converted into a buffer.
+// Rows of (N, C, D, H, W) images: what pooling and resampling walk over. A row is W pixels of L lanes. Images whose
+// rows are contiguous (NCHW) have one lane, so vectors run along W; in channels-last images the lanes are a block of
+// channels and vectors run along C. Rows are used where they lie if they are of the compute type T, else converted into
+// a buffer.
 #pragma once
 #include "cpu/block.h"
 #include "cpu/image/taps.h"
@@ -8,24 +9,27 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-constexpr int64_t kRowElements = 8192;   // of a row with lanes: 32 KB of f32, the L1 cache
+constexpr int64_t kRowElements = 8192;  // of a row with lanes: 32 KB of f32, the L1 cache
 constexpr int64_t kTaskElements = 32768;
-constexpr int kBatch = 4;                // source rows combined in one pass
+constexpr int kBatch = 4;  // source rows combined in one pass
 
-template <class T> using IndexOf = Elem<Mask<Vec<T>>>;
+template <class T>
+using IndexOf = Elem<Mask<Vec<T>>>;
 
 MIELINA_INLINE bool lanes_along_c(const View& v) {
   return v.shape[1] > 1 && v.stride[1] == 1 && !(v.shape[4] > 1 && v.stride[4] == 1);
 }
 
 // The rows of one image: `n`, channels [c, c + L), depth d, height h.
-template <class T> struct RowsOf {
+template <class T>
+struct RowsOf {
   char* data;
   int64_t size, stride[5], W;
   DType dtype;
   bool direct;
 
-  RowsOf(const View& v, bool along_c) : data((char*)v.data), size(kDTypeSize[int(v.dtype)]), W(v.shape[4]), dtype(v.dtype) {
+  RowsOf(const View& v, bool along_c)
+      : data((char*)v.data), size(kDTypeSize[int(v.dtype)]), W(v.shape[4]), dtype(v.dtype) {
     for (int d = 0; d < 5; d++) stride[d] = v.stride[d];
     direct = dtype == dtype_of<T> && (along_c ? stride[1] == 1 : (stride[4] == 1 || W == 1));
   }
@@ -59,14 +63,17 @@ template <class T> struct RowsOf {
 // The output rows of an image, in blocks of channels: f(worker, n, c, L, d, h).
 struct RowSpace {
   int64_t N, C, D, H, L;
-  RowSpace(const View& y, const View& x, bool along_c) : N(y.shape[0]), C(y.shape[1]), D(y.shape[2]), H(y.shape[3]), L(1) {
+  RowSpace(const View& y, const View& x, bool along_c)
+      : N(y.shape[0]), C(y.shape[1]), D(y.shape[2]), H(y.shape[3]), L(1) {
     int64_t W = max64(1, max64(y.shape[4], x.shape[4]));
     if (along_c) L = min64(C, max64(16, kRowElements / W / 16 * 16));
   }
-  template <class F> void run(const Ctx& ctx, int64_t work, F f) const {
+  template <class F>
+  void run(const Ctx& ctx, int64_t work, F f) const {
     int64_t blocks = ceil_div(C, L), rows = N * blocks * D * H, grain = max64(1, kTaskElements / max64(1, work));
     parallel_for(ctx, ceil_div(rows, grain), [&](int64_t task, int worker) {
-      int64_t r = task * grain, end = min64(rows, r + grain), h = r % H, d = r / H % D, b = r / H / D % blocks, n = r / H / D / blocks;
+      int64_t r = task * grain, end = min64(rows, r + grain), h = r % H, d = r / H % D, b = r / H / D % blocks,
+              n = r / H / D / blocks;
       for (; r < end; r++) {
         f(worker, n, b * L, min64(L, C - b * L), d, h);
         if (++h < H) continue;
@@ -81,8 +88,21 @@ struct RowSpace {
   }
 };
 
+// Up to a vector. A masked store is not forwarded to a later load (10 times slower max pooling, measured), so full
+// vectors are stored whole.
+template <class T>
+MIELINA_INLINE Vec<T> load_part(const T* p, int64_t n) {
+  return n >= lanes<T> ? load(p) : load_n(p, n);
+}
+template <class T>
+MIELINA_INLINE void store_part(T* p, Vec<T> v, int64_t n) {
+  if (n >= lanes<T>) store(p, v);
+  else store_n(p, v, n);
+}
+
 // Elements 0, 2, 4, ... of p, as many as a vector has; reads nothing beyond the last of them.
-template <class T> MIELINA_INLINE Vec<T> load_evens(const T* p) {
+template <class T>
+MIELINA_INLINE Vec<T> load_evens(const T* p) {
   using M = Mask<Vec<T>>;
   constexpr int L = lanes<T>;
   Vec<T> a = load(p), b = load(p + L - 1);
@@ -94,6 +114,26 @@ template <class T> MIELINA_INLINE Vec<T> load_evens(const T* p) {
   M pick{};
   for (int i = 0; i < L; i++) pick[i] = 2 * i < L ? 2 * i : 2 * i + 1;
   return __builtin_shuffle(a, b, pick);
+#endif
+}
+
+// a[0], b[0], a[1], b[1], ...
+template <class T>
+MIELINA_INLINE void store_interleaved(T* p, Vec<T> a, Vec<T> b) {
+  constexpr int L = lanes<T>;
+#if defined(__clang__)
+  for (int i = 0; i < L; i++) {
+    p[2 * i] = a[i];
+    p[2 * i + 1] = b[i];
+  }
+#else
+  Mask<Vec<T>> low{}, high{};
+  for (int i = 0; i < L; i++) {
+    low[i] = i / 2 + i % 2 * L;
+    high[i] = low[i] + L / 2;
+  }
+  store(p, __builtin_shuffle(a, b, low));
+  store(p + L, __builtin_shuffle(a, b, high));
 #endif
 }
 

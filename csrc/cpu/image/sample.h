@@ -6,18 +6,20 @@ namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-constexpr int kMaxTaps = 16;          // bicubic: 4 x 4; trilinear: 8
+constexpr int kMaxTaps = 16;  // bicubic: 4 x 4; trilinear: 8
 constexpr int64_t kChannelBlock = 16;
 
 // The taps of one coordinate, and the derivatives of their weights with respect to it.
-template <class T> struct Coordinate {
+template <class T>
+struct Coordinate {
   int n;
   int64_t index[4];  // -1: outside, reads 0
   T weight[4], slope[4];
 };
 
 // u in pixels, brought into the image; `slope` is multiplied by the derivative.
-template <class T> MIELINA_INLINE T into_image(T u, int64_t size, const SampleArgs& a, T& slope) {
+template <class T>
+MIELINA_INLINE T into_image(T u, int64_t size, const SampleArgs& a, T& slope) {
   if (a.border == Border::reflection) {
     T low = a.align_corners ? T(0) : T(-0.5), span = a.align_corners ? T(size - 1) : T(size);
     if (span == T(0)) {
@@ -47,7 +49,8 @@ template <class T> MIELINA_INLINE T into_image(T u, int64_t size, const SampleAr
   return u;
 }
 
-template <class T> MIELINA_INLINE int64_t inside(T u, int64_t size) {
+template <class T>
+MIELINA_INLINE int64_t inside(T u, int64_t size) {
   return u >= T(0) && u < T(size) ? int64_t(u) : -1;
 }
 
@@ -58,7 +61,8 @@ MIELINA_INLINE double cubic_slope(double t) {
   return s * (u <= 1 ? (3 * (a + 2) * u - 2 * (a + 3)) * u : u < 2 ? (3 * a * u - 10 * a) * u + 8 * a : 0);
 }
 
-template <class T> MIELINA_INLINE Coordinate<T> coordinate(T g, int64_t size, const SampleArgs& a) {
+template <class T>
+MIELINA_INLINE Coordinate<T> coordinate(T g, int64_t size, const SampleArgs& a) {
   Coordinate<T> c;
   T slope = a.align_corners ? T(size - 1) / 2 : T(size) / 2;
   T u = a.align_corners ? (g + 1) / 2 * T(size - 1) : ((g + 1) * T(size) - 1) / 2;
@@ -94,13 +98,15 @@ template <class T> MIELINA_INLINE Coordinate<T> coordinate(T g, int64_t size, co
 }
 
 // One output point: where its taps lie in a plane and what they weigh.
-template <class T> struct Point {
+template <class T>
+struct Point {
   int n = 0;
   int64_t offset[kMaxTaps];
   T weight[kMaxTaps], slope[3][kMaxTaps];  // slope: of x, y, z, the grid's order
 };
 
-template <class T> struct Grid {
+template <class T>
+struct Grid {
   View x, grid;
   SampleArgs args;
   int dims;
@@ -131,11 +137,13 @@ template <class T> struct Grid {
   }
 };
 
-template <class T> MIELINA_INLINE T* element_at(const View& v, int64_t n, int64_t c, int64_t d, int64_t h, int64_t w) {
+template <class T>
+MIELINA_INLINE T* element_at(const View& v, int64_t n, int64_t c, int64_t d, int64_t h, int64_t w) {
   return (T*)v.data + n * v.stride[0] + c * v.stride[1] + d * v.stride[2] + h * v.stride[3] + w * v.stride[4];
 }
 
-template <class T> void grid_sample_as(const Ctx& ctx, const View& y, const Grid<T>& grid) {
+template <class T>
+void grid_sample_as(const Ctx& ctx, const View& y, const Grid<T>& grid) {
   int64_t C = y.shape[1], P = y.shape[2], Q = y.shape[3], R = y.shape[4];
   parallel_for(ctx, y.shape[0] * P * Q, [&](int64_t row, int) {
     int64_t q = row % Q, p = row / Q % P, n = row / Q / P;
@@ -153,7 +161,8 @@ template <class T> void grid_sample_as(const Ctx& ctx, const View& y, const Grid
 }
 
 // Each task owns a block of channels of one sample and adds the points' shares in order, so that no two tasks meet.
-template <class T> void sample_backward_image(const Ctx& ctx, const View& dx, const View& g, const Grid<T>& grid) {
+template <class T>
+void sample_backward_image(const Ctx& ctx, const View& dx, const View& g, const Grid<T>& grid) {
   int64_t C = dx.shape[1], blocks = ceil_div(C, kChannelBlock);
   parallel_for(ctx, dx.shape[0] * blocks, [&](int64_t task, int) {
     int64_t n = task / blocks, c0 = task % blocks * kChannelBlock, c1 = min64(C, c0 + kChannelBlock);
@@ -173,7 +182,8 @@ template <class T> void sample_backward_image(const Ctx& ctx, const View& dx, co
   });
 }
 
-template <class T> void sample_backward_grid(const Ctx& ctx, const View& dgrid, const View& g, const Grid<T>& grid) {
+template <class T>
+void sample_backward_grid(const Ctx& ctx, const View& dgrid, const View& g, const Grid<T>& grid) {
   int64_t C = g.shape[1], P = g.shape[2], Q = g.shape[3], R = g.shape[4];
   parallel_for(ctx, g.shape[0] * P * Q, [&](int64_t row, int) {
     int64_t q = row % Q, p = row / Q % P, n = row / Q / P;
@@ -197,7 +207,8 @@ void grid_sample(const Ctx& ctx, const View& y, const View& x, const View& grid,
   else grid_sample_as<float>(ctx, y, {x, grid, args, dims});
 }
 
-void grid_sample_backward(const Ctx& ctx, const View& dx, const View& g, const View& grid, const SampleArgs& args) noexcept {
+void grid_sample_backward(const Ctx& ctx, const View& dx, const View& g, const View& grid,
+                          const SampleArgs& args) noexcept {
   int dims = int(grid.shape[4]);
   if (dx.dtype == DType::f64) sample_backward_image<double>(ctx, dx, g, {dx, grid, args, dims});
   else sample_backward_image<float>(ctx, dx, g, {dx, grid, args, dims});

@@ -5,17 +5,17 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-template <class T> struct Taps {
-  int64_t n;          // rows
-  int32_t* start;     // (n + 1): row o has entries [start[o], start[o + 1])
+template <class T>
+struct Taps {
+  int64_t n;       // rows
+  int32_t* start;  // (n + 1): row o has entries [start[o], start[o + 1])
   int32_t* index;
   T* weight;
-  T* divisor;         // (n): 1 unless outputs are divided
-  // Rows [first, last) are alike: `taps` entries of weight `uniform`, `gap` apart, and each row `step` after the one before.
-  int64_t first, last, taps, gap, step;
-  T uniform;
-  bool identity() const { return first == 0 && last == n && taps == 1 && uniform == T(1); }
-  int64_t base() const { return index[start[first]]; }
+  T* divisor;    // (n): 1 unless outputs are divided
+  int64_t each;  // every row has so many entries; 0: they differ
+  // In rows [first, last) row o + period is row o with its indices `step` further: vectors may run over every period-th
+  // row.
+  int64_t first, last, period, step;
 };
 
 // Keys 1981, equation 4, at distance t >= 0.
@@ -25,7 +25,8 @@ MIELINA_INLINE double cubic(double t, double a) {
 }
 
 // Output o of a linear or cubic axis with antialiasing: f(i, weight).
-template <class F> MIELINA_INLINE void stretched_taps(const AxisMap& m, int64_t o, F f) {
+template <class F>
+MIELINA_INLINE void stretched_taps(const AxisMap& m, int64_t o, F f) {
   double stretch = m.scale > 1 ? m.scale : 1, support = (m.kind == AxisKind::cubic ? 2 : 1) * stretch;
   double centre = m.scale * (double(o) + 0.5);
   int64_t low = max64(int64_t(centre - support + 0.5), 0), high = min64(int64_t(centre + support + 0.5), m.in);
@@ -40,7 +41,8 @@ template <class F> MIELINA_INLINE void stretched_taps(const AxisMap& m, int64_t 
 }
 
 // f(i, weight) for the taps of output o.
-template <class F> MIELINA_INLINE void each_tap(const AxisMap& m, int64_t o, F f) {
+template <class F>
+MIELINA_INLINE void each_tap(const AxisMap& m, int64_t o, F f) {
   switch (m.kind) {
     case AxisKind::window:
       for (int64_t t = 0, i = o * m.stride - m.padding; t < m.kernel && i < m.in; t++, i += m.dilation)
@@ -90,15 +92,18 @@ MIELINA_INLINE int64_t tap_count(const AxisMap& m) {
   }
 }
 MIELINA_INLINE int64_t round_up(int64_t bytes) { return (bytes + 63) / 64 * 64; }
-template <class T> MIELINA_INLINE int64_t taps_bytes(const AxisMap& m) {
+template <class T>
+MIELINA_INLINE int64_t taps_bytes(const AxisMap& m) {
   int64_t rows = max64(m.in, m.out) + 2, count = tap_count(m);
-  return 2 * round_up(rows * 4) + round_up(rows * int64_t(sizeof(T))) + round_up(count * 4) + round_up(count * int64_t(sizeof(T)));
+  return 2 * round_up(rows * 4) + round_up(rows * int64_t(sizeof(T))) + round_up(count * 4) +
+         round_up(count * int64_t(sizeof(T)));
 }
 
 // Cuts pieces off a workspace.
 struct Scratch {
   char* at;
-  template <class T> T* take(int64_t n) {
+  template <class T>
+  T* take(int64_t n) {
     T* p = (T*)at;
     at += round_up(n * int64_t(sizeof(T)));
     return p;
@@ -111,39 +116,32 @@ MIELINA_INLINE int64_t divisor_of(const AxisMap& m, int64_t o, int64_t taps) {
   return min64(low + m.kernel, m.in + m.padding) - low;
 }
 
-// The longest run of rows about the middle one that are alike.
-template <class T> static void find_regular(Taps<T>& t) {
+// The longest run of rows about the middle one that repeat with the period.
+template <class T>
+static void find_regular(Taps<T>& t, int64_t period) {
   t.first = t.last = 0;
-  t.taps = t.gap = t.step = 1;
-  t.uniform = T(1);
-  if (t.n == 0) return;
-  int64_t middle = t.n / 2, at = t.start[middle], count = t.start[middle + 1] - at;
-  if (count == 0) return;
-  T w = t.weight[at];
-  int64_t gap = count > 1 ? t.index[at + 1] - t.index[at] : 1;
-  auto alike = [&](int64_t o) {
-    int64_t s = t.start[o];
-    if (t.start[o + 1] - s != count) return false;
+  t.period = period;
+  t.step = 0;
+  int64_t low = t.n / 2, high = low + period;
+  if (high > t.n) return;
+  auto repeats = [&](int64_t o) {  // row o + period is like row o
+    if (o < 0 || o + period >= t.n) return false;
+    int64_t a = t.start[o], b = t.start[o + period], count = t.start[o + 1] - a;
+    if (count == 0 || t.start[o + period + 1] - b != count) return false;
     for (int64_t k = 0; k < count; k++)
-      if (t.weight[s + k] != w || t.index[s + k] != t.index[s] + k * gap) return false;
+      if (t.weight[a + k] != t.weight[b + k] || t.index[b + k] - t.index[a + k] != t.step) return false;
     return true;
   };
-  if (!alike(middle)) return;
-  int64_t step = middle + 1 < t.n && alike(middle + 1) ? t.index[t.start[middle + 1]] - t.index[at]
-                 : middle > 0                          ? t.index[at] - t.index[t.start[middle - 1]]
-                                                       : 1;
-  t.first = middle;
-  t.last = middle + 1;
-  while (t.first > 0 && alike(t.first - 1) && t.index[t.start[t.first]] - t.index[t.start[t.first - 1]] == step) t.first--;
-  while (t.last < t.n && alike(t.last) && t.index[t.start[t.last]] - t.index[t.start[t.last - 1]] == step) t.last++;
-  t.taps = count;
-  t.gap = gap;
-  t.step = step;
-  t.uniform = w;
+  if (high < t.n) t.step = t.index[t.start[high]] - t.index[t.start[low]];
+  while (repeats(low - 1)) low--;
+  while (repeats(high - period)) high++;
+  t.first = low;
+  t.last = high - (high - low) % period;
 }
 
 // Transposed, the divisors go into the weights: each output is divided before it is handed back.
-template <class T> static void make_taps(Taps<T>& t, const AxisMap& m, bool transposed, Scratch& scratch) {
+template <class T>
+static void make_taps(Taps<T>& t, const AxisMap& m, bool transposed, Scratch& scratch) {
   int64_t rows = max64(m.in, m.out) + 2, count = tap_count(m);
   t.n = transposed ? m.in : m.out;
   t.start = scratch.take<int32_t>(rows);
@@ -170,14 +168,20 @@ template <class T> static void make_taps(Taps<T>& t, const AxisMap& m, bool tran
     });
   if (transposed)
     for (int64_t i = 0; i < t.n; i++) t.divisor[i] = T(1);
-  find_regular(t);
+  t.each = t.n > 0 ? t.start[1] : 0;
+  for (int64_t o = 1; o < t.n; o++)
+    if (t.start[o + 1] - t.start[o] != t.each) t.each = 0;
+  find_regular(t, 1);
+  if (t.last - t.first < t.n / 2) find_regular(t, 2);
 }
 
 // The taps of the three axes of an image.
-template <class T> static int64_t image_taps_bytes(const ImageMap& map) {
+template <class T>
+static int64_t image_taps_bytes(const ImageMap& map) {
   return taps_bytes<T>(map.axis[0]) + taps_bytes<T>(map.axis[1]) + taps_bytes<T>(map.axis[2]);
 }
-template <class T> static void make_image_taps(Taps<T> (&t)[3], const ImageMap& map, bool transposed, Scratch& scratch) {
+template <class T>
+static void make_image_taps(Taps<T> (&t)[3], const ImageMap& map, bool transposed, Scratch& scratch) {
   for (int a = 0; a < 3; a++) make_taps(t[a], map.axis[a], transposed, scratch);
 }
 

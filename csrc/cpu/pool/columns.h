@@ -29,7 +29,8 @@ struct Columns {
 };
 
 // One task fills the rows of one (n, c, kd, kh, kw).
-template <class T> void unfold_as(const Ctx& ctx, const Columns& u) {
+template <class T>
+void unfold_as(const Ctx& ctx, const Columns& u) {
   const View &y = u.columns, &x = u.x;
   const int64_t *K = u.a.kernel, *s = u.a.stride, *p = u.a.padding, *dil = u.a.dilation;
   int64_t C = x.shape[1], taps = K[0] * K[1] * K[2], OD = u.outputs(0), OH = u.outputs(1), OW = u.outputs(2);
@@ -43,15 +44,18 @@ template <class T> void unfold_as(const Ctx& ctx, const Columns& u) {
     alignas(64) T buf[kBlock];
     for (int64_t d = 0; d < OD; d++)
       for (int64_t h = 0; h < OH; h++) {
-        char* out = (char*)y.data + (n * y.stride[0] + c * y.stride[1] + tap * y.stride[2] + (d * OH + h) * y.stride[3]) * y_size;
+        char* out = (char*)y.data +
+                    (n * y.stride[0] + c * y.stride[1] + tap * y.stride[2] + (d * OH + h) * y.stride[3]) * y_size;
         int64_t id = d * s[0] - p[0] + kd * dil[0], ih = h * s[1] - p[1] + kh * dil[1];
         bool inside = id >= 0 && id < x.shape[2] && ih >= 0 && ih < x.shape[3];
         int64_t first = inside ? w.first : OW, last = inside ? w.last : OW;
-        const char* in = (const char*)x.data + (n * x.stride[0] + c * x.stride[1] + id * x.stride[2] + ih * x.stride[3]) * x_size;
+        const char* in =
+            (const char*)x.data + (n * x.stride[0] + c * x.stride[1] + id * x.stride[2] + ih * x.stride[3]) * x_size;
         for (int64_t o = 0; o < OW; o += kBlock) {
           int64_t m = min64(kBlock, OW - o), b = max64(0, min64(first - o, m)), e = max64(b, min64(last - o, m));
           for (int64_t i = 0; i < b; i++) buf[i] = 0;
-          if (e > b) from(in + (w.at + (o + b - w.first) * s[2]) * x.stride[4] * x_size, s[2] * x.stride[4], buf + b, e - b);
+          if (e > b)
+            from(in + (w.at + (o + b - w.first) * s[2]) * x.stride[4] * x_size, s[2] * x.stride[4], buf + b, e - b);
           for (int64_t i = e; i < m; i++) buf[i] = 0;
           to(buf, out + o * y.stride[4] * y_size, y.stride[4], m);
         }
@@ -60,7 +64,8 @@ template <class T> void unfold_as(const Ctx& ctx, const Columns& u) {
 }
 
 // One task owns one plane (n, c) of x, and sums into it block by block of its rows.
-template <class T> void fold_as(const Ctx& ctx, const Columns& u) {
+template <class T>
+void fold_as(const Ctx& ctx, const Columns& u) {
   const View &y = u.columns, &x = u.x;
   const int64_t *K = u.a.kernel, *s = u.a.stride, *p = u.a.padding, *dil = u.a.dilation;
   int64_t C = x.shape[1], D = x.shape[2], H = x.shape[3], W = x.shape[4], OD = u.outputs(0), OH = u.outputs(1);
@@ -82,7 +87,9 @@ template <class T> void fold_as(const Ctx& ctx, const Columns& u) {
         int64_t b = max64(w.first, w0 - shift <= 0 ? 0 : ceil_div(w0 - shift, s[2]));
         int64_t e = w0 + m - 1 - shift < 0 ? b : min64(w.last, (w0 + m - 1 - shift) / s[2] + 1);
         if (e <= b) continue;
-        from((const char*)y.data + (n * y.stride[0] + c * y.stride[1] + tap * y.stride[2] + (od / s[0] * OH + oh / s[1]) * y.stride[3] + b * y.stride[4]) * y_size,
+        from((const char*)y.data + (n * y.stride[0] + c * y.stride[1] + tap * y.stride[2] +
+                                    (od / s[0] * OH + oh / s[1]) * y.stride[3] + b * y.stride[4]) *
+                                       y_size,
              y.stride[4], row, e - b);
         T* at = sum + b * s[2] + shift - w0;
         if (s[2] == 1)
@@ -90,12 +97,16 @@ template <class T> void fold_as(const Ctx& ctx, const Columns& u) {
         else
           for (int64_t i = 0; i < e - b; i++) at[i * s[2]] += row[i];
       }
-      to(sum, (char*)x.data + (n * x.stride[0] + c * x.stride[1] + d * x.stride[2] + h * x.stride[3] + w0 * x.stride[4]) * x_size, x.stride[4], m);
+      to(sum,
+         (char*)x.data +
+             (n * x.stride[0] + c * x.stride[1] + d * x.stride[2] + h * x.stride[3] + w0 * x.stride[4]) * x_size,
+         x.stride[4], m);
     }
   });
 }
 
-template <class F> void with_column_type(DType d, F f) {
+template <class F>
+void with_column_type(DType d, F f) {
   if (d == DType::f64) f(double{});
   else if (d == DType::b8) f(int64_t{});
   else f(float{});

@@ -9,18 +9,22 @@ namespace {
 MIELINA_INLINE int64_t plane_size(const View& v) { return v.shape[2] * v.shape[3] * v.shape[4]; }
 
 // A worker's buffers: the image's plane, and one row of the outputs with its indices.
-template <class T> int64_t plane_bytes(const View& image, const View& y) {
+template <class T>
+int64_t plane_bytes(const View& image, const View& y) {
   return round_up(plane_size(image) * int64_t(sizeof(T))) + 2 * round_up(y.shape[4] * int64_t(sizeof(T)));
 }
 
 // f(row of y's values, its indices, d, h) for the rows of channel (n, c).
-template <class T, class F> MIELINA_INLINE void each_row(const View& y, const RowsOf<IndexOf<T>>& index, int64_t n, int64_t c, IndexOf<T>* buf, F f) {
+template <class T, class F>
+MIELINA_INLINE void each_row(const View& y, const RowsOf<IndexOf<T>>& index, int64_t n, int64_t c, IndexOf<T>* buf,
+                             F f) {
   for (int64_t d = 0; d < y.shape[2]; d++)
     for (int64_t h = 0; h < y.shape[3]; h++) f(index.get(n, c, d, h, 1, buf), d, h);
 }
 
 // y = 0, then y[index] (+)= x, in order.
-template <class T, bool Add> void scatter_planes(const Ctx& ctx, const View& y, const View& x, const View& index) {
+template <class T, bool Add>
+void scatter_planes(const Ctx& ctx, const View& y, const View& x, const View& index) {
   using I = IndexOf<T>;
   using U = Elem<Bits<Mask<Vec<T>>>>;
   int64_t C = y.shape[1], size = plane_size(y), step = y.stride[4], bytes = plane_bytes<T>(y, x);
@@ -47,7 +51,8 @@ template <class T, bool Add> void scatter_planes(const Ctx& ctx, const View& y, 
   });
 }
 
-template <class T> void gather_planes(const Ctx& ctx, const View& y, const View& x, const View& index) {
+template <class T>
+void gather_planes(const Ctx& ctx, const View& y, const View& x, const View& index) {
   using I = IndexOf<T>;
   using U = Elem<Bits<Mask<Vec<T>>>>;
   int64_t C = y.shape[1], size = plane_size(x), bytes = plane_bytes<T>(x, y);
@@ -73,7 +78,8 @@ template <class T> void gather_planes(const Ctx& ctx, const View& y, const View&
 }
 
 // Indices up to the size of an image; f64 has the 64-bit ones.
-template <class F> void with_plane_type(const View& image, F f) {
+template <class F>
+void with_plane_type(const View& image, F f) {
   if (image.dtype == DType::f64 || plane_size(image) > INT32_MAX) f(double{});
   else f(float{});
 }

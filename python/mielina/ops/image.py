@@ -14,23 +14,39 @@ from .layout import permute, reshape, slice, transpose
 from .pool import _adaptive_avg_pool
 
 __all__: list[str] = []
-__functional__ = ["interpolate", "grid_sample", "affine_grid", "pad", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"]
+__functional__ = [
+    "interpolate",
+    "grid_sample",
+    "affine_grid",
+    "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "channel_shuffle",
+]
 
 
-# ---- resizing --------------------------------------------------------------------------------------------------------------------
+# ---- resizing -------------------------------------------------------------------------------------------------------
 _RANKS = {"linear": (3, "linear"), "bilinear": (4, "linear"), "trilinear": (5, "linear"), "bicubic": (4, "cubic")}
 
 
-def interpolate(input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
-                recompute_scale_factor: bool | None = None, antialias: bool = False) -> Tensor:
+def interpolate(
+    input: Tensor,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Tensor:
     """Resizes the image axes of (N, C, ...) to `size`, or by `scale_factor` to floor(n scale_factor).
 
-    Output o lies at (o + 1/2) n / m - 1/2 of an axis of n pixels resized to m, with align_corners at o (n - 1) / (m - 1); a given
-    scale_factor stands for m / n unless recompute_scale_factor. mode: "nearest" (floor(o n / m)), "nearest-exact", "linear"
-    (3-D input), "bilinear" and "bicubic" (4-D, Keys 1981 with a = -3/4), "trilinear" (5-D), "area" (adaptive mean).
+    Output o lies at (o + 1/2) n / m - 1/2 of an axis of n pixels resized to m, with align_corners at
+    o (n - 1) / (m - 1); a given scale_factor stands for m / n unless recompute_scale_factor. mode: "nearest"
+    (floor(o n / m)), "nearest-exact", "linear" (3-D input), "bilinear" and "bicubic" (4-D, Keys 1981 with a = -3/4),
+    "trilinear" (5-D), "area" (adaptive mean).
     antialias (bilinear, bicubic): the kernel is stretched over the pixels that one output covers.
-    ValueError: size and scale_factor, align_corners or antialias that do not go with the mode. NotImplementedError: a mode
-    for another rank, or integer input (but uint8 for the nearest modes).
+    ValueError: size and scale_factor, align_corners or antialias that do not go with the mode. NotImplementedError:
+    a mode for another rank, or integer input (but uint8 for the nearest modes).
     """
     dims = input.ndim - 2
     nearest = mode in ("nearest", "nearest-exact")
@@ -49,14 +65,18 @@ def interpolate(input: Tensor, size: Any = None, scale_factor: Any = None, mode:
     return _resize(input, dims, target, scales, mode if nearest else _RANKS[mode][1], bool(align_corners), antialias)
 
 
-def _target(x: Tensor, dims: int, size: Any, scale_factor: Any, recompute: bool | None) -> tuple[tuple[int, ...], tuple[float, ...]]:
+def _target(
+    x: Tensor, dims: int, size: Any, scale_factor: Any, recompute: bool | None
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """The new sizes, and the scales that stand for their ratio to the old ones (0: none)."""
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate: give either size or scale_factor")
     given = size if scale_factor is None else scale_factor
     each = tuple(given) if isinstance(given, (tuple, list)) else (given,) * dims
     if len(each) != dims:
-        raise ValueError(f"interpolate: input has {dims} spatial dimensions, but size or scale_factor has {len(each)} numbers: {each}")
+        raise ValueError(
+            f"interpolate: input has {dims} spatial dimensions, but size or scale_factor has {len(each)}: {each}"
+        )
     if scale_factor is None:
         if recompute:
             raise ValueError("interpolate: recompute_scale_factor is not meaningful with an explicit size")
@@ -78,13 +98,15 @@ RESIZE = op("interpolate", lambda g, needs, *how: (resize_backward(g, *how),))
 RESIZE_BACKWARD = op("interpolate_backward", lambda g, needs, *how: (_resize(g, *how),))
 
 
-# ---- sampling --------------------------------------------------------------------------------------------------------------------
-def grid_sample(input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None) -> Tensor:
+# ---- sampling -------------------------------------------------------------------------------------------------------
+def grid_sample(
+    input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
+) -> Tensor:
     """y[n, c, p, q] = x[n, c] read at the point grid[n, p, q] = (x, y), in [-1, 1] from one edge to the other.
 
-    input: (N, C, H, W), grid: (N, P, Q, 2); or (N, C, D, H, W) and (N, O, P, Q, 3). -1 and 1 are the outer borders of the edge
-    pixels, with align_corners their centres. mode: "bilinear", "nearest" or (4-D) "bicubic". padding_mode, for points
-    outside: "zeros", "border" (the nearest pixel) or "reflection". Has first gradients only.
+    input: (N, C, H, W), grid: (N, P, Q, 2); or (N, C, D, H, W) and (N, O, P, Q, 3). -1 and 1 are the outer borders
+    of the edge pixels, with align_corners their centres. mode: "bilinear", "nearest" or (4-D) "bicubic". padding_mode,
+    for points outside: "zeros", "border" (the nearest pixel) or "reflection". Has first gradients only.
     ValueError: mode, padding_mode. RuntimeError: shapes, dtypes. Source: Jaderberg et al. 2015.
     """
     if mode not in ("bilinear", "nearest", "bicubic"):
@@ -97,7 +119,10 @@ def grid_sample(input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mod
 
 def _grid_sample_rule(g: Tensor, needs: Any, x: Tensor, grid: Tensor, *how: Any) -> Any:
     kernels = (_core.grid_sample_backward, _core.grid_sample_backward_grid)
-    return [record(f(g, x, grid, *how), GRID_SAMPLE_BACKWARD, (g, x, grid), ()) if need else None for f, need in zip(kernels, needs)]
+    return [
+        record(f(g, x, grid, *how), GRID_SAMPLE_BACKWARD, (g, x, grid), ()) if need else None
+        for f, need in zip(kernels, needs)
+    ]
 
 
 def _grid_sample_second(g: Any, needs: Any) -> Any:
@@ -111,7 +136,8 @@ GRID_SAMPLE_BACKWARD = op("grid_sample_backward", _grid_sample_second)
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
     """The points that `grid_sample` needs for an affine map: grid[n, h, w] = theta[n] (x_w, y_h, 1).
 
-    theta: (N, 2, 3) for size (N, C, H, W), (N, 3, 4) for (N, C, D, H, W); floating. Returns (N, H, W, 2) or (N, D, H, W, 3).
+    theta: (N, 2, 3) for size (N, C, H, W), (N, 3, 4) for (N, C, D, H, W); floating.
+    Returns (N, H, W, 2) or (N, D, H, W, 3).
     ValueError: theta not floating, shapes that do not fit.
     """
     import numpy as np
@@ -123,7 +149,9 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     if dims not in (2, 3):
         raise NotImplementedError(f"affine_grid: 4-D and 5-D sizes only, got {size}")
     if theta.shape != (size[0], dims, dims + 1):
-        raise ValueError(f"affine_grid: expected theta of shape {(size[0], dims, dims + 1)} for size {size}, got {theta.shape}")
+        raise ValueError(
+            f"affine_grid: expected theta of shape {(size[0], dims, dims + 1)} for size {size}, got {theta.shape}"
+        )
     if min(size) <= 0:
         raise ValueError(f"affine_grid: expected positive sizes, got {size}")
     axes = [np.linspace(-1, 1, n) * (1 if align_corners else (n - 1) / n) if n > 1 else np.zeros(1) for n in size[2:]]
@@ -132,12 +160,13 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     return reshape(matmul(base, transpose(theta, 1, 2)), (size[0], *size[2:], dims))
 
 
-# ---- borders ---------------------------------------------------------------------------------------------------------------------
+# ---- borders --------------------------------------------------------------------------------------------------------
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """Adds a border: `pad` holds (before, after) of the last axis, then of the one before it, and so on; negative widths cut.
+    """Adds a border: `pad` holds (before, after) of the last axis, then of the one before it, and so on; negative
+    widths cut.
 
-    mode: "constant" fills with `value` (0), for any axes; for the last 1, 2 or 3 axes of (N, C, ...) "reflect" mirrors at the edge
-    pixels, "replicate" repeats them, "circular" wraps around.
+    mode: "constant" fills with `value` (0), for any axes; for the last 1, 2 or 3 axes of (N, C, ...) "reflect"
+    mirrors at the edge pixels, "replicate" repeats them, "circular" wraps around.
     RuntimeError: an odd number of widths, more than axes, wider than the image allows, or a value with another mode.
     NotImplementedError: an unknown mode, or as many widths as the mode has no meaning for.
     """
@@ -152,7 +181,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if len(widths) % 2:
         raise RuntimeError(f"pad: the number of widths must be even, got {len(widths)}")
     if not 1 <= dims <= 3 or input.ndim not in ((dims + 2,) if mode == "circular" else (dims + 1, dims + 2)):
-        raise NotImplementedError(f"pad: mode {mode} takes 2, 4 or 6 widths for 1, 2 or 3 image axes, got {len(widths)} for {input.ndim}-D input")
+        raise NotImplementedError(
+            f"pad: mode {mode} takes 2, 4 or 6 widths for 1, 2 or 3 image axes, got {len(widths)} for {input.ndim}-D"
+        )
     if min(widths) < 0:
         input, widths = _cut(input, widths)
     return record(_core.pad_image(input, widths, mode), PAD, (input,), (widths, mode))  # type: ignore[no-any-return]
@@ -184,7 +215,7 @@ PAD_BACKWARD = op("pad_backward", lambda g, needs, widths, mode: (pad(g, widths,
 PAD_CONSTANT = op("pad_constant", lambda g, needs, widths: (_pad_constant(g, tuple(-w for w in widths), 0),))
 
 
-# ---- channels to pixels and back ---------------------------------------------------------------------------------------------------
+# ---- channels to pixels and back ------------------------------------------------------------------------------------
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """(..., C r^2, H, W) -> (..., C, H r, W r): r x r channels become a block of pixels. Source: Shi et al. 2016.
 
@@ -228,6 +259,8 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         raise RuntimeError(f"channel_shuffle: expected input with at least 3 dimensions, got {input.ndim}")
     n, c, *image = input.shape
     if groups <= 0 or c % groups:
-        raise RuntimeError(f"channel_shuffle: the number of channels must be divisible by groups, got {c} channels and {groups} groups")
+        raise RuntimeError(
+            f"channel_shuffle: the number of channels must be divisible by groups, got {c} channels and {groups} groups"
+        )
     x = reshape(input, (n, groups, c // groups, math.prod(image)))
     return reshape(transpose(x, 1, 2), input.shape)

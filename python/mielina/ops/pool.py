@@ -1,7 +1,7 @@
 """Max, average and adaptive pooling, unfold and fold.
 
-Inputs are (N, C, ...) or (C, ...) with one, two or three spatial axes; sizes that PyTorch takes as one int or a tuple are
-taken so here. Channels-last memory is used as it lies, and the result is channels-last too.
+Inputs are (N, C, ...) or (C, ...) with one, two or three spatial axes; sizes that PyTorch takes as one int or a
+tuple are taken so here. Channels-last memory is used as it lies, and the result is channels-last too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __functional__ = [
 ]  # fmt: skip
 
 
-# ---- largest of a window -----------------------------------------------------------------------------------------------------
+# ---- largest of a window --------------------------------------------------------------------------------------------
 def _max_pool(x: Tensor, dims: int, where: tuple[Any, ...], return_indices: bool) -> Any:
     if return_indices or (x._tracked and _core.grad_enabled()):
         y, index = _core.max_pool_index(x, dims, *where, not return_indices)
@@ -30,14 +30,28 @@ def _max_pool(x: Tensor, dims: int, where: tuple[Any, ...], return_indices: bool
     return record(_core.max_pool(x, dims, *where), MAX_POOL, (x,), (None, x.shape, dims, *where))
 
 
-def max_pool1d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-               ceil_mode: bool = False, return_indices: bool = False) -> Any:
+def max_pool1d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
     """The largest value of each window of a (N, C, L) input; see `max_pool2d`."""
     return _max_pool(input, 1, (kernel_size, stride, padding, dilation, ceil_mode), return_indices)
 
 
-def max_pool2d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-               ceil_mode: bool = False, return_indices: bool = False) -> Any:
+def max_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
     """y[n, c, p, q] = max over r, s of x[n, c, p stride + r dilation - padding, q stride + s dilation - padding].
 
     input: (N, C, H, W) or (C, H, W), floating or integer. stride: default kernel_size. Padding is never the largest.
@@ -47,8 +61,15 @@ def max_pool2d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any
     return _max_pool(input, 2, (kernel_size, stride, padding, dilation, ceil_mode), return_indices)
 
 
-def max_pool3d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-               ceil_mode: bool = False, return_indices: bool = False) -> Any:
+def max_pool3d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
     """The largest value of each window of a (N, C, D, H, W) input; see `max_pool2d`."""
     return _max_pool(input, 3, (kernel_size, stride, padding, dilation, ceil_mode), return_indices)
 
@@ -81,7 +102,8 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = 
 
 
 def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The largest value of each of P x Q nearly equal parts: rows floor(p H / P) up to ceil((p + 1) H / P), columns alike.
+    """The largest value of each of P x Q nearly equal parts: rows floor(p H / P) up to ceil((p + 1) H / P), columns
+    alike.
 
     output_size: P = Q, or (P, Q), where None keeps a size. Overlapping parts, NaN and indices: see `max_pool2d`.
     """
@@ -102,7 +124,7 @@ def adaptive_max_pool_backward(g: Tensor, index: Tensor, shape: tuple[int, ...],
 ADAPTIVE_MAX_POOL = op("adaptive_max_pool", lambda g, needs, *where: (adaptive_max_pool_backward(g, *where),))
 
 
-# ---- planes addressed by indices -----------------------------------------------------------------------------------------------
+# ---- planes addressed by indices ------------------------------------------------------------------------------------
 def plane_gather(x: Tensor, index: Tensor, dims: int) -> Tensor:
     """y[n, c, o] = x[n, c, index[n, c, o]], the image's plane in C order."""
     return record(_core.plane_gather(x, index, dims), PLANE_GATHER, (x,), (index, x.shape, dims))  # type: ignore[no-any-return]
@@ -118,7 +140,9 @@ PLANE_GATHER = op("plane_gather", lambda g, needs, index, shape, dims: (plane_sc
 PLANE_SCATTER = op("plane_scatter", lambda g, needs, index, shape, dims: (plane_gather(g, index, dims),))
 
 
-def _max_unpool(x: Tensor, indices: Tensor, dims: int, kernel_size: Any, stride: Any, padding: Any, output_size: Any) -> Tensor:
+def _max_unpool(
+    x: Tensor, indices: Tensor, dims: int, kernel_size: Any, stride: Any, padding: Any, output_size: Any
+) -> Tensor:
     kernel, padding = _each(kernel_size, dims), _each(padding, dims)
     stride = _each(stride, dims) if stride is not None and stride != () and stride != [] else kernel
     image = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(x.shape[-dims:], stride, padding, kernel))
@@ -126,10 +150,14 @@ def _max_unpool(x: Tensor, indices: Tensor, dims: int, kernel_size: Any, stride:
         size = tuple(output_size)
         size = size[-dims:] if len(size) in (dims + 1, dims + 2) else size
         if len(size) != dims:
-            raise ValueError(f"max_unpool{dims}d: output_size should have {dims} or {dims + 2} numbers, got {len(size)}")
+            raise ValueError(
+                f"max_unpool{dims}d: output_size should have {dims} or {dims + 2} numbers, got {len(size)}"
+            )
         for n, default, s in zip(size, image, stride):
             if not default - s < n < default + s:
-                raise ValueError(f"max_unpool{dims}d: invalid output_size {size}: each must be within the stride {stride} of {image}")
+                raise ValueError(
+                    f"max_unpool{dims}d: invalid output_size {size}: each must be within the stride {stride} of {image}"
+                )
         image = size
     y = _core.plane_scatter(x, indices, x.shape[:-dims] + image, dims, False)
     return record(y, MAX_UNPOOL, (x,), (indices, y.shape, dims))  # type: ignore[no-any-return]
@@ -143,12 +171,16 @@ def _each(x: Any, dims: int) -> tuple[int, ...]:
 MAX_UNPOOL = op("max_unpool", lambda g, needs, index, shape, dims: (plane_gather(g, index, dims),))
 
 
-def max_unpool1d(input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
+def max_unpool1d(
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+) -> Tensor:
     """Zeros, but the input at `max_pool1d`'s indices; see `max_unpool2d`."""
     return _max_unpool(input, indices, 1, kernel_size, stride, padding, output_size)
 
 
-def max_unpool2d(input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
+def max_unpool2d(
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+) -> Tensor:
     """Zeros, but the input at `max_pool2d`'s indices: what max pooling kept stands where it was.
 
     output_size: the pooled image's size where (n - 1) stride - 2 padding + kernel_size is not it.
@@ -157,12 +189,14 @@ def max_unpool2d(input: Tensor, indices: Tensor, kernel_size: Any, stride: Any =
     return _max_unpool(input, indices, 2, kernel_size, stride, padding, output_size)
 
 
-def max_unpool3d(input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Tensor:
+def max_unpool3d(
+    input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+) -> Tensor:
     """Zeros, but the input at `max_pool3d`'s indices; see `max_unpool2d`."""
     return _max_unpool(input, indices, 3, kernel_size, stride, padding, output_size)
 
 
-# ---- mean of a window ------------------------------------------------------------------------------------------------------------
+# ---- mean of a window -----------------------------------------------------------------------------------------------
 # Averages are linear: the gradient of the backward is the forward.
 def _avg_pool(x: Tensor, dims: int, *where: Any) -> Tensor:
     return record(_core.avg_pool(x, dims, *where), AVG_POOL, (x,), (x.shape, dims, *where))  # type: ignore[no-any-return]
@@ -177,25 +211,45 @@ AVG_POOL = op("avg_pool", lambda g, needs, *where: (avg_pool_backward(g, *where)
 AVG_POOL_BACKWARD = op("avg_pool_backward", lambda g, needs, *where: (_avg_pool(g, *where),))
 
 
-def avg_pool1d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-               count_include_pad: bool = True) -> Tensor:
+def avg_pool1d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
     """The mean of each window of a (N, C, L) input; see `avg_pool2d`."""
     return _avg_pool(input, 1, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
-def avg_pool2d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-               count_include_pad: bool = True, divisor_override: int | None = None) -> Tensor:
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
     """y[n, c, p, q] = 1/d sum over r, s of x[n, c, p stride + r - padding, q stride + s - padding].
 
     input: (N, C, H, W) or (C, H, W), floating or int64. d: the window's size, with the padding that it covers unless
-    count_include_pad=False; or divisor_override. ceil_mode: a last window may reach over the edge; what lies beyond the
-    padding is not counted. RuntimeError: sizes that do not fit.
+    count_include_pad=False; or divisor_override. ceil_mode: a last window may reach over the edge; what lies beyond
+    the padding is not counted. RuntimeError: sizes that do not fit.
     """
     return _avg_pool(input, 2, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-def avg_pool3d(input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-               count_include_pad: bool = True, divisor_override: int | None = None) -> Tensor:
+def avg_pool3d(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
     """The mean of each window of a (N, C, D, H, W) input; see `avg_pool2d`."""
     return _avg_pool(input, 3, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
@@ -206,7 +260,9 @@ def _adaptive_avg_pool(x: Tensor, dims: int, output_size: Any) -> Tensor:
 
 def adaptive_avg_pool_backward(g: Tensor, shape: tuple[int, ...], dims: int) -> Tensor:
     """Each g, divided by the size of its part, added to the part's pixels."""
-    return record(_core.adaptive_avg_pool_backward(g, shape, dims), ADAPTIVE_AVG_POOL_BACKWARD, (g,), (dims, g.shape[-dims:]))  # type: ignore[no-any-return]
+    return record(
+        _core.adaptive_avg_pool_backward(g, shape, dims), ADAPTIVE_AVG_POOL_BACKWARD, (g,), (dims, g.shape[-dims:])
+    )  # type: ignore[no-any-return]
 
 
 ADAPTIVE_AVG_POOL = op("adaptive_avg_pool", lambda g, needs, *where: (adaptive_avg_pool_backward(g, *where),))
@@ -221,8 +277,8 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """The mean of each of P x Q nearly equal parts: rows floor(p H / P) up to ceil((p + 1) H / P), columns alike.
 
-    input: (N, C, H, W) or (C, H, W), floating. output_size: P = Q, or (P, Q), where None keeps a size; 1 is the mean of the
-    whole image. RuntimeError: sizes that do not fit.
+    input: (N, C, H, W) or (C, H, W), floating. output_size: P = Q, or (P, Q), where None keeps a size; 1 is the mean
+    of the whole image. RuntimeError: sizes that do not fit.
     """
     return _adaptive_avg_pool(input, 2, _target(input, 2, output_size))
 
@@ -232,7 +288,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     return _adaptive_avg_pool(input, 3, _target(input, 3, output_size))
 
 
-# ---- power mean of a window --------------------------------------------------------------------------------------------------------
+# ---- power mean of a window -----------------------------------------------------------------------------------------
 def _lp_pool(x: Tensor, dims: int, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Tensor:
     count = 1
     for k in _each(kernel_size, dims):
@@ -249,7 +305,8 @@ def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
 def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """(sum of x^norm_type over each window)^(1 / norm_type): norm_type 1 sums; as it grows, the largest value remains.
 
-    input: (N, C, H, W) or (C, H, W), floating. A window that ceil_mode cuts off counts as if it were full, as in PyTorch.
+    input: (N, C, H, W) or (C, H, W), floating. A window that ceil_mode cuts off counts as if it were full, as in
+    PyTorch.
     """
     return _lp_pool(input, 2, norm_type, kernel_size, stride, ceil_mode)
 
@@ -259,9 +316,10 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
     return _lp_pool(input, 3, norm_type, kernel_size, stride, ceil_mode)
 
 
-# ---- windows as columns --------------------------------------------------------------------------------------------------------------
+# ---- windows as columns ---------------------------------------------------------------------------------------------
 def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
-    """The windows of an image as columns: y[n, (c, r, s), (p, q)] = x[n, c, p stride + r dilation - padding, q ...], 0 outside.
+    """The windows of an image as columns: y[n, (c, r, s), (p, q)] = x[n, c, p stride + r dilation - padding, q ...],
+    0 outside.
 
     input: (N, C, H, W) or (C, H, W), floating or bool. Returns (N, C R S, P Q). RuntimeError: sizes that do not fit.
     """
@@ -269,7 +327,9 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     return record(y, UNFOLD, (input,), (input.shape[-2:], kernel_size, dilation, padding, stride))  # type: ignore[no-any-return]
 
 
-def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
+def fold(
+    input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Tensor:
     """The sum of columns where `unfold` would have taken them from: its transpose. Overlapping windows add up.
 
     input: (N, C R S, P Q) or (C R S, P Q). Returns (N, C, *output_size). RuntimeError: sizes that do not fit.

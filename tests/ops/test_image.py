@@ -1,0 +1,232 @@
+"""Resampling, sampling and borders: against NumPy, PyTorch, and finite differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mielina as mi
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mielina.testing import check_op, gradcheck, reference
+
+F = mi.nn.functional
+RNG = np.random.default_rng(0)
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+LAYOUTS = ("contiguous", "channels_last", "sliced", "expanded")
+IMAGES = {1: (2, 3, 21), 2: (2, 5, 8, 19), 3: (1, 2, 3, 5, 18)}
+LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize(
+    "mode", ["nearest", "nearest-exact", "linear", "linear corners", "bicubic", "bicubic corners", "area"]
+)
+def test_interpolate(dims: int, mode: str) -> None:
+    if mode.startswith("bicubic") and dims != 2:
+        pytest.skip("bicubic is 2-D")
+    kwargs: dict[str, Any] = {"mode": mode.replace("linear", LINEAR[dims]).split(" ")[0]}
+    if "corners" in mode:
+        kwargs["align_corners"] = True
+    x = RNG.standard_normal(IMAGES[dims])
+    for how in ({"scale_factor": 2}, {"size": (7, 11, 40)[3 - dims :]}):
+        check_op(
+            F.interpolate,
+            reference.interpolate,
+            [x],
+            {**kwargs, **how},
+            dtypes=DTYPES,
+            layouts=LAYOUTS,
+            threads=(2,),
+            magnitude="max",
+            length=64,
+            amplification=4,
+            grad="size" in how,
+        )
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [(3, 5), (16, 11)])
+def test_interpolate_antialias(mode: str, size: tuple[int, int]) -> None:
+    x = RNG.standard_normal(IMAGES[2])
+    check_op(
+        F.interpolate,
+        reference.interpolate,
+        [x],
+        {"size": size, "mode": mode, "antialias": True},
+        layouts=LAYOUTS,
+        magnitude="max",
+        length=64,
+        amplification=4,
+        grad=True,
+    )
+
+
+def test_interpolate_bytes() -> None:
+    x = RNG.integers(0, 256, (1, 3, 4, 5)).astype(np.uint8)
+    assert np.array_equal(F.interpolate(mi.tensor(x), scale_factor=2).numpy(), x.repeat(2, 2).repeat(2, 3))
+
+
+@pytest.mark.parametrize("padding_mode", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_grid_sample(dims: int, mode: str, padding_mode: str) -> None:
+    if mode == "bicubic" and dims == 3:
+        pytest.skip("bicubic is 2-D")
+    x, grid = (
+        RNG.standard_normal((2, 3, 4, 5, 6)[: dims + 2]),
+        RNG.uniform(-1.7, 1.7, (2, 3, 2, 4)[: dims + 1] + (dims,)),
+    )
+    for corners in (False, True):
+        kwargs = {"mode": mode, "padding_mode": padding_mode, "align_corners": corners}
+        check_op(
+            F.grid_sample,
+            reference.grid_sample,
+            [x, grid],
+            kwargs,
+            dtypes=("float64",),
+            layouts=("contiguous", "channels_last", "sliced"),
+            magnitude="max",
+            length=16,
+            amplification=64,
+            grad=True,
+            gradgrad=False,
+        )
+
+
+def test_grid_sample_has_no_second_gradient() -> None:
+    x = mi.tensor(RNG.standard_normal((1, 1, 3, 3))).requires_grad_(True)
+    (dx,) = mi.grad(
+        [F.grid_sample(x * 1.0, mi.tensor(np.zeros((1, 2, 2, 2))))],
+        [x],
+        grad_outputs=[mi.tensor(np.ones((1, 1, 2, 2)))],
+        create_graph=True,
+    )
+    with pytest.raises(NotImplementedError, match="second"):
+        mi.grad([dx], [x], grad_outputs=[dx.detach()])
+
+
+@pytest.mark.parametrize("size", [(2, 3, 4, 5), (2, 1, 3, 1, 4)])
+@pytest.mark.parametrize("corners", [False, True])
+def test_affine_grid(size: tuple[int, ...], corners: bool) -> None:
+    """Every point is theta times its place; an identity samples the image itself."""
+    dims = len(size) - 2
+    theta = mi.tensor(np.tile(np.eye(dims, dims + 1), (2, 1, 1)))
+    x = RNG.standard_normal(size)
+    y = F.grid_sample(mi.tensor(x), F.affine_grid(theta, size, corners), align_corners=corners)
+    np.testing.assert_allclose(y.numpy(), x, atol=1e-12) if corners is False or min(size[2:]) > 1 else None
+    gradcheck(
+        lambda t: F.affine_grid(t, size, corners),
+        [mi.tensor(RNG.standard_normal((2, dims, dims + 1))).requires_grad_(True)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "pad", "mode", "value"),
+    [
+        ((3, 4), (1, 2), "constant", None),
+        ((2, 3, 4, 5), (1, 2, 0, 1, 2, 0), "constant", 1.5),
+        ((2, 3, 4, 5), (-1, 2, 3, -2), "constant", -2.0),
+        ((2, 3, 9), (3, 4), "reflect", None),
+        ((2, 3, 6, 20), (3, 4, 2, 1), "reflect", None),
+        ((2, 3, 6, 20), (-2, 4, 2, -1), "replicate", None),
+        ((2, 3, 6, 20), (6, 7, 5, 0), "replicate", None),
+        ((2, 3, 6, 20), (3, 4, 2, -1), "circular", None),
+        ((1, 2, 3, 4, 17), (2, 1, 3, 3, 1, 2), "circular", None),
+        ((1, 2, 3, 4, 17), (2, 1, 3, 3, 1, 2), "reflect", None),
+    ],
+)
+def test_pad(shape: tuple[int, ...], pad: tuple[int, ...], mode: str, value: float | None) -> None:
+    if mode == "reflect" and len(shape) == 5:
+        pad = (2, 1, 3, 3, 1, 2)
+    x = RNG.standard_normal(shape)
+    kwargs = {"pad": pad, "mode": mode, "value": value}
+    check_op(F.pad, reference.pad, [x], kwargs, dtypes=DTYPES, layouts=LAYOUTS, grad=True, length=9)
+
+
+def test_pad_other_dtypes() -> None:
+    for dtype in ("int64", "int32", "uint8"):
+        x = RNG.integers(0, 9, (1, 2, 3, 4)).astype(dtype)
+        for mode in ("constant", "reflect", "replicate", "circular"):
+            assert np.array_equal(F.pad(mi.tensor(x), (1, 2, 2, 1), mode).numpy(), reference.pad(x, (1, 2, 2, 1), mode))
+    assert np.array_equal(F.pad(mi.tensor(np.array([True])), (1, 1), value=True).numpy(), [True, True, True])
+
+
+@pytest.mark.parametrize("r", [1, 2, 3])
+def test_shuffles(r: int) -> None:
+    x = RNG.standard_normal((2, 2 * r * r, 3, 4))
+    check_op(F.pixel_shuffle, reference.pixel_shuffle, [x, r], layouts=LAYOUTS, grad=True)
+    check_op(
+        F.pixel_unshuffle,
+        reference.pixel_unshuffle,
+        [RNG.standard_normal((2, 3, 3 * r, 2 * r)), r],
+        layouts=LAYOUTS,
+        grad=True,
+    )
+    check_op(
+        F.channel_shuffle, reference.channel_shuffle, [RNG.standard_normal((2, 6, 3, 4)), r], layouts=LAYOUTS, grad=True
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_against_torch(data: st.DataObject) -> None:
+    torch = pytest.importorskip("torch")
+    dims = data.draw(st.integers(1, 3))
+    image = tuple(data.draw(st.integers(2, 30 if dims < 3 else 8)) for _ in range(dims))
+    x = (
+        np.random.default_rng(data.draw(st.integers(0, 99)))
+        .standard_normal((2, data.draw(st.sampled_from([1, 3, 17])), *image))
+        .astype(np.float32)
+    )
+    kwargs: dict[str, Any] = {"mode": data.draw(st.sampled_from(["nearest", "nearest-exact", LINEAR[dims]]))}
+    if data.draw(st.booleans()):
+        kwargs["size"] = data.draw(st.integers(1, 20))
+    else:
+        kwargs["scale_factor"] = data.draw(st.sampled_from([0.5, 0.7, 1.3, 2, 2.5, 3]))
+    last = data.draw(st.booleans())
+    t = mi.tensor(np.moveaxis(x, 1, -1).copy()).permute((0, dims + 1, *range(1, dims + 1))) if last else mi.tensor(x)
+    y = F.interpolate(t, **kwargs).numpy()
+    np.testing.assert_allclose(
+        y, torch.nn.functional.interpolate(torch.from_numpy(x), **kwargs).numpy(), rtol=1e-4, atol=2e-5
+    )
+
+
+X = mi.tensor(np.zeros((1, 3, 6, 6), np.float32))
+GRID = mi.tensor(np.zeros((1, 2, 2, 2), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "call"),
+    [
+        (ValueError, "either", lambda: F.interpolate(X)),
+        (ValueError, "either", lambda: F.interpolate(X, 3, 2.0)),
+        (ValueError, "spatial dimensions", lambda: F.interpolate(X, (3, 3, 3))),
+        (ValueError, "align_corners", lambda: F.interpolate(X, 3, align_corners=True)),
+        (ValueError, "antialias", lambda: F.interpolate(X, 3, antialias=True)),
+        (NotImplementedError, "linear", lambda: F.interpolate(X, 3, mode="linear")),
+        (NotImplementedError, "foo", lambda: F.interpolate(X, 3, mode="foo")),
+        (RuntimeError, "greater than 0", lambda: F.interpolate(X, 0)),
+        (ValueError, "mode", lambda: F.grid_sample(X, GRID, "foo")),
+        (ValueError, "padding_mode", lambda: F.grid_sample(X, GRID, padding_mode="foo")),
+        (RuntimeError, "batch size", lambda: F.grid_sample(X, mi.tensor(np.zeros((2, 2, 2, 2), np.float32)))),
+        (RuntimeError, "last dimension", lambda: F.grid_sample(X, mi.tensor(np.zeros((1, 2, 2, 3), np.float32)))),
+        (RuntimeError, "one dtype", lambda: F.grid_sample(X, GRID.to(mi.float64))),
+        (RuntimeError, "even", lambda: F.pad(X, (1, 1, 1))),
+        (RuntimeError, "widths", lambda: F.pad(X, (1,) * 10)),
+        (RuntimeError, "negative size", lambda: F.pad(X, (-4, -4))),
+        (RuntimeError, "reflect", lambda: F.pad(X, (6, 0, 0, 0), "reflect")),
+        (RuntimeError, "circular", lambda: F.pad(X, (7, 0, 0, 0), "circular")),
+        (RuntimeError, "value", lambda: F.pad(X, (1, 1, 1, 1), "reflect", 1.0)),
+        (NotImplementedError, "mode", lambda: F.pad(X, (1, 1, 1, 1), "foo")),
+        (NotImplementedError, "widths", lambda: F.pad(X, (1, 1), "reflect")),
+        (RuntimeError, "divisible", lambda: F.pixel_shuffle(X, 2)),
+        (RuntimeError, "divisible", lambda: F.pixel_unshuffle(X, 4)),
+        (RuntimeError, "divisible", lambda: F.channel_shuffle(X, 2)),
+        (ValueError, "theta", lambda: F.affine_grid(mi.tensor(np.zeros((1, 2, 2))), (1, 1, 2, 2))),
+    ],
+)  # fmt: skip
+def test_errors(error: type[Exception], message: str, call: Any) -> None:
+    with pytest.raises(error, match=message):
+        call()

@@ -1,0 +1,277 @@
+"""Pooling, unfold and fold: against NumPy, PyTorch, and themselves in other memory orders and thread counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mielina as mi
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mielina.testing import check_op, gradcheck, gradgradcheck, reference
+from mielina.testing.strategies import sample
+
+F = mi.nn.functional
+RNG = np.random.default_rng(0)
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+LAYOUTS = ("contiguous", "channels_last", "sliced", "expanded")
+IMAGES = {1: (2, 3, 40), 2: (2, 5, 9, 38), 3: (1, 2, 5, 6, 19)}
+
+
+def distinct(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Different numbers, 1 apart, so that the largest of a window has a gradient."""
+    return np.asarray(RNG.permutation(int(np.prod(shape))).reshape(shape) - 100.0)
+
+
+@pytest.mark.parametrize(
+    ("dims", "kwargs"),
+    [
+        (1, {"kernel_size": 3, "stride": 2, "padding": 1}),
+        (1, {"kernel_size": 2, "return_indices": True}),
+        (2, {"kernel_size": 2, "return_indices": True}),
+        (2, {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}),
+        (2, {"kernel_size": 3, "stride": 1, "padding": 1}),
+        (2, {"kernel_size": (2, 3), "stride": (3, 1), "dilation": (1, 2), "ceil_mode": True, "return_indices": True}),
+        (3, {"kernel_size": 2, "padding": 1, "return_indices": True}),
+        (3, {"kernel_size": (1, 5, 3), "stride": 2, "ceil_mode": True}),
+    ],
+)
+def test_max_pool(dims: int, kwargs: dict[str, Any]) -> None:
+    name = f"max_pool{dims}d"
+    x = RNG.standard_normal(IMAGES[dims])
+    check_op(getattr(F, name), getattr(reference, name), [x], kwargs, dtypes=DTYPES, layouts=LAYOUTS)
+    f = lambda x: getattr(F, name)(x, **{**kwargs, "return_indices": False})
+    small = mi.tensor(distinct((2, 2, *(7,) * dims)[: dims + 2])).requires_grad_(True)
+    gradcheck(f, [small], eps=1e-3)
+    gradgradcheck(f, [small], eps=1e-3)
+
+
+@pytest.mark.parametrize("memory", ["contiguous", "channels_last"])
+@pytest.mark.parametrize("args", [(2,), (3, 2, 1), (3, 1, 1), (3, 3, 0, 2)])
+def test_max_pool_gradient_in_either_memory(memory: str, args: Any) -> None:
+    """Each gradient goes to its index: sums of small integers are exact."""
+    x = distinct((2, 19, 13, 37))
+    t = mi.tensor(x if memory == "contiguous" else np.moveaxis(x, 1, -1).copy()).to(mi.float32)
+    t = (t if memory == "contiguous" else t.permute((0, 3, 1, 2))).requires_grad_(True)
+    y, index = F.max_pool2d(t, *args, return_indices=True)
+    g = RNG.integers(-8, 9, y.shape).astype(np.float32)
+    expected = np.zeros((2 * 19, 13 * 37), np.float32)
+    np.add.at(expected, (np.arange(38)[:, None], index.numpy().reshape(38, -1)), g.reshape(38, -1))
+    for up in (mi.tensor(g), mi.tensor(np.moveaxis(g, 1, -1).copy()).permute((0, 3, 1, 2))):
+        (dx,) = mi.grad([F.max_pool2d(t, *args)], [t], grad_outputs=[up])
+        assert np.array_equal(dx.numpy(), expected.reshape(x.shape))
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_max_pool_nan_and_ties(last: bool) -> None:
+    x = np.full((1, 3, 6, 40), -np.inf, np.float32)
+    x[0, 0, 1, 1] = x[0, 0, 0, 3] = np.nan
+    x[0, 1] = 5.0
+    t = mi.tensor(np.moveaxis(x, 1, -1).copy()).permute((0, 3, 1, 2)) if last else mi.tensor(x)
+    y, index = F.max_pool2d(t, 2, return_indices=True)
+    y, index = y.numpy(), index.numpy()
+    assert np.isnan(y[0, 0, 0, 0]) and index[0, 0, 0, 0] == 41 and np.isnan(y[0, 0, 0, 1]) and index[0, 0, 0, 1] == 3
+    first = 80 * np.arange(3)[:, None] + 2 * np.arange(20)
+    assert np.array_equal(index[0, 1], first) and np.array_equal(index[0, 2], first)
+    assert np.all(y[0, 2] == -np.inf)
+
+
+def test_max_pool_integers() -> None:
+    for dtype in ("int64", "int32", "int16", "int8", "uint8"):
+        x = RNG.integers(0, 100, (2, 3, 6, 35)).astype(dtype)
+        y = F.max_pool2d(mi.tensor(x), 3, 2, 1)
+        assert str(y.dtype).endswith(dtype)
+        assert np.array_equal(y.numpy(), reference.max_pool2d(x, 3, 2, 1))
+    with pytest.raises(NotImplementedError):
+        F.max_pool2d(mi.tensor(x != 0), 2)
+
+
+@pytest.mark.parametrize(
+    ("dims", "kwargs"),
+    [
+        (1, {"kernel_size": 3, "stride": 2, "padding": 1}),
+        (2, {"kernel_size": 2}),
+        (2, {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}),
+        (2, {"kernel_size": 3, "stride": 1, "padding": 1}),
+        (2, {"kernel_size": (4, 3), "stride": 3, "ceil_mode": True, "padding": 1}),
+        (2, {"kernel_size": (9, 38)}),
+        (2, {"kernel_size": 3, "divisor_override": 7}),
+        (3, {"kernel_size": (2, 3, 2), "padding": 1, "ceil_mode": True, "count_include_pad": False}),
+    ],
+)
+def test_avg_pool(dims: int, kwargs: dict[str, Any]) -> None:
+    name = f"avg_pool{dims}d"
+    x = RNG.standard_normal(IMAGES[dims])
+    check_op(
+        getattr(F, name),
+        getattr(reference, name),
+        [x],
+        kwargs,
+        dtypes=DTYPES,
+        layouts=LAYOUTS,
+        magnitude="abs",
+        length=9,
+        grad=True,
+    )
+
+
+def test_avg_pool_integers() -> None:
+    x = RNG.integers(-50, 50, (1, 2, 4, 6))
+    expected = np.trunc(x.reshape(1, 2, 2, 2, 3, 2).sum((3, 5)) / 4).astype(np.int64)
+    assert np.array_equal(F.avg_pool2d(mi.tensor(x), 2).numpy(), expected)
+    with pytest.raises(NotImplementedError):
+        F.avg_pool2d(mi.tensor(x).to(mi.int32), 2)
+
+
+@pytest.mark.parametrize(("dims", "size"), [(1, 7), (2, 1), (2, (4, 5)), (2, (None, 40)), (3, (2, 3, 4))])
+def test_adaptive(dims: int, size: Any) -> None:
+    x = RNG.standard_normal(IMAGES[dims])
+    avg, largest = f"adaptive_avg_pool{dims}d", f"adaptive_max_pool{dims}d"
+    check_op(
+        getattr(F, avg),
+        getattr(reference, avg),
+        [x],
+        {"output_size": size},
+        dtypes=DTYPES,
+        layouts=LAYOUTS,
+        magnitude="abs",
+        length=400,
+        grad=True,
+    )
+    if hasattr(reference, largest):
+        kwargs = {"output_size": size, "return_indices": True}
+        check_op(getattr(F, largest), getattr(reference, largest), [x], kwargs, layouts=LAYOUTS)
+    small = mi.tensor(distinct((1, 2, *(5,) * dims))).requires_grad_(True)
+    gradcheck(lambda x: getattr(F, largest)(x, 3), [small], eps=1e-3)
+    gradgradcheck(lambda x: getattr(F, largest)(x, 3), [small], eps=1e-3)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_max_unpool(dims: int) -> None:
+    pool, unpool = getattr(F, f"max_pool{dims}d"), getattr(F, f"max_unpool{dims}d")
+    x = mi.tensor(distinct(IMAGES[dims]))
+    y, index = pool(x, 2, return_indices=True)
+    back = unpool(y, index, 2, output_size=x.shape)
+    assert back.shape == x.shape
+    again, where = pool(back - mi.tensor(1000.0 * (back.numpy() == 0)), 2, return_indices=True)
+    assert np.array_equal(again.numpy(), np.where(y.numpy() == 0, -1000, y.numpy())) and np.array_equal(
+        where.numpy(), index.numpy()
+    )
+    gradcheck(lambda v: unpool(v, index, 2, output_size=x.shape), [y.requires_grad_(True)], eps=1e-3)
+
+
+@pytest.mark.parametrize("args", [(2,), (3, 1, 1, 1), ((2, 3), (1, 2), (0, 1), (3, 2))])
+def test_unfold_fold(args: Any) -> None:
+    x = RNG.standard_normal((2, 3, 9, 21))
+    check_op(F.unfold, reference.unfold, [x, *args], layouts=LAYOUTS, dtypes=DTYPES, grad=True)
+    columns = RNG.standard_normal(F.unfold(mi.tensor(x), *args).shape)
+    check_op(
+        F.fold,
+        reference.fold,
+        [columns, (9, 21), *args],
+        layouts=LAYOUTS,
+        dtypes=DTYPES,
+        magnitude="abs",
+        length=9,
+        grad=True,
+    )
+
+
+def test_result_keeps_memory_order() -> None:
+    x = mi.tensor(RNG.standard_normal((2, 8, 8, 5))).permute((0, 3, 1, 2))
+    for y in (
+        F.max_pool2d(x, 2),
+        F.avg_pool2d(x, 2),
+        F.adaptive_avg_pool2d(x, 3),
+        F.max_pool2d(x, 2, return_indices=True)[1],
+    ):
+        assert y.stride(1) == 1 and y.permute((0, 2, 3, 1)).is_contiguous()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_against_torch(data: st.DataObject) -> None:
+    torch = pytest.importorskip("torch")
+    dims = data.draw(st.integers(1, 3))
+    shape = tuple(data.draw(st.integers(1, 20 if dims < 3 else 7)) for _ in range(dims))
+    x = sample(
+        np.random.default_rng(data.draw(st.integers(0, 99))),
+        (2, data.draw(st.sampled_from([1, 3, 17])), *shape),
+        "float32",
+        "special",
+    ).astype(np.float32)
+    kwargs: dict[str, Any] = {
+        "kernel_size": data.draw(st.integers(1, 4)),
+        "stride": data.draw(st.integers(1, 3)),
+        "ceil_mode": data.draw(st.booleans()),
+    }
+    kwargs["padding"] = data.draw(st.integers(0, kwargs["kernel_size"] // 2))
+    calls = [
+        (
+            f"max_pool{dims}d",
+            {**kwargs, "return_indices": True, "dilation": 1 if kwargs["padding"] else data.draw(st.integers(1, 2))},
+        ),
+        (f"avg_pool{dims}d", {**kwargs, "count_include_pad": data.draw(st.booleans())}),
+    ]
+    for name, options in calls:
+        if name.startswith("avg"):
+            x = np.where(np.abs(x) > 1e30, 0, x)  # a sum that overflows depends on its order
+        try:
+            expected = getattr(torch.nn.functional, name)(torch.from_numpy(x), **options)
+        except RuntimeError as e:
+            if "smaller than kernel" not in str(e):  # 3-D averages refuse what 2-D ones take
+                with pytest.raises(RuntimeError):
+                    getattr(F, name)(mi.tensor(x), **options)
+            continue
+        found = getattr(F, name)(mi.tensor(x), **options)
+        for a, b in zip(
+            found if isinstance(found, tuple) else (found,),
+            expected if isinstance(expected, tuple) else (expected,),
+            strict=True,
+        ):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-5)
+
+
+X = mi.tensor(np.zeros((1, 3, 6, 6), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "call"),
+    [
+        (RuntimeError, "kernel size", lambda: F.max_pool2d(X, 0)),
+        (RuntimeError, "stride", lambda: F.max_pool2d(X, 2, 0)),
+        (RuntimeError, "at most half", lambda: F.max_pool2d(X, 2, 2, 2)),
+        (RuntimeError, "non-negative", lambda: F.avg_pool2d(X, 2, padding=-1)),
+        (RuntimeError, "too small", lambda: F.avg_pool2d(X, 9)),
+        (RuntimeError, "expected 3 or 4", lambda: F.max_pool2d(mi.tensor(np.zeros((2, 2))), 2)),
+        (RuntimeError, "tuple of 2", lambda: F.max_pool2d(X, (2, 2, 2))),
+        (RuntimeError, "not be zero", lambda: F.avg_pool2d(X, 2, divisor_override=0)),
+        (RuntimeError, "invalid max index", lambda: F.max_unpool2d(X, mi.tensor(np.full((1, 3, 6, 6), 999)), 2)),
+        (RuntimeError, "int64", lambda: F.max_unpool2d(X, X, 2)),
+        (ValueError, "size", lambda: F.max_unpool2d(X, mi.tensor(np.zeros((1, 3, 6, 6), int)), 2, None, 0, (40, 40))),
+        (RuntimeError, "too small", lambda: F.unfold(X, 9)),
+        (RuntimeError, "divisible", lambda: F.fold(mi.tensor(np.zeros((1, 13, 9))), 4, 2)),
+        (RuntimeError, "blocks", lambda: F.fold(mi.tensor(np.zeros((1, 12, 8))), 4, 2)),
+        (NotImplementedError, "int64", lambda: F.adaptive_avg_pool2d(mi.tensor(np.zeros((1, 1, 4, 4), int)), 2)),
+    ],
+)  # fmt: skip
+def test_errors(error: type[Exception], message: str, call: Any) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_empty_batch_and_unbatched() -> None:
+    assert F.max_pool2d(mi.tensor(np.zeros((0, 3, 6, 6))), 2).shape == (0, 3, 3, 3)
+    assert F.avg_pool2d(mi.tensor(np.zeros((0, 3, 6, 6))), 2).shape == (0, 3, 3, 3)
+    x = RNG.standard_normal((3, 8, 10))
+    assert np.array_equal(F.max_pool2d(mi.tensor(x), 2).numpy(), F.max_pool2d(mi.tensor(x[None]), 2).numpy()[0])
+
+
+@pytest.mark.skipif(not hasattr(mi.Tensor, "pow"), reason="lp_pool stands on pow")
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_lp_pool(dims: int) -> None:
+    x = RNG.uniform(0.5, 2, IMAGES[dims])
+    y = getattr(F, f"lp_pool{dims}d")(mi.tensor(x), 2.0, 2)
+    expected = np.sqrt(getattr(reference, f"avg_pool{dims}d")(x**2, 2) * 2**dims)
+    np.testing.assert_allclose(y.numpy(), expected, rtol=1e-10)
