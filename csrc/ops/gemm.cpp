@@ -27,18 +27,6 @@ Array matmul(const Array& a, const Array& b) {
   int64_t k = x.shape[x.ndim - 1];
   check(k == y.shape[y.ndim - 2], Kind::Runtime, "matmul: expected a.shape[-1] == b.shape[-2], got ", k, " and ",
         y.shape[y.ndim - 2], " (a: ", text(a.dims()), ", b: ", text(b.dims()), ")");
-  // (..., M, K) by (K, N): the batch folds into M, one large product instead of many small ones.
-  if (x.ndim > 2 && y.ndim == 2) {
-    Dims shape(x.shape, x.ndim);
-    shape[x.ndim - 1] = y.shape[1];
-    int64_t rows = 1;
-    for (int d = 0; d < x.ndim - 1; d++) rows *= x.shape[d];
-    if (auto folded = try_view(x, Dims{rows, k})) {
-      Array c = empty(shape, a.dtype);
-      product("matmul", *try_view(c, Dims{rows, y.shape[1]}), *folded, y, {});
-      return b.ndim == 1 ? squeeze(c, Dims{-1}, false) : c;
-    }
-  }
   Dims batch = broadcast_shapes(Dims(x.shape, x.ndim - 2), Dims(y.shape, y.ndim - 2), "matmul");
   auto with = [&](const Array& m) {
     Dims s = batch;
@@ -53,6 +41,21 @@ Array matmul(const Array& a, const Array& b) {
   product("matmul", c, with(x), with(y), {});
   if (a.ndim == 1) c = squeeze(c, Dims{-2}, false);
   if (b.ndim == 1) c = squeeze(c, Dims{-1}, false);
+  return c;
+}
+
+Array addmm(const Array& input, const Array& a, const Array& b) {
+  const char* name = a.ndim == 3 ? "baddbmm" : "addmm";
+  check(a.ndim == b.ndim && (a.ndim == 2 || a.ndim == 3), Kind::Runtime, name,
+        ": expected two matrices or two batches of them, got shapes ", text(a.dims()), " and ", text(b.dims()));
+  check_same(a, b, name);
+  check_same(input, a, name);
+  Dims shape(a.shape, a.ndim);
+  shape[a.ndim - 1] = b.shape[b.ndim - 1];
+  check(a.shape[a.ndim - 1] == b.shape[b.ndim - 2] && (a.ndim == 2 || a.shape[0] == b.shape[0]), Kind::Runtime, name,
+        ": shapes ", text(a.dims()), " and ", text(b.dims()), " cannot be multiplied");
+  Array c = empty(shape, a.dtype);
+  product(name, c, a, b, expand(input, shape, name));
   return c;
 }
 
