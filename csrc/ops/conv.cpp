@@ -26,7 +26,8 @@ struct Convolution {
 
 // The n numbers of a parameter, given as n or as one, each in [least, 2^31).
 void numbers(const Convolution& c, const char* what, const Dims& given, int64_t least, int64_t* to) {
-  check(given.n == 1 || given.n == c.n, Kind::Runtime, c.name, ": ", what, " needs one number or ", c.n, ", got ", text(given));
+  check(given.n == 1 || given.n == c.n, Kind::Runtime, c.name, ": ", what, " needs one number or ", c.n, ", got ",
+        text(given));
   for (int d = 0; d < c.n; d++) {
     int64_t v = given[given.n == 1 ? 0 : d];
     check(v >= least && v < int64_t(1) << 31, Kind::Runtime, c.name, ": ", what, " must be ",
@@ -40,14 +41,15 @@ Convolution convolution(const char* name, const Array& x, const Array& w, const 
                         const Dims& padding, const Dims& dilation, int64_t groups) {
   int n = w.ndim - 2;
   check(n >= 1 && n <= 3 && x.ndim == w.ndim, Kind::Runtime, name,
-        ": expected input (N, C, ...) and weight with the same 1 to 3 spatial axes, got ", text(x.dims()), " and ", text(w.dims()));
+        ": expected input (N, C, ...) and weight with the same 1 to 3 spatial axes, got ", text(x.dims()), " and ",
+        text(w.dims()));
   Convolution c{name + std::to_string(n) + "d", n, {{1, 1, 1}, {0, 0, 0}, {1, 1, 1}, groups, Activation::none}};
   check(is_floating(x.dtype), Kind::NotImplemented, c.name, ": expected a floating dtype, got ", name_of(x.dtype));
   check(x.dtype == w.dtype && (!bias || bias->dtype == x.dtype), Kind::Runtime, c.name,
         ": input, weight and bias must have one dtype, got ", name_of(x.dtype), ", ", name_of(w.dtype), " and ",
         bias ? name_of(bias->dtype) : "none");
-  check(groups > 0 && w.shape[0] % groups == 0, Kind::Runtime, c.name, ": groups=", groups, " must be positive and divide ",
-        w.shape[0], ", the first axis of weight ", text(w.dims()));
+  check(groups > 0 && w.shape[0] % groups == 0, Kind::Runtime, c.name, ": groups=", groups,
+        " must be positive and divide ", w.shape[0], ", the first axis of weight ", text(w.dims()));
   for (int d = 0; d < n; d++)
     check(w.shape[d + 2] > 0, Kind::Runtime, c.name, ": a filter must not be empty, got weight ", text(w.dims()));
   numbers(c, "stride", stride, 1, c.args.stride);
@@ -57,8 +59,8 @@ Convolution convolution(const char* name, const Array& x, const Array& w, const 
 }
 
 void check_bias(const Convolution& c, const MaybeArray& bias, int64_t channels) {
-  check(!bias || (bias->ndim == 1 && bias->shape[0] == channels), Kind::Runtime, c.name, ": bias must have shape (", channels,
-        ",), got ", bias ? text(bias->dims()) : "");
+  check(!bias || (bias->ndim == 1 && bias->shape[0] == channels), Kind::Runtime, c.name, ": bias must have shape (",
+        channels, ",), got ", bias ? text(bias->dims()) : "");
 }
 
 // The result of an image's convolution: as many axes, and channels-last where the image is.
@@ -87,7 +89,8 @@ Cost cost_of(const Convolution& c, const Array& y, const Array& x, const Array& 
   return cost;
 }
 
-// Where there is one output there is no step: a stride beyond the image would only make the kernels walk its remainders.
+// Where there is one output there is no step: a stride beyond the image would only make the kernels walk its
+// remainders.
 ConvArgs without_idle_strides(const Convolution& c, const Array& y) {
   ConvArgs args = c.args;
   for (int d = 0; d < c.n; d++)
@@ -111,18 +114,19 @@ Array gradient_of_input(const Convolution& c, const Array& g, const Array& w, co
 
 }  // namespace
 
-Array conv(const Array& x, const Array& w, const MaybeArray& bias, const Dims& size, const Dims& stride, const Dims& padding,
-           const Dims& dilation, int64_t groups) {
+Array conv(const Array& x, const Array& w, const MaybeArray& bias, const Dims& size, const Dims& stride,
+           const Dims& padding, const Dims& dilation, int64_t groups) {
   Convolution c = convolution("conv", x, w, bias, stride, padding, dilation, groups);
-  check(w.shape[1] * groups == x.shape[1], Kind::Runtime, c.name, ": weight of shape ", text(w.dims()), " with groups=", groups,
-        " expects ", w.shape[1] * groups, " input channels, got ", x.shape[1], " (input: ", text(x.dims()), ")");
+  check(w.shape[1] * groups == x.shape[1], Kind::Runtime, c.name, ": weight of shape ", text(w.dims()),
+        " with groups=", groups, " expects ", w.shape[1] * groups, " input channels, got ", x.shape[1],
+        " (input: ", text(x.dims()), ")");
   check_bias(c, bias, w.shape[0]);
   check(size.n == 0 || size.n == c.n, Kind::Runtime, c.name, ": size needs ", c.n, " numbers, got ", text(size));
   Dims fits = size;
   for (int d = 0; d < c.n && size.n == 0; d++) {
     int64_t reach = c.reach(d, w.shape[d + 2]), padded = x.shape[d + 2] + 2 * c.padding(d);
-    check(padded >= reach, Kind::Runtime, c.name, ": the padded input (", padded, ") is smaller than the filter (", reach,
-          ") along axis ", d + 2, " (input: ", text(x.dims()), ", weight: ", text(w.dims()), ")");
+    check(padded >= reach, Kind::Runtime, c.name, ": the padded input (", padded, ") is smaller than the filter (",
+          reach, ") along axis ", d + 2, " (input: ", text(x.dims()), ", weight: ", text(w.dims()), ")");
     fits.push((padded - reach) / c.stride(d) + 1);
   }
   Array y = empty_image(x, w.shape[0], fits);
@@ -142,8 +146,8 @@ Array conv_backward_input(const Array& g, const Array& w, const Dims& size, cons
   return gradient_of_input(c, g, w, size);
 }
 
-Array conv_transpose(const Array& x, const Array& w, const MaybeArray& bias, const Dims& output_padding, const Dims& stride,
-                     const Dims& padding, const Dims& dilation, int64_t groups) {
+Array conv_transpose(const Array& x, const Array& w, const MaybeArray& bias, const Dims& output_padding,
+                     const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups) {
   Convolution c = convolution("conv_transpose", x, w, bias, stride, padding, dilation, groups);
   int64_t extra[3];
   numbers(c, "output_padding", output_padding, 0, extra);
@@ -154,8 +158,8 @@ Array conv_transpose(const Array& x, const Array& w, const MaybeArray& bias, con
     check(more < c.stride(d) || more < c.dilation(d), Kind::Runtime, c.name, ": output_padding ", more,
           " must be smaller than the stride (", c.stride(d), ") or the dilation (", c.dilation(d), ")");
     size.push((x.shape[d + 2] - 1) * c.stride(d) - 2 * c.padding(d) + c.reach(d, w.shape[d + 2]) + more);
-    check(size[d] > 0 && x.shape[d + 2] > 0, Kind::Runtime, c.name, ": an output of size ", size[d], " along axis ", d + 2,
-          " (input: ", text(x.dims()), ", weight: ", text(w.dims()), ")");
+    check(size[d] > 0 && x.shape[d + 2] > 0, Kind::Runtime, c.name, ": an output of size ", size[d], " along axis ",
+          d + 2, " (input: ", text(x.dims()), ", weight: ", text(w.dims()), ")");
   }
   Array y = gradient_of_input(c, x, w, size);
   if (bias) {
@@ -171,7 +175,8 @@ Array conv_backward_weight(const Array& g, const Array& x, const Dims& size, con
   check(g.ndim == x.ndim && g.ndim > 2 && size.n == g.ndim - 2 && groups > 0 && x.shape[1] % groups == 0, Kind::Runtime,
         "conv_backward_weight: expected images (N, C, ...) of one rank and a filter size, got ", text(g.dims()), ", ",
         text(x.dims()), " and ", text(size));
-  check(g.shape[0] == x.shape[0], Kind::Runtime, "conv_backward_weight: batches differ: ", g.shape[0], " and ", x.shape[0]);
+  check(g.shape[0] == x.shape[0], Kind::Runtime, "conv_backward_weight: batches differ: ", g.shape[0], " and ",
+        x.shape[0]);
   Dims shape{g.shape[1], x.shape[1] / groups};
   for (int64_t taps : size) shape.push(taps);
   Array dw = empty(shape, x.dtype);

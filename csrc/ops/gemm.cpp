@@ -6,8 +6,8 @@
 namespace mielina::ops {
 
 static void check_same(const Array& a, const Array& b, const char* name) {
-  check(a.dtype == b.dtype, Kind::Runtime, name, ": expected both to have the same dtype, got ", name_of(a.dtype), " and ",
-        name_of(b.dtype));
+  check(a.dtype == b.dtype, Kind::Runtime, name, ": expected both to have the same dtype, got ", name_of(a.dtype),
+        " and ", name_of(b.dtype));
   check(a.dtype != DType::b8, Kind::NotImplemented, name, ": not defined for bool tensors; convert them first");
 }
 
@@ -17,11 +17,13 @@ static void product(const char* name, const Array& c, const Array& a, const Arra
   cost.flops = 2.0 * double(c.numel()) * double(a.shape[a.ndim - 1]);
   Ctx ctx = make_ctx(c.device());
   if (auto query = kernels(c.device()).gemm_workspace) cost.workspace = query(ctx, c.view(), a.view(), b.view());
-  launch<&Kernels::gemm>(name, cost, out(c), in(a), in(b), in(bias), in(MaybeArray{}), GemmArgs{false, Activation::none});
+  launch<&Kernels::gemm>(name, cost, out(c), in(a), in(b), in(bias), in(MaybeArray{}),
+                         GemmArgs{false, Activation::none});
 }
 
 Array matmul(const Array& a, const Array& b) {
-  check(a.ndim > 0 && b.ndim > 0, Kind::Runtime, "matmul: both arguments need at least 1 dimension, got ", a.ndim, " and ", b.ndim);
+  check(a.ndim > 0 && b.ndim > 0, Kind::Runtime, "matmul: both arguments need at least 1 dimension, got ", a.ndim,
+        " and ", b.ndim);
   check_same(a, b, "matmul");
   Array x = a.ndim == 1 ? unsqueeze(a, 0) : a, y = b.ndim == 1 ? unsqueeze(b, 1) : b;
   int64_t k = x.shape[x.ndim - 1];
@@ -60,7 +62,8 @@ Array addmm(const Array& input, const Array& a, const Array& b) {
 }
 
 Array linear(const Array& x, const Array& w, const MaybeArray& bias) {
-  check(w.ndim == 2 || w.ndim == 1, Kind::Runtime, "linear: weight must be (out, in) or (in), got shape ", text(w.dims()));
+  check(w.ndim == 2 || w.ndim == 1, Kind::Runtime, "linear: weight must be (out, in) or (in), got shape ",
+        text(w.dims()));
   check(x.ndim > 0, Kind::Runtime, "linear: input must have at least 1 dimension");
   check_same(x, w, "linear");
   int64_t k = w.shape[w.ndim - 1], n = w.ndim == 2 ? w.shape[0] : 1;

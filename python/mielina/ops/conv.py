@@ -19,7 +19,7 @@ __all__: list[str] = []
 __functional__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 
-# ---- the image's way forward ---------------------------------------------------------------------------------------------------
+# ---- the image's way forward -----------------------------------------------------------------------------
 def _conv(x: Tensor, w: Tensor, bias: Tensor | None, size: Any, geometry: Any) -> Tensor:
     """size: the spatial shape of the result, () for what fits; a larger one sees zeros behind the image."""
     y = _core.conv(x, w, bias, size, *geometry)
@@ -42,7 +42,7 @@ def _over_channels(g: Tensor) -> Tensor:
     return sum(g, (0, *range(2, g.ndim)))
 
 
-# ---- its gradients -------------------------------------------------------------------------------------------------------------
+# ---- its gradients ---------------------------------------------------------------------------------------
 def _conv_input(g: Tensor, w: Tensor, size: Any, geometry: Any) -> Tensor:
     """The gradient with respect to an image of spatial shape `size`."""
     dx = _core.conv_backward_input(g, w, size, *geometry)
@@ -76,8 +76,10 @@ def _conv_weight_rule(v: Tensor, needs: Any, g: Tensor, x: Tensor, geometry: Any
 CONV_WEIGHT = op("conv_weight", _conv_weight_rule)
 
 
-# ---- PyTorch's functions -------------------------------------------------------------------------------------------------------
-def _same(name: str, input: Tensor, weight: Tensor, stride: Any, dilation: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+# ---- PyTorch's functions ---------------------------------------------------------------------------------
+def _same(
+    name: str, input: Tensor, weight: Tensor, stride: Any, dilation: Any
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The padding in front and the output size of padding="same": an even filter has one zero more behind the image."""
     if any(s != 1 for s in ((stride,) if isinstance(stride, int) else stride)):
         raise RuntimeError(f"{name}: padding='same' needs a stride of 1, got {stride}")
@@ -86,10 +88,14 @@ def _same(name: str, input: Tensor, weight: Tensor, stride: Any, dilation: Any) 
     return front, input.shape[2:]
 
 
-def _forward(n: int, input: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Tensor:
+def _forward(
+    n: int, input: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Tensor:
     if input.ndim != n + 2:
         if input.ndim != n + 1:
-            raise RuntimeError(f"conv{n}d: expected {n + 1}D (unbatched) or {n + 2}D (batched) input, got shape {input.shape}")
+            raise RuntimeError(
+                f"conv{n}d: expected {n + 2}-D input, or {n + 1}-D without a batch, got shape {input.shape}"
+            )
         return squeeze(_forward(n, unsqueeze(input, 0), weight, bias, stride, padding, dilation, groups), 0)
     if amp.anywhere:
         input, weight, bias = amp.cast_inputs(input, weight, bias)
@@ -104,12 +110,28 @@ def _forward(n: int, input: Tensor, weight: Tensor, bias: Any, stride: Any, padd
     return _conv(input, weight, bias, size, (stride, padding, dilation, groups))
 
 
-def conv1d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Tensor:
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
     """`conv2d` along one axis: (N, C, L) or (C, L), weight: (K, C / groups, S)."""
     return _forward(1, input, weight, bias, stride, padding, dilation, groups)
 
 
-def conv2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Tensor:
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
     """y[n, k, p, q] = b[k] + sum_{c, r, s} x[n, c, p stride + r dilation - padding, q ...] w[k, c, r, s].
 
     input: (N, C, H, W) or (C, H, W); weight: (K, C / groups, R, S): output channel k sees the input channels of its
@@ -120,7 +142,15 @@ def conv2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: An
     return _forward(2, input, weight, bias, stride, padding, dilation, groups)
 
 
-def conv3d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Tensor:
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
     """`conv2d` along three axes: (N, C, D, H, W) or (C, D, H, W), weight: (K, C / groups, T, R, S)."""
     return _forward(3, input, weight, bias, stride, padding, dilation, groups)
 
@@ -128,7 +158,9 @@ def conv3d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: An
 def _transposed(n: int, input: Tensor, weight: Tensor, bias: Any, output_padding: Any, geometry: Any) -> Tensor:
     if input.ndim != n + 2:
         if input.ndim != n + 1:
-            raise RuntimeError(f"conv_transpose{n}d: expected {n + 1}D (unbatched) or {n + 2}D (batched) input, got shape {input.shape}")
+            raise RuntimeError(
+                f"conv_transpose{n}d: expected {n + 2}-D input, or {n + 1}-D without a batch, got shape {input.shape}"
+            )
         return squeeze(_transposed(n, unsqueeze(input, 0), weight, bias, output_padding, geometry), 0)
     if amp.anywhere:
         input, weight, bias = amp.cast_inputs(input, weight, bias)
@@ -136,14 +168,30 @@ def _transposed(n: int, input: Tensor, weight: Tensor, bias: Any, output_padding
     return record(y, CONV_INPUT, (input, weight, bias), (input, weight, geometry))  # type: ignore[no-any-return]
 
 
-def conv_transpose1d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-                     groups: int = 1, dilation: Any = 1) -> Tensor:
+def conv_transpose1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Tensor:
     """`conv_transpose2d` along one axis."""
     return _transposed(1, input, weight, bias, output_padding, (stride, padding, dilation, groups))
 
 
-def conv_transpose2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-                     groups: int = 1, dilation: Any = 1) -> Tensor:
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Tensor:
     """The gradient of `conv2d` with respect to its input, as a layer: each input pixel adds its filter to the output.
 
     input: (N, C, H, W) or (C, H, W); weight: (C, K / groups, R, S); bias: (K) or None. Output size along each axis:
@@ -153,7 +201,15 @@ def conv_transpose2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, 
     return _transposed(2, input, weight, bias, output_padding, (stride, padding, dilation, groups))
 
 
-def conv_transpose3d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-                     groups: int = 1, dilation: Any = 1) -> Tensor:
+def conv_transpose3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Tensor:
     """`conv_transpose2d` along three axes."""
     return _transposed(3, input, weight, bias, output_padding, (stride, padding, dilation, groups))

@@ -1,4 +1,4 @@
-"""Products of matrices, and what is made of them: sums of products over any axes reduce to `matmul` with permuted axes."""
+"""Products of matrices, and what is made of them: sums over any axes reduce to `matmul` with permuted axes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .layout import copy_, expand, permute, reshape, squeeze, transpose, unsquee
 from .reduce import sum
 
 __all__ = [
-    "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "addmm", "baddbmm", "addbmm", "addmv", "addr", "einsum",
-    "tensordot", "kron",
+    "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "addmm", "baddbmm", "addbmm", "addmv", "addr",
+    "einsum", "tensordot", "kron",
 ]  # fmt: skip
 __functional__ = ["linear", "bilinear"]
 
@@ -24,8 +24,8 @@ __functional__ = ["linear", "bilinear"]
 @method_as("__matmul__")
 @method
 def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """Matrix product: (..., M, K) by (..., K, N) with broadcast batches; vectors act as a row on the left, a column on the
-    right, and their axis is removed. Integers wrap.
+    """Matrix product: (..., M, K) by (..., K, N) with broadcast batches; vectors act as a row on the left, a column
+    on the right, and their axis is removed. Integers wrap.
 
     RuntimeError: inner sizes or dtypes differ. NotImplementedError: bool.
     """
@@ -38,7 +38,7 @@ method_as("__rmatmul__")(lambda self, other: matmul(other, self))
 
 
 def _matmul_rule(g: Tensor, needs: Any, a: Tensor, b: Tensor) -> Any:
-    """dA = G B^T, dB = A^T G, with vectors as a row and a column; the engine sums broadcast batches and the row's axis."""
+    """dA = G B^T, dB = A^T G, vectors as a row and a column; the engine sums broadcast batches and the row's axis."""
     if a.ndim == 1:
         a, g = unsqueeze(a, 0), unsqueeze(g, g.ndim if b.ndim == 1 else -2)
     column = b.ndim == 1
@@ -92,7 +92,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     if input1.shape[:-1] != input2.shape[:-1]:
         raise RuntimeError(f"bilinear: expected equal batch shapes, got {input1.shape[:-1]} and {input2.shape[:-1]}")
     if weight.ndim != 3 or weight.shape[1:] != (input1.shape[-1], input2.shape[-1]):
-        raise RuntimeError(f"bilinear: weight of shape {weight.shape} does not fit inputs {input1.shape} and {input2.shape}")
+        raise RuntimeError(f"bilinear: weight {weight.shape} does not fit inputs {input1.shape} and {input2.shape}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise RuntimeError(f"bilinear: bias must have shape {weight.shape[:1]}, got {bias.shape}")
     half = matmul(_rows(input1), weight)  # (out, rows, in2)
@@ -101,10 +101,12 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     return y if bias is None else add(y, bias)
 
 
-# ---- products of given ranks ---------------------------------------------------------------------------------------------------
+# ---- products of given ranks -----------------------------------------------------------------------------
 def _check_ranks(name: str, a: Tensor, b: Tensor, ranks: tuple[int, int]) -> None:
     if (a.ndim, b.ndim) != ranks:
-        raise RuntimeError(f"{name}: expected tensors of {ranks[0]} and {ranks[1]} dimensions, got shapes {a.shape} and {b.shape}")
+        raise RuntimeError(
+            f"{name}: expected {ranks[0]}-D and {ranks[1]}-D tensors, got shapes {a.shape} and {b.shape}"
+        )
 
 
 @method
@@ -156,7 +158,7 @@ def ger(input: Tensor, vec2: Tensor) -> Tensor:
     return outer(input, vec2)
 
 
-# ---- beta input + alpha product ------------------------------------------------------------------------------------------------
+# ---- beta input + alpha product --------------------------------------------------------------------------
 def _combine(name: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     """beta input + alpha product; beta = 0 ignores input, NaN too."""
     if not product.dtype.is_floating_point and (isinstance(beta, float) or isinstance(alpha, float)):
@@ -233,9 +235,9 @@ for _function in (addmm, baddbmm, addbmm, addmv, addr):
     _in_place(_function)
 
 
-# ---- sums of products over any axes --------------------------------------------------------------------------------------------
-# An operand is a tensor and a label for each of its axes; letters are their code points, axes under an ellipsis negative,
-# counted from the last.
+# ---- sums of products over any axes ----------------------------------------------------------------------
+# An operand is a tensor and a label for each of its axes; letters are their code points, axes under an ellipsis
+# negative, counted from the last.
 Labels = Sequence[int]
 
 
@@ -290,8 +292,8 @@ def _contract(a: Tensor, la: Labels, b: Tensor, lb: Labels, kept: AbstractSet[in
 
 
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """The sum of products over pairs of axes: the last `dims` of a with the first of b, or dims = (axes of a, axes of b).
-    An axis of size 1 is repeated as often as its partner needs. The other axes follow in order, those of a first.
+    """The sum of products over pairs of axes: the last `dims` of a with the first of b, or dims = (axes of a, axes of
+    b). An axis of size 1 is repeated as often as its partner needs. The other axes follow in order, those of a first.
 
     RuntimeError: sizes or numbers of axes that do not match.
     """
@@ -307,7 +309,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         raise RuntimeError(f"tensordot: expected as many dims of a as of b, each once, got {of_a} and {of_b}")
     for i, j in zip(of_a, of_b):
         if a.shape[i] != b.shape[j] and 1 not in (a.shape[i], b.shape[j]):
-            raise RuntimeError(f"tensordot: dims {i} and {j} have sizes {a.shape[i]} and {b.shape[j]} (a: {a.shape}, b: {b.shape})")
+            raise RuntimeError(f"tensordot: expected a.shape[{i}] == b.shape[{j}], got shapes {a.shape} and {b.shape}")
     pairs = dict(zip(of_b, of_a))
     la = list(range(a.ndim))
     lb = [pairs.get(j, a.ndim + j) for j in range(b.ndim)]
@@ -339,7 +341,9 @@ def _parse(term: str) -> list[Any]:
     before, dots, after = term.partition("...")
     for c in before + after:
         if not (c.isascii() and c.isalpha()):
-            raise RuntimeError(f"einsum: subscripts must be letters, with at most one ellipsis an operand, got {c!r} in {term!r}")
+            raise RuntimeError(
+                f"einsum: subscripts must be letters, and one ellipsis an operand, got {c!r} in {term!r}"
+            )
     return [*map(ord, before), *([...] if dots else []), *map(ord, after)]
 
 
@@ -370,7 +374,9 @@ def _labelled(x: Tensor, labels: list[Any], where: int) -> tuple[Tensor, list[in
             i = labels.index(label)
             j = labels.index(label, i + 1)
             if x.shape[i] != x.shape[j]:
-                raise RuntimeError(f"einsum: a repeated subscript of operand {where} has sizes {x.shape[i]} and {x.shape[j]}")
+                raise RuntimeError(
+                    f"einsum: operand {where} has two sizes, {x.shape[i]} and {x.shape[j]}, for one subscript"
+                )
             x = x.diagonal(0, i, j)  # at the end
             labels = [*labels[:i], *labels[i + 1 : j], *labels[j + 1 :], label]
     return x, labels
