@@ -6,7 +6,10 @@
 namespace mielina::bind {
 
 void add_conv(PyObject* m) {
-  def<&ops::conv>(m, "conv", "x, w, bias, stride, padding, dilation, groups");
+  def<&ops::conv>(m, "conv", "x, w, bias, size, stride, padding, dilation, groups");
+  def<&ops::conv_backward_input>(m, "conv_backward_input", "g, w, size, stride, padding, dilation, groups");
+  def<&ops::conv_backward_weight>(m, "conv_backward_weight", "g, x, size, stride, padding, dilation, groups");
+  def<&ops::conv_transpose>(m, "conv_transpose", "x, w, bias, output_padding, stride, padding, dilation, groups");
 }
 
 }  // namespace mielina::bind

@@ -7,6 +7,7 @@ namespace mielina::bind {
 
 void add_gemm(PyObject* m) {
   def<&ops::matmul>(m, "matmul", "a, b");
+  def<&ops::addmm>(m, "addmm", "input, a, b");
   def<&ops::linear>(m, "linear", "x, w, bias");
 }
 

@@ -1,57 +1,193 @@
 #include "ops/conv.h"
 
+#include "ops/elementwise.h"
 #include "ops/layout.h"
 
 namespace mielina::ops {
 
+namespace {
+
 // (N, C, spatial...) with leading axes of size 1 inserted until three are spatial.
-static Array as_volume(Array x) {
+Array as_volume(Array x) {
   while (x.ndim < 5) x = unsqueeze(x, 2);
   return x;
 }
 
-Array conv(const Array& x, const Array& w, const MaybeArray& bias, const Dims& stride, const Dims& padding, const Dims& dilation,
-           int64_t groups) {
-  int n = stride.n;
-  check(n >= 1 && n <= 3 && padding.n == n && dilation.n == n, Kind::Value, "conv: stride, padding and dilation need one number a dimension");
-  std::string name = "conv" + std::to_string(n) + "d";
-  check(x.ndim == n + 2 && w.ndim == n + 2, Kind::Runtime, name, ": expected ", n + 2, "-dim input (N, C, ...) and weight, got ",
-        text(x.dims()), " and ", text(w.dims()));
-  check(x.dtype == w.dtype && (!bias || bias->dtype == x.dtype), Kind::Runtime, name, ": input, weight and bias must have one dtype, got ",
-        name_of(x.dtype), " and ", name_of(w.dtype));
-  check(is_floating(x.dtype), Kind::NotImplemented, name, ": expected a floating dtype, got ", name_of(x.dtype));
-  check(groups > 0 && x.shape[1] % groups == 0 && w.shape[0] % groups == 0, Kind::Runtime, name, ": groups=", groups,
-        " must divide in-channels ", x.shape[1], " and out-channels ", w.shape[0]);
-  check(w.shape[1] * groups == x.shape[1], Kind::Runtime, name, ": weight of shape ", text(w.dims()), " with groups=", groups,
-        " expects ", w.shape[1] * groups, " input channels, got ", x.shape[1], " (input: ", text(x.dims()), ")");
-  check(!bias || (bias->ndim == 1 && bias->shape[0] == w.shape[0]), Kind::Runtime, name, ": bias must have shape (", w.shape[0], ",)");
-  ConvArgs args{{1, 1, 1}, {0, 0, 0}, {1, 1, 1}, groups, Activation::none};
-  Dims shape{x.shape[0], w.shape[0]};
-  double flops = 2.0 * double(w.shape[1]);
-  for (int d = 0; d < n; d++) {
-    check(stride[d] > 0 && dilation[d] > 0 && padding[d] >= 0, Kind::Runtime, name,
-          ": stride and dilation must be positive and padding not negative");
-    int64_t reach = dilation[d] * (w.shape[d + 2] - 1) + 1, size = x.shape[d + 2] + 2 * padding[d];
-    check(w.shape[d + 2] > 0 && size >= reach, Kind::Runtime, name, ": the padded input (", size, ") is smaller than the filter (", reach,
-          ") along dimension ", d + 2);
-    shape.push((size - reach) / stride[d] + 1);
-    args.stride[3 - n + d] = stride[d];
-    args.padding[3 - n + d] = padding[d];
-    args.dilation[3 - n + d] = dilation[d];
+// A call in the kernels' terms.
+struct Convolution {
+  std::string name;
+  int n;          // spatial axes
+  ConvArgs args;  // (depth, height, width): axis d of n stands at [3 - n + d]
+  int64_t stride(int d) const { return args.stride[3 - n + d]; }
+  int64_t padding(int d) const { return args.padding[3 - n + d]; }
+  int64_t dilation(int d) const { return args.dilation[3 - n + d]; }
+  int64_t reach(int d, int64_t taps) const { return dilation(d) * (taps - 1) + 1; }
+};
+
+// The n numbers of a parameter, given as n or as one, each in [least, 2^31).
+void numbers(const Convolution& c, const char* what, const Dims& given, int64_t least, int64_t* to) {
+  check(given.n == 1 || given.n == c.n, Kind::Runtime, c.name, ": ", what, " needs one number or ", c.n, ", got ",
+        text(given));
+  for (int d = 0; d < c.n; d++) {
+    int64_t v = given[given.n == 1 ? 0 : d];
+    check(v >= least && v < int64_t(1) << 31, Kind::Runtime, c.name, ": ", what, " must be ",
+          least > 0 ? "positive" : "at least 0", " (and below 2^31), got ", text(given));
+    to[3 - c.n + d] = v;
+  }
+}
+
+// x and w: an image and the filters that go with it, checked against each other up to their channels.
+Convolution convolution(const char* name, const Array& x, const Array& w, const MaybeArray& bias, const Dims& stride,
+                        const Dims& padding, const Dims& dilation, int64_t groups) {
+  int n = w.ndim - 2;
+  check(n >= 1 && n <= 3 && x.ndim == w.ndim, Kind::Runtime, name,
+        ": expected input (N, C, ...) and weight with the same 1 to 3 spatial axes, got ", text(x.dims()), " and ",
+        text(w.dims()));
+  Convolution c{name + std::to_string(n) + "d", n, {{1, 1, 1}, {0, 0, 0}, {1, 1, 1}, groups, Activation::none}};
+  check(is_floating(x.dtype), Kind::NotImplemented, c.name, ": expected a floating dtype, got ", name_of(x.dtype));
+  check(x.dtype == w.dtype && (!bias || bias->dtype == x.dtype), Kind::Runtime, c.name,
+        ": input, weight and bias must have one dtype, got ", name_of(x.dtype), ", ", name_of(w.dtype), " and ",
+        bias ? name_of(bias->dtype) : "none");
+  check(groups > 0 && w.shape[0] % groups == 0, Kind::Runtime, c.name, ": groups=", groups,
+        " must be positive and divide ", w.shape[0], ", the first axis of weight ", text(w.dims()));
+  for (int d = 0; d < n; d++)
+    check(w.shape[d + 2] > 0, Kind::Runtime, c.name, ": a filter must not be empty, got weight ", text(w.dims()));
+  numbers(c, "stride", stride, 1, c.args.stride);
+  numbers(c, "padding", padding, 0, c.args.padding);
+  numbers(c, "dilation", dilation, 1, c.args.dilation);
+  return c;
+}
+
+void check_bias(const Convolution& c, const MaybeArray& bias, int64_t channels) {
+  check(!bias || (bias->ndim == 1 && bias->shape[0] == channels), Kind::Runtime, c.name, ": bias must have shape (",
+        channels, ",), got ", bias ? text(bias->dims()) : "");
+}
+
+// The result of an image's convolution: as many axes, and channels-last where the image is.
+Array empty_image(const Array& image, int64_t channels, const Dims& size) {
+  Dims shape{image.shape[0], channels}, last{image.shape[0]}, axes{0, size.n + 1};
+  for (int d = 0; d < size.n; d++) {
+    shape.push(size[d]);
+    last.push(size[d]);
+    axes.push(d + 1);
+  }
+  last.push(channels);
+  bool turned = image.ndim > 3 && image.shape[1] > 1 && image.stride[1] == 1 && !is_contiguous(image);
+  return turned ? permute(empty(last, image.dtype), axes) : empty(shape, image.dtype);
+}
+
+// Multiply-adds count twice; the kernels' padded copies of an image must stay within what can be addressed.
+Cost cost_of(const Convolution& c, const Array& y, const Array& x, const Array& w) {
+  double padded = double(x.shape[1]), flops = 2.0 * double(y.numel()) * double(w.shape[1]);
+  for (int d = 0; d < c.n; d++) {
+    padded *= double(y.shape[d + 2]) * double(c.stride(d)) + double(c.reach(d, w.shape[d + 2]));
     flops *= double(w.shape[d + 2]);
   }
-  Array y = empty(shape, x.dtype);
-  if (x.ndim == 4 && x.shape[1] > 1 && x.stride[1] == 1 && !is_contiguous(x)) {  // channels-last in, channels-last out
-    Array last = empty(Dims{shape[0], shape[2], shape[3], shape[1]}, x.dtype);
-    y = permute(last, Dims{0, 3, 1, 2});
-  }
-  Array yv = as_volume(y), xv = as_volume(x), wv = as_volume(w);
+  check(padded < 1e15, Kind::Runtime, c.name, ": stride, padding and dilation make an image too large to address");
   Cost cost;
-  cost.flops = flops * double(y.numel());
+  cost.flops = flops;
+  return cost;
+}
+
+// Where there is one output there is no step: a stride beyond the image would only make the kernels walk its
+// remainders.
+ConvArgs without_idle_strides(const Convolution& c, const Array& y) {
+  ConvArgs args = c.args;
+  for (int d = 0; d < c.n; d++)
+    if (y.shape[d + 2] <= 1) args.stride[3 - c.n + d] = 1;
+  return args;
+}
+
+Array gradient_of_input(const Convolution& c, const Array& g, const Array& w, const Dims& size) {
+  check(g.shape[1] == w.shape[0], Kind::Runtime, c.name, ": weight of shape ", text(w.dims()), " expects ", w.shape[0],
+        " input channels, got ", g.shape[1], " (input: ", text(g.dims()), ")");
+  Array dx = empty_image(g, w.shape[1] * c.args.groups, size);
+  Cost cost = cost_of(c, g, dx, w);
+  ConvArgs args = without_idle_strides(c, g);
+  Array to = as_volume(dx), from = as_volume(g), filters = as_volume(w);
+  Ctx ctx = make_ctx(g.device());
+  if (auto query = kernels(g.device()).conv_backward_input_workspace)
+    cost.workspace = query(ctx, to.view(), from.view(), filters.view(), args);
+  launch<&Kernels::conv_backward_input>("conv_backward_input", cost, out(to), in(from), in(filters), args);
+  return dx;
+}
+
+}  // namespace
+
+Array conv(const Array& x, const Array& w, const MaybeArray& bias, const Dims& size, const Dims& stride,
+           const Dims& padding, const Dims& dilation, int64_t groups) {
+  Convolution c = convolution("conv", x, w, bias, stride, padding, dilation, groups);
+  check(w.shape[1] * groups == x.shape[1], Kind::Runtime, c.name, ": weight of shape ", text(w.dims()),
+        " with groups=", groups, " expects ", w.shape[1] * groups, " input channels, got ", x.shape[1],
+        " (input: ", text(x.dims()), ")");
+  check_bias(c, bias, w.shape[0]);
+  check(size.n == 0 || size.n == c.n, Kind::Runtime, c.name, ": size needs ", c.n, " numbers, got ", text(size));
+  Dims fits = size;
+  for (int d = 0; d < c.n && size.n == 0; d++) {
+    int64_t reach = c.reach(d, w.shape[d + 2]), padded = x.shape[d + 2] + 2 * c.padding(d);
+    check(padded >= reach, Kind::Runtime, c.name, ": the padded input (", padded, ") is smaller than the filter (",
+          reach, ") along axis ", d + 2, " (input: ", text(x.dims()), ", weight: ", text(w.dims()), ")");
+    fits.push((padded - reach) / c.stride(d) + 1);
+  }
+  Array y = empty_image(x, w.shape[0], fits);
+  Cost cost = cost_of(c, y, x, w);
+  Array to = as_volume(y), from = as_volume(x), filters = as_volume(w);
   Ctx ctx = make_ctx(x.device());
-  if (auto query = kernels(x.device()).conv_workspace) cost.workspace = query(ctx, yv.view(), xv.view(), wv.view(), args);
-  launch<&Kernels::conv>("conv", cost, out(yv), in(xv), in(wv), in(bias), args);
+  if (auto query = kernels(x.device()).conv_workspace)
+    cost.workspace = query(ctx, to.view(), from.view(), filters.view(), c.args);
+  launch<&Kernels::conv>("conv", cost, out(to), in(from), in(filters), in(bias), c.args);
   return y;
+}
+
+Array conv_backward_input(const Array& g, const Array& w, const Dims& size, const Dims& stride, const Dims& padding,
+                          const Dims& dilation, int64_t groups) {
+  Convolution c = convolution("conv", g, w, {}, stride, padding, dilation, groups);
+  check(size.n == c.n, Kind::Runtime, c.name, ": size needs ", c.n, " numbers, got ", text(size));
+  return gradient_of_input(c, g, w, size);
+}
+
+Array conv_transpose(const Array& x, const Array& w, const MaybeArray& bias, const Dims& output_padding,
+                     const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups) {
+  Convolution c = convolution("conv_transpose", x, w, bias, stride, padding, dilation, groups);
+  int64_t extra[3];
+  numbers(c, "output_padding", output_padding, 0, extra);
+  check_bias(c, bias, w.shape[1] * groups);
+  Dims size;
+  for (int d = 0; d < c.n; d++) {
+    int64_t more = extra[3 - c.n + d];
+    check(more < c.stride(d) || more < c.dilation(d), Kind::Runtime, c.name, ": output_padding ", more,
+          " must be smaller than the stride (", c.stride(d), ") or the dilation (", c.dilation(d), ")");
+    size.push((x.shape[d + 2] - 1) * c.stride(d) - 2 * c.padding(d) + c.reach(d, w.shape[d + 2]) + more);
+    check(size[d] > 0 && x.shape[d + 2] > 0, Kind::Runtime, c.name, ": an output of size ", size[d], " along axis ",
+          d + 2, " (input: ", text(x.dims()), ", weight: ", text(w.dims()), ")");
+  }
+  Array y = gradient_of_input(c, x, w, size);
+  if (bias) {
+    Array column = *bias;
+    for (int d = 0; d < c.n; d++) column = unsqueeze(column, -1);
+    binary_into("conv_transpose", Binary::add, y, Operand{&column});
+  }
+  return y;
+}
+
+Array conv_backward_weight(const Array& g, const Array& x, const Dims& size, const Dims& stride, const Dims& padding,
+                           const Dims& dilation, int64_t groups) {
+  check(g.ndim == x.ndim && g.ndim > 2 && size.n == g.ndim - 2 && groups > 0 && x.shape[1] % groups == 0, Kind::Runtime,
+        "conv_backward_weight: expected images (N, C, ...) of one rank and a filter size, got ", text(g.dims()), ", ",
+        text(x.dims()), " and ", text(size));
+  check(g.shape[0] == x.shape[0], Kind::Runtime, "conv_backward_weight: batches differ: ", g.shape[0], " and ",
+        x.shape[0]);
+  Dims shape{g.shape[1], x.shape[1] / groups};
+  for (int64_t taps : size) shape.push(taps);
+  Array dw = empty(shape, x.dtype);
+  Convolution c = convolution("conv", g, dw, {}, stride, padding, dilation, groups);
+  Cost cost = cost_of(c, g, x, dw);
+  Array to = as_volume(dw), from = as_volume(g), image = as_volume(x);
+  Ctx ctx = make_ctx(x.device());
+  if (auto query = kernels(x.device()).conv_backward_weight_workspace)
+    cost.workspace = query(ctx, to.view(), from.view(), image.view(), c.args);
+  launch<&Kernels::conv_backward_weight>("conv_backward_weight", cost, out(to), in(from), in(image), c.args);
+  return dw;
 }
 
 }  // namespace mielina::ops

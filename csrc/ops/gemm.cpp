@@ -6,8 +6,8 @@
 namespace mielina::ops {
 
 static void check_same(const Array& a, const Array& b, const char* name) {
-  check(a.dtype == b.dtype, Kind::Runtime, name, ": expected both to have the same dtype, got ", name_of(a.dtype), " and ",
-        name_of(b.dtype));
+  check(a.dtype == b.dtype, Kind::Runtime, name, ": expected both to have the same dtype, got ", name_of(a.dtype),
+        " and ", name_of(b.dtype));
   check(a.dtype != DType::b8, Kind::NotImplemented, name, ": not defined for bool tensors; convert them first");
 }
 
@@ -17,28 +17,18 @@ static void product(const char* name, const Array& c, const Array& a, const Arra
   cost.flops = 2.0 * double(c.numel()) * double(a.shape[a.ndim - 1]);
   Ctx ctx = make_ctx(c.device());
   if (auto query = kernels(c.device()).gemm_workspace) cost.workspace = query(ctx, c.view(), a.view(), b.view());
-  launch<&Kernels::gemm>(name, cost, out(c), in(a), in(b), in(bias), in(MaybeArray{}), GemmArgs{false, Activation::none});
+  launch<&Kernels::gemm>(name, cost, out(c), in(a), in(b), in(bias), in(MaybeArray{}),
+                         GemmArgs{false, Activation::none});
 }
 
 Array matmul(const Array& a, const Array& b) {
-  check(a.ndim > 0 && b.ndim > 0, Kind::Runtime, "matmul: both arguments need at least 1 dimension, got ", a.ndim, " and ", b.ndim);
+  check(a.ndim > 0 && b.ndim > 0, Kind::Runtime, "matmul: both arguments need at least 1 dimension, got ", a.ndim,
+        " and ", b.ndim);
   check_same(a, b, "matmul");
   Array x = a.ndim == 1 ? unsqueeze(a, 0) : a, y = b.ndim == 1 ? unsqueeze(b, 1) : b;
   int64_t k = x.shape[x.ndim - 1];
   check(k == y.shape[y.ndim - 2], Kind::Runtime, "matmul: expected a.shape[-1] == b.shape[-2], got ", k, " and ",
         y.shape[y.ndim - 2], " (a: ", text(a.dims()), ", b: ", text(b.dims()), ")");
-  // (..., M, K) by (K, N): the batch folds into M, one large product instead of many small ones.
-  if (x.ndim > 2 && y.ndim == 2) {
-    Dims shape(x.shape, x.ndim);
-    shape[x.ndim - 1] = y.shape[1];
-    int64_t rows = 1;
-    for (int d = 0; d < x.ndim - 1; d++) rows *= x.shape[d];
-    if (auto folded = try_view(x, Dims{rows, k})) {
-      Array c = empty(shape, a.dtype);
-      product("matmul", *try_view(c, Dims{rows, y.shape[1]}), *folded, y, {});
-      return b.ndim == 1 ? squeeze(c, Dims{-1}, false) : c;
-    }
-  }
   Dims batch = broadcast_shapes(Dims(x.shape, x.ndim - 2), Dims(y.shape, y.ndim - 2), "matmul");
   auto with = [&](const Array& m) {
     Dims s = batch;
@@ -56,8 +46,24 @@ Array matmul(const Array& a, const Array& b) {
   return c;
 }
 
+Array addmm(const Array& input, const Array& a, const Array& b) {
+  const char* name = a.ndim == 3 ? "baddbmm" : "addmm";
+  check(a.ndim == b.ndim && (a.ndim == 2 || a.ndim == 3), Kind::Runtime, name,
+        ": expected two matrices or two batches of them, got shapes ", text(a.dims()), " and ", text(b.dims()));
+  check_same(a, b, name);
+  check_same(input, a, name);
+  Dims shape(a.shape, a.ndim);
+  shape[a.ndim - 1] = b.shape[b.ndim - 1];
+  check(a.shape[a.ndim - 1] == b.shape[b.ndim - 2] && (a.ndim == 2 || a.shape[0] == b.shape[0]), Kind::Runtime, name,
+        ": shapes ", text(a.dims()), " and ", text(b.dims()), " cannot be multiplied");
+  Array c = empty(shape, a.dtype);
+  product(name, c, a, b, expand(input, shape, name));
+  return c;
+}
+
 Array linear(const Array& x, const Array& w, const MaybeArray& bias) {
-  check(w.ndim == 2 || w.ndim == 1, Kind::Runtime, "linear: weight must be (out, in) or (in), got shape ", text(w.dims()));
+  check(w.ndim == 2 || w.ndim == 1, Kind::Runtime, "linear: weight must be (out, in) or (in), got shape ",
+        text(w.dims()));
   check(x.ndim > 0, Kind::Runtime, "linear: input must have at least 1 dimension");
   check_same(x, w, "linear");
   int64_t k = w.shape[w.ndim - 1], n = w.ndim == 2 ? w.shape[0] : 1;

@@ -1,26 +1,33 @@
-"""Products of matrices."""
+"""Products of matrices, and what is made of them: sums over any axes reduce to `matmul` with permuted axes."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from .. import _core, amp
 from ..autograd import op, record
 from ..tensor import Tensor, method, method_as
-from .layout import reshape, transpose, unsqueeze
-from .reduce import sum, sum_to
+from .elementwise import add, mul
+from .layout import copy_, expand, permute, reshape, squeeze, transpose, unsqueeze
+from .reduce import sum
 
-__all__ = ["matmul"]
-__functional__ = ["linear"]
+__all__ = [
+    "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger", "addmm", "baddbmm", "addbmm", "addmv", "addr",
+    "einsum", "tensordot", "kron",
+]  # fmt: skip
+__functional__ = ["linear", "bilinear"]
 
 
 @method_as("__matmul__")
 @method
 def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """Matrix product: (..., M, K) by (..., K, N) with broadcast batches; vectors act as a row on the left, a column on the
-    right, and their axis is removed.
+    """Matrix product: (..., M, K) by (..., K, N) with broadcast batches; vectors act as a row on the left, a column
+    on the right, and their axis is removed. Integers wrap.
 
-    RuntimeError: inner sizes or dtypes differ.
+    RuntimeError: inner sizes or dtypes differ. NotImplementedError: bool.
     """
     if amp.anywhere:
         input, other = amp.cast_inputs(input, other)
@@ -31,27 +38,28 @@ method_as("__rmatmul__")(lambda self, other: matmul(other, self))
 
 
 def _matmul_rule(g: Tensor, needs: Any, a: Tensor, b: Tensor) -> Any:
-    # Vectors as matrices: the rule is then dA = G B^T, dB = A^T G.
-    m, n = unsqueeze(a, 0) if a.ndim == 1 else a, unsqueeze(b, 1) if b.ndim == 1 else b
+    """dA = G B^T, dB = A^T G, vectors as a row and a column; the engine sums broadcast batches and the row's axis."""
     if a.ndim == 1:
-        g = unsqueeze(g, -1 if b.ndim == 1 else -2)
-    if b.ndim == 1:
-        g = unsqueeze(g, -1)
-    da = db = None
-    if needs[0]:
-        da = sum_to(matmul(g, transpose(n, -2, -1)), m.shape) if m.ndim != g.ndim or m.shape[:-2] != g.shape[:-2] else matmul(g, transpose(n, -2, -1))
-        da = reshape(da, a.shape) if a.ndim == 1 else da
+        a, g = unsqueeze(a, 0), unsqueeze(g, g.ndim if b.ndim == 1 else -2)
+    column = b.ndim == 1
+    if column:
+        b, g = unsqueeze(b, 1), unsqueeze(g, -1)
+    da = matmul(g, transpose(b, -2, -1)) if needs[0] else None
+    db = None
     if needs[1]:
-        if n.ndim == 2 and m.ndim > 2:  # one product over the folded batch instead of a sum of products
-            db = matmul(transpose(reshape(m, (-1, m.shape[-1])), 0, 1), reshape(g, (-1, g.shape[-1]))) if m.numel() else sum_to(matmul(transpose(m, -2, -1), g), n.shape)
-        else:
-            db = matmul(transpose(m, -2, -1), g)
-            db = db if db.shape == n.shape else sum_to(db, n.shape)
-        db = reshape(db, b.shape) if b.ndim == 1 else db
+        if b.ndim == 2:  # one product over the folded batch instead of a sum of products
+            a, g = _rows(a), _rows(g)
+        db = matmul(transpose(a, -2, -1), g)
+        db = squeeze(db, -1) if column else db
     return da, db
 
 
-MATMUL = op("matmul", _matmul_rule)
+MATMUL = op("matmul", _matmul_rule, broadcast=True)
+
+
+def _rows(x: Tensor) -> Tensor:
+    """(..., K) as a matrix."""
+    return x if x.ndim == 2 else reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -65,19 +73,353 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _linear_rule(g: Tensor, needs: Any, x: Tensor, w: Tensor) -> Any:
+    """dX = G W, dW = G^T X; the engine sums the bias's gradient over the rows."""
     if w.ndim == 1:
-        g = unsqueeze(g, -1)
-    matrix = unsqueeze(w, 0) if w.ndim == 1 else w
-    dx = matmul(g, matrix) if needs[0] else None
-    dw = db = None
-    if needs[1]:
-        flat = g if g.ndim == 2 else reshape(g, (-1, g.shape[-1])) if g.numel() else reshape(g, (0, g.shape[-1]))
-        rows = x if x.ndim == 2 else reshape(x, (flat.shape[0], x.shape[-1]))
-        dw = matmul(transpose(flat, 0, 1), rows)
-        dw = reshape(dw, w.shape) if w.ndim == 1 else dw
-    if needs[2]:
-        db = sum(g, tuple(range(g.ndim - 1))) if g.ndim > 1 else g
-    return dx, dw, db
+        w, g = unsqueeze(w, 0), unsqueeze(g, -1)
+    dx = matmul(g, w) if needs[0] else None
+    dw = matmul(transpose(_rows(g), 0, 1), _rows(x)) if needs[1] else None
+    return dx, dw, g
 
 
-LINEAR = op("linear", _linear_rule)
+LINEAR = op("linear", _linear_rule, broadcast=True)
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y[..., o] = sum_ij input1[..., i] weight[o, i, j] input2[..., j] + bias[o].
+
+    RuntimeError: batch shapes differ, or sizes do not fit weight (out, in1, in2).
+    """
+    if input1.shape[:-1] != input2.shape[:-1]:
+        raise RuntimeError(f"bilinear: expected equal batch shapes, got {input1.shape[:-1]} and {input2.shape[:-1]}")
+    if weight.ndim != 3 or weight.shape[1:] != (input1.shape[-1], input2.shape[-1]):
+        raise RuntimeError(f"bilinear: weight {weight.shape} does not fit inputs {input1.shape} and {input2.shape}")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise RuntimeError(f"bilinear: bias must have shape {weight.shape[:1]}, got {bias.shape}")
+    half = matmul(_rows(input1), weight)  # (out, rows, in2)
+    y = squeeze(matmul(permute(half, (1, 0, 2)), unsqueeze(_rows(input2), -1)), -1)
+    y = reshape(y, (*input1.shape[:-1], weight.shape[0]))
+    return y if bias is None else add(y, bias)
+
+
+# ---- products of given ranks -----------------------------------------------------------------------------
+def _check_ranks(name: str, a: Tensor, b: Tensor, ranks: tuple[int, int]) -> None:
+    if (a.ndim, b.ndim) != ranks:
+        raise RuntimeError(
+            f"{name}: expected {ranks[0]}-D and {ranks[1]}-D tensors, got shapes {a.shape} and {b.shape}"
+        )
+
+
+@method
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """`matmul` of two matrices. RuntimeError: other ranks."""
+    _check_ranks("mm", input, mat2, (2, 2))
+    return matmul(input, mat2)
+
+
+@method
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """`matmul` of two batches of matrices of equal length. RuntimeError: other ranks or lengths."""
+    _check_ranks("bmm", input, mat2, (3, 3))
+    if input.shape[0] != mat2.shape[0]:
+        raise RuntimeError(f"bmm: expected batches of equal length, got {input.shape} and {mat2.shape}")
+    return matmul(input, mat2)
+
+
+@method
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """`matmul` of a matrix and a vector. RuntimeError: other ranks."""
+    _check_ranks("mv", input, vec, (2, 1))
+    return matmul(input, vec)
+
+
+@method
+def dot(input: Tensor, other: Tensor) -> Tensor:
+    """The sum of the products of two vectors, a 0-dim tensor. RuntimeError: other ranks."""
+    _check_ranks("dot", input, other, (1, 1))
+    return matmul(input, other)
+
+
+@method
+def vdot(input: Tensor, other: Tensor) -> Tensor:
+    """`dot`: there are no complex tensors to conjugate."""
+    return dot(input, other)
+
+
+@method
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """y[i, j] = input[i] vec2[j], dtypes promoted. RuntimeError: not vectors."""
+    _check_ranks("outer", input, vec2, (1, 1))
+    return mul(unsqueeze(input, 1), vec2)
+
+
+@method
+def ger(input: Tensor, vec2: Tensor) -> Tensor:
+    """`outer` under the name that it has in BLAS."""
+    return outer(input, vec2)
+
+
+# ---- beta input + alpha product --------------------------------------------------------------------------
+def _combine(name: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
+    """beta input + alpha product; beta = 0 ignores input, NaN too."""
+    if not product.dtype.is_floating_point and (isinstance(beta, float) or isinstance(alpha, float)):
+        raise RuntimeError(f"{name}: integer tensors need integer alpha and beta, got {alpha} and {beta}")
+    input = expand(input, product.shape)
+    if alpha != 1:
+        product = mul(product, alpha)
+    if beta == 0:
+        return product
+    return add(product, input if beta == 1 else mul(input, beta))
+
+
+def _add_product(name: str, input: Tensor, a: Tensor, b: Tensor, beta: Any, alpha: Any) -> Tensor:
+    if amp.anywhere:
+        input, a, b = amp.cast_inputs(input, a, b)
+    if beta == 1 and alpha == 1:  # the kernel adds it while the product is in cache
+        return record(_core.addmm(input, a, b), ADDMM, (input, a, b), (a, b))  # type: ignore[no-any-return]
+    return _combine(name, input, matmul(a, b), beta, alpha)
+
+
+ADDMM = op("addmm", lambda g, needs, a, b: (g, *_matmul_rule(g, needs[1:], a, b)), broadcast=True)
+
+
+@method
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """beta input + alpha mat1 mat2; input: anything that expands to the product. beta = 0 ignores input, NaN too.
+
+    RuntimeError: shapes or dtypes that do not fit.
+    """
+    _check_ranks("addmm", mat1, mat2, (2, 2))
+    return _add_product("addmm", input, mat1, mat2, beta, alpha)
+
+
+@method
+def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """`addmm` for each pair of matrices of two batches."""
+    _check_ranks("baddbmm", batch1, batch2, (3, 3))
+    if batch1.shape[0] != batch2.shape[0]:
+        raise RuntimeError(f"baddbmm: expected batches of equal length, got {batch1.shape} and {batch2.shape}")
+    return _add_product("baddbmm", input, batch1, batch2, beta, alpha)
+
+
+@method
+def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """beta input + alpha times the sum of a batch of products: one product with the batch among the inner sizes."""
+    _check_ranks("addbmm", batch1, batch2, (3, 3))
+    if batch1.shape[0] != batch2.shape[0]:
+        raise RuntimeError(f"addbmm: expected batches of equal length, got {batch1.shape} and {batch2.shape}")
+    return _combine("addbmm", input, tensordot(batch1, batch2, ((0, 2), (0, 1))), beta, alpha)
+
+
+@method
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """beta input + alpha mat vec."""
+    return _combine("addmv", input, mv(mat, vec), beta, alpha)
+
+
+@method
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """beta input + alpha times the outer product of two vectors."""
+    return _combine("addr", input, outer(vec1, vec2), beta, alpha)
+
+
+def _in_place(function: Any) -> None:
+    def changed(self: Tensor, a: Tensor, b: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+        return copy_(self, function(self, a, b, beta=beta, alpha=alpha))
+
+    changed.__name__ = changed.__qualname__ = function.__name__ + "_"
+    changed.__doc__ = f"`{function.__name__}` into this tensor's own memory; returns it."
+    method(changed)
+
+
+for _function in (addmm, baddbmm, addbmm, addmv, addr):
+    _in_place(_function)
+
+
+# ---- sums of products over any axes ----------------------------------------------------------------------
+# An operand is a tensor and a label for each of its axes; letters are their code points, axes under an ellipsis
+# negative, counted from the last.
+Labels = Sequence[int]
+
+
+def _sum_out(x: Tensor, labels: Labels, kept: AbstractSet[int]) -> tuple[Tensor, Labels]:
+    gone = [i for i, label in enumerate(labels) if label not in kept]
+    if not gone:
+        return x, labels
+    return sum(x, gone, dtype=x.dtype), [label for label in labels if label in kept]
+
+
+def _without_ones(x: Tensor, labels: Labels, other: dict[int, int]) -> tuple[Tensor, Labels]:
+    """An axis of size 1 that the other operand has in full is as good as absent."""
+    gone = [i for i, (label, n) in enumerate(zip(labels, x.shape)) if n == 1 and other.get(label, 1) != 1]
+    return (squeeze(x, gone), [label for i, label in enumerate(labels) if i not in gone]) if gone else (x, labels)
+
+
+def _grouped(x: Tensor, labels: Labels, batch: Labels, rows: Labels, columns: Labels) -> Tensor:
+    """(batch..., product of rows, product of columns); without a copy where both are one axis."""
+    x = permute(x, [labels.index(label) for label in (*batch, *rows, *columns)])
+    if len(rows) == len(columns) == 1:
+        return x
+    n, m = len(batch), len(batch) + len(rows)
+    return reshape(x, (*x.shape[:n], math.prod(x.shape[n:m]), math.prod(x.shape[m:])))
+
+
+def _aligned(x: Tensor, labels: Labels, to: Labels) -> Tensor:
+    """x's axes in the order of `to`, with an axis of size 1 for each label that x lacks."""
+    x = permute(x, [labels.index(label) for label in to if label in labels])
+    sizes = iter(x.shape)
+    return reshape(x, tuple(next(sizes) if label in labels else 1 for label in to))
+
+
+def _contract(a: Tensor, la: Labels, b: Tensor, lb: Labels, kept: AbstractSet[int]) -> tuple[Tensor, Labels]:
+    """a b, summed over the labels that are not kept."""
+    sizes = dict(zip(la, a.shape))
+    a, la = _without_ones(a, la, dict(zip(lb, b.shape)))
+    b, lb = _without_ones(b, lb, sizes)
+    a, la = _sum_out(a, la, kept | set(lb))
+    b, lb = _sum_out(b, lb, kept | set(la))
+    batch = [label for label in la if label in lb and label in kept]
+    summed = [label for label in la if label in lb and label not in kept]
+    rows = [label for label in la if label not in lb]
+    columns = [label for label in lb if label not in la]
+    result = [*batch, *rows, *columns]
+    if not summed:
+        return mul(_aligned(a, la, result), _aligned(b, lb, result)), result
+    y = matmul(_grouped(a, la, batch, rows, summed), _grouped(b, lb, batch, summed, columns))
+    if len(rows) != 1 or len(columns) != 1:
+        sizes = dict(zip(la, a.shape)) | dict(zip(lb, b.shape))
+        y = reshape(y, tuple(sizes[label] for label in result))
+    return y, result
+
+
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+    """The sum of products over pairs of axes: the last `dims` of a with the first of b, or dims = (axes of a, axes of
+    b). An axis of size 1 is repeated as often as its partner needs. The other axes follow in order, those of a first.
+
+    RuntimeError: sizes or numbers of axes that do not match.
+    """
+    if isinstance(dims, int):
+        if not 0 <= dims <= min(a.ndim, b.ndim):
+            raise RuntimeError(f"tensordot: dims={dims} for tensors of {a.ndim} and {b.ndim} dimensions")
+        dims = range(a.ndim - dims, a.ndim), range(dims)
+    of_a, of_b = ([d % x.ndim if -x.ndim <= d < x.ndim else d for d in axes] for axes, x in zip(dims, (a, b)))
+    for axes, x in ((of_a, a), (of_b, b)):
+        if any(not 0 <= d < x.ndim for d in axes):
+            raise IndexError(f"tensordot: dims {list(axes)} out of range for shape {x.shape}")
+    if len(of_a) != len(of_b) or len(set(of_a)) != len(of_a) or len(set(of_b)) != len(of_b):
+        raise RuntimeError(f"tensordot: expected as many dims of a as of b, each once, got {of_a} and {of_b}")
+    for i, j in zip(of_a, of_b):
+        if a.shape[i] != b.shape[j] and 1 not in (a.shape[i], b.shape[j]):
+            raise RuntimeError(f"tensordot: expected a.shape[{i}] == b.shape[{j}], got shapes {a.shape} and {b.shape}")
+    pairs = dict(zip(of_b, of_a))
+    la = list(range(a.ndim))
+    lb = [pairs.get(j, a.ndim + j) for j in range(b.ndim)]
+    return _contract(a, la, b, lb, set(la) ^ set(lb))[0]
+
+
+@method
+def inner(input: Tensor, other: Tensor) -> Tensor:
+    """The sum of products over the last axis of both; numbers multiply. RuntimeError: the last sizes differ."""
+    if input.ndim == 0 or other.ndim == 0:
+        return mul(input, other)
+    if input.shape[-1] != other.shape[-1]:
+        raise RuntimeError(f"inner: expected equal last sizes, got shapes {input.shape} and {other.shape}")
+    return tensordot(input, other, ((-1,), (-1,)))
+
+
+@method
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    """The Kronecker product: each element of input times the whole of other, as blocks of one tensor."""
+    n = max(input.ndim, other.ndim)
+    a, b = (1,) * (n - input.ndim) + input.shape, (1,) * (n - other.ndim) + other.shape
+    blocks = mul(reshape(input, [s for i in a for s in (i, 1)]), reshape(other, [s for j in b for s in (1, j)]))
+    return reshape(blocks, [i * j for i, j in zip(a, b)])
+
+
+def _parse(term: str) -> list[Any]:
+    """The labels of one operand: code points and at most one Ellipsis."""
+    term = term.replace(" ", "")
+    before, dots, after = term.partition("...")
+    for c in before + after:
+        if not (c.isascii() and c.isalpha()):
+            raise RuntimeError(
+                f"einsum: subscripts must be letters, and one ellipsis an operand, got {c!r} in {term!r}"
+            )
+    return [*map(ord, before), *([...] if dots else []), *map(ord, after)]
+
+
+def _arguments(arguments: tuple[Any, ...]) -> tuple[list[Tensor], list[list[Any]], list[Any] | None]:
+    """Operands, their labels and the output's, from an equation or from sublists."""
+    if isinstance(arguments[0], str):
+        left, arrow, right = arguments[0].partition("->")
+        rest = arguments[1:]
+        operands = list(rest[0] if len(rest) == 1 and isinstance(rest[0], (list, tuple)) else rest)
+        return operands, [_parse(term) for term in left.split(",")], _parse(right) if arrow else None
+    lists = [list(labels) for labels in arguments[1::2]] + ([list(arguments[-1])] if len(arguments) % 2 else [])
+    if any(label is not ... and not 0 <= label < 52 for labels in lists for label in labels):
+        raise RuntimeError(f"einsum: labels must be in [0, 52) or an Ellipsis, got {lists}")
+    n = len(arguments) // 2
+    return list(arguments[0 : 2 * n : 2]), lists[:n], lists[n] if len(lists) > n else None
+
+
+def _labelled(x: Tensor, labels: list[Any], where: int) -> tuple[Tensor, list[int]]:
+    """The ellipsis spelled out; repeated labels taken as diagonals."""
+    hidden = x.ndim - len(labels) + (... in labels)
+    if labels.count(...) > 1 or hidden < 0 or (hidden and ... not in labels):
+        raise RuntimeError(f"einsum: {len(labels)} subscripts do not fit operand {where} of shape {x.shape}")
+    if ... in labels:
+        i = labels.index(...)
+        labels = [*labels[:i], *range(-hidden, 0), *labels[i + 1 :]]
+    for label in set(labels):
+        while labels.count(label) > 1:
+            i = labels.index(label)
+            j = labels.index(label, i + 1)
+            if x.shape[i] != x.shape[j]:
+                raise RuntimeError(
+                    f"einsum: operand {where} has two sizes, {x.shape[i]} and {x.shape[j]}, for one subscript"
+                )
+            x = x.diagonal(0, i, j)  # at the end
+            labels = [*labels[:i], *labels[i + 1 : j], *labels[j + 1 :], label]
+    return x, labels
+
+
+def _output(labels: list[Any] | None, operands: list[list[Any]], hidden: int) -> list[int]:
+    """The output's labels; implied: the ellipsis, then letters that appear once, in order."""
+    seen = [label for one in operands for label in one if label is not ...]
+    if labels is None:
+        return [*range(-hidden, 0), *sorted(label for label in set(seen) if seen.count(label) == 1)]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise RuntimeError("einsum: a subscript appears more than once in the output")
+        if label is not ... and label not in seen:
+            raise RuntimeError("einsum: an output subscript does not appear in any operand")
+    return [axis for label in labels for axis in (range(-hidden, 0) if label is ... else (label,))]
+
+
+def einsum(*arguments: Any) -> Tensor:
+    """Einstein's sum: einsum("bik,bkj->bij", a, b), or with sublists, einsum(a, [0, 1, 2], b, [0, 2, 3], [0, 1, 3]).
+
+    Products of elements whose subscripts agree, summed over the subscripts that the output lacks. A subscript twice in
+    one operand takes the diagonal; `...` stands for broadcast axes (summed if the output has none); sizes of 1 are
+    repeated. Without `->` the output has the ellipsis, then what appears once, in alphabetical order. Operands are
+    contracted in pairs from left to right, each pair as one batched matrix product.
+    RuntimeError: malformed equations, and ranks or sizes that do not fit.
+    """
+    tensors, labels, right = _arguments(arguments)
+    if len(tensors) != len(labels) or not tensors:
+        raise RuntimeError(f"einsum: {len(labels)} operands in the equation, {len(tensors)} given")
+    operands = [_labelled(x, l, i) for i, (x, l) in enumerate(zip(tensors, labels))]
+    out = _output(right, labels, max(-min((0, *l)) for _, l in operands))
+    sizes: dict[int, int] = {}
+    for i, (x, l) in enumerate(operands):
+        for label, n in zip(l, x.shape):
+            if sizes.setdefault(label, n) != n and n != 1:
+                if sizes[label] != 1:
+                    raise RuntimeError(f"einsum: a subscript of operand {i} has size {n}, but {sizes[label]} before")
+                sizes[label] = n
+    y, have = operands[0]
+    for i, (x, l) in enumerate(operands[1:], 2):
+        y, have = _contract(y, have, x, l, {*out, *(label for _, later in operands[i:] for label in later)})
+    gone = [i for i, label in enumerate(have) if label not in out]
+    y = sum(y, gone) if gone else y
+    have = [label for label in have if label in out]
+    return permute(y, [have.index(label) for label in out])
