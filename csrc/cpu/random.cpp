@@ -1,5 +1,6 @@
 // random: see table/random.h for which number an element gets: it depends on its index alone.
 #include "cpu/block.h"
+#include "core/normal.h"
 #include "cpu/philox.h"
 
 namespace mielina {
@@ -60,6 +61,67 @@ void random_uniform(const Ctx& ctx, const View& y, const View& key, double low, 
     in_order<float>(ctx, y, nullptr, k, [=](float u, float) { return float(low) + u * float(high - low); });
 }
 
+// f(words, i): element i of a block of C order, made of `per` words; blocks hold an even number of elements.
+template <class T, class F> void from_words(const Ctx& ctx, const View& y, const Key& key, int per, F f) {
+  Space<1> s;
+  s.n = numel(y);
+  s.ndim = y.ndim == 0 ? 1 : y.ndim;
+  for (int d = 0; d < s.ndim; d++) {
+    s.shape[d] = y.ndim == 0 ? 1 : y.shape[d];
+    s.stride[0][d] = y.ndim == 0 ? 1 : y.stride[d];
+  }
+  s.data[0] = (char*)y.data;
+  s.dtype[0] = y.dtype;
+  auto row = row_to_fn<T>(y.dtype);
+  int64_t size = kDTypeSize[int(y.dtype)];
+  parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
+    alignas(64) T o[kBlock];
+    uint32_t w[kBlock * 2];
+    for (int64_t i = begin; i < end; i += kBlock) {
+      int64_t n = min64(kBlock, end - i), even = n + (n & 1);
+      words(key, i * per, even * per, w);
+      f(w, o, even);
+      for_rows(s, 0, i, n, [&](int64_t offset, int64_t run, int64_t done) {
+        row(o + done, s.data[0] + offset * size, s.stride[0][s.ndim - 1], run);
+      });
+    }
+  });
+}
+
+void random_normal(const Ctx& ctx, const View& y, const View& key, double mean, double std) noexcept {
+  auto root = [](double x) { return __builtin_sqrt(x); };
+  auto draw = [=](auto real, const uint32_t* w, auto* o, int64_t n) {
+    using T = decltype(real);
+    constexpr double step = sizeof(T) == 8 ? 0x1p-53 : 0x1p-24;
+    for (int64_t i = 0; i < n; i += 2) {
+      double a, b, u = double(unit(w, i, T())) + step;
+      normal_pair(u, double(unit(w, i + 1, T())), a, b, root);
+      o[i] = T(mean + std * a);
+      o[i + 1] = T(mean + std * b);
+    }
+  };
+  Key k = read_key(key);
+  if (y.dtype == DType::f64)
+    from_words<double>(ctx, y, k, 2, [=](const uint32_t* w, double* o, int64_t n) { draw(double(), w, o, n); });
+  else
+    from_words<float>(ctx, y, k, 1, [=](const uint32_t* w, float* o, int64_t n) { draw(float(), w, o, n); });
+}
+
+void random_integers(const Ctx& ctx, const View& y, const View& key, int64_t low, uint64_t span) noexcept {
+  Key k = read_key(key);
+  if (span <= (uint64_t(1) << 32))
+    from_words<int64_t>(ctx, y, k, 1, [=](const uint32_t* w, int64_t* o, int64_t n) {
+      for (int64_t i = 0; i < n; i++) o[i] = low + int64_t((uint64_t(w[i]) * span) >> 32);
+    });
+  else
+    from_words<int64_t>(ctx, y, k, 2, [=](const uint32_t* w, int64_t* o, int64_t n) {
+      for (int64_t i = 0; i < n; i++) {
+        uint64_t word = uint64_t(w[2 * i]) << 32 | w[2 * i + 1];
+        o[i] = int64_t(uint64_t(low) + uint64_t(((unsigned __int128)word * span) >> 64));
+      }
+    });
+}
+
 void dropout(const Ctx& ctx, const View& y, const View& x, const View& key, double p) noexcept {
   Key k = read_key(key);
   double scale = p < 1 ? 1 / (1 - p) : 0;
@@ -74,6 +136,8 @@ void dropout(const Ctx& ctx, const View& y, const View& x, const View& key, doub
 void fill_random(Kernels& k) {
   k.random_take = random_take;
   k.random_uniform = random_uniform;
+  k.random_normal = random_normal;
+  k.random_integers = random_integers;
   k.dropout = dropout;
 }
 

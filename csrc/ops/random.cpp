@@ -23,6 +23,23 @@ Array uniform(const Dims& shape, DType dtype, const Array& key, double low, doub
   return y;
 }
 
+Array normal(const Dims& shape, DType dtype, const Array& key, double mean, double std) {
+  check_state(key, "normal");
+  check(is_floating(dtype), Kind::Type, "normal: expected a floating dtype, got ", name_of(dtype));
+  check(std >= 0, Kind::Runtime, "normal: expected std >= 0, got ", std);
+  Array y = empty(shape, dtype);
+  launch<&Kernels::random_normal>("normal", out(y), in(key), mean, std);
+  return y;
+}
+
+Array integers(const Dims& shape, DType dtype, const Array& key, int64_t low, int64_t high) {
+  check_state(key, "randint");
+  check(low < high, Kind::Runtime, "randint: expected low < high, got ", low, " and ", high);
+  Array y = empty(shape, dtype);
+  launch<&Kernels::random_integers>("randint", out(y), in(key), low, uint64_t(high) - uint64_t(low));
+  return y;
+}
+
 Array dropout(const Array& x, const Array& key, double p) {
   check_state(key, "dropout");
   check(p >= 0 && p <= 1, Kind::Value, "dropout: probability has to be between 0 and 1, but got ", p);

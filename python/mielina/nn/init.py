@@ -47,12 +47,10 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fills with numbers from N(mean, std^2)."""
-    key = _core.take_key((generator or default_generator).state, 2 * tensor.numel(), tensor.dtype)
-    from .. import dtypes
-
-    u = _core.uniform((2, *tensor.shape), dtypes.float64, key, 0.0, 1.0).numpy()
-    # Box & Muller 1958: two uniforms make a point at a random angle and an exponential squared radius
-    return _put(tensor, mean + std * np.sqrt(-2 * np.log1p(-u[0])) * np.cos(2 * np.pi * u[1]))
+    if not tensor.dtype.is_floating_point:
+        raise TypeError(f"normal_: expected a floating tensor, got {tensor.dtype}")
+    key = _core.take_key((generator or default_generator).state, tensor.numel(), tensor.dtype)
+    return _put(tensor, _core.normal(tensor.shape, tensor.dtype, key, float(mean), float(std)))
 
 
 def trunc_normal_(

@@ -8,12 +8,11 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..dtypes import dtype as DType
-from ..random import Generator, default_generator
 from ..tensor import Tensor, method
 
 __all__ = [
     "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_dlpack", "from_numpy", "full", "full_like",
-    "linspace", "logspace", "ones", "ones_like", "rand", "scalar_tensor", "tensor", "zeros", "zeros_like",
+    "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
 
@@ -229,17 +228,3 @@ def __dlpack__(
 def __dlpack_device__(self: Tensor) -> tuple[int, int]:
     """(device type, number): (1, 0) for the CPU."""
     return (1, 0) if self._device == 0 else (2, self._device - 1)
-
-
-# ---- random ----------------------------------------------------------------------------------------------------------
-def rand(
-    *size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False
-) -> Tensor:
-    """Uniform numbers in [0, 1)."""
-    shape, dtype = _shape(size), dtype or dtypes.get_default_dtype()
-    n = 1
-    for s in shape:
-        n *= s
-    key = _core.take_key((generator or default_generator).state, n, dtype)
-    t = _core.uniform(shape, dtype, key, 0.0, 1.0)
-    return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]

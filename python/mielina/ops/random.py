@@ -1,33 +1,210 @@
-"""Random numbers drawn by ops."""
+"""Random numbers, and the functions that draw them: dropout and its kin.
+
+Every draw takes a key from a generator (`generator=`, default: the one that `manual_seed` seeds). Same seed, same bits on every
+instruction set and with any number of threads. Source: Salmon, Moraes, Dror & Shaw 2011 (Philox 4x32-10).
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from .. import _core
+from .. import _core, dtypes
 from ..autograd import op, record
-from ..random import default_generator
-from ..tensor import Tensor
+from ..dtypes import dtype as DType
+from ..random import Generator, default_generator
+from ..tensor import Tensor, method
 
-__all__ = ["dropout"]
-__functional__ = ["dropout"]
+__all__ = [
+    "bernoulli", "dropout", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm",
+]  # fmt: skip
+__functional__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
 
-def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+
+
+def _key(shape: tuple[int, ...], dtype: DType, generator: Generator | None) -> Tensor:
+    return _core.take_key((generator or default_generator).state, math.prod(shape), dtype)
+
+
+def _grad(t: Tensor, requires_grad: bool) -> Tensor:
+    return t.requires_grad_() if requires_grad else t
+
+
+# ---- new tensors -------------------------------------------------------------------------------------------------------------
+def rand(*size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """Uniform numbers in [0, 1): multiples of 2^-24, of 2^-53 in float64."""
+    shape, dtype = _shape(size), dtype or dtypes.get_default_dtype()
+    return _grad(_core.uniform(shape, dtype, _key(shape, dtype, generator), 0.0, 1.0), requires_grad)
+
+
+def randn(*size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """Normal numbers with mean 0 and standard deviation 1. Source: Box & Muller 1958."""
+    shape, dtype = _shape(size), dtype or dtypes.get_default_dtype()
+    return _grad(_core.normal(shape, dtype, _key(shape, dtype, generator), 0.0, 1.0), requires_grad)
+
+
+def randint(low: int, high: Any, size: Any = None, *, generator: Generator | None = None, dtype: DType = dtypes.int64, requires_grad: bool = False) -> Tensor:
+    """Whole numbers in [low, high); randint(high, size) starts at 0. RuntimeError: low >= high."""
+    if size is None:
+        low, high, size = 0, low, high
+    shape = tuple(size)
+    wide = dtypes.float64 if int(high) - int(low) > 1 << 32 else dtypes.float32  # two words an element, or one
+    return _grad(_core.integers(shape, dtype, _key(shape, wide, generator), int(low), int(high)), requires_grad)
+
+
+def randperm(n: int, *, generator: Generator | None = None, dtype: DType = dtypes.int64) -> Tensor:
+    """A random order of 0 .. n - 1. RuntimeError: negative n."""
+    if n < 0:
+        raise RuntimeError(f"randperm: n must not be negative, got {n}")
+    order = randint(0, 1 << 32, (n,), generator=generator).argsort(stable=True)
+    return order if dtype is dtypes.int64 else order.to(dtype)
+
+
+def rand_like(input: Tensor, *, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False) -> Tensor:
+    return rand(*input.shape, dtype=dtype or input.dtype, generator=generator, requires_grad=requires_grad)
+
+
+def randn_like(input: Tensor, *, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False) -> Tensor:
+    return randn(*input.shape, dtype=dtype or input.dtype, generator=generator, requires_grad=requires_grad)
+
+
+def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: DType | None = None, generator: Generator | None = None) -> Tensor:
+    low, high = (0, low) if high is None else (low, high)
+    return randint(low, high, input.shape, dtype=dtype or input.dtype, generator=generator)
+
+
+def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: DType | None = None) -> Tensor:
+    """Normal numbers: of `size`, or one for each element of the mean and std tensors. RuntimeError: negative std."""
+    if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
+        shape = () if size is None else tuple(size)
+        dtype = dtype or dtypes.get_default_dtype()
+        return _core.normal(shape, dtype, _key(shape, dtype, generator), float(mean), float(std))
+    if isinstance(std, Tensor) and std.numel() and bool((std < 0).any()):
+        raise RuntimeError("normal: expected all elements of std >= 0")
+    with_shape = mean + std * 0.0
+    return (mean + std * randn(*with_shape.shape, dtype=with_shape.dtype, generator=generator)).detach()
+
+
+@method
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
+    """1 with probability input[i] (or p), else 0, in input's dtype. RuntimeError: a probability outside [0, 1]."""
+    if p is None:
+        if not input.dtype.is_floating_point:
+            raise RuntimeError(f"bernoulli: expected floating probabilities, got {input.dtype}")
+        probability: Any = input.detach()
+        if input.numel() and not bool(((probability >= 0) & (probability <= 1)).all()):
+            raise RuntimeError("bernoulli: expected all probabilities in [0, 1]")
+    else:
+        _check_p("bernoulli", p)
+        probability = p
+    dtype = dtypes.float64 if input.dtype is dtypes.float64 else dtypes.float32
+    return (rand(*input.shape, dtype=dtype, generator=generator) < probability).to(input.dtype)
+
+
+@method
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
+    """`num_samples` indices drawn from each row of weights (N, C) or (C), as int64.
+
+    With replacement by inverting the cumulative sum; without, the largest of log w - log(-log u), in that order (Gumbel
+    top-k, Kool et al. 2019). RuntimeError: negative, infinite or NaN weights, all zero, or too few of them above 0.
+    """
+    if input.ndim not in (1, 2) or not input.dtype.is_floating_point:
+        raise RuntimeError(f"multinomial: expected floating weights (C) or (N, C), got {input.shape} {input.dtype}")
+    if num_samples <= 0:
+        raise RuntimeError(f"multinomial: cannot draw {num_samples} samples")
+    w = input.detach()
+    w = (w.unsqueeze(0) if input.ndim == 1 else w).to(dtypes.float64)
+    if not bool((w.isfinite() & (w >= 0)).all()):
+        raise RuntimeError("multinomial: weights must be finite and not negative")
+    positive = (w > 0).sum(1)
+    if bool((positive < (1 if replacement else num_samples)).any()):
+        raise RuntimeError(f"multinomial: cannot draw {num_samples} samples: too few weights above 0 in a row")
+    if replacement:
+        total = w.cumsum(1)
+        u = rand(w.shape[0], num_samples, dtype=dtypes.float64, generator=generator)
+        from .sort import searchsorted
+
+        drawn = searchsorted(total, u * total.select(1, -1).unsqueeze(1), right=True)
+    else:
+        u = rand(*w.shape, dtype=dtypes.float64, generator=generator)
+        drawn = (w.log() - (-u.log()).log()).topk(num_samples, 1)[1]
+    return drawn.squeeze(0) if input.ndim == 1 else drawn
+
+
+# ---- in place -------------------------------------------------------------------------------------------------------------------
+def _fill(self: Tensor, values: Tensor, name: str) -> Tensor:
+    if _core.grad_enabled() and self._tracked:
+        from .layout import write_into
+
+        return write_into(self, values, name)
+    _core.copy_into(self, values)
+    return self
+
+
+def _drawn_dtype(self: Tensor) -> DType:
+    return self.dtype if self.dtype.is_floating_point else dtypes.float32
+
+
+@method
+def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Fills with uniform numbers in [a, b). RuntimeError: a > b."""
+    if not a <= b:
+        raise RuntimeError(f"uniform_: expected from <= to, got {a} and {b}")
+    dtype = _drawn_dtype(self)
+    return _fill(self, _core.uniform(self.shape, dtype, _key(self.shape, dtype, generator), float(a), float(b)), "uniform_")
+
+
+@method
+def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Fills with normal numbers."""
+    dtype = _drawn_dtype(self)
+    return _fill(self, _core.normal(self.shape, dtype, _key(self.shape, dtype, generator), float(mean), float(std)), "normal_")
+
+
+@method
+def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
+    """Fills with 1 (probability p, a number or a tensor) and 0."""
+    drawn = bernoulli(p.expand(self.shape), generator=generator) if isinstance(p, Tensor) else bernoulli(self.detach(), float(p), generator=generator)
+    return _fill(self, drawn, "bernoulli_")
+
+
+@method
+def random_(self: Tensor, low: int = 0, high: int | None = None, *, generator: Generator | None = None) -> Tensor:
+    """Fills with whole numbers in [low, high); random_(high) starts at 0, random_() takes what the dtype holds exactly."""
+    if high is None:
+        whole = {4: 1 << 24, 8: 1 << 53, 2: 1 << 8} if self.dtype.is_floating_point else {1: 1 << 7, 2: 1 << 15, 4: 1 << 31, 8: (1 << 63) - 1}
+        low, high = (0, low) if low else (0, 2 if self.dtype is dtypes.bool else whole[self.dtype.itemsize])
+    return _fill(self, randint(low, high, self.shape, generator=generator), "random_")
+
+
+# ---- dropout -----------------------------------------------------------------------------------------------------------------------
+def _check_p(name: str, p: float) -> None:
+    if not 0 <= p <= 1:
+        error = ValueError if "dropout" in name else RuntimeError
+        raise error(f"{name}: probability has to be between 0 and 1, but got {p}")
+
+
+def _into(input: Tensor, y: Tensor, inplace: bool) -> Tensor:
+    return y if not inplace or y is input else _fill(input, y, "dropout_") if not input._tracked else input.copy_(y)
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Each element is zeroed with probability p, the others scaled by 1 / (1 - p); the identity when not training.
 
     Only the generator's key is kept for the gradient, not the mask. ValueError: p outside [0, 1].
     Source: Srivastava et al. 2014.
     """
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout: probability has to be between 0 and 1, but got {p}")
+    _check_p("dropout", p)
     if not training or p == 0:
         return input
-    return keyed_dropout(input, _core.take_key(default_generator.state, input.numel(), input.dtype), p)
+    return _into(input, keyed_dropout(input, _core.take_key(default_generator.state, input.numel(), input.dtype), p), inplace)
 
 
 def keyed_dropout(x: Tensor, key: Tensor, p: float) -> Tensor:
-    return record(_core.dropout(x, key, p), DROPOUT, (x,), (key, p))  # type: ignore[no-any-return]
+    return record(_core.dropout(x, key, p), DROPOUT, (x,), (key, p))
 
 
 def _dropout_rule(g: Tensor, needs: Any, key: Tensor, p: float) -> Any:
@@ -35,3 +212,76 @@ def _dropout_rule(g: Tensor, needs: Any, key: Tensor, p: float) -> Any:
 
 
 DROPOUT = op("dropout", _dropout_rule)
+
+
+def _channels(input: Tensor, dims: int, name: str) -> tuple[int, ...]:
+    """The shape of one number a channel: (N, C, 1, ...), or (C, 1, ...) without a batch."""
+    if input.ndim == dims + 2:
+        return (*input.shape[:2], *[1] * dims)
+    if input.ndim == dims + 1:
+        return (input.shape[0], *[1] * dims)
+    raise ValueError(f"{name}: expected {dims + 1} or {dims + 2} dimensions, got shape {input.shape}")
+
+
+def _drop_channels(name: str, dims: int, input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
+    _check_p(name, p)
+    if not training or p == 0:
+        return input
+    from .creation import ones
+
+    return _into(input, input * dropout(ones(_channels(input, dims, name), dtype=input.dtype), p), inplace)
+
+
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Whole channels of (N, C, L) or (C, L) are dropped. Source: Tompson et al. 2015."""
+    return _drop_channels("dropout1d", 1, input, p, training, inplace)
+
+
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Whole channels of (N, C, H, W) or (C, H, W) are dropped. Source: Tompson et al. 2015."""
+    if input.ndim in (2, 3):  # as in PyTorch: (N, C) and (N, C, L) drop channels of samples
+        _check_p("dropout2d", p)
+        if not training or p == 0:
+            return input
+        from .creation import ones
+
+        return _into(input, input * dropout(ones((*input.shape[:2], *[1] * (input.ndim - 2)), dtype=input.dtype), p), inplace)
+    return _drop_channels("dropout2d", 2, input, p, training, inplace)
+
+
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Whole channels of (N, C, D, H, W) or (C, D, H, W) are dropped. Source: Tompson et al. 2015."""
+    return _drop_channels("dropout3d", 3, input, p, training, inplace)
+
+
+_SELU_FLOOR = -1.7580993408473766  # -scale alpha of selu: what a very negative input gives
+
+
+def _alpha(input: Tensor, p: float, keep: Tensor) -> Tensor:
+    """Dropped elements become selu's floor; a x + b then restores mean 0 and variance 1 (Klambauer et al. 2017)."""
+    if p == 1:
+        return input * 0.0
+    a = ((1 - p) * (1 + p * _SELU_FLOOR**2)) ** -0.5
+    k = keep.to(input.dtype)
+    return (input * k + (1.0 - k) * _SELU_FLOOR) * a - a * p * _SELU_FLOOR
+
+
+def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """Dropout that keeps mean and variance of selu's outputs. Source: Klambauer et al. 2017."""
+    _check_p("alpha_dropout", p)
+    if not training or p == 0:
+        return input
+    return _into(input, _alpha(input, p, rand(*input.shape, dtype=_uniform_dtype(input)) >= p), inplace)
+
+
+def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """alpha_dropout of whole channels (N, C, ...)."""
+    _check_p("feature_alpha_dropout", p)
+    if not training or p == 0:
+        return input
+    shape = (*input.shape[:2], *[1] * (input.ndim - 2))
+    return _into(input, _alpha(input, p, rand(*shape, dtype=_uniform_dtype(input)) >= p), inplace)
+
+
+def _uniform_dtype(x: Tensor) -> DType:
+    return dtypes.float64 if x.dtype is dtypes.float64 else dtypes.float32
