@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
+from .. import _core, dtypes
 from ..random import Generator, default_generator
 from ..tensor import Tensor
 
@@ -47,9 +47,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fills with numbers from N(mean, std^2)."""
-    key = _core.take_key((generator or default_generator).state, 2 * tensor.numel(), tensor.dtype)
-    from .. import dtypes
-
+    key = _core.take_key((generator or default_generator).state, 2 * tensor.numel(), dtypes.float64)
     u = _core.uniform((2, *tensor.shape), dtypes.float64, key, 0.0, 1.0).numpy()
     # Box & Muller 1958: two uniforms make a point at a random angle and an exponential squared radius
     return _put(tensor, mean + std * np.sqrt(-2 * np.log1p(-u[0])) * np.cos(2 * np.pi * u[1]))
@@ -64,7 +62,6 @@ def trunc_normal_(
     generator: Generator | None = None,
 ) -> Tensor:
     """Fills with numbers from N(mean, std^2) cut off outside [a, b] (by the inverse of the distribution function)."""
-    from .. import dtypes
 
     def cdf(x: float) -> float:
         return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
@@ -181,8 +178,6 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:
         return tensor
-    from .. import dtypes
-
     rows = tensor.shape[0]
     flat = _core.empty((rows, tensor.numel() // rows), dtypes.float64)
     a = normal_(flat, generator=generator).numpy()
