@@ -155,8 +155,8 @@ MaybeArray input_bias(const Layer& l, int64_t d) {
 // The gradients of one direction's biases.
 void bias_gradients(const Layer& l, const Array& dgates, const Array& dhidden, std::vector<Array>& to) {
   if (!l.bias) return;
-  to.push_back(sum(dgates, Dims{0}, false, {}));
-  to.push_back(l.gru() ? sum(dhidden, Dims{0}, false, {}) : clone(to.back()));
+  to.push_back(sum_to(dgates, Dims{l.width()}));
+  to.push_back(l.gru() ? sum_to(dhidden, Dims{l.width()}) : clone(to.back()));
 }
 
 }  // namespace
