@@ -8,67 +8,105 @@ namespace {
 
 // f(x, t, p) is the loss of an element, d(x, t, p) its derivative by x.
 struct Mse {
-  template <class V> MIELINA_INLINE V f(V x, V t, V) { return (x - t) * (x - t); }
-  template <class V> MIELINA_INLINE V d(V x, V t, V) { return c<V>(2) * (x - t); }
+  template <class V>
+  MIELINA_INLINE V f(V x, V t, V) {
+    return (x - t) * (x - t);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V x, V t, V) {
+    return c<V>(2) * (x - t);
+  }
 };
 template <class V>
 MIELINA_INLINE V sign(V x) {
   return select<V>(x > V{}, c<V>(1), select<V>(x < V{}, c<V>(-1), V{}));
 }
 struct L1 {
-  template <class V> MIELINA_INLINE V f(V x, V t, V) { return abs(x - t); }
-  template <class V> MIELINA_INLINE V d(V x, V t, V) { return sign(x - t); }
+  template <class V>
+  MIELINA_INLINE V f(V x, V t, V) {
+    return abs(x - t);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V x, V t, V) {
+    return sign(x - t);
+  }
 };
 struct SmoothL1 {
-  template <class V> MIELINA_INLINE V f(V x, V t, V p) {
+  template <class V>
+  MIELINA_INLINE V f(V x, V t, V p) {
     V a = abs(x - t);
     return select<V>(a < p, c<V>(0.5) * a * a / p, a - c<V>(0.5) * p);
   }
-  template <class V> MIELINA_INLINE V d(V x, V t, V p) {
+  template <class V>
+  MIELINA_INLINE V d(V x, V t, V p) {
     V e = x - t;
     return select<V>(abs(e) < p, e / p, sign(e));
   }
 };
 struct Huber {
-  template <class V> MIELINA_INLINE V f(V x, V t, V p) {
+  template <class V>
+  MIELINA_INLINE V f(V x, V t, V p) {
     V a = abs(x - t);
     return select<V>(a <= p, c<V>(0.5) * a * a, p * (a - c<V>(0.5) * p));
   }
-  template <class V> MIELINA_INLINE V d(V x, V t, V p) {
+  template <class V>
+  MIELINA_INLINE V d(V x, V t, V p) {
     V e = x - t;
     return select<V>(abs(e) <= p, e, p * sign(e));
   }
 };
 struct Bce {
-  template <class V> MIELINA_INLINE V f(V x, V t, V) {
+  template <class V>
+  MIELINA_INLINE V f(V x, V t, V) {
     return (t - c<V>(1)) * at_least(log1p(-x), -100) - t * at_least(log(x), -100);
   }
   // The denominator is kept from 0 as PyTorch keeps it.
-  template <class V> MIELINA_INLINE V d(V x, V t, V) { return (x - t) / at_least((c<V>(1) - x) * x, 1e-12); }
+  template <class V>
+  MIELINA_INLINE V d(V x, V t, V) {
+    return (x - t) / at_least((c<V>(1) - x) * x, 1e-12);
+  }
 };
 struct BceLogits {
   // log(1 + exp(-x)) = max(-x, 0) + log1p(exp(-|x|))
-  template <class V> MIELINA_INLINE V f(V x, V t, V) {
+  template <class V>
+  MIELINA_INLINE V f(V x, V t, V) {
     return at_least(x, 0) - x * t + log1p(exp(-abs(x)));
   }
-  template <class V> MIELINA_INLINE V d(V x, V t, V) { return sigmoid(x) - t; }
+  template <class V>
+  MIELINA_INLINE V d(V x, V t, V) {
+    return sigmoid(x) - t;
+  }
 };
 struct Kl {
-  template <class V> MIELINA_INLINE V f(V x, V t, V) {
+  template <class V>
+  MIELINA_INLINE V f(V x, V t, V) {
     return select<V>(t == V{}, V{}, t * log(t)) - t * x;
   }
-  template <class V> MIELINA_INLINE V d(V, V t, V) { return -t; }
+  template <class V>
+  MIELINA_INLINE V d(V, V t, V) {
+    return -t;
+  }
 };
 struct KlLog {
-  template <class V> MIELINA_INLINE V f(V x, V t, V) { return exp(t) * (t - x); }
-  template <class V> MIELINA_INLINE V d(V, V t, V) { return -exp(t); }
+  template <class V>
+  MIELINA_INLINE V f(V x, V t, V) {
+    return exp(t) * (t - x);
+  }
+  template <class V>
+  MIELINA_INLINE V d(V, V t, V) {
+    return -exp(t);
+  }
 };
 struct SoftMargin {
-  template <class V> MIELINA_INLINE V f(V x, V t, V) {
+  template <class V>
+  MIELINA_INLINE V f(V x, V t, V) {
     V z = -t * x;
     return at_least(z, 0) + log1p(exp(-abs(z)));
   }
-  template <class V> MIELINA_INLINE V d(V x, V t, V) { return -t * sigmoid(-t * x); }
+  template <class V>
+  MIELINA_INLINE V d(V x, V t, V) {
+    return -t * sigmoid(-t * x);
+  }
 };
 
 template <class F, class T>

@@ -20,13 +20,11 @@ void affine_row(const Row<T>& y, const Row<T>& x, int64_t n, T mean, T rstd, con
         return fma(z(j, l), load_part(w + j, l), load_part(b + j, l));
       });
     else if (w)
-      map_vectors(to, k, nt, [&](int64_t j, int64_t l) __attribute__((always_inline)) {
-        return z(j, l) * load_part(w + j, l);
-      });
+      map_vectors(to, k, nt,
+                  [&](int64_t j, int64_t l) __attribute__((always_inline)) { return z(j, l) * load_part(w + j, l); });
     else if (b)
-      map_vectors(to, k, nt, [&](int64_t j, int64_t l) __attribute__((always_inline)) {
-        return z(j, l) + load_part(b + j, l);
-      });
+      map_vectors(to, k, nt,
+                  [&](int64_t j, int64_t l) __attribute__((always_inline)) { return z(j, l) + load_part(b + j, l); });
     else map_vectors(to, k, nt, z);
     y.put(i, k, to);
   });
@@ -86,9 +84,10 @@ void norm_rows(const Ctx& ctx, const View& y, const View& mean, const View& rstd
   else norm_rows_of<float>(ctx, y, mean, rstd, x, weight, bias, a);
 }
 
-// ---- backward --------------------------------------------------------------------------------------------------------
-// Each chunk of rows adds up its dw and db in a slot of the workspace; the slots are added in order at the end. Rows with
-// weights of their own (group norm) are chunks of one.
+// ---- backward
+// -------------------------------------------------------------------------------------------------------- Each chunk
+// of rows adds up its dw and db in a slot of the workspace; the slots are added in order at the end. Rows with weights
+// of their own (group norm) are chunks of one.
 struct Chunks {
   int64_t rows, count, K;
   Chunks(const View& x, const NormRows& a) {
@@ -148,7 +147,8 @@ void gradient_row(const Row<T>& dx, const Row<T>& g, const Row<T>& x, int64_t n,
   for_blocks(g, n, gb, [&](const T* gp, int64_t i, int64_t k) {
     const T *xp = x.get(i, k, xb), *w = weight ? weight->get(i, k, wb) : nullptr;
     T* to = dx.out(i, o);
-    auto rest = [&](int64_t j, int64_t l) __attribute__((always_inline)) { return fma(load_part(xp + j, l) - m, bv, dv); };
+    auto rest = [&](int64_t j, int64_t l)
+                    __attribute__((always_inline)) { return fma(load_part(xp + j, l) - m, bv, dv); };
     if (w)
       map_vectors(to, k, nt, [&](int64_t j, int64_t l) __attribute__((always_inline)) {
         return fma(load_part(gp + j, l) * load_part(w + j, l), s, rest(j, l));
@@ -164,7 +164,7 @@ void gradient_row(const Row<T>& dx, const Row<T>& g, const Row<T>& x, int64_t n,
 // The channels of one row of group norm: sums by segment.
 template <class T>
 RowSums sums_of_segments(const Row<T>& g, const Row<T>& x, int64_t K, int64_t inner, T mean, T rstd, const View& weight,
-                            int64_t c, T* dw, T* db) {
+                         int64_t c, T* dw, T* db) {
   alignas(64) T gb[kBlock], xb[kBlock];
   Vec<T> m = splat<Vec<T>>(mean);
   RowSums sums;
@@ -173,7 +173,8 @@ RowSums sums_of_segments(const Row<T>& g, const Row<T>& x, int64_t K, int64_t in
     double h = 0, hz = 0;
     for_blocks(gk, inner, gb, [&](const T* gp, int64_t i, int64_t n) {
       const T* xp = xk.get(i, n, xb);
-      h += double(sum_vectors<T>(n, [&](int64_t j, int64_t l) __attribute__((always_inline)) { return load_part(gp + j, l); }));
+      h += double(
+          sum_vectors<T>(n, [&](int64_t j, int64_t l) __attribute__((always_inline)) { return load_part(gp + j, l); }));
       hz += double(sum_vectors<T>(n, [&](int64_t j, int64_t l) __attribute__((always_inline)) {
         return load_part(gp + j, l) * (load_part(xp + j, l) - m);
       }));
@@ -193,7 +194,8 @@ template <class T>
 void add_slots(const View& v, const T* slots, const Chunks& chunks, int64_t groups) {
   for (int64_t c = 0; c < groups * chunks.K; c++) {
     double total = 0;
-    for (int64_t i = c / chunks.K; i < chunks.count; i += groups) total += double(slots[i * 2 * chunks.K + c % chunks.K]);
+    for (int64_t i = c / chunks.K; i < chunks.count; i += groups)
+      total += double(slots[i * 2 * chunks.K + c % chunks.K]);
     set_element<double>(v, c, total);
   }
 }
@@ -232,7 +234,7 @@ void norm_rows_backward_of(const Ctx& ctx, const View& dx, const View& dw, const
         Row<T> w = row_at<T>(weight, c);
         const Row<T>* wp = weight.data && a.inner == 1 ? &w : nullptr;
         RowSums sums = a.inner == 1 ? sums_of_row(gr, xr, n, mu, s, wp, slot_w, slot_b)
-                                       : sums_of_segments(gr, xr, K, a.inner, mu, s, weight, c, slot_w, slot_b);
+                                    : sums_of_segments(gr, xr, K, a.inner, mu, s, weight, c, slot_w, slot_b);
         T B = T(-double(s) * double(s) * sums.hz / double(n)), D = a.center ? T(-double(s) * sums.h / double(n)) : T(0);
         if (a.inner == 1) {
           gradient_row(to, gr, xr, n, mu, s, B, D, wp, nt);

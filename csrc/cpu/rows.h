@@ -67,13 +67,13 @@ MIELINA_INLINE void store_part(T* p, Vec<T> v, int64_t w) {
   if (w == lanes<T>) store(p, v);
   else store_n(p, v, w);
 }
-// v with the lanes from w on set to zero, so that a sum over all lanes counts only the first w.
+// v with the lanes from w on set to `pad`, so that a fold over all lanes counts only the first w.
 template <class T>
-MIELINA_INLINE Vec<T> first(Vec<T> v, int64_t w) {
+MIELINA_INLINE Vec<T> first(Vec<T> v, int64_t w, T pad = 0) {
   if (w == lanes<T>) return v;
-  T a[lanes<T>] = {};
-  __builtin_memcpy(a, &v, size_t(w) * sizeof(T));
-  return load(a);
+  Mask<Vec<T>> lane;
+  for (int i = 0; i < lanes<T>; i++) lane[i] = i;
+  return select<Vec<T>>(lane < Elem<Mask<Vec<T>>>(w), v, splat<Vec<T>>(pad));
 }
 
 // Sum of f(i, w) over the vectors of [0, n) in four accumulators, so that no addition waits for the one before it.
@@ -168,13 +168,13 @@ template <class T, class F>
 MIELINA_INLINE void map_vectors(T* y, int64_t n, bool nt, F f) {
   if (nt)
     for (int64_t j = 0; j < n; j += lanes<T>) stream(y + j, f(j, lanes<T>));
-  else
-    for_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) { store_part(y + j, f(j, w), w); });
+  else for_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) { store_part(y + j, f(j, w), w); });
 }
 
-// ---- columns ---------------------------------------------------------------------------------------------------------
-// A tile of up to kTile neighbouring rows whose elements c lie side by side: four vectors wide. Narrow tiles and other
-// dtypes pass through a buffer of kTile elements, so that the loops never see a tail.
+// ---- columns
+// --------------------------------------------------------------------------------------------------------- A tile of
+// up to kTile neighbouring rows whose elements c lie side by side: four vectors wide. Narrow tiles and other dtypes
+// pass through a buffer of kTile elements, so that the loops never see a tail.
 template <class T>
 constexpr int64_t kTile = 4 * lanes<T>;
 

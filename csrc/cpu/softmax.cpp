@@ -23,14 +23,10 @@ T max_row(const Row<T>& x, int64_t C, T* buf) {
       d = bounded<false>(load(p + i + 3 * L), d);
     }
     for (; i + L <= n; i += L) a = bounded<false>(load(p + i), a);
-    if (i < n) {
-      T tail[L];
-      for (int64_t j = 0; j < L; j++) tail[j] = j < n - i ? p[i + j] : T(-kInf);
-      b = bounded<false>(load(tail), b);
-    }
+    if (i < n) b = bounded<false>(first<T>(load_n(p + i, n - i), n - i, T(-kInf)), b);
   });
-  return reduce_lanes(bounded<false>(bounded<false>(a, b), bounded<false>(c, d)),
-                      [](T p, T q) __attribute__((always_inline)) { return p > q ? p : q; });
+  return fold_lanes(bounded<false>(bounded<false>(a, b), bounded<false>(c, d)),
+                    [](Vec<T> p, Vec<T> q) __attribute__((always_inline)) { return bounded<false>(p, q); });
 }
 
 // sum exp(x - m); the exponentials go to `keep` if it can hold them.
@@ -75,26 +71,26 @@ void softmax_columns(const Ctx& ctx, const Rows<T, 2>& rows, bool log) {
       const T* p = x.get(i, in);
       for (int j = 0; j < 4; j++) top[j] = bounded<false>(load(p + j * L), top[j]);
     }
+    // f(vector, j) of every row of the tile `from` goes to y, or nowhere.
+    auto pass = [&](const Column<T>& from, bool write, auto f) __attribute__((always_inline)) {
+      for (int64_t i = 0; i < rows.C; i++) {
+        const T* p = from.get(i, in);
+        T* to = write ? y.out(i, o) : o;
+        for (int j = 0; j < 4; j++) store(to + j * L, f(load(p + j * L), j));
+        if (write) y.put(i, to);
+      }
+    };
+    auto add = [&](Vec<T> v, int j) __attribute__((always_inline)) {
+      v = exp(v - top[j]);
+      sum[j] += v;
+      return v;
+    };
     bool keep = !log && y.direct();
-    for (int64_t i = 0; i < rows.C; i++) {
-      const T* p = x.get(i, in);
-      T* e = keep ? y.out(i, o) : o;
-      for (int j = 0; j < 4; j++) {
-        Vec<T> v = exp(load(p + j * L) - top[j]);
-        store(e + j * L, v);
-        sum[j] += v;
-      }
-    }
+    pass(x, keep, add);
     for (int j = 0; j < 4; j++) sum[j] = log ? MIELINA_ISA::log(sum[j]) : c<Vec<T>>(1) / sum[j];
-    for (int64_t i = 0; i < rows.C; i++) {
-      const T* p = keep ? y.out(i, o) : x.get(i, in);
-      T* to = y.out(i, o);
-      for (int j = 0; j < 4; j++) {
-        Vec<T> v = load(p + j * L);
-        store(to + j * L, log ? (v - top[j]) - sum[j] : (keep ? v : exp(v - top[j])) * sum[j]);
-      }
-      y.put(i, to);
-    }
+    if (log) pass(x, true, [&](Vec<T> v, int j) __attribute__((always_inline)) { return (v - top[j]) - sum[j]; });
+    else if (keep) pass(y, true, [&](Vec<T> v, int j) __attribute__((always_inline)) { return v * sum[j]; });
+    else pass(x, true, [&](Vec<T> v, int j) __attribute__((always_inline)) { return exp(v - top[j]) * sum[j]; });
   });
 }
 
@@ -125,7 +121,8 @@ void softmax(const Ctx& ctx, const View& y, const View& x, bool log) noexcept {
   else softmax_rows<float>(ctx, y, x, log);
 }
 
-// ---- backward --------------------------------------------------------------------------------------------------------
+// ---- backward
+// --------------------------------------------------------------------------------------------------------
 template <class T>
 void softmax_backward_columns(const Ctx& ctx, const Rows<T, 3>& rows, bool log) {
   constexpr int64_t L = lanes<T>;
@@ -185,7 +182,8 @@ void softmax_backward(const Ctx& ctx, const View& dx, const View& g, const View&
   else softmax_backward_rows<float>(ctx, dx, g, y, log);
 }
 
-// ---- cross entropy ---------------------------------------------------------------------------------------------------
+// ---- cross entropy
+// ---------------------------------------------------------------------------------------------------
 template <class T>
 MIELINA_INLINE T read(const View& v, int64_t i) {
   T x;
@@ -321,8 +319,9 @@ void cross_entropy_backward(const Ctx& ctx, const View& dx, const View& g, const
   else cross_entropy_backward_rows<float>(ctx, dx, g, x, lse, divisor, target, weight, a);
 }
 
-// ---- picking ---------------------------------------------------------------------------------------------------------
-// f(offset of one, offset of the row, class) for every row whose target counts; a class that does not exist is -1.
+// ---- picking
+// --------------------------------------------------------------------------------------------------------- f(offset of
+// one, offset of the row, class) for every row whose target counts; a class that does not exist is -1.
 template <class F>
 void for_picked(const Ctx& ctx, const View& one, const View& rows, const View& target, int64_t ignore, F f) {
   View outer = rows;
@@ -360,7 +359,8 @@ void pick_of(const Ctx& ctx, const View& y, const View& x, const View& target, c
     put(&v, (char*)y.data + to * ys, 1, 1);
   });
 }
-void pick(const Ctx& ctx, const View& y, const View& x, const View& target, const View& weight, int64_t ignore) noexcept {
+void pick(const Ctx& ctx, const View& y, const View& x, const View& target, const View& weight,
+          int64_t ignore) noexcept {
   if (x.dtype == DType::f64) pick_of<double>(ctx, y, x, target, weight, ignore);
   else pick_of<float>(ctx, y, x, target, weight, ignore);
 }

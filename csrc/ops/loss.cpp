@@ -3,8 +3,15 @@
 namespace mielina::ops {
 
 static Loss kind_of(const std::string& kind) {
-  static const char* const names[] = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy",
-                                      "binary_cross_entropy_with_logits", "kl_div", "kl_div_log", "soft_margin_loss"};
+  static const char* const names[] = {"mse_loss",
+                                      "l1_loss",
+                                      "smooth_l1_loss",
+                                      "huber_loss",
+                                      "binary_cross_entropy",
+                                      "binary_cross_entropy_with_logits",
+                                      "kl_div",
+                                      "kl_div_log",
+                                      "soft_margin_loss"};
   static_assert(sizeof names / sizeof *names == size_t(Loss::count));
   for (int i = 0; i < int(Loss::count); i++)
     if (kind == names[i]) return Loss(i);
@@ -12,9 +19,10 @@ static Loss kind_of(const std::string& kind) {
 }
 
 static void check_pair(const Array& x, const Array& t, const std::string& name) {
-  check(x.dtype == t.dtype && is_floating(x.dtype), Kind::Runtime, name, ": expected two tensors of one floating dtype, got ",
-        name_of(x.dtype), " and ", name_of(t.dtype));
-  check(x.dims() == t.dims(), Kind::Value, name, ": the target's shape ", text(t.dims()), " must be the input's, ", text(x.dims()));
+  check(x.dtype == t.dtype && is_floating(x.dtype), Kind::Runtime, name,
+        ": expected two tensors of one floating dtype, got ", name_of(x.dtype), " and ", name_of(t.dtype));
+  check(x.dims() == t.dims(), Kind::Value, name, ": the target's shape ", text(t.dims()), " must be the input's, ",
+        text(x.dims()));
 }
 
 Array loss(const Array& x, const Array& t, const std::string& kind, double p, const std::string& reduction) {
@@ -36,9 +44,14 @@ Array loss_backward(const Array& g, const Array& x, const Array& t, const std::s
   check(is_floating(g.dtype), Kind::Runtime, kind, ": the gradient must be floating");
   Array dx = empty_like(x);
   double scale = reduction == "mean" ? 1.0 / double(x.numel()) : 1.0;
-  launch<&Kernels::loss_backward>("loss_backward", Cost{double(x.numel()) * 8, 0}, out(dx), in(expand(g, x.dims(), kind.c_str())),
-                                  in(x), in(t), which, p, scale);
+  launch<&Kernels::loss_backward>("loss_backward", Cost{double(x.numel()) * 8, 0}, out(dx),
+                                  in(expand(g, x.dims(), kind.c_str())), in(x), in(t), which, p, scale);
   return dx;
+}
+
+DType common_type(const Array& x, const Array& t) {
+  Operand both[2] = {Operand{&x, {}, {}}, Operand{&t, {}, {}}};
+  return result_type(both, 2);
 }
 
 }  // namespace mielina::ops

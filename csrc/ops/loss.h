@@ -10,4 +10,7 @@ Array loss(const Array& x, const Array& t, const std::string& kind, double p, co
 Array loss_backward(const Array& g, const Array& x, const Array& t, const std::string& kind, double p,
                     const std::string& reduction);
 
+// The dtype that two tensors promote to.
+DType common_type(const Array& x, const Array& t);
+
 }  // namespace mielina::ops

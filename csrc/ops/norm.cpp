@@ -30,7 +30,8 @@ static Array as_rows(const Array& x, int64_t row, const char* name) {
 }
 
 static NormRows rows_args(int64_t row, int64_t groups, int64_t inner, double eps, bool center, const char* name) {
-  check(inner > 0 && groups > 0 && row % inner == 0, Kind::Value, name, ": rows of ", row, " are not made of channels of ", inner);
+  check(inner > 0 && groups > 0 && row % inner == 0, Kind::Value, name, ": rows of ", row,
+        " are not made of channels of ", inner);
   return {groups, inner, eps, center};
 }
 
@@ -43,8 +44,8 @@ std::tuple<Array, Array, Array> norm_rows(const Array& x, const MaybeArray& weig
   int64_t C = groups * (row / inner);
   Array mean = empty(Dims{xr.shape[0]}, stat_type(x)), rstd = empty(Dims{xr.shape[0]}, stat_type(x));
   MaybeArray w = vector_of(weight, C, name, "weight"), b = vector_of(bias, C, name, "bias");
-  launch<&Kernels::norm_rows>(name, Cost{double(x.numel()) * 6, 0}, out(reshape(y, xr.dims())), out(mean), out(rstd), in(xr),
-                              in(w), in(b), args);
+  launch<&Kernels::norm_rows>(name, Cost{double(x.numel()) * 6, 0}, out(reshape(y, xr.dims())), out(mean), out(rstd),
+                              in(xr), in(w), in(b), args);
   return {y, mean, rstd};
 }
 
@@ -64,14 +65,15 @@ std::tuple<Array, Array, Array> norm_rows_backward(const Array& g, const Array& 
   Array dw = gradient_for(weight, x, C), db = gradient_for(weight, x, C);
   Cost cost{double(x.numel()) * 12, 0};
   if (auto query = kernels(x.device()).norm_rows_workspace) cost.workspace = query(xr.view(), args);
-  launch<&Kernels::norm_rows_backward>(name, cost, out(reshape(dx, xr.dims())), out(dw), out(db), in(gr), in(xr), in(mean),
-                                       in(rstd), in(w), args);
+  launch<&Kernels::norm_rows_backward>(name, cost, out(reshape(dx, xr.dims())), out(dw), out(db), in(gr), in(xr),
+                                       in(mean), in(rstd), in(w), args);
   return {dx, dw, db};
 }
 
-// ---- batch normalisation ---------------------------------------------------------------------------------------------
-// x: (N, C, ...) as (A, C, B), or nothing where its strides do not allow it: planes in C order (any strides over N and
-// C), or channels innermost.
+// ---- batch normalisation
+// --------------------------------------------------------------------------------------------- x: (N, C, ...) as (A,
+// C, B), or nothing where its strides do not allow it: planes in C order (any strides over N and C), or channels
+// innermost.
 static std::optional<Array> planes(const Array& x) {
   int64_t B = 1, A = x.shape[0], inner = 1, outer = 1;
   bool order = true, last = x.stride[1] == 1 || x.shape[1] == 1;
@@ -103,7 +105,8 @@ static Array in_layout(const Array& x, const Array& like) {
 
 static void check_channels(const Array& x, const char* name) {
   check_input(x, name);
-  check(x.ndim >= 2, Kind::Value, name, ": expected an input (N, C, ...) of at least 2 dimensions, got ", text(x.dims()));
+  check(x.ndim >= 2, Kind::Value, name, ": expected an input (N, C, ...) of at least 2 dimensions, got ",
+        text(x.dims()));
 }
 
 std::tuple<Array, Array, Array> batch_norm(const Array& x, const MaybeArray& weight, const MaybeArray& bias,
@@ -134,16 +137,16 @@ std::tuple<Array, Array, Array> batch_norm(const Array& x, const MaybeArray& wei
   if (auto query = kernels(x.device()).batch_norm_workspace) cost.workspace = query(xv.view());
   // Outside training the running statistics are only read: their versions must not move.
   if (training)
-    launch<&Kernels::batch_norm>(name, cost, out(yv), out(mean), out(rstd), out(rm), out(rv), in(xv), in(w), in(b), training,
-                                 momentum, eps);
+    launch<&Kernels::batch_norm>(name, cost, out(yv), out(mean), out(rstd), out(rm), out(rv), in(xv), in(w), in(b),
+                                 training, momentum, eps);
   else
-    launch<&Kernels::batch_norm>(name, cost, out(yv), out(mean), out(rstd), in(rm), in(rv), in(xv), in(w), in(b), training,
-                                 momentum, eps);
+    launch<&Kernels::batch_norm>(name, cost, out(yv), out(mean), out(rstd), in(rm), in(rv), in(xv), in(w), in(b),
+                                 training, momentum, eps);
   return {y, mean, rstd};
 }
 
-std::tuple<Array, Array, Array> batch_norm_backward(const Array& g, const Array& x, const Array& mean, const Array& rstd,
-                                                    const MaybeArray& weight, bool training) {
+std::tuple<Array, Array, Array> batch_norm_backward(const Array& g, const Array& x, const Array& mean,
+                                                    const Array& rstd, const MaybeArray& weight, bool training) {
   const char* name = "batch_norm_backward";
   check_channels(x, name);
   int64_t C = x.shape[1];
@@ -161,8 +164,8 @@ std::tuple<Array, Array, Array> batch_norm_backward(const Array& g, const Array&
   Array dv = *planes(dx), xv = *planes(in_layout(x, dx)), gv = *planes(in_layout(g, dx));
   Cost cost{double(x.numel()) * 12, 0};
   if (auto query = kernels(x.device()).batch_norm_workspace) cost.workspace = query(xv.view());
-  launch<&Kernels::batch_norm_backward>(name, cost, out(dv), out(dw), out(db), in(gv), in(xv), in(mean), in(rstd), in(w),
-                                        training);
+  launch<&Kernels::batch_norm_backward>(name, cost, out(dv), out(dw), out(db), in(gv), in(xv), in(mean), in(rstd),
+                                        in(w), training);
   return {dx, dw, db};
 }
 

@@ -15,7 +15,7 @@ std::tuple<Array, Array, Array> norm_rows_backward(const Array& g, const Array& 
 std::tuple<Array, Array, Array> batch_norm(const Array& x, const MaybeArray& weight, const MaybeArray& bias,
                                            const MaybeArray& running_mean, const MaybeArray& running_var, bool training,
                                            double momentum, double eps);
-std::tuple<Array, Array, Array> batch_norm_backward(const Array& g, const Array& x, const Array& mean, const Array& rstd,
-                                                    const MaybeArray& weight, bool training);
+std::tuple<Array, Array, Array> batch_norm_backward(const Array& g, const Array& x, const Array& mean,
+                                                    const Array& rstd, const MaybeArray& weight, bool training);
 
 }  // namespace mielina::ops

@@ -31,7 +31,8 @@ Array softmax(const Array& x, int64_t axis, bool log) {
 Array softmax_backward(const Array& g, const Array& y, int64_t axis, bool log) {
   const char* name = log ? "log_softmax_backward" : "softmax_backward";
   check_floating(y, name);
-  check(g.dtype == y.dtype && g.dims() == y.dims(), Kind::Value, name, ": the gradient must have the output's shape and dtype");
+  check(g.dtype == y.dtype && g.dims() == y.dims(), Kind::Value, name,
+        ": the gradient must have the output's shape and dtype");
   int d = axis_of(axis, y.ndim, name);
   Array dx = empty_like(y);
   launch<&Kernels::softmax_backward>(name, out(rows(dx, d)), in(rows(g, d)), in(rows(y, d)), log);
@@ -42,7 +43,8 @@ static DType stat_type(const Array& x) { return x.dtype == DType::f64 ? DType::f
 
 // target: class indices of x: (outer..., C). Here an index out of range is an error; a replayed step has no such check,
 // so the kernels give NaN for it.
-static void check_targets(const Array& x, const Array& target, const MaybeArray& weight, int64_t ignore, const char* name) {
+static void check_targets(const Array& x, const Array& target, const MaybeArray& weight, int64_t ignore,
+                          const char* name) {
   check_floating(x, name);
   check(x.ndim >= 1 && target.dims() == Dims(x.shape, x.ndim - 1), Kind::Value, name,
         ": expected one target a row of classes, got rows ", text(x.dims()), " and targets ", text(target.dims()));
@@ -67,24 +69,24 @@ std::tuple<Array, Array, Array> cross_entropy(const Array& x, const Array& targe
   if (!args.mean) fill(divisor, Number{1, 1, true});
   Cost cost{double(x.numel()) * 10, 0};
   if (auto query = kernels(x.device()).cross_entropy_workspace) cost.workspace = query(x.view(), args);
-  launch<&Kernels::cross_entropy>("cross_entropy", cost, out(loss), out(lse), out(divisor), in(x), in(target), in(weight),
-                                  args);
+  launch<&Kernels::cross_entropy>("cross_entropy", cost, out(loss), out(lse), out(divisor), in(x), in(target),
+                                  in(weight), args);
   return {loss, lse, divisor};
 }
 
-Array cross_entropy_backward(const Array& g, const Array& x, const Array& lse, const Array& divisor, const Array& target,
-                             const MaybeArray& weight, int64_t ignore, double smoothing) {
+Array cross_entropy_backward(const Array& g, const Array& x, const Array& lse, const Array& divisor,
+                             const Array& target, const MaybeArray& weight, int64_t ignore, double smoothing) {
   const char* name = "cross_entropy_backward";
   check(x.ndim == 2, Kind::Value, name, ": expected logits (N, C), got ", text(x.dims()));
   check_targets(x, target, weight, ignore, name);
-  check(lse.dims() == Dims{x.shape[0]} && divisor.ndim == 0 && lse.dtype == stat_type(x) && divisor.dtype == lse.dtype &&
-            is_contiguous(lse),
+  check(lse.dims() == Dims{x.shape[0]} && divisor.ndim == 0 && lse.dtype == stat_type(x) &&
+            divisor.dtype == lse.dtype && is_contiguous(lse),
         Kind::Value, name, ": lse and divisor do not belong to these logits");
   check(is_floating(g.dtype), Kind::Value, name, ": the gradient must be floating");
   Array dx = empty_like(x);
-  launch<&Kernels::cross_entropy_backward>(name, Cost{double(x.numel()) * 10, 0}, out(dx), in(expand(g, Dims{x.shape[0]}, name)),
-                                           in(x), in(lse), in(divisor), in(target), in(weight),
-                                           CrossEntropy{ignore, smoothing, false, false});
+  launch<&Kernels::cross_entropy_backward>(name, Cost{double(x.numel()) * 10, 0}, out(dx),
+                                           in(expand(g, Dims{x.shape[0]}, name)), in(x), in(lse), in(divisor),
+                                           in(target), in(weight), CrossEntropy{ignore, smoothing, false, false});
   return dx;
 }
 
@@ -96,7 +98,8 @@ Array pick(const Array& x, const Array& target, const MaybeArray& weight, int64_
   return y;
 }
 
-Array unpick(const Array& g, const Array& target, const MaybeArray& weight, const Dims& shape, int64_t axis, int64_t ignore) {
+Array unpick(const Array& g, const Array& target, const MaybeArray& weight, const Dims& shape, int64_t axis,
+             int64_t ignore) {
   Array dx = empty(shape, g.dtype);
   Array r = rows(dx, axis_of(axis, dx.ndim, "nll_loss_backward"));
   check_targets(r, target, weight, ignore, "nll_loss_backward");

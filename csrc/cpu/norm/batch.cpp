@@ -1,5 +1,5 @@
-// Batch normalisation: see table/norm.h. Two layouts, without a copy of either: planes (a channel is A runs of B pixels)
-// and columns (channels lie side by side: channels-last images and matrices).
+// Batch normalisation: see table/norm.h. Two layouts, without a copy of either: planes (a channel is A runs of B
+// pixels) and columns (channels lie side by side: channels-last images and matrices).
 //
 // A channel of planes is one task, which reads it from memory once where it fits the L2 cache (16x64x56x56: 200 KB).
 // Columns are cut into at most 64 chunks of rows with a slot of the workspace each.
@@ -130,7 +130,8 @@ void batch_norm_of(const Ctx& ctx, const View& y, const View& mean, const View& 
     for (int64_t c = 0; c < s.C; c++) {
       Moments m;
       for (int64_t i = 0; training && i < s.chunks; i++)
-        m.merge(double(min64(s.A, (i + 1) * s.rows) - i * s.rows), slots[2 * i * s.C + c], slots[(2 * i + 1) * s.C + c]);
+        m.merge(double(min64(s.A, (i + 1) * s.rows) - i * s.rows), slots[2 * i * s.C + c],
+                slots[(2 * i + 1) * s.C + c]);
       finish<T>(m, c, training, momentum, eps, mean, rstd, rm, rv);
       scale[c] = rs[c] * element_of<T>(weight, c, 1);
       shift[c] = element_of<T>(bias, c, 0);
@@ -159,14 +160,16 @@ void batch_norm_of(const Ctx& ctx, const View& y, const View& mean, const View& 
   });
 }
 void batch_norm(const Ctx& ctx, const View& y, const View& mean, const View& rstd, const View& rm, const View& rv,
-                const View& x, const View& weight, const View& bias, bool training, double momentum, double eps) noexcept {
+                const View& x, const View& weight, const View& bias, bool training, double momentum,
+                double eps) noexcept {
   if (x.dtype == DType::f64)
     batch_norm_of<double>(ctx, y, mean, rstd, rm, rv, x, weight, bias, training, momentum, eps);
   else batch_norm_of<float>(ctx, y, mean, rstd, rm, rv, x, weight, bias, training, momentum, eps);
 }
 
-// ---- backward --------------------------------------------------------------------------------------------------------
-// dx = g scale + (x - mean) B + D with scale = w rstd, B = -scale rstd^2 sum(g (x - mean)) / n, D = -scale sum(g) / n.
+// ---- backward
+// -------------------------------------------------------------------------------------------------------- dx = g scale
+// + (x - mean) B + D with scale = w rstd, B = -scale rstd^2 sum(g (x - mean)) / n, D = -scale sum(g) / n.
 template <class T>
 struct Gradient {
   T scale, B, D;
@@ -240,8 +243,8 @@ void backward_columns(const Ctx& ctx, const Shape& s, const View& dx, const View
 }
 
 template <class T>
-void batch_norm_backward_of(const Ctx& ctx, const View& dx, const View& dw, const View& db, const View& g, const View& x,
-                            const View& mean, const View& rstd, const View& weight, bool training) {
+void batch_norm_backward_of(const Ctx& ctx, const View& dx, const View& dw, const View& db, const View& g,
+                            const View& x, const View& mean, const View& rstd, const View& weight, bool training) {
   Shape s(x);
   if (s.columns) return backward_columns<T>(ctx, s, dx, dw, db, g, x, mean, rstd, weight, training);
   parallel_ranges(ctx, s.C, s.channels(), [&](int64_t begin, int64_t end) {
@@ -253,7 +256,8 @@ void batch_norm_backward_of(const Ctx& ctx, const View& dx, const View& dw, cons
         Row<T> xr = plane<T>(x, a, c);
         for_blocks(plane<T>(g, a, c), s.B, gb, [&](const T* q, int64_t i, int64_t n) {
           const T* p = xr.get(i, n, in);
-          sum += double(sum_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) { return load_part(q + j, w); }));
+          sum += double(sum_vectors<T>(
+              n, [&](int64_t j, int64_t w) __attribute__((always_inline)) { return load_part(q + j, w); }));
           dot += double(sum_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
             return load_part(q + j, w) * (load_part(p + j, w) - mu);
           }));

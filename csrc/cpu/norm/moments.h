@@ -22,8 +22,9 @@ static void add_moments(Moments& to, const Row<T>& x, int64_t n, bool center, T*
   for_blocks(x, n, buf, [&](const T* p, int64_t, int64_t m) {
     T mean = 0;
     if (center)
-      mean = sum_vectors<T>(m, [&](int64_t j, int64_t w) __attribute__((always_inline)) { return load_part(p + j, w); }) /
-             T(m);
+      mean =
+          sum_vectors<T>(m, [&](int64_t j, int64_t w) __attribute__((always_inline)) { return load_part(p + j, w); }) /
+          T(m);
     Vec<T> around = splat<Vec<T>>(mean);
     T m2 = sum_vectors<T>(m, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
       Vec<T> d = load_part(p + j, w) - around;

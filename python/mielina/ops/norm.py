@@ -13,10 +13,18 @@ from . import elementwise as e
 from .elementwise import add, cast, div, mul, sub
 from .gemm import matmul
 from .layout import expand, reshape
-from .reduce import mean, sum
+from .reduce import mean
 
 __all__: list[str] = []
-__functional__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize", "rms_norm"]
+__functional__ = [
+    "batch_norm",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "local_response_norm",
+    "normalize",
+    "rms_norm",
+]
 
 _EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-23, "bfloat16": 2.0**-23}
 
@@ -27,14 +35,31 @@ def _standard(x: Tensor, dims: Any, eps: float, center: bool = True) -> Tensor:
     return div(d, e.sqrt(add(mean(mul(d, d), dims, True), eps)))
 
 
-# ---- rows: layer, group, rms -----------------------------------------------------------------------------------------------
-def _norm_rows(x: Tensor, weight: Tensor | None, bias: Tensor | None, row: int, groups: int, inner: int, eps: float, center: bool) -> Tensor:
-    """Rows of `row` elements, each normalised; element j of row r takes weight[(r % groups) * row / inner + j / inner]."""
+# ---- rows: layer, group, rms -----------------------------------------------------------------------------------------
+def _norm_rows(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, row: int, groups: int, inner: int, eps: float, center: bool
+) -> Tensor:
+    """Rows of `row` elements, normalised; element j of row r takes weight[r % groups * row / inner + j / inner]."""
     y = _core.norm_rows(x, weight, bias, row, groups, inner, eps, center)
-    return record(y, NORM_ROWS, (x, weight, bias), (x, weight, bias, row, groups, inner, eps, center, OUTPUTS[1], OUTPUTS[2]))[0]
+    return record(
+        y, NORM_ROWS, (x, weight, bias), (x, weight, bias, row, groups, inner, eps, center, OUTPUTS[1], OUTPUTS[2])
+    )[0]
 
 
-def _norm_rows_rule(g: Any, needs: Any, x: Any, weight: Any, bias: Any, row: int, groups: int, inner: int, eps: float, center: bool, mu: Any, rstd: Any) -> Any:
+def _norm_rows_rule(
+    g: Any,
+    needs: Any,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    row: int,
+    groups: int,
+    inner: int,
+    eps: float,
+    center: bool,
+    mu: Any,
+    rstd: Any,
+) -> Any:
     dx, dw, db = _core.norm_rows_backward(g[0], x, mu, rstd, weight, row, groups, inner, center)
     return (
         dx if needs[0] else None,
@@ -43,7 +68,9 @@ def _norm_rows_rule(g: Any, needs: Any, x: Any, weight: Any, bias: Any, row: int
     )
 
 
-def _norm_rows_composite(x: Tensor, weight: Any, bias: Any, row: int, groups: int, inner: int, eps: float, center: bool, *_: Any) -> Tensor:
+def _norm_rows_composite(
+    x: Tensor, weight: Any, bias: Any, row: int, groups: int, inner: int, eps: float, center: bool, *_: Any
+) -> Tensor:
     rows = reshape(x, (-1, groups, row // inner, inner))
     y = _standard(rows, (2, 3), eps, center)
     if weight is not None:
@@ -60,17 +87,26 @@ def _row(name: str, x: Tensor, normalized_shape: Any, *parameters: Tensor | None
     """How many elements `normalized_shape` names. RuntimeError unless x ends in it and the parameters have it."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if not shape or x.shape[-len(shape) :] != shape:
-        raise RuntimeError(f"{name}: expected an input of shape (..., {', '.join(map(str, shape))}) for normalized_shape={shape}, got {x.shape}")
+        raise RuntimeError(
+            f"{name}: expected an input of shape (..., {', '.join(map(str, shape))}) for normalized_shape={shape}, "
+            f"got {x.shape}"
+        )
     for p in parameters:
         if p is not None and p.shape != shape:
             raise RuntimeError(f"{name}: weight and bias must have normalized_shape={shape}, got {p.shape}")
     return prod(shape)
 
 
-def layer_norm(input: Tensor, normalized_shape: Sequence[int] | int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int] | int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
     """y = (x - mean) / sqrt(var + eps) * weight + bias over the last axes, those of normalized_shape; var is biased.
 
-    weight, bias: normalized_shape or None. Returns input's shape and dtype; statistics of halves are computed in float32.
+    weight, bias: normalized_shape or None. Returns input's shape and dtype; halves have float32 statistics.
     RuntimeError: shapes. Source: Ba, Kiros & Hinton 2016.
     """
     row = _row("layer_norm", input, normalized_shape, weight, bias)
@@ -79,7 +115,9 @@ def layer_norm(input: Tensor, normalized_shape: Sequence[int] | int, weight: Ten
     return _norm_rows(input, weight, bias, row, 1, 1, eps, True)
 
 
-def rms_norm(input: Tensor, normalized_shape: Sequence[int] | int, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
+def rms_norm(
+    input: Tensor, normalized_shape: Sequence[int] | int, weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
     """y = x / sqrt(mean(x^2) + eps) * weight over the last axes, those of normalized_shape.
 
     eps None: the machine epsilon of the dtype that computes (float32 for halves). RuntimeError: shapes.
@@ -91,7 +129,9 @@ def rms_norm(input: Tensor, normalized_shape: Sequence[int] | int, weight: Tenso
     return _norm_rows(input, weight, None, row, 1, 1, _EPSILON[input.dtype.name] if eps is None else eps, False)
 
 
-def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
     """Each of num_groups runs of channels normalised by itself: input (N, C, ...), weight and bias (C) or None.
 
     RuntimeError: C is not divisible by num_groups; shapes. Source: Wu & He 2018.
@@ -100,17 +140,21 @@ def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None, bia
         raise RuntimeError(f"group_norm: expected an input (N, C, ...) of at least 2 dimensions, got {input.shape}")
     channels = input.shape[1]
     if num_groups <= 0 or channels % num_groups:
-        raise RuntimeError(f"group_norm: expected a number of channels divisible by num_groups, got {channels} and {num_groups}")
+        raise RuntimeError(
+            f"group_norm: expected a number of channels divisible by num_groups, got {channels} and {num_groups}"
+        )
     for p in (weight, bias):
         if p is not None and p.shape != (channels,):
-            raise RuntimeError(f"group_norm: weight and bias must have one number a channel, ({channels},), got {p.shape}")
+            raise RuntimeError(
+                f"group_norm: weight and bias must have one number a channel, ({channels},), got {p.shape}"
+            )
     if input.numel() == 0:
         return mul(input, 1)
     inner = prod(input.shape[2:])
     return _norm_rows(input, weight, bias, channels // num_groups * inner, num_groups, inner, eps, True)
 
 
-# ---- batch -------------------------------------------------------------------------------------------------------------------
+# ---- batch -----------------------------------------------------------------------------------------------------------
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -131,16 +175,30 @@ def batch_norm(
     if training and input.ndim >= 2 and input.numel() == input.shape[1]:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
     y = _core.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
-    saves = (input, weight, bias, None if training else running_mean, None if training else running_var, training, eps, OUTPUTS[1], OUTPUTS[2])
+    saves = (
+        input,
+        weight,
+        bias,
+        None if training else running_mean,
+        None if training else running_var,
+        training,
+        eps,
+        OUTPUTS[1],
+        OUTPUTS[2],
+    )
     return record(y, BATCH_NORM, (input, weight, bias), saves)[0]
 
 
-def _batch_norm_rule(g: Any, needs: Any, x: Any, weight: Any, bias: Any, rm: Any, rv: Any, training: bool, eps: float, mu: Any, rstd: Any) -> Any:
+def _batch_norm_rule(
+    g: Any, needs: Any, x: Any, weight: Any, bias: Any, rm: Any, rv: Any, training: bool, eps: float, mu: Any, rstd: Any
+) -> Any:
     dx, dw, db = _core.batch_norm_backward(g[0], x, mu, rstd, weight, training)
     return dx if needs[0] else None, dw if needs[1] else None, cast(db, bias.dtype) if needs[2] else None
 
 
-def _batch_norm_composite(x: Tensor, weight: Any, bias: Any, rm: Any, rv: Any, training: bool, eps: float, *_: Any) -> Tensor:
+def _batch_norm_composite(
+    x: Tensor, weight: Any, bias: Any, rm: Any, rv: Any, training: bool, eps: float, *_: Any
+) -> Tensor:
     shape = (-1, *[1] * (x.ndim - 2))
     if training:
         y = _standard(x, (0, *range(2, x.ndim)), eps)
@@ -183,7 +241,7 @@ def instance_norm(
     return group_norm(input, input.shape[1], weight, bias, eps)
 
 
-# ---- of primitives -------------------------------------------------------------------------------------------------------------
+# ---- of primitives ---------------------------------------------------------------------------------------------------
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """x / (k + alpha mean x^2)^beta, the mean over `size` neighbouring channels (0 outside): input (N, C, ...).
 
@@ -199,7 +257,9 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 
     at = np.arange(c)
     offset = at[None, :] - at[:, None]
-    band = cast(_core.from_numpy(((offset >= -(size // 2)) & (offset <= (size - 1) // 2)).astype(np.float32)), input.dtype)
+    band = cast(
+        _core.from_numpy(((offset >= -(size // 2)) & (offset <= (size - 1) // 2)).astype(np.float32)), input.dtype
+    )
     squares = matmul(band, reshape(mul(input, input), (n, c, -1)))
     return div(input, e.pow(add(mul(reshape(squares, input.shape), alpha / size), k), beta))
 

@@ -19,8 +19,8 @@ __functional__ = ["softmax", "log_softmax", "softmin"]
 def softmax(input: Tensor, dim: int = -1, dtype: DType | None = None) -> Tensor:
     """Softmax along `dim`: y_i = exp(x_i - m) / sum_j exp(x_j - m), m = max(x).
 
-    input: (..., C, ...) floating. Returns the same shape, dtype (or `dtype`) and stride order. A slice that is all -inf gives
-    NaN. IndexError: `dim` out of range. NotImplementedError: integer input. Source: Bridle 1990.
+    input: (..., C, ...) floating. Returns the same shape, dtype (or `dtype`) and stride order. A slice that is all
+    -inf gives NaN. IndexError: `dim` out of range. NotImplementedError: integer input. Source: Bridle 1990.
     """
     x = input if dtype is None else cast(input, dtype)
     return record(_core.softmax(x, dim, False), SOFTMAX, (x,), (OUTPUT, dim))  # type: ignore[no-any-return]
@@ -28,7 +28,7 @@ def softmax(input: Tensor, dim: int = -1, dtype: DType | None = None) -> Tensor:
 
 def softmax_backward(g: Tensor, y: Tensor, dim: int) -> Tensor:
     """y (g - sum_j g_j y_j) along `dim`."""
-    return record(_core.softmax_backward(g, y, dim, False), SOFTMAX_BACKWARD, (g, y), (g, y, dim))  # type: ignore[no-any-return]
+    return record(_core.softmax_backward(g, y, dim, False), SOFTMAX_BACKWARD, (g, y), (g, y, dim))
 
 
 def _softmax_backward_composite(g: Tensor, y: Tensor, dim: int) -> Tensor:
@@ -62,7 +62,7 @@ def log_softmax(input: Tensor, dim: int = -1, dtype: DType | None = None) -> Ten
 
 def log_softmax_backward(g: Tensor, y: Tensor, dim: int) -> Tensor:
     """g - exp(y) sum_j g_j along `dim`."""
-    return record(_core.softmax_backward(g, y, dim, True), LOG_SOFTMAX_BACKWARD, (g, y), (g, y, dim))  # type: ignore[no-any-return]
+    return record(_core.softmax_backward(g, y, dim, True), LOG_SOFTMAX_BACKWARD, (g, y), (g, y, dim))
 
 
 def _log_softmax_backward_rule(h: Tensor, needs: Any, g: Tensor, y: Tensor, dim: int) -> Any:

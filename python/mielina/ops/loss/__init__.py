@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import classes, distance, elementwise, margin
 from .classes import *
 from .distance import *
+from .distance import cdist, cosine_similarity, pairwise_distance
 from .elementwise import *
 from .margin import *
 

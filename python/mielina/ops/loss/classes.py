@@ -17,16 +17,20 @@ from .reduction import mode, reduced
 __all__ = ["cross_entropy", "nll_loss"]
 
 
-# ---- picking -------------------------------------------------------------------------------------------------------------
+# ---- picking ---------------------------------------------------------------------------------------------------------
 def pick(x: Tensor, target: Tensor, weight: Tensor | None, dim: int, ignore_index: int) -> Tensor:
     """-w_t x_t along `dim`: x without that axis has target's shape. 0 where target is ignore_index.
 
     IndexError: another target outside [0, C).
     """
-    return record(_core.pick(x, target, weight, dim, ignore_index), PICK, (x,), (target, weight, x.shape, dim, ignore_index))
+    return record(
+        _core.pick(x, target, weight, dim, ignore_index), PICK, (x,), (target, weight, x.shape, dim, ignore_index)
+    )
 
 
-def _unpick(g: Tensor, target: Tensor, weight: Tensor | None, shape: tuple[int, ...], dim: int, ignore_index: int) -> Tensor:
+def _unpick(
+    g: Tensor, target: Tensor, weight: Tensor | None, shape: tuple[int, ...], dim: int, ignore_index: int
+) -> Tensor:
     """The adjoint of `pick`: zeros of `shape` with -w_t g at the targets."""
     y = _core.unpick(g, target, weight, shape, dim, ignore_index)
     return record(y, UNPICK, (g,), (target, weight, dim, ignore_index))
@@ -70,11 +74,13 @@ def _class_axis(input: Tensor, target: Tensor, name: str) -> int:
     dim = 0 if input.ndim == 1 else 1
     expected = input.shape[:dim] + input.shape[dim + 1 :]
     if target.shape != expected:
-        raise ValueError(f"{name}: expected targets of shape {expected} for an input of shape {input.shape}, got {target.shape}")
+        raise ValueError(
+            f"{name}: expected targets of shape {expected} for an input of shape {input.shape}, got {target.shape}"
+        )
     return dim
 
 
-# ---- cross entropy --------------------------------------------------------------------------------------------------------
+# ---- cross entropy ---------------------------------------------------------------------------------------------------
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -107,11 +113,24 @@ def cross_entropy(
     return _cross_entropy_composite(input, target, weight, ignore_index, reduction, label_smoothing)
 
 
-def _cross_entropy_rule(g: Any, needs: Any, x: Any, target: Any, weight: Any, ignore: int, reduction: str, smoothing: float, lse: Any, divisor: Any) -> Any:
+def _cross_entropy_rule(
+    g: Any,
+    needs: Any,
+    x: Any,
+    target: Any,
+    weight: Any,
+    ignore: int,
+    reduction: str,
+    smoothing: float,
+    lse: Any,
+    divisor: Any,
+) -> Any:
     return (_core.cross_entropy_backward(g[0], x, lse, divisor, target, weight, ignore, smoothing),)
 
 
-def _cross_entropy_composite(x: Tensor, target: Tensor, weight: Tensor | None, ignore: int, reduction: str, s: float, *_: Any) -> Tensor:
+def _cross_entropy_composite(
+    x: Tensor, target: Tensor, weight: Tensor | None, ignore: int, reduction: str, s: float, *_: Any
+) -> Tensor:
     dim = 0 if x.ndim == 1 else 1
     logp = log_softmax(x, dim)
     rows = pick(logp, target, weight, dim, ignore)
@@ -135,7 +154,9 @@ def _along(weight: Tensor | None, ndim: int, dim: int) -> Tensor | None:
 
 def _soft_cross_entropy(x: Tensor, target: Tensor, weight: Tensor | None, reduction: str, s: float) -> Tensor:
     if target.shape != x.shape:
-        raise RuntimeError(f"cross_entropy: class probabilities must have the logits' shape {x.shape}, got {target.shape}")
+        raise RuntimeError(
+            f"cross_entropy: class probabilities must have the logits' shape {x.shape}, got {target.shape}"
+        )
     dim = 0 if x.ndim == 1 else 1
     q = target if s == 0 else add(mul(target, 1 - s), s / x.shape[dim])
     w = _along(weight, x.ndim, dim)

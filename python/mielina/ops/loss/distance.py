@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ... import _core
@@ -10,9 +9,9 @@ from ...autograd import OUTPUT, op, record
 from ...tensor import Tensor
 from .. import elementwise as e
 from .. import reduce as r
-from ..elementwise import add, div, mul, neg, sub
+from ..elementwise import add, div, mul, sub
 from ..gemm import matmul
-from ..layout import expand, reshape, transpose, unsqueeze
+from ..layout import expand, transpose, unsqueeze
 from ..reduce import sum
 
 __all__ = ["cdist", "cosine_similarity", "pairwise_distance"]
@@ -30,7 +29,7 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim`, broadcast."""
-    shape = _core.broadcast_shapes(x1.shape, x2.shape)
+    shape = _core.broadcast_shapes((x1.shape, x2.shape))
     x1, x2 = expand(x1, shape), expand(x2, shape)
     # Each vector is divided before the product, so that neither squares nor products overflow.
     a, b = (div(x, e.clamp_min(length(x, 2.0, dim, True), eps)) for x in (x1, x2))
@@ -40,8 +39,9 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Tensor:
     """d_ij = |x1_i - x2_j|_p: x1 (..., P, M), x2 (..., R, M) with broadcast batches, returns (..., P, R).
 
-    p = 2 with more than 25 rows (or by compute_mode) goes through |a|^2 + |b|^2 - 2 a b, which loses digits where points
-    are close beside their size. The gradient at distance 0 is 0. RuntimeError: dims, negative p. ValueError: compute_mode.
+    p = 2 with more than 25 rows (or by compute_mode) goes through |a|^2 + |b|^2 - 2 a b, which loses digits where
+    points are close beside their size. The gradient at distance 0 is 0. RuntimeError: dims, negative p. ValueError:
+    compute_mode.
     """
     modes = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
     if compute_mode not in modes:

@@ -12,7 +12,6 @@ from ...tensor import Tensor
 from .. import elementwise as e
 from ..elementwise import add, cast, div, mul, neg, sub
 from ..layout import expand
-from ..reduce import mean, sum
 from .reduction import mode, reduced, weighted
 
 __all__ = [
@@ -21,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-# ---- the fused op: _core.loss(x, t, kind, p, reduction) ------------------------------------------------------------------
+# ---- the fused op: _core.loss(x, t, kind, p, reduction) --------------------------------------------------------------
 def _fused(x: Tensor, t: Tensor, kind: str, p: float, reduction: str) -> Tensor:
     return record(_core.loss(x, t, kind, p, reduction), LOSS, (x, t), (x, t, kind, p, reduction))
 
@@ -69,7 +68,7 @@ def _bce(x: Tensor, t: Tensor, p: float) -> Tensor:
 
 
 def _bce_logits(x: Tensor, t: Tensor, p: float) -> Tensor:
-    return sub(e.softplus(x), mul(x, t))
+    return sub(neg(e.logsigmoid(neg(x))), mul(x, t))
 
 
 def _kl(x: Tensor, t: Tensor, p: float) -> Tensor:
@@ -85,22 +84,31 @@ _DEFINITIONS = {
     "binary_cross_entropy_with_logits": _bce_logits,
     "kl_div": _kl,
     "kl_div_log": lambda x, t, p: mul(e.exp(t), sub(t, x)),
-    "soft_margin_loss": lambda x, t, p: e.softplus(neg(mul(t, x))),
+    "soft_margin_loss": lambda x, t, p: neg(e.logsigmoid(mul(t, x))),
 }
 
 
 def _alike(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """Both with one shape and dtype."""
     if x.dtype is not t.dtype:
-        dtype = _core.result_type(x, t)
+        dtype = _core.common_type(x, t)
         x, t = cast(x, dtype), cast(t, dtype)
     if x.shape != t.shape:
-        shape = _core.broadcast_shapes(x.shape, t.shape)
+        shape = _core.broadcast_shapes((x.shape, t.shape))
         x, t = expand(x, shape), expand(t, shape)
     return x, t
 
 
-def _difference(kind: str, x: Tensor, t: Tensor, p: float, size_average: Any, reduce: Any, reduction: str, weight: Tensor | None = None) -> Tensor:
+def _difference(
+    kind: str,
+    x: Tensor,
+    t: Tensor,
+    p: float,
+    size_average: Any,
+    reduce: Any,
+    reduction: str,
+    weight: Tensor | None = None,
+) -> Tensor:
     reduction = mode(reduction, size_average, reduce)
     if x.shape != t.shape:
         warnings.warn(
@@ -119,33 +127,61 @@ def _difference(kind: str, x: Tensor, t: Tensor, p: float, size_average: Any, re
     return reduced(mul(loss, weight), reduction) if kind == "huber_loss" else weighted(loss, weight, reduction)
 
 
-def mse_loss(input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
-    """(x - t)^2; the weighted mean divides by the sum of the weights. UserWarning: shapes that differ (they broadcast)."""
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """(x - t)^2; the weighted mean divides by the sum of the weights. UserWarning: shapes differ (they broadcast)."""
     return _difference("mse_loss", input, target, 0.0, size_average, reduce, reduction, weight)
 
 
-def l1_loss(input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
-    """|x - t|; the weighted mean divides by the sum of the weights. UserWarning: shapes that differ (they broadcast)."""
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """|x - t|; the weighted mean divides by the sum of the weights. UserWarning: shapes differ (they broadcast)."""
     return _difference("l1_loss", input, target, 0.0, size_average, reduce, reduction, weight)
 
 
-def smooth_l1_loss(input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", beta: float = 1.0) -> Tensor:
-    """d^2 / (2 beta) where d = |x - t| < beta, else d - beta / 2. RuntimeError: negative beta. Source: Girshick 2015."""
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    """d^2 / 2 beta where d = |x - t| < beta, else d - beta / 2. RuntimeError: negative beta. Source: Girshick 2015."""
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
     return _difference("smooth_l1_loss" if beta else "l1_loss", input, target, beta, size_average, reduce, reduction)
 
 
-def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None) -> Tensor:
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
+) -> Tensor:
     """d^2 / 2 where d = |x - t| <= delta, else delta (d - delta / 2). RuntimeError: delta <= 0. Source: Huber 1964."""
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
     return _difference("huber_loss", input, target, delta, None, None, reduction, weight)
 
 
-# ---- of probabilities ----------------------------------------------------------------------------------------------------
+# ---- of probabilities ------------------------------------------------------------------------------------------------
 def binary_cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """-w (t log x + (1 - t) log(1 - x)) for probabilities x; logarithms are at least -100.
 
@@ -187,11 +223,18 @@ def binary_cross_entropy_with_logits(
         loss = _fused(input, target, kind, 0.0, "none")
     else:  # (1 - t) x + (1 + (p - 1) t) log(1 + exp(-x))
         scale = add(mul(sub(pos_weight, 1), target), 1)
-        loss = add(mul(sub(1, target), input), mul(scale, e.softplus(neg(input))))
+        loss = add(mul(sub(1, target), input), mul(scale, neg(e.logsigmoid(input))))
     return reduced(loss if weight is None else mul(loss, weight), reduction)
 
 
-def kl_div(input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", log_target: bool = False) -> Tensor:
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
     """t (log t - x) for logarithms x of probabilities and probabilities t (log_target: their logarithms); broadcasts.
 
     reduction "batchmean" divides the sum by the first dim: the divergence of Kullback & Leibler 1951. "mean" divides by
@@ -199,8 +242,8 @@ def kl_div(input: Tensor, target: Tensor, size_average: bool | None = None, redu
     """
     if reduction == "mean" and size_average is None and reduce is None:
         warnings.warn(
-            "reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides only "
-            "by the batch size, and aligns with the KL math definition.",
+            "reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides "
+            "only by the batch size, and aligns with the KL math definition.",
             UserWarning,
             stacklevel=2,
         )
@@ -213,7 +256,9 @@ def kl_div(input: Tensor, target: Tensor, size_average: bool | None = None, redu
     return div(loss, first) if batch else loss
 
 
-def soft_margin_loss(input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> Tensor:
+def soft_margin_loss(
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+) -> Tensor:
     """log(1 + exp(-t x)) for targets t of 1 and -1."""
     reduction = mode(reduction, size_average, reduce)
     if input.shape != target.shape or input.dtype is not target.dtype:
@@ -231,7 +276,7 @@ def poisson_nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """exp(x) - t x, or x - t log(x + eps) without log_input; full adds Stirling's t log t - t + log(2 pi t) / 2 where t > 1."""
+    """exp(x) - t x, or x - t log(x + eps) without log_input; full adds t log t - t + log(2 pi t) / 2 where t > 1."""
     reduction = mode(reduction, size_average, reduce)
     if log_input:
         loss = sub(e.exp(input), mul(target, input))
@@ -248,8 +293,8 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """(log v + (x - t)^2 / v) / 2 with v = max(var, eps); full adds log(2 pi) / 2.
 
-    var: input's shape, or that with a last dim of 1, or without it, or a number. The bound passes no gradient... to var
-    it passes all of it, as PyTorch's. ValueError: negative var, another shape. Source: Nix & Weigend 1994.
+    var: input's shape, or that with a last dim of 1, or without it, or a number. The bound changes the value and not
+    the gradient. ValueError: negative var, another shape. Source: Nix & Weigend 1994.
     """
     reduction = mode(reduction)
     if not isinstance(var, Tensor):
@@ -266,7 +311,7 @@ def gaussian_nll_loss(
         elif not (var.ndim == input.ndim and var.shape[:-1] == input.shape[:-1] and var.shape[-1] == 1) and var.ndim:
             raise ValueError("var is of incorrect size")
     bound = e.clamp_min(var.detach(), eps)
-    var = add(var, sub(bound, var.detach()))  # PyTorch bounds the value and not the gradient
+    var = add(var, sub(bound, var.detach()))
     d = sub(input, target)
     loss = mul(add(e.log(var), div(mul(d, d), var)), 0.5)
     return reduced(add(loss, 0.5 * math.log(2 * math.pi)) if full else loss, reduction)

@@ -8,7 +8,7 @@ from typing import Any
 from ... import _core
 from ...tensor import Tensor
 from .. import elementwise as e
-from ..creation import full, zeros_like
+from ..creation import full
 from ..elementwise import add, cast, div, mul, neg, sub
 from ..layout import expand, reshape, unsqueeze
 from ..reduce import mean, sum
@@ -18,13 +18,18 @@ from .elementwise import binary_cross_entropy_with_logits
 from .reduction import mode, reduced
 
 __all__ = [
-    "cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "multi_margin_loss", "multilabel_margin_loss",
-    "multilabel_soft_margin_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss",
+    "cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "multi_margin_loss",
+    "multilabel_margin_loss", "multilabel_soft_margin_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss",
 ]  # fmt: skip
 
 
 def hinge_embedding_loss(
-    input: Tensor, target: Tensor, margin: float = 1.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    margin: float = 1.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """x where t = 1, max(0, margin - x) where t = -1; where t is neither, both."""
     reduction = mode(reduction, size_average, reduce)
@@ -34,9 +39,15 @@ def hinge_embedding_loss(
 
 
 def margin_ranking_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
-    """max(0, -t (x1 - x2) + margin): t = 1 ranks x1 higher, t = -1 x2. RuntimeError: numbers of dimensions that differ."""
+    """max(0, -t (x1 - x2) + margin): t = 1 ranks x1 higher, t = -1 x2. RuntimeError: numbers of dims differ."""
     reduction = mode(reduction, size_average, reduce)
     if not input1.ndim == input2.ndim == target.ndim:
         raise RuntimeError(
@@ -47,7 +58,13 @@ def margin_ranking_loss(
 
 
 def cosine_embedding_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """1 - cos(x1, x2) where t = 1, max(0, cos(x1, x2) - margin) where t = -1. inputs: (N, D) or (D), target: (N) or ().
 
@@ -56,7 +73,8 @@ def cosine_embedding_loss(
     reduction = mode(reduction, size_average, reduce)
     if target.ndim not in (0, 1) or input1.ndim != target.ndim + 1 or input2.ndim != target.ndim + 1:
         raise RuntimeError(
-            f"cosine_embedding_loss: expected inputs (N, D) with target (N), or (D) with (), got {input1.shape}, {input2.shape} and {target.shape}"
+            "cosine_embedding_loss: expected inputs (N, D) with target (N), or (D) with (), "
+            f"got {input1.shape}, {input2.shape} and {target.shape}"
         )
     dot = sum(mul(input1, input2), -1)
     squares = [add(sum(mul(x, x), -1), 1e-12) for x in (input1, input2)]
@@ -66,7 +84,7 @@ def cosine_embedding_loss(
     return reduced(add(near, far), reduction)
 
 
-# ---- classes ---------------------------------------------------------------------------------------------------------------
+# ---- classes ---------------------------------------------------------------------------------------------------------
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -99,14 +117,18 @@ def multi_margin_loss(
     return reduced(reshape(div(loss, x.shape[1]), target.shape), reduction)
 
 
-def multilabel_margin_loss(input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> Tensor:
+def multilabel_margin_loss(
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+) -> Tensor:
     """sum_ij max(0, 1 - (x_{t_j} - x_i)) / C over targets t_j (those before the first -1) and classes i that are none.
 
     input: (N, C) or (C), target: the same shape, int64. RuntimeError: shapes. IndexError: a class out of range.
     """
     reduction = mode(reduction, size_average, reduce)
     if input.shape != target.shape or input.ndim not in (1, 2):
-        raise RuntimeError(f"multilabel_margin_loss: expected input and target (N, C) or (C), got {input.shape} and {target.shape}")
+        raise RuntimeError(
+            f"multilabel_margin_loss: expected input and target (N, C) or (C), got {input.shape} and {target.shape}"
+        )
     import numpy as np
 
     x = reshape(input, (-1, input.shape[-1]))
@@ -125,14 +147,19 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, size_average: bool | N
 
 
 def multilabel_soft_margin_loss(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """The mean over classes of -w (t log sigmoid(x) + (1 - t) log sigmoid(-x)): input and target (..., C)."""
     reduction = mode(reduction, size_average, reduce)
     return reduced(mean(binary_cross_entropy_with_logits(input, target, weight, reduction="none"), -1), reduction)
 
 
-# ---- triplets --------------------------------------------------------------------------------------------------------------
+# ---- triplets --------------------------------------------------------------------------------------------------------
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -173,7 +200,15 @@ def triplet_margin_with_distance_loss(
     return _triplet(anchor, positive, negative, distance_function or pairwise_distance, margin, swap, mode(reduction))
 
 
-def _triplet(anchor: Any, positive: Any, negative: Any, distance: Callable[[Any, Any], Tensor], margin: float, swap: bool, reduction: str) -> Tensor:
+def _triplet(
+    anchor: Any,
+    positive: Any,
+    negative: Any,
+    distance: Callable[[Any, Any], Tensor],
+    margin: float,
+    swap: bool,
+    reduction: str,
+) -> Tensor:
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = e.minimum(far, distance(positive, negative))

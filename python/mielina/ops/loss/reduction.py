@@ -13,7 +13,7 @@ REDUCTIONS = ("none", "mean", "sum")
 
 
 def mode(reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
-    """The reduction's name. ValueError for an unknown one. size_average and reduce are PyTorch's deprecated keywords."""
+    """The reduction's name; size_average and reduce are PyTorch's deprecated keywords. ValueError: an unknown name."""
     if size_average is not None or reduce is not None:
         warnings.warn("size_average and reduce are deprecated, use reduction= instead", UserWarning, stacklevel=3)
         if reduce is False:

@@ -1,0 +1,104 @@
+"""softmax, log_softmax, softmin against their reference, their composite and PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mielina as mi
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mielina.testing import check_composite, check_op, reference
+from mielina.testing import strategies as some
+
+F = mi.nn.functional
+RNG = np.random.default_rng(3)
+LAYOUTS = ("contiguous", "transposed", "sliced", "expanded_inner")
+
+
+# Rows within a vector, across the blocks of 1,024, beyond the 4,096 that a task holds, and columns of both kinds.
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize(
+    ("shape", "dim"), [((3, 10), 1), ((2, 1030), -1), ((2, 4200), 1), ((2, 5, 70), 1), ((40, 3), 0)]
+)
+def test_reference(name: str, shape: tuple[int, ...], dim: int) -> None:
+    x = RNG.standard_normal(shape) * 4
+    check_op(
+        getattr(F, name),
+        getattr(reference, name),
+        [x],
+        {"dim": dim},
+        dtypes=("float32", "float64", "float16", "bfloat16"),
+        layouts=LAYOUTS,
+        threads=(1, 2),
+        length=shape[dim],
+        amplification=16,
+        magnitude="max" if name == "log_softmax" else 0.0,
+    )
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin"])
+@pytest.mark.parametrize("dim", [0, 1])
+def test_gradients(name: str, dim: int) -> None:
+    check_op(
+        getattr(F, name),
+        getattr(reference, name),
+        [RNG.standard_normal((9, 11))],
+        {"dim": dim},
+        layouts=("contiguous", "transposed"),
+        threads=(1, 2),
+        length=11,
+        amplification=16,
+        magnitude="max",
+        grad=True,
+        grad_amplification=16,
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(some.arrays(some.shapes(1, 4), values="special"), st.data())
+def test_special_values(x: Any, data: Any) -> None:
+    """NaN, infinities and rows of -inf as in the reference; zero-size shapes."""
+    dim = data.draw(st.integers(-x.ndim, x.ndim - 1))
+    check_op(
+        mi.softmax,
+        reference.softmax,
+        [x],
+        {"dim": dim},
+        dtypes=("float32",),
+        layouts=("contiguous",),
+        threads=(1,),
+        length=x.shape[dim],
+        amplification=16,
+        magnitude=1e-30,
+    )
+
+
+def test_many_rows_bypass_the_caches() -> None:
+    """64 MB of output is streamed; PyTorch's values."""
+    torch = pytest.importorskip("torch")
+    x = np.asarray(RNG.standard_normal((4100, 2048)), np.float32)
+    y = mi.softmax(mi.tensor(x), 1).numpy()
+    assert np.allclose(y, torch.softmax(torch.from_numpy(x), 1).numpy(), rtol=1e-5)
+
+
+def test_fused_backward_is_the_composite() -> None:
+    from mielina.ops.softmax import softmax_backward
+
+    x, y = RNG.standard_normal((4, 5)), RNG.random((4, 5))
+    check_composite(lambda g, y: softmax_backward(g, y, 1), [x, y], composite=softmax_backward_definition)
+
+
+def softmax_backward_definition(g: Any, y: Any) -> Any:
+    return y * (g - (g * y).sum(1, True))
+
+
+def test_dtype_and_scalars() -> None:
+    x = mi.tensor([1, 2, 3])
+    assert mi.softmax(x, 0, dtype=mi.float32).dtype is mi.float32
+    assert mi.softmax(mi.tensor(2.0), 0).item() == 1.0
+    with pytest.raises(NotImplementedError, match="expected a floating dtype, got int64"):
+        mi.softmax(x, 0)
+    with pytest.raises(IndexError, match="dimension out of range"):
+        mi.softmax(mi.tensor([1.0]), 1)
