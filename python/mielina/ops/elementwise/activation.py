@@ -38,7 +38,7 @@ def _activation(name: str, of: str = "x", derivative: Function | None = None) ->
         return record(core(input, *parameters), made, (input,), (saved, *parameters))
 
     out_of_place.__name__ = name
-    in_place = add_in_place(out_of_place, core_, attach=False)
+    in_place = add_in_place(out_of_place, core_, attach=False, remembers=of == "x")
 
     def apply(input: Tensor, inplace: bool, *parameters: float) -> Tensor:
         return in_place(input, *parameters) if inplace else out_of_place(input, *parameters)
@@ -58,7 +58,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     return record(_core.relu(input), RELU, (input,), (OUTPUT,))
 
 
-relu_ = add_in_place(relu, _core.relu_)
+relu_ = add_in_place(relu, _core.relu_, remembers=False)
 
 _leaky_relu, _hardtanh, _threshold = _activation("leaky_relu"), _activation("hardtanh"), _activation("threshold")
 _hardshrink, _softshrink, _hardsigmoid = (

@@ -247,7 +247,7 @@ def _rounded(x: Tensor, decimals: int) -> Any:
 
 
 ROUND = op("round", lambda g, needs: (mul(g, 0.0),))
-add_in_place(round)
+add_in_place(round, remembers=False)
 
 
 def _copysign_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
@@ -401,8 +401,8 @@ for _function in (lerp, addcmul, addcdiv):
     add_in_place(_function)
 
 # ---- operators and second names --------------------------------------------------------------------------------------
-add_in_place(add, _core.add_)
-add_in_place(sub, _core.sub_)
+add_in_place(add, _core.add_, remembers=False)
+add_in_place(sub, _core.sub_, remembers=False)
 add_in_place(div, _core.div_)
 operators("add", add, add)
 operators("sub", sub)

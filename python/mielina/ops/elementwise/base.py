@@ -15,6 +15,7 @@ from ... import _core, autograd
 from ...autograd import OUTPUT, Op, op, record
 from ...tensor import Tensor, method, method_as
 from ..layout import write_into
+from .conversion import clone
 
 Function = Callable[..., Any]
 
@@ -89,7 +90,7 @@ def unary(name: str, doc: str, of: str, derivative: Function | None, in_place: b
 
     method(_named(function, name, doc))
     if in_place:
-        add_in_place(function, getattr(_core, name + "_"))
+        add_in_place(function, getattr(_core, name + "_"), remembers=of == "x")
     return function
 
 
@@ -102,7 +103,7 @@ def step(name: str, doc: str) -> Function:
         return record(core(input), made, (input,), ())
 
     method(_named(function, name, doc))
-    add_in_place(function, getattr(_core, name + "_"))
+    add_in_place(function, getattr(_core, name + "_"), remembers=False)
     return function
 
 
@@ -170,14 +171,19 @@ def _check_castable(self: Tensor, y: Tensor, name: str) -> None:
         )
 
 
-def add_in_place(function: Function, kernel: Function | None = None, attach: bool = True) -> Function:
+def add_in_place(
+    function: Function, kernel: Function | None = None, attach: bool = True, remembers: bool = True
+) -> Function:
     """Tensor.NAME_: the function's result in the tensor's own memory, by the kernel where there is one and no gradient
-    is wanted. Leaves that require gradients refuse outside no_grad()."""
+    is wanted. Leaves that require gradients refuse outside no_grad().
+
+    remembers: the gradient rule needs the input as it was, which is then kept as a copy.
+    """
     name = function.__name__ + "_"
 
     def changed(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
         if _core.grad_enabled() and (self._tracked or any(isinstance(a, Tensor) and a._tracked for a in args)):
-            y = function(self, *args, **keywords)
+            y = function(clone(self) if remembers else self, *args, **keywords)
             _check_castable(self, y, name)
             return write_into(self, y, name)
         if kernel is not None and not keywords:
