@@ -95,15 +95,26 @@ BINARY = {
 def test_binary_functions(name):
     a, b = BINARY[name]
     for x, y in ((a, b), (a, b[1]), (a[:, :1], b[0])):  # equal shapes, a row, a column with a row
-        check_op(getattr(mi, name), getattr(reference, name), [x, y], amplification=8, magnitude="abs" if name in ("add", "sub") else 0.1,
-                 layouts=("contiguous", "transposed", "sliced", "expanded"))  # fmt: skip
+        check_op(
+            getattr(mi, name),
+            getattr(reference, name),
+            [x, y],
+            amplification=8,
+            magnitude="abs" if name in ("add", "sub") else 0.1,
+            layouts=("contiguous", "transposed", "sliced", "expanded"),
+        )
     leaves = [mi.tensor(a[:2, :3].copy(), requires_grad=True), mi.tensor(b[0, :3].copy(), requires_grad=True)]
     gradcheck(getattr(mi, name), leaves)
     gradgradcheck(getattr(mi, name), leaves)
 
 
-@pytest.mark.parametrize("name", ["add", "sub", "mul", "maximum", "minimum", "floor_divide", "remainder", "fmod", "bitwise_and", "bitwise_or",
-                                  "bitwise_xor", "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor"])  # fmt: skip
+INTEGER = [
+    "add", "sub", "mul", "maximum", "minimum", "floor_divide", "remainder", "fmod", "bitwise_and", "bitwise_or",
+    "bitwise_xor", "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INTEGER)
 def test_integers(name):
     for dtype in (*INTEGERS, "bool"):
         if dtype == "bool" and name in ("sub", "floor_divide", "remainder", "fmod"):
@@ -260,8 +271,18 @@ def test_conversion_to_integers_is_defined(dtype, to):
 
 def test_conversion_methods():
     x = mi.tensor([1.5, -2.5], requires_grad=True)
-    for name, dtype in {"float": mi.float32, "double": mi.float64, "half": mi.float16, "bfloat16": mi.bfloat16, "long": mi.int64,
-                        "int": mi.int32, "short": mi.int16, "char": mi.int8, "byte": mi.uint8, "bool": mi.bool}.items():  # fmt: skip
+    for name, dtype in {
+        "float": mi.float32,
+        "double": mi.float64,
+        "half": mi.float16,
+        "bfloat16": mi.bfloat16,
+        "long": mi.int64,
+        "int": mi.int32,
+        "short": mi.int16,
+        "char": mi.int8,
+        "byte": mi.uint8,
+        "bool": mi.bool,
+    }.items():
         assert getattr(x, name)().dtype is dtype and x.type(dtype).dtype is dtype and x.to(dtype).dtype is dtype
     assert x.float() is x and x.type() == "mielina.float32" and x.type_as(mi.zeros(1, dtype=mi.int8)).dtype is mi.int8
     assert x.to("cpu", mi.float64).dtype is mi.float64 and x.to(copy=True) is not x
@@ -273,12 +294,29 @@ def test_conversion_methods():
         x.to(3.5)
 
 
-# ---- operators and in-place forms ---------------------------------------------------------------------------------------------
+# ---- operators and in-place forms ------------------------------------------------------------------------------------
 def test_operators():
     x, n = mi.tensor([1.0, -2.0, 4.0]), np.array([1.0, -2.0, 4.0], np.float32)
-    pairs = [(x + 2, n + 2), (2 - x, 2 - n), (x * x, n * n), (8 / x, 8 / n), (x // 3, n // 3), (7 // x, 7 // n), (x % 3, n % 3),
-             (7 % x, 7 % n), (x**2, n**2), (2**x, 2**n), (-x, -n), (abs(x), abs(n)), (x < 2, n < 2), (x <= 2, n <= 2),
-             (x == n, n == n), (n * x, n * n), (x + np.float32(1), n + 1), (round(x), np.round(n))]  # fmt: skip
+    pairs = [
+        (x + 2, n + 2),
+        (2 - x, 2 - n),
+        (x * x, n * n),
+        (8 / x, 8 / n),
+        (x // 3, n // 3),
+        (7 // x, 7 // n),
+        (x % 3, n % 3),
+        (7 % x, 7 % n),
+        (x**2, n**2),
+        (2**x, 2**n),
+        (-x, -n),
+        (abs(x), abs(n)),
+        (x < 2, n < 2),
+        (x <= 2, n <= 2),
+        (x == n, n == n),
+        (n * x, n * n),
+        (x + np.float32(1), n + 1),
+        (round(x), np.round(n)),
+    ]
     for y, expected in pairs:
         np.testing.assert_allclose(y.numpy(), expected, rtol=1e-6)
     assert (x != None).__class__ is bool and (x == "a") is False  # noqa: E711
@@ -305,12 +343,16 @@ def test_operators():
     assert z is y and y.tolist() == expected
 
 
-UNARY_IN_PLACE = ["abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "deg2rad", "digamma", "erf", "erfc",
-                  "erfinv", "exp", "exp2", "expm1", "floor", "frac", "lgamma", "log", "log10", "log1p", "log2", "logit", "nan_to_num",
-                  "neg", "rad2deg", "reciprocal", "relu", "round", "rsqrt", "sgn", "sigmoid", "sign", "sin", "sinc", "sinh", "sqrt",
-                  "square", "tan", "tanh", "trunc", "logical_not"]  # fmt: skip
-BINARY_IN_PLACE = ["add", "atan2", "copysign", "div", "eq", "floor_divide", "fmod", "ge", "gt", "heaviside", "hypot", "le", "lt", "mul", "ne",
-                   "pow", "remainder", "sub", "true_divide", "xlogy", "clamp_min", "clamp_max"]  # fmt: skip
+UNARY_IN_PLACE = [
+    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "deg2rad", "digamma", "erf",
+    "erfc", "erfinv", "exp", "exp2", "expm1", "floor", "frac", "lgamma", "log", "log10", "log1p", "log2", "logit",
+    "nan_to_num", "neg", "rad2deg", "reciprocal", "relu", "round", "rsqrt", "sgn", "sigmoid", "sign", "sin", "sinc",
+    "sinh", "sqrt", "square", "tan", "tanh", "trunc", "logical_not",
+]  # fmt: skip
+BINARY_IN_PLACE = [
+    "add", "atan2", "copysign", "div", "eq", "floor_divide", "fmod", "ge", "gt", "heaviside", "hypot", "le", "lt",
+    "mul", "ne", "pow", "remainder", "sub", "true_divide", "xlogy", "clamp_min", "clamp_max",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", UNARY_IN_PLACE + BINARY_IN_PLACE)

@@ -142,10 +142,10 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
-    """leaky_relu with a slope drawn for each element from [lower, upper]; their mean without `training`. Source: Xu et al. 2015."""
+    """leaky_relu with slopes drawn from [lower, upper], or their mean without `training`. Source: Xu et al. 2015."""
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
-    from ..creation import rand
+    from ..random import rand
 
     slopes = rand(*input.shape, dtype=input.dtype) * (upper - lower) + lower
     return (_store if inplace else _leak)(input, slopes)
@@ -261,7 +261,10 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
-    """a sigmoid(b), a and b the halves of input along `dim`. RuntimeError: an odd size there. Source: Dauphin et al. 2017."""
+    """a sigmoid(b), a and b the halves of input along `dim`. Source: Dauphin et al. 2017.
+
+    RuntimeError: an odd size there.
+    """
     if input.ndim == 0:
         raise RuntimeError("glu: a 0-dim tensor has no halves")
     n = input.shape[dim]

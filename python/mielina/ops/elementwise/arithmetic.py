@@ -21,7 +21,7 @@ __all__ = [
 _abs = abs
 
 
-# ---- + - * / ---------------------------------------------------------------------------------------------------------------
+# ---- + - * / ---------------------------------------------------------------------------------------------------------
 @method
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input + alpha * other, broadcast; dtypes promote as PyTorch's. Of bools: or."""
@@ -318,15 +318,13 @@ CLAMP = unary_op("clamp", "x", None)
 def _clamp_rule(g: Tensor, needs: Any, x: Tensor, low: Any, high: Any) -> Any:
     from .logic import where
 
-    inside = (
-        _core.ge(high, low) if low is not None and high is not None else True
-    )  # crossed bounds give `high` everywhere
-    below = above = False
+    inside, below, above = True, False, False
     if low is not None:
-        inside, below = _core.logical_and(inside, _core.ge(x, low)), _core.logical_and(inside, _core.lt(x, low))
+        inside, below = _core.ge(x, low), _core.lt(x, low)
     if high is not None:
-        above = _core.gt(x, high) if low is None else _core.logical_or(_core.gt(x, high), _core.lt(high, low))
-        inside = _core.logical_and(inside, _core.le(x, high))
+        inside, above = _core.logical_and(inside, _core.le(x, high)), _core.gt(x, high)
+    if low is not None and high is not None:  # where the bounds cross, the result is `high`
+        below, above = _core.logical_and(below, _core.lt(low, high)), _core.logical_or(above, _core.lt(high, low))
     return (
         where(inside, g, 0.0) if needs[0] else None,
         where(below, g, 0.0) if needs[1] else None,

@@ -115,8 +115,10 @@ def _zeros_like(g: Tensor) -> Tensor:
 
 # ---- two operands ----------------------------------------------------------------------------------------------------
 def binary(name: str, doc: str, rule: Function | None, methods: str = "out of place, in place") -> Function:
-    """The function `name`(input, other), and its methods. rule(g, needs, input, other); None: constant between jumps, or
-    integers only."""
+    """The function `name`(input, other), and its methods.
+
+    rule(g, needs, input, other) -> their gradients; None: constant between jumps, or integers only.
+    """
     core = getattr(_core, name)
     made = op(
         name, rule or (lambda g, needs, a, b: tuple(_zeros_like(g) if n else None for n in needs)), broadcast=True

@@ -35,7 +35,8 @@ def to(
 ) -> Tensor:
     """input with another dtype, or another tensor's, in the order of `memory_format`; itself if nothing changes.
 
-    copy: never itself. Floating to integer truncates. Arguments come in PyTorch's orders: to(dtype), to("cpu", dtype), to(tensor).
+    copy: never itself. Floating to integer truncates. Arguments come in PyTorch's orders: to(dtype), to("cpu", dtype),
+    to(tensor).
     """
     for a in args:
         if isinstance(a, DType):
