@@ -65,7 +65,8 @@ void insertion_sort(U* a, int64_t n) {
     a[j] = x;
   }
 }
-// Each item's place is how many are smaller: n^2 comparisons, but in vectors and without a branch (0.7 ns an item).
+// Each item's place is how many are smaller: n^2 comparisons, but in vectors and without a branch. Rows of 32 f32 take
+// 2.9 ns an element in all, packing and gathering included (one Zen 5 core, 512 bits).
 template <class U>
 void sort_run(U* a, int64_t n) {
   if (sizeof(U) > 8 || n < kRun) return insertion_sort(a, n);
