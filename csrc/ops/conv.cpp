@@ -165,7 +165,7 @@ Array conv_transpose(const Array& x, const Array& w, const MaybeArray& bias, con
   if (bias) {
     Array column = *bias;
     for (int d = 0; d < c.n; d++) column = unsqueeze(column, -1);
-    binary_into("conv_transpose", Binary::add, y, Operand{&column});
+    binary_into(Binary::add, y, Operand{&column});
   }
   return y;
 }
