@@ -76,6 +76,13 @@ Array empty_image(const Array& image, int64_t channels, const Dims& size) {
   return turned ? permute(empty(last, image.dtype), axes) : empty(shape, image.dtype);
 }
 
+// Where there is one output there is no step: a stride beyond the image would only make the kernels walk its
+// remainders.
+void drop_idle_strides(Convolution& c, const Array& y) {
+  for (int d = 0; d < c.n; d++)
+    if (y.shape[d + 2] <= 1) c.args.stride[3 - c.n + d] = 1;
+}
+
 // Multiply-adds count twice; the kernels' padded copies of an image must stay within what can be addressed.
 Cost cost_of(const Convolution& c, const Array& y, const Array& x, const Array& w) {
   double padded = double(x.shape[1]), flops = 2.0 * double(y.numel()) * double(w.shape[1]);
@@ -89,26 +96,17 @@ Cost cost_of(const Convolution& c, const Array& y, const Array& x, const Array& 
   return cost;
 }
 
-// Where there is one output there is no step: a stride beyond the image would only make the kernels walk its
-// remainders.
-ConvArgs without_idle_strides(const Convolution& c, const Array& y) {
-  ConvArgs args = c.args;
-  for (int d = 0; d < c.n; d++)
-    if (y.shape[d + 2] <= 1) args.stride[3 - c.n + d] = 1;
-  return args;
-}
-
-Array gradient_of_input(const Convolution& c, const Array& g, const Array& w, const Dims& size) {
+Array gradient_of_input(Convolution c, const Array& g, const Array& w, const Dims& size) {
   check(g.shape[1] == w.shape[0], Kind::Runtime, c.name, ": weight of shape ", text(w.dims()), " expects ", w.shape[0],
         " input channels, got ", g.shape[1], " (input: ", text(g.dims()), ")");
   Array dx = empty_image(g, w.shape[1] * c.args.groups, size);
+  drop_idle_strides(c, g);
   Cost cost = cost_of(c, g, dx, w);
-  ConvArgs args = without_idle_strides(c, g);
   Array to = as_volume(dx), from = as_volume(g), filters = as_volume(w);
   Ctx ctx = make_ctx(g.device());
   if (auto query = kernels(g.device()).conv_backward_input_workspace)
-    cost.workspace = query(ctx, to.view(), from.view(), filters.view(), args);
-  launch<&Kernels::conv_backward_input>("conv_backward_input", cost, out(to), in(from), in(filters), args);
+    cost.workspace = query(ctx, to.view(), from.view(), filters.view(), c.args);
+  launch<&Kernels::conv_backward_input>("conv_backward_input", cost, out(to), in(from), in(filters), c.args);
   return dx;
 }
 
@@ -130,6 +128,7 @@ Array conv(const Array& x, const Array& w, const MaybeArray& bias, const Dims& s
     fits.push((padded - reach) / c.stride(d) + 1);
   }
   Array y = empty_image(x, w.shape[0], fits);
+  drop_idle_strides(c, y);
   Cost cost = cost_of(c, y, x, w);
   Array to = as_volume(y), from = as_volume(x), filters = as_volume(w);
   Ctx ctx = make_ctx(x.device());
@@ -165,7 +164,7 @@ Array conv_transpose(const Array& x, const Array& w, const MaybeArray& bias, con
   if (bias) {
     Array column = *bias;
     for (int d = 0; d < c.n; d++) column = unsqueeze(column, -1);
-    binary_into("conv_transpose", Binary::add, y, Operand{&column});
+    binary_into(Binary::add, y, Operand{&column});
   }
   return y;
 }
@@ -181,6 +180,7 @@ Array conv_backward_weight(const Array& g, const Array& x, const Dims& size, con
   for (int64_t taps : size) shape.push(taps);
   Array dw = empty(shape, x.dtype);
   Convolution c = convolution("conv", g, dw, {}, stride, padding, dilation, groups);
+  drop_idle_strides(c, g);
   Cost cost = cost_of(c, g, x, dw);
   Array to = as_volume(dw), from = as_volume(g), image = as_volume(x);
   Ctx ctx = make_ctx(x.device());

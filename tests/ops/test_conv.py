@@ -1,0 +1,210 @@
+"""Convolutions and transposed convolutions against their references and PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mielina as mi
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mielina.testing import assert_close, check_op, gradcheck, gradgradcheck, reference, tolerance
+
+F = mi.nn.functional
+RNG = np.random.default_rng(3)
+FLOATS = ("float32", "float64", "float16", "bfloat16")
+
+
+def normal(*shape: int) -> Any:
+    return np.asarray(RNG.standard_normal(shape))
+
+
+def leaves(*arrays: Any) -> list[Any]:
+    return [mi.tensor(x).requires_grad_() for x in arrays]
+
+
+def channels_last(x: Any) -> Any:
+    n = x.ndim
+    return mi.tensor(np.ascontiguousarray(np.moveaxis(x, 1, -1))).permute(0, n - 1, *range(1, n - 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "w", "kwargs"),
+    [
+        ("conv2d", (2, 4, 9, 11), (6, 4, 3, 3), {"padding": 1}),
+        ("conv2d", (1, 6, 8, 7), (34, 3, 2, 3), {"stride": (2, 1), "padding": (0, 2), "dilation": (2, 1), "groups": 2}),
+        ("conv2d", (2, 18, 6, 5), (18, 1, 3, 3), {"padding": "same", "groups": 18}),
+        ("conv1d", (2, 3, 37), (10, 3, 4), {"stride": 3, "padding": 2}),
+        ("conv3d", (1, 2, 4, 5, 6), (12, 2, 2, 3, 2), {"padding": "same"}),
+        ("conv_transpose2d", (2, 4, 5, 4), (4, 5, 3, 2), {"stride": 2, "padding": 1, "output_padding": (1, 0)}),
+        ("conv_transpose1d", (2, 6, 9), (6, 5, 3), {"stride": 3, "groups": 2, "dilation": 2}),
+    ],
+)
+def test_against_the_reference(name: str, x: Any, w: Any, kwargs: Any) -> None:
+    """All levels, threads, dtypes and layouts; the sizes reach every algorithm of the kernel."""
+    transposed = "transpose" in name
+    channels = w[1] * kwargs.get("groups", 1) if transposed else w[0]
+    length = int(np.prod(w[1:]))
+    check_op(
+        getattr(F, name), getattr(reference, name), [normal(*x), normal(*w), normal(channels)], kwargs, dtypes=FLOATS,
+        layouts=("contiguous", "channels_last", "sliced") if len(x) == 4 else ("contiguous", "transposed"),
+        threads=(1, 3), length=length, amplification=4, magnitude="abs", grad=True, gradgrad=False,
+        grad_amplification=16,
+    )  # fmt: skip
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> tuple[str, list[Any], dict[str, Any], bool]:
+    n, groups, transposed = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.booleans())
+    a, b = (groups * draw(st.sampled_from([1, 2, 3, 9, 17])) for _ in range(2))
+    each = [
+        draw(st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(0, 3), st.integers(1, 2))) for _ in range(n)
+    ]
+    kernel, stride, padding, dilation = (list(v) for v in zip(*each, strict=True))
+    size = [draw(st.integers(1, (40, 14, 8)[n - 1])) for _ in range(n)]
+    arrays = [
+        normal(draw(st.integers(1, 3)), a, *size),
+        normal(*((a, b // groups) if transposed else (b, a // groups)), *kernel),
+    ]
+    if draw(st.booleans()):
+        arrays.append(normal(b))
+    kwargs: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    if transposed:
+        kwargs["output_padding"] = [draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True)]
+    elif draw(st.integers(0, 3)) == 0:
+        kwargs |= {"stride": 1, "padding": draw(st.sampled_from(["same", "valid"]))}
+    return f"conv{'_transpose' * transposed}{n}d", arrays, kwargs, draw(st.booleans())
+
+
+@settings(max_examples=150, deadline=None)
+@given(calls())
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+def test_against_pytorch(call: Any) -> None:
+    """Shapes, refusals, values and gradients of odd calls, in both memory orders."""
+    torch = pytest.importorskip("torch")
+    name, arrays, kwargs, last = call
+    theirs = [torch.tensor(x).requires_grad_() for x in arrays]
+    ours = leaves(*arrays)
+    if last:
+        ours[0] = channels_last(arrays[0]).requires_grad_()
+    try:
+        expected = getattr(torch.nn.functional, name)(*theirs, **kwargs)
+    except RuntimeError:
+        with pytest.raises(RuntimeError):
+            getattr(F, name)(*ours, **kwargs)
+        return
+    y = getattr(F, name)(*ours, **kwargs)
+    assert y.shape == tuple(expected.shape)
+    g = normal(*y.shape)
+    found = [y.detach(), *mi.grad(y, ours, mi.tensor(g))]
+    wanted = [expected.detach(), *torch.autograd.grad(expected, theirs, torch.tensor(g))]
+    for a, b in zip(found, wanted, strict=True):
+        bound = tolerance("float64", 64, 64)
+        assert_close(a.numpy(), b.numpy(), "float64", bound, float(b.abs().max()) if b.numel() else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "w", "kwargs"),
+    [
+        ("conv1d", (2, 2, 6), (3, 2, 3), {"padding": 1, "stride": 2}),
+        ("conv1d", (2, 5), (2, 2, 2), {"padding": "same"}),
+        ("conv2d", (2, 4, 4, 3), (4, 2, 2, 3), {"padding": (1, 2), "dilation": (2, 1), "stride": (1, 2), "groups": 2}),
+        ("conv3d", (1, 2, 3, 2, 2), (2, 1, 2, 2, 1), {"padding": 1, "groups": 2}),
+        ("conv_transpose1d", (2, 4), (2, 3, 3), {"stride": 2, "output_padding": 1}),
+        (
+            "conv_transpose2d",
+            (1, 2, 2, 3),
+            (2, 1, 3, 2),
+            {"dilation": 2, "padding": 1, "output_padding": 1, "groups": 2},
+        ),
+        ("conv_transpose3d", (1, 2, 2, 2, 1), (2, 1, 2, 1, 2), {"stride": 2}),
+    ],
+)
+def test_second_order(name: str, x: Any, w: Any, kwargs: Any) -> None:
+    channels = w[1] * kwargs.get("groups", 1) if "transpose" in name else w[0]
+    inputs = leaves(normal(*x), normal(*w), normal(channels))
+    gradcheck(lambda *xs: getattr(F, name)(*xs, **kwargs), inputs)
+    gradgradcheck(lambda *xs: getattr(F, name)(*xs, **kwargs), inputs)
+
+
+def test_only_the_gradients_that_are_needed() -> None:
+    calls: list[str] = []
+    x, w, b = mi.tensor(normal(1, 2, 5, 5)), mi.tensor(normal(3, 2, 3, 3)).requires_grad_(), mi.tensor(normal(3))
+    y = F.conv2d(x, w, b)
+    with mi.autograd.enable_grad(), mi.autograd.traced(lambda y, op, inputs, saves: calls.append(op.name)):
+        mi.grad(y, [w], mi.ones(*y.shape, dtype=mi.float64), create_graph=True)
+    assert calls == ["conv_weight"]
+
+
+def test_channels_last_stays_channels_last() -> None:
+    x, w = normal(2, 3, 6, 5), normal(4, 3, 3, 3)
+    for n, image, filters in [(2, x, w), (3, normal(2, 3, 4, 5, 6), normal(4, 3, 2, 2, 2))]:
+        for name, f in (("conv", filters), ("conv_transpose", filters.swapaxes(0, 1))):
+            image_last = channels_last(image).requires_grad_()
+            y = getattr(F, f"{name}{n}d")(image_last, mi.tensor(f))
+            axes = (0, *range(2, n + 2), 1)
+            assert y.permute(*axes).is_contiguous() and not y.is_contiguous()
+            assert mi.grad(y, [image_last], y.detach())[0].permute(*axes).is_contiguous()
+            assert getattr(F, f"{name}{n}d")(mi.tensor(image), mi.tensor(f)).is_contiguous()
+
+
+def test_a_padding_beyond_the_filter_and_empty_batches() -> None:
+    x, w = normal(1, 1, 2), normal(1, 1, 2)
+    check_op(F.conv1d, reference.conv1d, [x, w], {"padding": 5}, length=2, magnitude="abs", grad=True)
+    inputs = leaves(normal(0, 2, 4, 4), normal(3, 2, 3, 3), normal(3))
+    y = F.conv2d(*inputs)
+    assert y.shape == (0, 3, 2, 2)
+    gradients = mi.grad(y, inputs, y.detach())
+    assert [g.shape for g in gradients] == [x.shape for x in inputs]
+    assert all((g.numpy() == 0).all() for g in gradients)
+
+
+def test_a_large_stride_costs_nothing() -> None:
+    """The kernel walks the remainders modulo the stride; with one output there are none."""
+    x, w = leaves(normal(1, 1, 3, 3), normal(1, 1, 3, 3))
+    y = F.conv2d(x, w, stride=2**30)
+    dx, dw = mi.grad(y, [x, w], mi.ones(1, 1, 1, 1, dtype=mi.float64))
+    np.testing.assert_array_equal(dx.numpy(), w.detach().numpy())
+    np.testing.assert_array_equal(dw.numpy(), x.detach().numpy())
+
+
+def test_autocast() -> None:
+    inputs = [mi.tensor(v.astype(np.float32)) for v in (normal(1, 2, 5, 5), normal(3, 2, 3, 3), normal(3))]
+    with mi.autocast(dtype=mi.bfloat16):
+        y, z = F.conv2d(*inputs), F.conv_transpose2d(inputs[0], inputs[1].transpose(0, 1), inputs[2])
+    assert y.dtype is z.dtype is mi.bfloat16
+    assert_close(y.to(mi.float64).numpy(), F.conv2d(*inputs).to(mi.float64).numpy(), "bfloat16", 0.05, 8.0)
+
+
+def test_errors() -> None:
+    x, w, b = mi.ones(1, 4, 5, 5), mi.ones(6, 2, 3, 3), mi.ones(6)
+    for arguments, kwargs, kind, message in [
+        ((x, w, b), {}, RuntimeError, "input channels"),
+        ((x, w, b), {"groups": 4}, RuntimeError, "groups=4"),
+        ((x, w, b), {"groups": 0}, RuntimeError, "groups=0"),
+        ((x, w, mi.ones(5)), {"groups": 2}, RuntimeError, "bias"),
+        ((x, w, b.to(mi.float64)), {"groups": 2}, RuntimeError, "dtype"),
+        ((x.to(mi.int64), w.to(mi.int64)), {"groups": 2}, NotImplementedError, "floating"),
+        ((x, w, b), {"groups": 2, "stride": 0}, RuntimeError, "stride must be positive"),
+        ((x, w, b), {"groups": 2, "padding": -1}, RuntimeError, "padding must be at least 0"),
+        ((x, w, b), {"groups": 2, "padding": (1, 1, 1)}, RuntimeError, "padding needs one number or 2"),
+        ((x, w, b), {"groups": 2, "dilation": 3}, RuntimeError, "smaller than the filter"),
+        ((x, w, b), {"groups": 2, "padding": "same", "stride": 2}, RuntimeError, "stride of 1"),
+        ((x, w, b), {"groups": 2, "padding": "full"}, RuntimeError, "'same', 'valid'"),
+        ((x, w, b), {"groups": 2, "padding": 2**62}, RuntimeError, "below 2"),
+        ((mi.ones(4, 5), w, b), {"groups": 2}, RuntimeError, "4-D input"),
+        ((x, mi.ones(6, 2, 3), b), {"groups": 2}, RuntimeError, "spatial axes"),
+        ((x, mi.ones(6, 4, 0, 3), b), {}, RuntimeError, "must not be empty"),
+    ]:
+        with pytest.raises(kind, match=message):
+            F.conv2d(*arguments, **kwargs)
+    for kwargs, message in [
+        ({"output_padding": 2, "stride": 2}, "output_padding 2"),
+        ({"padding": 9}, "output of size"),
+        ({"groups": 3}, "groups=3"),
+    ]:
+        with pytest.raises(RuntimeError, match=message):
+            F.conv_transpose2d(x, mi.ones(4, 2, 3, 3), **kwargs)
+    with pytest.raises(RuntimeError, match="input channels"):
+        F.conv_transpose2d(x, mi.ones(3, 2, 3, 3))
