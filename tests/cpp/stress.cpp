@@ -34,7 +34,7 @@ static void work(int seed) {
   for (int i = 0; i < 60; i++) {
     int64_t n = 1 + (seed * 7919 + i * 104729) % 200000;
     Array a = full({n}, 1), b = full({n}, 2);
-    Array c = ops::binary("add", Binary::add, {&a, {}, {}}, {&b, {}, {}});
+    Array c = ops::binary(Binary::add, {&a, {}, {}}, {&b, {}, {}});
     Array s = ops::sum(c, {}, false, std::nullopt);
     require(first(s) == float(3 * n), "sum of a sum");
     kept.push_back(as_strided(c, {1}, {1}, n - 1));
@@ -69,7 +69,7 @@ static void pool_semantics() {
 static void captured() {
   Ref<Recording> r = record_begin();
   Array x = full({1000}, 1), y = full({1000}, 1);
-  for (int i = 0; i < 10; i++) y = ops::binary("add", Binary::add, {&y, {}, {}}, {&x, {}, {}});
+  for (int i = 0; i < 10; i++) y = ops::binary(Binary::add, {&y, {}, {}}, {&x, {}, {}});
   record_end();
   for (int i = 0; i < 5; i++) replay(*r.get());
   require(first(y) == 11, "replay");

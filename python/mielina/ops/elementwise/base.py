@@ -14,7 +14,7 @@ import numpy as np
 from ... import _core, autograd
 from ...autograd import OUTPUT, Op, op, record
 from ...tensor import Tensor, method, method_as
-from ..layout import write_into
+from ..layout import clone_of, write_into
 from .conversion import clone
 
 Function = Callable[..., Any]
@@ -185,7 +185,7 @@ def add_in_place(
 
     def changed(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
         if _core.grad_enabled() and (self._tracked or any(isinstance(a, Tensor) and a._tracked for a in args)):
-            y = function(clone(self) if remembers else self, *args, **keywords)
+            y = function(clone_of(self) if remembers else self, *args, **keywords)
             _check_castable(self, y, name)
             return write_into(self, y, name)
         if kernel is not None and not keywords:

@@ -119,10 +119,7 @@ def in_place(function: Any, kernel: Any = None) -> Any:
     def changed(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         tracked = self._tracked or any(isinstance(a, Tensor) and a._tracked for a in (*args, *kwargs.values()))
         if tracked and _core.grad_enabled():
-            x = (
-                self if kernel is not None else clone_of(self)
-            )  # without a kernel of its own, the rule may need the old values
-            return write_into(self, function(x, *args, **kwargs), name)
+            return write_into(self, function(clone_of(self), *args, **kwargs), name)  # the rule may need the old values
         if kernel is None:
             _core.copy_into(self, function(self, *args, **kwargs))
         else:
