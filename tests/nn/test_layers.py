@@ -217,7 +217,6 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any], list[Any]]] = [
     ("MarginRankingLoss", (0.1,), {}, [data(3), data(3), signs(3)]),
     ("MultiLabelSoftMarginLoss", (), {}, [data(3, 4), ints(2, 3, 4)]),
     ("MultiMarginLoss", (), {"p": 2}, [data(3, 4), ints(4, 3)]),
-    ("SoftMarginLoss", (), {}, [data(3, 4), signs(3, 4).astype(np.int64)]),
     ("TripletMarginLoss", (), {"swap": True}, [data(3, 4), data(3, 4), data(3, 4)]),
 ]
 
