@@ -105,8 +105,8 @@ def grid_sample(
     """y[n, c, p, q] = x[n, c] read at the point grid[n, p, q] = (x, y), in [-1, 1] from one edge to the other.
 
     input: (N, C, H, W), grid: (N, P, Q, 2); or (N, C, D, H, W) and (N, O, P, Q, 3). -1 and 1 are the outer borders
-    of the edge pixels, with align_corners their centres. mode: "bilinear", "nearest" or (4-D) "bicubic". padding_mode, for
-    points outside: "zeros", "border" (the nearest pixel) or "reflection". Has first gradients only.
+    of the edge pixels, with align_corners their centres. mode: "bilinear", "nearest" or (4-D) "bicubic". padding_mode,
+    for points outside: "zeros", "border" (the nearest pixel) or "reflection". Has first gradients only.
     ValueError: mode, padding_mode. RuntimeError: shapes, dtypes. Source: Jaderberg et al. 2015.
     """
     if mode not in ("bilinear", "nearest", "bicubic"):
