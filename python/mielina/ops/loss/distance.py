@@ -31,7 +31,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim`, broadcast."""
     shape = _core.broadcast_shapes((x1.shape, x2.shape))
     x1, x2 = expand(x1, shape), expand(x2, shape)
-    # Each vector is divided before the product, so that neither squares nor products overflow.
+    # Each vector is divided before the product, so that the product of the two cannot overflow.
     a, b = (div(x, e.clamp_min(length(x, 2.0, dim, True), eps)) for x in (x1, x2))
     return sum(mul(a, b), dim)
 
