@@ -98,7 +98,7 @@ def test_in_place_and_operators() -> None:
     np.testing.assert_array_equal((mi.tensor(a) @ mi.tensor(b)).numpy(), mi.mm(mi.tensor(a), mi.tensor(b)).numpy())
 
     def changed(x: Any, a: Any, b: Any) -> Any:
-        return (x * 1.0).addmm_(a, b, beta=0.5)
+        return (x * 1.0).addmm_(a, b, alpha=0.5)
 
     gradcheck(changed, leaves(x, a, b))
 

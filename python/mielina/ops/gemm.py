@@ -11,7 +11,8 @@ from .. import _core, amp
 from ..autograd import op, record
 from ..tensor import Tensor, method, method_as
 from .elementwise import add, mul
-from .layout import copy_, expand, permute, reshape, squeeze, transpose, unsqueeze
+from .elementwise.base import add_in_place
+from .layout import expand, permute, reshape, squeeze, transpose, unsqueeze
 from .reduce import sum
 
 __all__ = [
@@ -222,17 +223,8 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     return _combine("addr", input, outer(vec1, vec2), beta, alpha)
 
 
-def _in_place(function: Any) -> None:
-    def changed(self: Tensor, a: Tensor, b: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-        return copy_(self, function(self, a, b, beta=beta, alpha=alpha))
-
-    changed.__name__ = changed.__qualname__ = function.__name__ + "_"
-    changed.__doc__ = f"`{function.__name__}` into this tensor's own memory; returns it."
-    method(changed)
-
-
 for _function in (addmm, baddbmm, addbmm, addmv, addr):
-    _in_place(_function)
+    add_in_place(_function)
 
 
 # ---- sums of products over any axes ----------------------------------------------------------------------
@@ -416,7 +408,7 @@ def einsum(*arguments: Any) -> Tensor:
                 if sizes[label] != 1:
                     raise RuntimeError(f"einsum: a subscript of operand {i} has size {n}, but {sizes[label]} before")
                 sizes[label] = n
-    y, have = operands[0]
+    y, have = operands[0][0], list(operands[0][1])
     for i, (x, l) in enumerate(operands[1:], 2):
         y, have = _contract(y, have, x, l, {*out, *(label for _, later in operands[i:] for label in later)})
     gone = [i for i, label in enumerate(have) if label not in out]
