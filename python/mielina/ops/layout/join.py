@@ -32,7 +32,7 @@ __all__ = [
 def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The tensors side by side along `dim`; dtypes promote, empty vectors are skipped.
 
-    RuntimeError: no tensors, or sizes that differ elsewhere. IndexError: `dim` out of range.
+    ValueError: no tensors. RuntimeError: sizes that differ elsewhere. IndexError: `dim` out of range.
     """
     tensors, dim = tuple(tensors), dim if axis is None else axis
     return record(_core.cat(tensors, dim), CAT, tensors, (_core.sizes_along(tensors, dim), dim))  # type: ignore[no-any-return]
