@@ -14,7 +14,7 @@ import numpy as np
 from ... import _core, autograd
 from ...autograd import OUTPUT, Op, op, record
 from ...tensor import Tensor, method, method_as
-from ..layout import write_into
+from ..layout import clone_of, write_into
 
 Function = Callable[..., Any]
 
@@ -173,7 +173,7 @@ def add_in_place(function: Function, kernel: Function | None = None, attach: boo
 
     def changed(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
         if _core.grad_enabled() and (self._tracked or any(isinstance(a, Tensor) and a._tracked for a in args)):
-            y = function(self, *args, **keywords)
+            y = function(clone_of(self), *args, **keywords)  # the rule may need the old values
             _check_castable(self, y, name)
             return write_into(self, y, name)
         if kernel is not None and not keywords:
