@@ -242,11 +242,10 @@ void max_pool(const Ctx& ctx, const View& y, const View& index, const View& x, c
   });
 }
 
-// ---- backward
-// ---------------------------------------------------------------------------------------------------------- Each task
-// owns rows of dx, and looks in every window that covers a pixel whether the pixel was its largest: full vectors, and
-// each dx is written once. Where vectors do not fit (windows of different sizes along W), it owns planes and adds the
-// gradients where they belong.
+// ---- backward --------------------------------------------------------------------------------------------------------
+// Channels-last: each task owns rows of dx and looks in every window that covers a pixel whether the pixel was its largest:
+// full vectors along C, each dx written once. Otherwise a task owns planes and adds the gradients where they belong (along W
+// the row form measured ten times slower: its leftovers are branchy scalars).
 template <class T>
 struct MaxBackward {
   using I = IndexOf<T>;
@@ -256,44 +255,6 @@ struct MaxBackward {
 
   static int64_t worker_bytes(const View& dx, const View& g, int64_t L) {
     return round_up(dx.shape[4] * L * int64_t(sizeof(T))) + 2 * round_up(g.shape[4] * L * int64_t(sizeof(T)));
-  }
-  // Pixels [i, i + lanes) of dx, or every second one of twice as many: the g of row `row` of the taps that are theirs.
-  template <int Period>
-  Vec<T> alike_rows(const T* g, const I* index, int64_t row, int64_t shift, int64_t place, int64_t n) const {
-    IndexVec<T> here;
-    for (int i = 0; i < lanes<T>; i++) here[i] = I(i * Period);
-    here += splat<IndexVec<T>>(I(place));
-    Vec<T> s{};
-    for (int64_t k = t[2].start[row]; k < t[2].start[row + 1]; k++) {
-      int64_t o = t[2].index[k] + shift;
-      s += load_part(index + o, n) == here ? load_part(g + o, n) : Vec<T>{};
-    }
-    return s;
-  }
-  template <int Period>
-  void add_alike(T* out, const T* g, const I* index, int64_t base) const {
-    constexpr int64_t N = lanes<T> * Period;
-    const Taps<T>& r = t[2];
-    add_pixels(out, g, index, base, 0, r.first);
-    int64_t i = r.first;
-    for (; i < r.last; i += N) {
-      int64_t shift = (i - r.first) / Period, n = r.last - i;
-      if (Period == 2 && n < N) break;
-      Vec<T> a = alike_rows<Period>(g, index, r.first, shift, base + i, n);
-      if constexpr (Period == 1) {
-        store_part(out + i, load_part(out + i, n) + a, n);
-      } else {
-        T both[N];
-        store_interleaved(both, a, alike_rows<Period>(g, index, r.first + 1, shift, base + i + 1, n));
-        for (int64_t j = 0; j < N; j++) out[i + j] += both[j];
-      }
-    }
-    add_pixels(out, g, index, base, min64(i, r.last), r.n);
-  }
-  void add_pixels(T* out, const T* g, const I* index, int64_t base, int64_t b, int64_t e) const {
-    for (int64_t i = b; i < e; i++)
-      for (int64_t k = t[2].start[i]; k < t[2].start[i + 1]; k++)
-        if (index[t[2].index[k]] == I(base + i)) out[i] += g[t[2].index[k]];
   }
   void add_row(T* out, const T* g, const I* index, int64_t g_pixel, int64_t index_pixel, int64_t L,
                int64_t base) const {
@@ -317,7 +278,7 @@ struct MaxBackward {
 template <class T>
 void max_backward_rows(const Ctx& ctx, const View& dx, const View& g, const View& index, const ImageMap& map) {
   using I = IndexOf<T>;
-  bool along_c = lanes_along_c(dx) && lanes_along_c(g);
+  constexpr bool along_c = true;
   RowSpace space(dx, g, along_c);
   MaxBackward<T> b{RowsOf<T>(dx, along_c), RowsOf<T>(g, along_c), RowsOf<I>(index, along_c), {}};
   Scratch scratch{(char*)ctx.workspace};
@@ -327,29 +288,22 @@ void max_backward_rows(const Ctx& ctx, const View& dx, const View& g, const View
     Scratch mine{scratch.at + worker * bytes};
     T *out = b.to.target(n, c, d, h, mine.take<T>(b.to.W * space.L)), *up = mine.take<T>(b.from.W * space.L);
     I* where = mine.take<I>(b.from.W * space.L);
-    if (!along_c) __builtin_memset(out, 0, size_t(b.to.W) * sizeof(T));
-    for (int64_t i = 0; along_c && i < b.to.W; i++) __builtin_memset(out + i * b.to.pixel(L), 0, size_t(L) * sizeof(T));
+    for (int64_t i = 0; i < b.to.W; i++) __builtin_memset(out + i * b.to.pixel(L), 0, size_t(L) * sizeof(T));
     for (int64_t j = b.t[0].start[d]; j < b.t[0].start[d + 1]; j++)
       for (int64_t k = b.t[1].start[h]; k < b.t[1].start[h + 1]; k++) {
         int64_t od = b.t[0].index[j], oh = b.t[1].index[k];
         const T* from = b.from.get(n, c, od, oh, L, up);
         const I* at = b.places.get(n, c, od, oh, L, where);
         int64_t base = (d * dx.shape[3] + h) * dx.shape[4];
-        if (along_c) b.add_row(out, from, at, b.from.pixel(L), b.places.pixel(L), L, base);
-        else if (b.t[2].step == 1 && b.t[2].period == 1) b.template add_alike<1>(out, from, at, base);
-        else if (b.t[2].step == 1) b.template add_alike<2>(out, from, at, base);
-        else b.add_pixels(out, from, at, base, 0, b.to.W);
+        b.add_row(out, from, at, b.from.pixel(L), b.places.pixel(L), L, base);
       }
     b.to.put(n, c, d, h, L, out);
   });
 }
 
-// Windows with strides of 1 or 2 make vectors along W, channels-last images always along C; a map without outputs has
-// no windows at all.
+// A map without outputs has no windows at all.
 bool by_rows(const View& dx, const View& g, const ImageMap& map) {
-  const AxisMap& w = map.axis[2];
-  return map.axis[0].out > 0 &&
-         ((lanes_along_c(dx) && lanes_along_c(g)) || (w.kind == AxisKind::window && w.stride <= 2 && w.kernel <= 8));
+  return map.axis[0].out > 0 && lanes_along_c(dx) && lanes_along_c(g);
 }
 int64_t max_pool_backward_workspace(const Ctx& ctx, const View& dx, const View& g, const ImageMap& map) noexcept {
   int64_t bytes = 0;
