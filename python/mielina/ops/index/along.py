@@ -227,7 +227,16 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         raise RuntimeError(f"index_fill: only supports a 0-dimensional value tensor, got {value.ndim} dimensions")
     y = _core.clone(input)
     _core.index_into(y, dim, index, value, "assign")
-    return record(y, INDEX_COPY, (input, value), (dim, index))  # type: ignore[no-any-return]
+    return record(y, INDEX_FILL, (input, value), (dim, index))  # type: ignore[no-any-return]
+
+
+def _index_fill_rule(g: Tensor, needs: Any, dim: int, index: Tensor) -> Any:
+    # A slice that is named twice is filled once, so the value's part cannot be a sum over the index.
+    filled = index_fill(zeros(g.shape, g.dtype), dim, index, 1) if needs[1] else None
+    return index_fill(g, dim, index, 0) if needs[0] else None, (g * filled).sum() if needs[1] else None
+
+
+INDEX_FILL = op("index_fill", _index_fill_rule, broadcast=True)
 
 
 def _index_add_kernel(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> None:
