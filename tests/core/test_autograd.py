@@ -249,3 +249,11 @@ def test_a_sum_handed_to_a_rule_is_no_longer_added_into() -> None:
     s = u + v
     dx, dz = mi.grad(s * 2.0 + s * 3.0 + w, [x, z], mi.tensor(np.ones(3)))
     assert dx.tolist() == [10.0] * 3 and dz.tolist() == [5.0] * 3
+
+
+def test_a_view_times_a_number_is_written_back():
+    x = mi.ones(3, requires_grad=True)
+    base = x * 1.0
+    base[1] = base[1] * 2.0
+    base.sum().backward()
+    assert x.grad.tolist() == [1, 2, 1]

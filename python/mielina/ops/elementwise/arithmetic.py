@@ -62,7 +62,7 @@ def _mul_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
     return mul(g, b) if needs[0] else None, mul(g, a) if needs[1] else None
 
 
-mul = binary("mul", "input * other, broadcast. Of bools: and.", _mul_rule)
+mul = binary("mul", "input * other, broadcast. Of bools: and.", _mul_rule, bilinear=True)
 
 
 def _div_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
@@ -86,7 +86,8 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         y = _core.div(input, other)
     except TypeError:
         input, other, y = again(_core.div, input, other)
-    return record(y, DIV, (input, other), (input, other))
+    number = type(other) is float or type(other) is int
+    return record(y, DIV, (input, other), (None if number else input, other))
 
 
 def _rounded_div(input: Any, other: Any, mode: str) -> Tensor:

@@ -114,10 +114,13 @@ def _zeros_like(g: Tensor) -> Tensor:
 
 
 # ---- two operands ----------------------------------------------------------------------------------------------------
-def binary(name: str, doc: str, rule: Function | None, methods: str = "out of place, in place") -> Function:
+def binary(
+    name: str, doc: str, rule: Function | None, methods: str = "out of place, in place", bilinear: bool = False
+) -> Function:
     """The function `name`(input, other), and its methods.
 
-    rule(g, needs, input, other) -> their gradients; None: constant between jumps, or integers only.
+    rule(g, needs, input, other) -> their gradients; None: constant between jumps, or integers only. bilinear: the rule
+    needs the input for the other's gradient only, so beside a number it is not kept.
     """
     core = getattr(_core, name)
     made = op(
@@ -129,6 +132,8 @@ def binary(name: str, doc: str, rule: Function | None, methods: str = "out of pl
             y = core(input, other)
         except TypeError:
             input, other, y = again(core, input, other)
+        if bilinear and (type(other) is float or type(other) is int):
+            return record(y, made, (input, other), (None, other))
         return record(y, made, (input, other), (input, other))
 
     _named(function, name, doc)
