@@ -25,17 +25,7 @@ void random_take(const Ctx&, const View& key, const View& state, int64_t count) 
 template <class T, class F> void in_order(const Ctx& ctx, const View& y, const View* x, const Key& key, F f) {
   constexpr int64_t kWords = sizeof(T) / 4;
   Space<2> s;
-  s.n = numel(y);
-  s.ndim = y.ndim == 0 ? 1 : y.ndim;
-  for (int d = 0; d < s.ndim; d++) {
-    s.shape[d] = y.ndim == 0 ? 1 : y.shape[d];
-    s.stride[0][d] = y.ndim == 0 ? 1 : y.stride[d];
-    s.stride[1][d] = x && y.ndim ? x->stride[d] : 1;
-  }
-  s.data[0] = (char*)y.data;
-  s.dtype[0] = y.dtype;
-  s.data[1] = x ? (char*)x->data : nullptr;
-  s.dtype[1] = x ? x->dtype : y.dtype;
+  make_space<2, false>(s, {&y, x ? x : &y});
   parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
     alignas(64) T in[kBlock], o[kBlock];
     uint32_t w[kBlock * kWords];
@@ -64,14 +54,7 @@ void random_uniform(const Ctx& ctx, const View& y, const View& key, double low, 
 // f(words, i): element i of a block of C order, made of `per` words; blocks hold an even number of elements.
 template <class T, class F> void from_words(const Ctx& ctx, const View& y, const Key& key, int per, F f) {
   Space<1> s;
-  s.n = numel(y);
-  s.ndim = y.ndim == 0 ? 1 : y.ndim;
-  for (int d = 0; d < s.ndim; d++) {
-    s.shape[d] = y.ndim == 0 ? 1 : y.shape[d];
-    s.stride[0][d] = y.ndim == 0 ? 1 : y.stride[d];
-  }
-  s.data[0] = (char*)y.data;
-  s.dtype[0] = y.dtype;
+  make_space<1, false>(s, {&y});
   auto row = row_to_fn<T>(y.dtype);
   int64_t size = kDTypeSize[int(y.dtype)];
   parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {

@@ -126,6 +126,10 @@ def test_dropout_is_indexed_by_the_score() -> None:
     small = [mi.tensor(x).requires_grad_() for x in operands(2, L=3, S=5, E=2, F=2)]
     gradcheck(seeded, small)
     gradgradcheck(seeded, small)
+    y = seeded(*small)
+    fused = mi.grad(y.sum(), small, retain_graph=True)
+    for a, b in zip(fused, mi.grad(y.sum(), small, create_graph=True), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.detach().numpy(), atol=1e-13)  # the composite drops the same scores
     assert (attend(*small, dropout_p=1.0).detach().numpy() == 0).all()
 
 

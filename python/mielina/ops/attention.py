@@ -15,7 +15,6 @@ from ..tensor import Tensor
 from .elementwise import add, cast, mul
 from .gemm import matmul
 from .layout import expand, reshape, transpose, unsqueeze
-from .random import keyed_dropout
 from .softmax import softmax
 
 __all__: list[str] = []
@@ -95,7 +94,10 @@ def _attention_composite(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *
     if not some.all():
         weights = mul(weights, cast(_core.from_numpy(some.astype(np.float64)), weights.dtype))
     if p > 0:
-        weights = keyed_dropout(weights, drawn, p)
+        # The kernel draws one 24-bit number a score, whatever the dtype.
+        kept = _core.empty(weights.shape, float32)
+        _core.fill_(kept, 1.0)
+        weights = mul(weights, cast(_core.dropout(kept, drawn, p), weights.dtype))
     return matmul(weights, v)
 
 
