@@ -57,8 +57,7 @@ MIELINA_INLINE T one_pixel(const T* p, const Taps<T>& t, int64_t o) {
   int64_t at = t.start[o], n = t.start[o + 1] - at;
   if (n == 0) return T(0);
   T w = t.weight[at];
-  if (n >= 4 * lanes<T> && w == t.weight[at + n - 1] && t.index[at + n - 1] - t.index[at] == n - 1)
-    return sum_run(p + t.index[at], n) * w;
+  if (t.flat && n >= 4 * lanes<T>) return sum_run(p + t.index[at], n) * w;
   T s = w * p[t.index[at]];
   for (int64_t k = 1; k < n; k++) s += t.weight[at + k] * p[t.index[at + k]];
   return s;

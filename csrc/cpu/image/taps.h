@@ -16,6 +16,7 @@ struct Taps {
   // In rows [first, last) row o + period is row o with its indices `step` further: vectors may run over every period-th
   // row.
   int64_t first, last, period, step;
+  bool flat;  // in every row all weights are equal and the indices have no gap: a window of an average
 };
 
 // Keys 1981, equation 4, at distance t >= 0.
@@ -171,6 +172,10 @@ static void make_taps(Taps<T>& t, const AxisMap& m, bool transposed, Scratch& sc
   t.each = t.n > 0 ? t.start[1] : 0;
   for (int64_t o = 1; o < t.n; o++)
     if (t.start[o + 1] - t.start[o] != t.each) t.each = 0;
+  t.flat = true;
+  for (int64_t o = 0; o < t.n && t.flat; o++)
+    for (int64_t k = t.start[o] + 1; k < t.start[o + 1]; k++)
+      t.flat &= t.weight[k] == t.weight[k - 1] && t.index[k] == t.index[k - 1] + 1;
   find_regular(t, 1);
   if (t.last - t.first < t.n / 2) find_regular(t, 2);
 }
