@@ -6,7 +6,8 @@ namespace {
 
 enum { kN, kC, kD };
 
-template <class T> __global__ void conv_kernel(View y, View x, View w, View bias, ConvArgs args, int64_t n) {
+template <class T>
+__global__ void conv_kernel(View y, View x, View w, View bias, ConvArgs args, int64_t n) {
   const int64_t channels = w.shape[kC], per_group = y.shape[kC] / args.groups;
   for (int64_t i = first_index(); i < n; i += index_step()) {
     int64_t p[3], rest = i;

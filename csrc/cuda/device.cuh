@@ -11,7 +11,8 @@ namespace mielina::cuda {
 
 constexpr int kThreads = 256;
 
-// ---- host side -------------------------------------------------------------------------------------------------------
+// ---- host side
+// -------------------------------------------------------------------------------------------------------
 inline int64_t numel(const View& v) {
   int64_t n = 1;
   for (int d = 0; d < v.ndim; d++) n *= v.shape[d];
@@ -25,12 +26,14 @@ inline unsigned blocks_for(int64_t n) {
 inline unsigned blocks_of_rows(int64_t rows) { return unsigned(rows < (1 << 20) ? rows : 1 << 20); }
 
 // f(zero of the compute type): double for f64, int64_t for integers and bool, else float.
-template <class F> void with_compute(DType d, F f) {
+template <class F>
+void with_compute(DType d, F f) {
   if (d == DType::f64) f(double());
   else if (d == DType::f32 || d == DType::f16 || d == DType::bf16) f(float());
   else f(int64_t());
 }
-template <class F> void with_floating(DType d, F f) {
+template <class F>
+void with_floating(DType d, F f) {
   if (d == DType::f64) f(double());
   else f(float());
 }
@@ -52,11 +55,21 @@ inline Input input_of(const View& v) {
   return in;
 }
 
-// ---- elements --------------------------------------------------------------------------------------------------------
-// A cast that follows the copy contract: to an integer through int64, where NaN and what does not fit give its minimum.
-template <class To, class From> __device__ inline To as(From x) { return To(x); }
-template <> __device__ inline int64_t as(float x) { return x >= -0x1p63f && x < 0x1p63f ? int64_t(x) : INT64_MIN; }
-template <> __device__ inline int64_t as(double x) { return x >= -0x1p63 && x < 0x1p63 ? int64_t(x) : INT64_MIN; }
+// ---- elements
+// -------------------------------------------------------------------------------------------------------- A cast that
+// follows the copy contract: to an integer through int64, where NaN and what does not fit give its minimum.
+template <class To, class From>
+__device__ inline To as(From x) {
+  return To(x);
+}
+template <>
+__device__ inline int64_t as(float x) {
+  return x >= -0x1p63f && x < 0x1p63f ? int64_t(x) : INT64_MIN;
+}
+template <>
+__device__ inline int64_t as(double x) {
+  return x >= -0x1p63 && x < 0x1p63 ? int64_t(x) : INT64_MIN;
+}
 
 __device__ inline __half half_of(float x) { return __float2half_rn(x); }
 __device__ inline __half half_of(double x) { return __double2half(x); }
@@ -65,7 +78,8 @@ __device__ inline __nv_bfloat16 bfloat_of(float x) { return __float2bfloat16_rn(
 __device__ inline __nv_bfloat16 bfloat_of(double x) { return __double2bfloat16(x); }
 __device__ inline __nv_bfloat16 bfloat_of(int64_t x) { return __float2bfloat16_rn(float(x)); }
 
-template <class T> __device__ T get(const void* data, DType dtype, int64_t i) {
+template <class T>
+__device__ T get(const void* data, DType dtype, int64_t i) {
   switch (dtype) {
     case DType::f32: return as<T>(static_cast<const float*>(data)[i]);
     case DType::f64: return as<T>(static_cast<const double*>(data)[i]);
@@ -78,7 +92,8 @@ template <class T> __device__ T get(const void* data, DType dtype, int64_t i) {
     default: return T(static_cast<const uint8_t*>(data)[i]);
   }
 }
-template <class T> __device__ void put(void* data, DType dtype, int64_t i, T x) {
+template <class T>
+__device__ void put(void* data, DType dtype, int64_t i, T x) {
   switch (dtype) {
     case DType::f32: static_cast<float*>(data)[i] = float(x); return;
     case DType::f64: static_cast<double*>(data)[i] = double(x); return;
@@ -92,9 +107,16 @@ template <class T> __device__ void put(void* data, DType dtype, int64_t i, T x) 
     case DType::b8: static_cast<uint8_t*>(data)[i] = x != T(0); return;
   }
 }
-template <class T> __device__ T get(const View& v, int64_t i) { return get<T>(v.data, v.dtype, i); }
-template <class T> __device__ void put(const View& v, int64_t i, T x) { put(v.data, v.dtype, i, x); }
-template <class T> __device__ T get(const Input& in, int64_t i) {
+template <class T>
+__device__ T get(const View& v, int64_t i) {
+  return get<T>(v.data, v.dtype, i);
+}
+template <class T>
+__device__ void put(const View& v, int64_t i, T x) {
+  put(v.data, v.dtype, i, x);
+}
+template <class T>
+__device__ T get(const Input& in, int64_t i) {
   return in.number ? get<T>(&in.bits, in.view.dtype, 0) : get<T>(in.view, i);
 }
 
@@ -113,7 +135,8 @@ __device__ inline int64_t first_index() { return int64_t(blockIdx.x) * blockDim.
 __device__ inline int64_t index_step() { return int64_t(gridDim.x) * blockDim.x; }
 
 // f over the values of a block's threads, in the order of a fixed tree; every thread gets the result.
-template <class T, class F> __device__ T block_fold(T x, F f) {
+template <class T, class F>
+__device__ T block_fold(T x, F f) {
   __shared__ T shared[kThreads];
   __syncthreads();
   shared[threadIdx.x] = x;
@@ -124,8 +147,14 @@ template <class T, class F> __device__ T block_fold(T x, F f) {
   }
   return shared[0];
 }
-template <class T> __device__ T block_sum(T x) { return block_fold(x, [](T a, T b) { return a + b; }); }
-template <class T> __device__ T block_max(T x) { return block_fold(x, [](T a, T b) { return b > a || b != b ? b : a; }); }
+template <class T>
+__device__ T block_sum(T x) {
+  return block_fold(x, [](T a, T b) { return a + b; });
+}
+template <class T>
+__device__ T block_max(T x) {
+  return block_fold(x, [](T a, T b) { return b > a || b != b ? b : a; });
+}
 
 __device__ inline float exp_of(float x) { return expf(x); }
 __device__ inline double exp_of(double x) { return exp(x); }

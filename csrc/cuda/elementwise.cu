@@ -5,11 +5,13 @@ namespace mielina::cuda {
 namespace {
 
 // put(y, f(a, b)) over y's elements; the inputs have y's shape.
-template <class T, class F> __global__ void map_kernel(View y, Input a, Input b, int64_t n, F f) {
+template <class T, class F>
+__global__ void map_kernel(View y, Input a, Input b, int64_t n, F f) {
   for (int64_t i = first_index(); i < n; i += index_step())
     put(y, place(y, i), f(get<T>(a, place(a.view, i)), get<T>(b, place(b.view, i))));
 }
-template <class T, class F> void map(const Ctx& ctx, const View& y, const View& a, const View& b, F f) {
+template <class T, class F>
+void map(const Ctx& ctx, const View& y, const View& a, const View& b, F f) {
   int64_t n = numel(y);
   if (n == 0) return;
   map_kernel<T><<<blocks_for(n), kThreads, 0, stream_of(ctx)>>>(y, input_of(a), input_of(b), n, f);
@@ -17,26 +19,47 @@ template <class T, class F> void map(const Ctx& ctx, const View& y, const View& 
 }
 
 struct Relu {  // NaN stays NaN
-  template <class T> __device__ T operator()(T x, T) const { return x <= T(0) ? T(0) : x; }
+  template <class T>
+  __device__ T operator()(T x, T) const {
+    return x <= T(0) ? T(0) : x;
+  }
 };
 struct ReluBackward {
-  template <class T> __device__ T operator()(T g, T x) const { return x > T(0) ? g : T(0); }
+  template <class T>
+  __device__ T operator()(T g, T x) const {
+    return x > T(0) ? g : T(0);
+  }
 };
 struct Add {
-  template <class T> __device__ T operator()(T a, T b) const { return a + b; }
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a + b;
+  }
 };
 struct Sub {
-  template <class T> __device__ T operator()(T a, T b) const { return a - b; }
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a - b;
+  }
 };
 struct Mul {
-  template <class T> __device__ T operator()(T a, T b) const { return a * b; }
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a * b;
+  }
 };
 struct Div {
-  template <class T> __device__ T operator()(T a, T b) const { return a / b; }
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a / b;
+  }
   __device__ int64_t operator()(int64_t a, int64_t b) const { return b == 0 ? 0 : b == -1 ? -a : a / b; }
 };
 struct First {
-  template <class T> __device__ T operator()(T a, T) const { return a; }
+  template <class T>
+  __device__ T operator()(T a, T) const {
+    return a;
+  }
 };
 
 void unary(const Ctx& ctx, const View& y, const View& x, Unary op, DType compute, double, double) noexcept {
@@ -67,7 +90,8 @@ void copy(const Ctx& ctx, const View& y, const View& x) noexcept {
   with_compute(x.dtype, [&](auto zero) { map<decltype(zero)>(ctx, y, x, x, First{}); });
 }
 
-template <class T> __global__ void fill_kernel(View y, int64_t n, T value) {
+template <class T>
+__global__ void fill_kernel(View y, int64_t n, T value) {
   for (int64_t i = first_index(); i < n; i += index_step()) put(y, place(y, i), value);
 }
 void fill(const Ctx& ctx, const View& y, Number value) noexcept {

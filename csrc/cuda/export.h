@@ -1,4 +1,5 @@
-// What libmielina_cuda shows: one function, mielina_cuda_library(), that returns this struct. Read by the host's loader.
+// What libmielina_cuda shows: one function, mielina_cuda_library(), that returns this struct. Read by the host's
+// loader.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

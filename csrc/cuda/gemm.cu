@@ -6,7 +6,8 @@ namespace {
 
 constexpr int kTile = 16;
 
-template <class T> __device__ T activate(T x, Activation activation) {
+template <class T>
+__device__ T activate(T x, Activation activation) {
   return activation == Activation::relu && x <= T(0) ? T(0) : x;
 }
 
@@ -48,7 +49,8 @@ void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const Vie
   auto most = [](int64_t n) { return unsigned(n < 65535 ? n : 65535); };  // the loops take what is beyond
   dim3 grid(unsigned(tiles(c.shape[rows + 1])), most(tiles(c.shape[rows])), most(batches));
   with_compute(a.dtype, [&](auto zero) {
-    gemm_kernel<decltype(zero)><<<grid, dim3(kTile, kTile), 0, stream_of(ctx)>>>(c, a, b, bias, residual, args, batches);
+    gemm_kernel<decltype(zero)>
+        <<<grid, dim3(kTile, kTile), 0, stream_of(ctx)>>>(c, a, b, bias, residual, args, batches);
   });
   note(cudaGetLastError());
 }

@@ -11,7 +11,8 @@ struct Lists {
 __global__ void tick_kernel(View clock) { *static_cast<float*>(clock.data) += 1; }
 
 // Kingma & Ba 2015; amsgrad (Reddi, Kale & Kumar 2018) where c is given. All tensors are dense in one order.
-template <class T> __global__ void adam_kernel(Lists l, View hyper, int64_t n, OptimArgs args) {
+template <class T>
+__global__ void adam_kernel(Lists l, View hyper, int64_t n, OptimArgs args) {
   auto h = [&](Hyper slot) { return static_cast<const double*>(hyper.data)[int(slot) * hyper.stride[0]]; };
   const double t = double(*static_cast<const float*>(l.clock.data)), lr = h(Hyper::lr);
   const double beta1 = h(Hyper::beta1), beta2 = h(Hyper::beta2);

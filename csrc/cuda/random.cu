@@ -45,7 +45,8 @@ void random_take(const Ctx& ctx, const View& key, const View& state, int64_t cou
   note(cudaGetLastError());
 }
 
-template <class T> __global__ void uniform_kernel(View y, View key, int64_t n, T low, T width) {
+template <class T>
+__global__ void uniform_kernel(View y, View key, int64_t n, T low, T width) {
   const Key k(key);
   for (int64_t i = first_index(); i < n; i += index_step()) put(y, place(y, i), low + unit(k, i, T()) * width);
 }
@@ -60,7 +61,8 @@ void random_uniform(const Ctx& ctx, const View& y, const View& key, double low, 
 }
 
 // A thread makes elements i and i + 1, i even.
-template <class T> __global__ void normal_kernel(View y, View key, int64_t n, double mean, double std) {
+template <class T>
+__global__ void normal_kernel(View y, View key, int64_t n, double mean, double std) {
   constexpr double step = sizeof(T) == 8 ? 0x1p-53 : 0x1p-24;
   const Key k(key);
   auto root = [](double x) { return __dsqrt_rn(x); };
@@ -80,7 +82,8 @@ void random_normal(const Ctx& ctx, const View& y, const View& key, double mean, 
   note(cudaGetLastError());
 }
 
-template <class T> __global__ void dropout_kernel(View y, View x, View key, int64_t n, T p, T scale) {
+template <class T>
+__global__ void dropout_kernel(View y, View x, View key, int64_t n, T p, T scale) {
   const Key k(key);
   for (int64_t i = first_index(); i < n; i += index_step()) {
     T v = get<T>(x, place(x, i));

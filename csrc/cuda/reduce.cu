@@ -4,7 +4,8 @@
 namespace mielina::cuda {
 namespace {
 
-template <class T> __global__ void sum_kernel(View y, View x, int outer, int64_t results, int64_t n) {
+template <class T>
+__global__ void sum_kernel(View y, View x, int outer, int64_t results, int64_t n) {
   for (int64_t r = blockIdx.x; r < results; r += gridDim.x) {
     int64_t start = place(x, r, 0, outer);
     T sum = 0;

@@ -8,18 +8,27 @@ namespace {
 struct Row {
   const View& v;
   int64_t start, step;
-  __device__ Row(const View& view, int64_t r) : v(view), start(place(view, r, 0, view.ndim - 1)), step(view.stride[view.ndim - 1]) {}
-  template <class T> __device__ T get(int64_t i) const { return cuda::get<T>(v, start + i * step); }
-  template <class T> __device__ void put(int64_t i, T x) const { cuda::put(v, start + i * step, x); }
+  __device__ Row(const View& view, int64_t r)
+      : v(view), start(place(view, r, 0, view.ndim - 1)), step(view.stride[view.ndim - 1]) {}
+  template <class T>
+  __device__ T get(int64_t i) const {
+    return cuda::get<T>(v, start + i * step);
+  }
+  template <class T>
+  __device__ void put(int64_t i, T x) const {
+    cuda::put(v, start + i * step, x);
+  }
 };
 
 // f(i) added over a row, in double.
-template <class F> __device__ double row_sum(int64_t C, F f) {
+template <class F>
+__device__ double row_sum(int64_t C, F f) {
   double sum = 0;
   for (int64_t i = threadIdx.x; i < C; i += kThreads) sum += double(f(i));
   return block_sum(sum);
 }
-template <class T> __device__ T row_max(const Row& x, int64_t C) {
+template <class T>
+__device__ T row_max(const Row& x, int64_t C) {
   T m = -T(INFINITY);
   for (int64_t i = threadIdx.x; i < C; i += kThreads) {
     T v = x.get<T>(i);
@@ -28,7 +37,8 @@ template <class T> __device__ T row_max(const Row& x, int64_t C) {
   return block_max(m);
 }
 
-template <class T> __global__ void softmax_kernel(View y, View x, int64_t rows, int64_t C, bool log_of) {
+template <class T>
+__global__ void softmax_kernel(View y, View x, int64_t rows, int64_t C, bool log_of) {
   for (int64_t r = blockIdx.x; r < rows; r += gridDim.x) {
     Row from(x, r), to(y, r);
     T m = row_max<T>(from, C);
@@ -41,7 +51,8 @@ template <class T> __global__ void softmax_kernel(View y, View x, int64_t rows, 
   }
 }
 
-template <class T> __global__ void softmax_backward_kernel(View dx, View g, View y, int64_t rows, int64_t C, bool log_of) {
+template <class T>
+__global__ void softmax_backward_kernel(View dx, View g, View y, int64_t rows, int64_t C, bool log_of) {
   for (int64_t r = blockIdx.x; r < rows; r += gridDim.x) {
     Row to(dx, r), up(g, r), out(y, r);
     T sum = T(row_sum(C, [&](int64_t i) { return log_of ? up.get<T>(i) : up.get<T>(i) * out.get<T>(i); }));
@@ -53,7 +64,8 @@ template <class T> __global__ void softmax_backward_kernel(View dx, View g, View
 }
 
 // f(rows, C, zero of the compute type, number of blocks) if there is anything to do.
-template <class F> void by_rows(const View& x, F f) {
+template <class F>
+void by_rows(const View& x, F f) {
   int64_t C = x.shape[x.ndim - 1], n = numel(x);
   if (n == 0) return;
   with_floating(x.dtype, [&](auto zero) { f(n / C, C, zero, blocks_of_rows(n / C)); });
@@ -72,8 +84,12 @@ void softmax_backward(const Ctx& ctx, const View& dx, const View& g, const View&
   });
 }
 
-// ---- cross-entropy ---------------------------------------------------------------------------------------------------
-template <class T> __device__ T weight_of(const View& w, int64_t c) { return w.data ? get<T>(w, c * w.stride[0]) : T(1); }
+// ---- cross-entropy
+// ---------------------------------------------------------------------------------------------------
+template <class T>
+__device__ T weight_of(const View& w, int64_t c) {
+  return w.data ? get<T>(w, c * w.stride[0]) : T(1);
+}
 
 // What the rows cost, and their weights: two arrays of N in the workspace if they are to be added up.
 template <class T>
@@ -108,7 +124,8 @@ __global__ void cross_entropy_kernel(View loss, View lse, View x, View target, V
   }
 }
 
-template <class T> __global__ void cross_entropy_total(View loss, View divisor, const double* costs, int64_t N, bool mean) {
+template <class T>
+__global__ void cross_entropy_total(View loss, View divisor, const double* costs, int64_t N, bool mean) {
   double total = row_sum(N, [&](int64_t i) { return costs[i]; });
   double d = mean ? row_sum(N, [&](int64_t i) { return costs[N + i]; }) : 1;
   if (threadIdx.x != 0) return;
@@ -120,7 +137,8 @@ void cross_entropy(const Ctx& ctx, const View& loss, const View& lse, const View
                    const View& target, const View& weight, CrossEntropy a) noexcept {
   auto* costs = static_cast<double*>(ctx.workspace);
   by_rows(x, [&](int64_t, int64_t, auto zero, unsigned blocks) {
-    cross_entropy_kernel<decltype(zero)><<<blocks, kThreads, 0, stream_of(ctx)>>>(loss, lse, x, target, weight, a, costs);
+    cross_entropy_kernel<decltype(zero)>
+        <<<blocks, kThreads, 0, stream_of(ctx)>>>(loss, lse, x, target, weight, a, costs);
   });
   if (!a.reduce) return;
   with_floating(x.dtype, [&](auto zero) {
