@@ -11,8 +11,7 @@ namespace mielina::cuda {
 
 constexpr int kThreads = 256;
 
-// ---- host side
-// -------------------------------------------------------------------------------------------------------
+// ---- host side ------------------------------------------------------------------------------------------
 inline int64_t numel(const View& v) {
   int64_t n = 1;
   for (int d = 0; d < v.ndim; d++) n *= v.shape[d];
@@ -55,9 +54,8 @@ inline Input input_of(const View& v) {
   return in;
 }
 
-// ---- elements
-// -------------------------------------------------------------------------------------------------------- A cast that
-// follows the copy contract: to an integer through int64, where NaN and what does not fit give its minimum.
+// ---- elements -------------------------------------------------------------------------------------------
+// A cast that follows the copy contract: to an integer through int64, where NaN and what does not fit give its minimum.
 template <class To, class From>
 __device__ inline To as(From x) {
   return To(x);

@@ -21,13 +21,13 @@ void map(const Ctx& ctx, const View& y, const View& a, const View& b, F f) {
 struct Relu {  // NaN stays NaN
   template <class T>
   __device__ T operator()(T x, T) const {
-    return x <= T(0) ? T(0) : x;
+    return x < T(0) ? T(0) : x;
   }
 };
 struct ReluBackward {
   template <class T>
-  __device__ T operator()(T g, T x) const {
-    return x > T(0) ? g : T(0);
+  __device__ T operator()(T g, T y) const {
+    return y <= T(0) ? T(0) : g;
   }
 };
 struct Add {
@@ -67,10 +67,10 @@ void unary(const Ctx& ctx, const View& y, const View& x, Unary op, DType compute
   with_compute(compute, [&](auto zero) { map<decltype(zero)>(ctx, y, x, x, Relu{}); });
 }
 
-void unary_backward(const Ctx& ctx, const View& dx, const View& g, const View& x, const View&, Unary op, double,
+void unary_backward(const Ctx& ctx, const View& dx, const View& g, const View&, const View& y, Unary op, double,
                     double) noexcept {
   if (op != Unary::relu) return note(kUnsupported);
-  with_compute(dx.dtype, [&](auto zero) { map<decltype(zero)>(ctx, dx, g, x, ReluBackward{}); });
+  with_compute(dx.dtype, [&](auto zero) { map<decltype(zero)>(ctx, dx, g, y, ReluBackward{}); });
 }
 
 void binary(const Ctx& ctx, const View& y, const View& a, const View& b, Binary op, DType compute) noexcept {

@@ -84,8 +84,7 @@ void softmax_backward(const Ctx& ctx, const View& dx, const View& g, const View&
   });
 }
 
-// ---- cross-entropy
-// ---------------------------------------------------------------------------------------------------
+// ---- cross-entropy --------------------------------------------------------------------------------------
 template <class T>
 __device__ T weight_of(const View& w, int64_t c) {
   return w.data ? get<T>(w, c * w.stride[0]) : T(1);
