@@ -5,9 +5,8 @@ import pathlib
 import subprocess
 import sys
 
-import pytest
-
 import mielina as mi
+import pytest
 
 LIBRARY = pathlib.Path(mi.__file__).parent / "libmielina_cuda.so"
 
