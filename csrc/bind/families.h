@@ -7,6 +7,7 @@ namespace mielina::bind {
 void add_attention(PyObject* m);
 void add_capture(PyObject* m);
 void add_conv(PyObject* m);
+void add_cuda(PyObject* m);
 void add_dlpack(PyObject* m);
 void add_elementwise(PyObject* m);
 void add_gemm(PyObject* m);

@@ -102,6 +102,7 @@ PYBIND11_MODULE(_core, module) {
   add_attention(m);
   add_capture(m);
   add_conv(m);
+  add_cuda(m);
   add_dlpack(m);
   add_elementwise(m);
   add_gemm(m);

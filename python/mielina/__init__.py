@@ -30,7 +30,7 @@ _LATER = {
 }
 
 if TYPE_CHECKING:
-    from . import io, plot, testing, train
+    from . import cuda, io, plot, testing, train
     from .io import load, save
     from .train import (
         Callback,
@@ -47,7 +47,7 @@ else:
 
     def __getattr__(name):
         """Parts that cost time to import, or need an extra, come on first use."""
-        if name in ("io", "plot", "testing", "train"):
+        if name in ("cuda", "io", "plot", "testing", "train"):
             import importlib
 
             return importlib.import_module(f"{__name__}.{name}")

@@ -27,12 +27,10 @@ def info(kernels: bool = False) -> str:
 
 def cuda_status() -> str:
     """yes, or no and why not."""
-    import pathlib
+    from . import cuda
 
-    library = pathlib.Path(__file__).parent / "libmielina_cuda.so"
-    if not library.exists():
-        return "no: this build has no libmielina_cuda (pip install . -C cmake.define.MIELINA_CUDA=ON)"
-    return "built, not loaded"
+    reason = cuda.why_not()
+    return f"no: {reason}" if reason else "yes"
 
 
 def _parser() -> argparse.ArgumentParser:

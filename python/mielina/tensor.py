@@ -197,8 +197,16 @@ class Tensor(_core.TensorBase):
     def device(self) -> str:
         return "cpu" if self._device == 0 else f"cuda:{self._device - 1}"
 
+    @property
+    def is_cuda(self) -> bool:
+        return bool(self._device)
+
     def cpu(self) -> Tensor:
         return self
+
+    def cuda(self) -> Tensor:
+        """The tensor on the first card. RuntimeError where there is none that can be used, with the reason."""
+        return self.to("cuda")  # type: ignore[attr-defined, no-any-return]
 
     def item(self) -> Any:
         """The only element as a Python number. RuntimeError if there are more."""

@@ -48,9 +48,17 @@ def to(
         elif a is not None and not isinstance(a, bool):
             raise TypeError(f"to: expected a dtype, a device or a Tensor, got {type(a).__name__}")
     if device not in (None, "cpu", input.device):
-        raise RuntimeError(f"to: there is no device {device!r} here")
+        raise RuntimeError(f"to: there is no device {device!r} here{_reason(device)}")
     y = contiguous(input if dtype is None else cast(input, dtype), memory_format=memory_format)
     return clone(y) if copy and y is input else y
+
+
+def _reason(device: Any) -> str:
+    if not str(device).startswith("cuda"):
+        return ""
+    from ... import cuda
+
+    return f": {cuda.why_not()}"
 
 
 @method
