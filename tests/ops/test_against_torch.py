@@ -18,182 +18,42 @@ torch = pytest.importorskip("torch")
 
 _PAGES = re.split(r"#.*\n", Path(__file__).with_name("names.txt").read_text())
 NAMES, FUNCTIONAL = _PAGES[1].split(), _PAGES[2].split()
+
+
+def words(text):
+    return text.split()
+
+
 LAYOUTS = ("contiguous", "strided", "expanded")
 
-UNARY = [
-    "abs",
-    "acos",
-    "acosh",
-    "asin",
-    "asinh",
-    "atan",
-    "atanh",
-    "ceil",
-    "cos",
-    "cosh",
-    "deg2rad",
-    "digamma",
-    "erf",
-    "erfc",
-    "erfinv",
-    "exp",
-    "exp2",
-    "expm1",
-    "floor",
-    "frac",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "lgamma",
-    "log",
-    "log10",
-    "log1p",
-    "log2",
-    "logical_not",
-    "logit",
-    "nan_to_num",
-    "neg",
-    "rad2deg",
-    "reciprocal",
-    "round",
-    "rsqrt",
-    "sgn",
-    "sigmoid",
-    "sign",
-    "signbit",
-    "sin",
-    "sinc",
-    "sinh",
-    "sqrt",
-    "square",
-    "tan",
-    "tanh",
-    "trunc",
-    "ravel",
-    "flatten",
-    "clone",
-    "argwhere",
-    "nonzero",
-    "count_nonzero",
-    "all",
-    "any",
-    "max",
-    "min",
-    "amax",
-    "amin",
-    "mean",
-    "sum",
-    "prod",
-    "nansum",
-    "nanmean",
-    "median",
-    "argmax",
-    "argmin",
-    "std",
-    "var",
-    "std_mean",
-    "var_mean",
-    "ones_like",
-    "zeros_like",
-    "msort",
-    "atleast_1d",
-    "atleast_2d",
-    "diff",
-    "unique",
-    "unique_consecutive",
-    "norm",
-]
-BINARY = [
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "true_divide",
-    "eq",
-    "ne",
-    "lt",
-    "le",
-    "gt",
-    "ge",
-    "maximum",
-    "minimum",
-    "fmax",
-    "fmin",
-    "fmod",
-    "remainder",
-    "floor_divide",
-    "pow",
-    "atan2",
-    "copysign",
-    "hypot",
-    "logaddexp",
-    "logical_and",
-    "logical_or",
-    "logical_xor",
-    "xlogy",
-    "isclose",
-    "allclose",
-    "kron",
-]
-ALONG = [
-    "amax",
-    "amin",
-    "argmax",
-    "argmin",
-    "all",
-    "any",
-    "cumsum",
-    "cumprod",
-    "cummax",
-    "logcumsumexp",
-    "logsumexp",
-    "mean",
-    "sum",
-    "nansum",
-    "nanmean",
-    "prod",
-    "softmax",
-    "log_softmax",
-    "max",
-    "min",
-    "median",
-    "mode",
-    "sort",
-    "argsort",
-    "std",
-    "var",
-    "std_mean",
-    "var_mean",
-    "diff",
-    "unbind",
-    "unsqueeze",
-    "squeeze",
-    "count_nonzero",
-    "trapezoid",
-    "cumulative_trapezoid",
-    "quantile",
-]
-ACTIVATIONS = [
-    "celu",
-    "elu",
-    "gelu",
-    "hardshrink",
-    "hardsigmoid",
-    "hardswish",
-    "hardtanh",
-    "leaky_relu",
-    "logsigmoid",
-    "mish",
-    "relu",
-    "relu6",
-    "rrelu",
-    "selu",
-    "silu",
-    "softplus",
-    "softshrink",
-    "softsign",
-    "tanhshrink",
-]
+UNARY = words(
+    """
+    abs acos acosh asin asinh atan atanh ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 floor frac
+    isfinite isinf isnan lgamma log log10 log1p log2 logical_not logit nan_to_num neg rad2deg reciprocal round
+    rsqrt sgn sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc ravel flatten clone argwhere nonzero
+    count_nonzero all any max min amax amin mean sum prod nansum nanmean median argmax argmin std var std_mean
+    var_mean ones_like zeros_like msort atleast_1d atleast_2d diff unique unique_consecutive norm
+    """
+)
+BINARY = words(
+    """
+    add sub mul div true_divide eq ne lt le gt ge maximum minimum fmax fmin fmod remainder floor_divide pow atan2
+    copysign hypot logaddexp logical_and logical_or logical_xor xlogy isclose allclose kron
+    """
+)
+ALONG = words(
+    """
+    amax amin argmax argmin all any cumsum cumprod cummax logcumsumexp logsumexp mean sum nansum nanmean prod
+    softmax log_softmax max min median mode sort argsort std var std_mean var_mean diff unbind unsqueeze squeeze
+    count_nonzero trapezoid cumulative_trapezoid quantile
+    """
+)
+ACTIVATIONS = words(
+    """
+    celu elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish relu relu6 rrelu selu silu
+    softplus softshrink softsign tanhshrink
+    """
+)
 PAIRS = ["l1_loss", "mse_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss", "kl_div"]
 
 CASES = """
