@@ -113,7 +113,7 @@ void add_layout(PyObject* m) {
   def<&ops::expand_to>(m, "expand", "x, shape");
   def<&flipped>(m, "flip", "x, axes");
   def<&ops::diagonal>(m, "diagonal", "x, offset, a, b");
-  def<&ops::unfold>(m, "unfold", "x, axis, size, step");
+  def<&ops::unfold>(m, "unfold_windows", "x, axis, size, step");
   def<&ops::bit_view>(m, "bit_view", "x, dtype");
   def<&ops::ordered>(m, "ordered", "x, order");
   def<&basic_index>(m, "basic_index", "x, key");

@@ -79,7 +79,9 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 # ---- windows along an axis -------------------------------------------------------------------------------------------
 def unfold_windows(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """All windows of `size` along an axis, `step` apart, as a new last axis; a view."""
-    return view_of(_core.unfold(input, dimension, size, step), UNFOLD, input, input.shape, dimension, size, step)
+    return view_of(
+        _core.unfold_windows(input, dimension, size, step), UNFOLD, input, input.shape, dimension, size, step
+    )
 
 
 Tensor.unfold = unfold_windows
@@ -93,7 +95,7 @@ def _unfold_rule(g: Tensor, needs: Any, shape: tuple[int, ...], dim: int, size: 
         return (reshape(g, shape),)
     dim = axis(dim, len(shape), "unfold")
     windows = g.shape[dim]
-    places = _core.contiguous(_core.unfold(arange(shape[dim]), 0, size, step))
+    places = _core.contiguous(_core.unfold_windows(arange(shape[dim]), 0, size, step))
     rows = movedim(g, -1, dim + 1)
     rows = reshape(rows, (*shape[:dim], windows * size, *shape[dim + 1 :]))
     return (index_add(zeros(shape, g.dtype), dim, reshape(places, (-1,)), rows),)
