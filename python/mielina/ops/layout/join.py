@@ -24,7 +24,7 @@ from .views import (
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "cartesian_prod", "cat", "chunk", "column_stack", "concat",
     "concatenate", "diag", "diag_embed", "dsplit", "dstack", "hsplit", "hstack", "meshgrid", "row_stack", "split",
-    "split_with_sizes", "stack", "tensor_split", "unbind", "vsplit", "vstack",
+    "split_with_sizes", "stack", "tensor_split", "trace", "unbind", "vsplit", "vstack",
 ]  # fmt: skip
 
 
@@ -178,6 +178,14 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 _diagonal = diagonal
+
+
+@method
+def trace(input: Tensor) -> Tensor:
+    """The sum of a matrix's diagonal; of integers an int64."""
+    if input.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, got {input.ndim} dimensions")
+    return _diagonal(input).sum()  # type: ignore[no-any-return]
 
 
 def block_diag(*tensors: Any) -> Tensor:

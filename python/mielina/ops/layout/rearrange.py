@@ -17,6 +17,7 @@ __all__ = [
     "flip",
     "fliplr",
     "flipud",
+    "repeat",
     "repeat_interleave",
     "roll",
     "rot90",

@@ -12,7 +12,7 @@ from ...tensor import Tensor, method, method_as
 __all__ = [
     "adjoint", "broadcast_tensors", "broadcast_to", "diagonal", "expand", "expand_as", "flatten", "identity", "movedim",
     "moveaxis", "narrow", "permute", "ravel", "reshape", "reshape_as", "select", "squeeze", "swapaxes", "swapdims", "t",
-    "transpose", "unflatten", "unsqueeze", "view_as",
+    "transpose", "unflatten", "unsqueeze", "view", "view_as",
 ]  # fmt: skip
 
 
