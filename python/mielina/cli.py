@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 
-def info(kernels: bool = False) -> str:
+def info() -> str:
     """Version, instruction sets, threads, memory and CUDA, as text."""
     from . import __version__, _core
 
@@ -19,9 +19,6 @@ def info(kernels: bool = False) -> str:
         f"memory: at most {_core.memory_stats()[3] / 2**30:.1f} GiB of freed blocks are kept for reuse",
         f"CUDA: {cuda_status()}",
     ]
-    if kernels:
-        lines.append("kernels:")
-        lines += [f"  {name:<28} {'CPU' if cpu else '-':<4} {'CUDA' if cuda else '-'}" for name, cpu, cuda in _core.kernel_list()]
     return "\n".join(lines)
 
 
@@ -36,8 +33,7 @@ def cuda_status() -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mielina", description="A deep-learning library in a few megabytes.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    p = commands.add_parser("info", help="version, instruction set, threads, CUDA")
-    p.add_argument("--kernels", action="store_true", help="also list every kernel and where it exists")
+    commands.add_parser("info", help="version, instruction set, threads, CUDA")
     p = commands.add_parser("train", help="train a network on a data set that is at hand")
     p.add_argument("name", help="digits: handwritten digits, 8x8, that scikit-learn ships")
     p.add_argument("--seed", type=int, default=0, help="split, weights and order (default 0)")
@@ -55,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         if args.command == "info":
-            print(info(args.kernels))
+            print(info())
         elif args.command == "train":
             from .demos import train
 

@@ -153,7 +153,7 @@ def fit(
     the same kinds of things, or validation_split of the training data. loss, optimizer, metrics: names or objects. seed:
     makes order, dropout and split repeatable. Numbers are over all samples, `val_` ones in eval mode.
 
-    ValueError: empty data, lengths or shapes that do not fit, unknown names, a loss that is NaN from the first epoch on.
+    ValueError: empty data, lengths or shapes that do not fit, unknown names.
     """
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
         raise ValueError(f"fit: epochs must be a number from 0 up, got {epochs!r}")
@@ -172,7 +172,7 @@ def fit(
     held = None if validation is None else validation if isinstance(validation, DataLoader) else _loader(_dataset(validation), max(batch_size, 256), False)
     chosen = _optimizer(optimizer, model)
     dtype = _float_dtype(model)
-    history, everyone = History(), list(callbacks)
+    history, everyone = History(), [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
     for c in everyone:
         c.model, c.optimizer, c.history = model, chosen, history
         c.on_train_begin({})

@@ -59,7 +59,7 @@ class Running:
 def resolve(metrics: Any) -> dict[str, Callable[[Tensor, Tensor], Any]]:
     """Names and functions by name. A function of (output, target) gives a mean over the batch, or (total, count)."""
     chosen: dict[str, Callable[[Tensor, Tensor], Any]] = {}
-    for m in metrics or ():
+    for m in (metrics,) if isinstance(metrics, str) else metrics or ():
         if isinstance(m, str):
             name = {"acc": "accuracy"}.get(m, m)
             if name not in METRICS:
