@@ -15,22 +15,27 @@ namespace mielina::bind {
 
 void set_python_error();  // from the C++ exception being handled
 
-// ---- arguments -------------------------------------------------------------------------------------------------------
+// ---- arguments
+// -------------------------------------------------------------------------------------------------------
 // From<T>::get(object) -> T. Type error with what was expected; the caller adds the function's name and the position.
-template <class T> struct From;
+template <class T>
+struct From;
 
 [[noreturn]] inline void wrong_type(const char* expected, PyObject* got) {
   fail(Kind::Type, "expected ", expected, ", got ", Py_TYPE(got)->tp_name);
 }
 
-template <> struct From<Array> {
+template <>
+struct From<Array> {
   static constexpr const char* name = "Tensor";
   static const Array& get(PyObject* o) {
-    if (!is_tensor(o)) [[unlikely]] wrong_type("a Tensor", o);
+    if (!is_tensor(o)) [[unlikely]]
+      wrong_type("a Tensor", o);
     return as_tensor(o)->array;
   }
 };
-template <> struct From<int64_t> {
+template <>
+struct From<int64_t> {
   static constexpr const char* name = "int";
   static int64_t get(PyObject* o) {
     if (PyFloat_Check(o)) wrong_type("an int", o);
@@ -48,7 +53,8 @@ template <> struct From<int64_t> {
     return v;
   }
 };
-template <> struct From<int> {
+template <>
+struct From<int> {
   static constexpr const char* name = "int";
   static int get(PyObject* o) {
     int64_t v = From<int64_t>::get(o);
@@ -56,7 +62,8 @@ template <> struct From<int> {
     return int(v);
   }
 };
-template <> struct From<double> {
+template <>
+struct From<double> {
   static constexpr const char* name = "float";
   static double get(PyObject* o) {
     double v = PyFloat_AsDouble(o);
@@ -67,7 +74,8 @@ template <> struct From<double> {
     return v;
   }
 };
-template <> struct From<bool> {
+template <>
+struct From<bool> {
   static constexpr const char* name = "bool";
   static bool get(PyObject* o) {
     if (o == Py_True) return true;
@@ -80,7 +88,8 @@ template <> struct From<bool> {
     return v != 0;
   }
 };
-template <> struct From<std::string> {
+template <>
+struct From<std::string> {
   static constexpr const char* name = "str";
   static std::string get(PyObject* o) {
     if (!PyUnicode_Check(o)) wrong_type("a str", o);
@@ -93,12 +102,14 @@ template <> struct From<std::string> {
     return std::string(s, size_t(n));
   }
 };
-template <> struct From<DType> {
+template <>
+struct From<DType> {
   static constexpr const char* name = "dtype";
   static DType get(PyObject* o) { return dtype_from(o); }
 };
 // A tuple or list of ints, or one int.
-template <> struct From<Dims> {
+template <>
+struct From<Dims> {
   static constexpr const char* name = "int | Sequence[int]";
   static Dims get(PyObject* o) {
     Dims d;
@@ -113,7 +124,8 @@ template <> struct From<Dims> {
   }
 };
 // A tensor, or a Python number.
-template <> struct From<Operand> {
+template <>
+struct From<Operand> {
   static constexpr const char* name = "Tensor | float";
   static Operand get(PyObject* o) {
     if (is_tensor(o)) return {&as_tensor(o)->array, {}, {}};
@@ -126,7 +138,8 @@ template <> struct From<Operand> {
     wrong_type("a Tensor or a number", o);
   }
 };
-template <> struct From<Number> {
+template <>
+struct From<Number> {
   static constexpr const char* name = "float";
   static Number get(PyObject* o) {
     Operand n = From<Operand>::get(o);
@@ -134,14 +147,16 @@ template <> struct From<Number> {
     return n.number;
   }
 };
-template <class T> struct From<std::optional<T>> {
+template <class T>
+struct From<std::optional<T>> {
   static constexpr const char* name = From<T>::name;
   static std::optional<T> get(PyObject* o) {
     if (o == Py_None) return std::nullopt;
     return From<T>::get(o);
   }
 };
-template <class T> struct From<std::vector<T>> {
+template <class T>
+struct From<std::vector<T>> {
   static constexpr const char* name = "Sequence";
   static std::vector<T> get(PyObject* o) {
     if (!PyTuple_Check(o) && !PyList_Check(o)) wrong_type("a tuple or list", o);
@@ -152,13 +167,17 @@ template <class T> struct From<std::vector<T>> {
     return v;
   }
 };
-struct Object { PyObject* p; };  // a borrowed reference, passed through
-template <> struct From<Object> {
+struct Object {
+  PyObject* p;
+};  // a borrowed reference, passed through
+template <>
+struct From<Object> {
   static constexpr const char* name = "object";
   static Object get(PyObject* o) { return {o}; }
 };
 
-// ---- results ---------------------------------------------------------------------------------------------------------
+// ---- results
+// ---------------------------------------------------------------------------------------------------------
 inline PyObject* to_python(Array&& a) { return wrap(std::move(a)); }
 inline PyObject* to_python(bool b) { return PyBool_FromLong(b); }
 inline PyObject* to_python(int v) { return PyLong_FromLong(v); }
@@ -170,16 +189,20 @@ inline PyObject* to_python(const std::string& s) { return PyUnicode_FromStringAn
 inline PyObject* to_python(DType d) { return Py_NewRef(g_dtypes[int(d)]); }
 inline PyObject* to_python(PyObject* o) { return o; }  // already a new reference
 PyObject* to_python(const Dims& d);
-template <class A, class B> PyObject* to_python(std::pair<A, B>&& p);
-template <class T> PyObject* to_python(std::vector<T>&& v);
-template <class... T> PyObject* to_python(std::tuple<T...>&& t);
+template <class A, class B>
+PyObject* to_python(std::pair<A, B>&& p);
+template <class T>
+PyObject* to_python(std::vector<T>&& v);
+template <class... T>
+PyObject* to_python(std::tuple<T...>&& t);
 
 inline bool pack(PyObject* tuple, Py_ssize_t i, PyObject* item) {
   if (!item) return false;
   PyTuple_SET_ITEM(tuple, i, item);
   return true;
 }
-template <class... T> PyObject* to_python(std::tuple<T...>&& t) {
+template <class... T>
+PyObject* to_python(std::tuple<T...>&& t) {
   PyObject* r = PyTuple_New(sizeof...(T));
   if (!r) return nullptr;
   bool ok = [&]<size_t... I>(std::index_sequence<I...>) {
@@ -189,25 +212,31 @@ template <class... T> PyObject* to_python(std::tuple<T...>&& t) {
   Py_DECREF(r);
   return nullptr;
 }
-template <class A, class B> PyObject* to_python(std::pair<A, B>&& p) {
+template <class A, class B>
+PyObject* to_python(std::pair<A, B>&& p) {
   return to_python(std::tuple<A, B>(std::move(p.first), std::move(p.second)));
 }
-template <class T> PyObject* to_python(std::vector<T>&& v) {
+template <class T>
+PyObject* to_python(std::vector<T>&& v) {
   PyObject* r = PyTuple_New(Py_ssize_t(v.size()));
   for (size_t i = 0; r && i < v.size(); i++)
     if (!pack(r, Py_ssize_t(i), to_python(std::move(v[i])))) Py_CLEAR(r);
   return r;
 }
 
-// ---- binding ---------------------------------------------------------------------------------------------------------
-template <class F> struct Signature;
-template <class R, class... A> struct Signature<R (*)(A...)> {
+// ---- binding
+// ---------------------------------------------------------------------------------------------------------
+template <class F>
+struct Signature;
+template <class R, class... A>
+struct Signature<R (*)(A...)> {
   using Result = R;
   using Args = std::tuple<std::decay_t<A>...>;
   static constexpr size_t count = sizeof...(A);
 };
 
-template <class T> const char* result_name() {
+template <class T>
+const char* result_name() {
   if constexpr (std::is_void_v<T>) return "None";
   else if constexpr (std::is_same_v<T, Array>) return "Tensor";
   else if constexpr (std::is_same_v<T, bool>) return "bool";
@@ -223,10 +252,12 @@ template <class T> const char* result_name() {
 void blame(const char* function, size_t argument);  // adds "f: argument 2" to the Python error that is set
 
 // One object a bound function: its name, for messages, lives in a static of the instantiation.
-template <auto F> struct Bound {
+template <auto F>
+struct Bound {
   using S = Signature<decltype(F)>;
   static inline const char* name = "";
-  template <size_t I> static decltype(auto) take(PyObject* const* args, size_t& at) {
+  template <size_t I>
+  static decltype(auto) take(PyObject* const* args, size_t& at) {
     at = I + 1;
     return From<std::tuple_element_t<I, typename S::Args>>::get(args[I]);
   }
@@ -256,7 +287,8 @@ template <auto F> struct Bound {
 void add_function(PyObject* module, const char* name, PyCFunction f, const std::string& doc, PyObject* self = nullptr);
 
 // The doc line is a Python signature with types: tools/stubs.py makes _core.pyi of it.
-template <auto F> void def(PyObject* module, const char* name, const char* parameters) {
+template <auto F>
+void def(PyObject* module, const char* name, const char* parameters) {
   using S = Signature<decltype(F)>;
   Bound<F>::name = name;
   std::string doc = std::string("def ") + name + "(";
@@ -273,7 +305,10 @@ template <auto F> void def(PyObject* module, const char* name, const char* param
   }
   [&]<size_t... I>(std::index_sequence<I...>) {
     [[maybe_unused]] auto one = [&]<class T>(size_t i, std::type_identity<T>) {
-      constexpr bool optional = requires { typename T::value_type; requires std::is_same_v<T, std::optional<typename T::value_type>>; };
+      constexpr bool optional = requires {
+        typename T::value_type;
+        requires std::is_same_v<T, std::optional<typename T::value_type>>;
+      };
       doc += names.at(i) + ": " + From<T>::name + (optional ? " | None" : "") + ", ";
     };
     (one(I, std::type_identity<std::tuple_element_t<I, typename S::Args>>{}), ...);

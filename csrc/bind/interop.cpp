@@ -11,9 +11,14 @@ namespace py = pybind11;
 namespace mielina::bind {
 namespace {
 
-struct Format { DType dtype; char kind; int size; };
-const Format kFormats[] = {{DType::f32, 'f', 4}, {DType::f64, 'f', 8}, {DType::f16, 'f', 2}, {DType::i64, 'i', 8}, {DType::i32, 'i', 4},
-                           {DType::i16, 'i', 2}, {DType::i8, 'i', 1},  {DType::u8, 'u', 1},  {DType::b8, 'b', 1}};
+struct Format {
+  DType dtype;
+  char kind;
+  int size;
+};
+const Format kFormats[] = {{DType::f32, 'f', 4}, {DType::f64, 'f', 8}, {DType::f16, 'f', 2},
+                           {DType::i64, 'i', 8}, {DType::i32, 'i', 4}, {DType::i16, 'i', 2},
+                           {DType::i8, 'i', 1},  {DType::u8, 'u', 1},  {DType::b8, 'b', 1}};
 
 const Format* format_of(DType d) {
   for (auto& f : kFormats)
@@ -37,8 +42,10 @@ Array from_numpy(Object o) {
     if (a.dtype().kind() == f.kind && a.itemsize() == f.size) format = &f;
   check(format, Kind::Type, "from_numpy: no tensor dtype for an array of dtype ", std::string(py::str(a.dtype())));
   char order = a.dtype().byteorder();
-  check(order == '=' || order == '|' || order == '<', Kind::Value, "from_numpy: the array's byte order is not this machine's; use array.astype(array.dtype.newbyteorder('='))");
-  check(a.ndim() <= kMaxDims, Kind::Value, "from_numpy: arrays have at most ", int(kMaxDims), " dimensions, got ", a.ndim());
+  check(order == '=' || order == '|' || order == '<', Kind::Value,
+        "from_numpy: the array's byte order is not this machine's; use array.astype(array.dtype.newbyteorder('='))");
+  check(a.ndim() <= kMaxDims, Kind::Value, "from_numpy: arrays have at most ", int(kMaxDims), " dimensions, got ",
+        a.ndim());
   Array r;
   r.dtype = format->dtype;
   r.ndim = int32_t(a.ndim());
@@ -46,14 +53,16 @@ Array from_numpy(Object o) {
   bool none = false;
   for (int d = 0; d < r.ndim; d++) {
     int64_t s = a.strides(d);
-    check(s % format->size == 0, Kind::Value, "from_numpy: strides must be a multiple of the item size; copy the array first");
+    check(s % format->size == 0, Kind::Value,
+          "from_numpy: strides must be a multiple of the item size; copy the array first");
     r.shape[d] = a.shape(d);
     r.stride[d] = a.shape(d) == 1 ? 1 : s / format->size;
     none |= r.shape[d] == 0;
     if (!none) (s < 0 ? low : high) += s * (r.shape[d] - 1);
   }
   char* p = static_cast<char*>(const_cast<void*>(a.data()));
-  check(reinterpret_cast<uintptr_t>(p) % uintptr_t(format->size) == 0, Kind::Value, "from_numpy: the array is not aligned to its item size; copy it first");
+  check(reinterpret_cast<uintptr_t>(p) % uintptr_t(format->size) == 0, Kind::Value,
+        "from_numpy: the array is not aligned to its item size; copy it first");
   if (none) low = high = 0;
   r.storage = adopt(p + low, size_t(high - low + format->size), !a.writeable(), Py_NewRef(o.p), drop);
   r.offset = -low / format->size;

@@ -12,16 +12,13 @@ void set_python_error() {
   try {
     throw;
   } catch (const Error& e) {
-    static PyObject* const* types[] = {&PyExc_ValueError,  &PyExc_TypeError,           &PyExc_IndexError,    &PyExc_RuntimeError,
-                                       &PyExc_MemoryError, &PyExc_NotImplementedError, &PyExc_OverflowError, &PyExc_BufferError};
+    static PyObject* const* types[] = {&PyExc_ValueError,    &PyExc_TypeError,   &PyExc_IndexError,
+                                       &PyExc_RuntimeError,  &PyExc_MemoryError, &PyExc_NotImplementedError,
+                                       &PyExc_OverflowError, &PyExc_BufferError};
     if (!PyErr_Occurred()) PyErr_SetString(*types[int(e.kind)], e.what());
-  } catch (pybind11::error_already_set& e) {
-    e.restore();
-  } catch (const std::bad_alloc&) {
+  } catch (pybind11::error_already_set& e) { e.restore(); } catch (const std::bad_alloc&) {
     PyErr_SetString(PyExc_MemoryError, "out of memory");
-  } catch (const std::exception& e) {
-    PyErr_SetString(PyExc_RuntimeError, e.what());
-  } catch (...) {
+  } catch (const std::exception& e) { PyErr_SetString(PyExc_RuntimeError, e.what()); } catch (...) {
     PyErr_SetString(PyExc_SystemError, "unknown C++ exception");
   }
 }

@@ -7,32 +7,42 @@ namespace mielina::bind {
 namespace {
 
 // The ops' names are template arguments, so that a call carries no more than its operands.
-template <size_t N> struct Name {
+template <size_t N>
+struct Name {
   char text[N];
-  constexpr Name(const char (&s)[N]) { for (size_t i = 0; i < N; i++) text[i] = s[i]; }
+  constexpr Name(const char (&s)[N]) {
+    for (size_t i = 0; i < N; i++) text[i] = s[i];
+  }
 };
 using Axis = std::optional<int64_t>;
 using Pair = std::pair<Array, Array>;
 
-template <Reduce op, Name name> Array accumulate(const Array& x, const Dims& axes, bool keepdim, std::optional<DType> dtype) {
+template <Reduce op, Name name>
+Array accumulate(const Array& x, const Dims& axes, bool keepdim, std::optional<DType> dtype) {
   return ops::accumulate(name.text, op, x, axes, keepdim, dtype);
 }
-template <Reduce op, Name name> Array logic(const Array& x, const Dims& axes, bool keepdim) {
+template <Reduce op, Name name>
+Array logic(const Array& x, const Dims& axes, bool keepdim) {
   return ops::logic(name.text, op, x, axes, keepdim);
 }
-template <Reduce op, Name name> Array extreme(const Array& x, const Dims& axes, bool keepdim) {
+template <Reduce op, Name name>
+Array extreme(const Array& x, const Dims& axes, bool keepdim) {
   return ops::extreme(name.text, op, x, axes, keepdim);
 }
-template <Reduce op, Name name> Pair extreme_at(const Array& x, int64_t axis, bool keepdim) {
+template <Reduce op, Name name>
+Pair extreme_at(const Array& x, int64_t axis, bool keepdim) {
   return ops::extreme_at(name.text, op, x, axis, keepdim);
 }
-template <Reduce op, Name name> Array arg(const Array& x, Axis axis, bool keepdim) {
+template <Reduce op, Name name>
+Array arg(const Array& x, Axis axis, bool keepdim) {
   return ops::arg(name.text, op, x, axis, keepdim);
 }
-template <Reduce op, Name name> Array moment(const Array& x, const Dims& axes, double correction, bool keepdim) {
+template <Reduce op, Name name>
+Array moment(const Array& x, const Dims& axes, double correction, bool keepdim) {
   return ops::moment(name.text, op, x, axes, correction, keepdim);
 }
-template <Reduce op, Name name> Pair moments(const Array& x, const Dims& axes, double correction, bool keepdim) {
+template <Reduce op, Name name>
+Pair moments(const Array& x, const Dims& axes, double correction, bool keepdim) {
   return ops::moments(name.text, op, x, axes, correction, keepdim);
 }
 

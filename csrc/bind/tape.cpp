@@ -30,8 +30,7 @@ struct Shape {
 
 // One recorded op. Edges name the nodes (or leaves) that made the inputs; saves hold what the rule asked for.
 struct Node {
-  PyObject_HEAD
-  PyObject* op;
+  PyObject_HEAD PyObject* op;
   PyObject* edges;     // tuple: Node, leaf Tensor, or None where no gradient is wanted
   PyObject* needs;     // tuple of bools, one an input
   PyObject* saves;     // tuple, or NULL once freed
@@ -68,8 +67,7 @@ void node_dealloc(PyObject* o) {
   PyTypeObject* type = Py_TYPE(o);
   PyObject_GC_UnTrack(o);
   // A graph can be a chain of any length: without the trash can, freeing it would overflow the C stack.
-  Py_TRASHCAN_BEGIN(o, node_dealloc)
-  node_clear(o);
+  Py_TRASHCAN_BEGIN(o, node_dealloc) node_clear(o);
   Node* n = as_node(o);
   delete[] n->versions;
   delete[] n->inputs;
@@ -233,10 +231,11 @@ PyObject* node_unpack(PyObject* o, PyObject*) {
     if (is_tensor(s)) {
       PyTensor* t = as_tensor(s);
       if (t->array.storage->version != n->versions[i]) {
-        PyErr_Format(PyExc_RuntimeError,
-                     "a tensor that %S needs for its gradient was changed by an in-place operation (it is at version %llu, "
-                     "expected %llu): use the out-of-place form, or clone() it first",
-                     n->op, (unsigned long long)t->array.storage->version, (unsigned long long)n->versions[i]);
+        PyErr_Format(
+            PyExc_RuntimeError,
+            "a tensor that %S needs for its gradient was changed by an in-place operation (it is at version %llu, "
+            "expected %llu): use the out-of-place form, or clone() it first",
+            n->op, (unsigned long long)t->array.storage->version, (unsigned long long)n->versions[i]);
         Py_CLEAR(r);
         break;
       }
@@ -268,20 +267,25 @@ PyObject* node_fits(PyObject* o, PyObject* const* args, Py_ssize_t n) {
   }
   return PyBool_FromLong(as_node(o)->inputs[i].is(as_tensor(args[1])->array));
 }
-PyObject* meta(const Shape& s) { return Py_BuildValue("(NO)", to_python(Dims(s.shape, s.ndim)), g_dtypes[int(s.dtype)]); }
+PyObject* meta(const Shape& s) {
+  return Py_BuildValue("(NO)", to_python(Dims(s.shape, s.ndim)), g_dtypes[int(s.dtype)]);
+}
 PyObject* node_input_meta(PyObject* o, PyObject* arg) {
   Py_ssize_t i = PyLong_AsSsize_t(arg);
-  if (i < 0 || i >= PyTuple_GET_SIZE(as_node(o)->edges)) return PyErr_Occurred() ? nullptr : PyErr_Format(PyExc_IndexError, "input %zd", i);
+  if (i < 0 || i >= PyTuple_GET_SIZE(as_node(o)->edges))
+    return PyErr_Occurred() ? nullptr : PyErr_Format(PyExc_IndexError, "input %zd", i);
   return meta(as_node(o)->inputs[i]);
 }
 PyObject* node_output_meta(PyObject* o, PyObject* arg) {
   Py_ssize_t i = PyLong_AsSsize_t(arg);
-  if (i < 0 || i >= as_node(o)->n_outputs) return PyErr_Occurred() ? nullptr : PyErr_Format(PyExc_IndexError, "output %zd", i);
+  if (i < 0 || i >= as_node(o)->n_outputs)
+    return PyErr_Occurred() ? nullptr : PyErr_Format(PyExc_IndexError, "output %zd", i);
   return meta(as_node(o)->outputs[i]);
 }
 PyObject* node_index(PyObject* o, PyObject* arg) {
   Py_ssize_t i = PyLong_AsSsize_t(arg);
-  if (i < 0 || i >= PyTuple_GET_SIZE(as_node(o)->edges)) return PyErr_Occurred() ? nullptr : PyErr_Format(PyExc_IndexError, "input %zd", i);
+  if (i < 0 || i >= PyTuple_GET_SIZE(as_node(o)->edges))
+    return PyErr_Occurred() ? nullptr : PyErr_Format(PyExc_IndexError, "input %zd", i);
   return PyLong_FromLong(as_node(o)->indices[i]);
 }
 PyObject* node_indices(PyObject* o, void*) {
@@ -292,14 +296,14 @@ PyObject* node_indices(PyObject* o, void*) {
   return r;
 }
 
-PyMethodDef methods[] = {
-    {"unpack", node_unpack, METH_NOARGS, "The saved values, with versions checked."},
-    {"free", node_free, METH_NOARGS, "Drop the saved values."},
-    {"fits", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(node_fits)), METH_FASTCALL, "Whether a gradient has input i's shape and dtype."},
-    {"input_meta", node_input_meta, METH_O, "(shape, dtype) of input i."},
-    {"output_meta", node_output_meta, METH_O, "(shape, dtype) of output i."},
-    {"index", node_index, METH_O, "Which output of its own node input i is."},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef methods[] = {{"unpack", node_unpack, METH_NOARGS, "The saved values, with versions checked."},
+                         {"free", node_free, METH_NOARGS, "Drop the saved values."},
+                         {"fits", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(node_fits)), METH_FASTCALL,
+                          "Whether a gradient has input i's shape and dtype."},
+                         {"input_meta", node_input_meta, METH_O, "(shape, dtype) of input i."},
+                         {"output_meta", node_output_meta, METH_O, "(shape, dtype) of output i."},
+                         {"index", node_index, METH_O, "Which output of its own node input i is."},
+                         {nullptr, nullptr, 0, nullptr}};
 PyMemberDef node_members[] = {{"op", T_OBJECT, offsetof(Node, op), READONLY, nullptr},
                               {"edges", T_OBJECT, offsetof(Node, edges), READONLY, nullptr},
                               {"needs", T_OBJECT, offsetof(Node, needs), READONLY, nullptr},
@@ -316,8 +320,8 @@ PyType_Slot node_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(node_dealloc
                             {Py_tp_members, node_members},
                             {Py_tp_getset, node_getset},
                             {0, nullptr}};
-PyType_Spec node_spec = {"mielina._core.Node", sizeof(Node), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                         node_slots};
+PyType_Spec node_spec = {"mielina._core.Node", sizeof(Node), 0,
+                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, node_slots};
 
 bool grad_enabled() { return t_grad; }
 bool set_grad_enabled(bool on) {

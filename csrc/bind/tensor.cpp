@@ -100,29 +100,27 @@ int set_leaf_flag(PyObject* o, PyObject* v, void*) {
   return 0;
 }
 
-PyGetSetDef getset[] = {
-    {"shape", get_shape, nullptr, "Sizes along each dimension, as a tuple.", nullptr},
-    {"dtype", get_dtype, nullptr, "Element type.", nullptr},
-    {"ndim", get_ndim, nullptr, "Number of dimensions.", nullptr},
-    {"_strides", get_strides, nullptr, nullptr, nullptr},
-    {"_offset", get_offset, nullptr, nullptr, nullptr},
-    {"_version", get_version, nullptr, "How often the memory was changed in place.", nullptr},
-    {"_device", get_device, nullptr, nullptr, nullptr},
-    {"_address", get_address, nullptr, nullptr, nullptr},
-    {"_storage", get_storage, nullptr, nullptr, nullptr},
-    {"_readonly", get_readonly, nullptr, nullptr, nullptr},
-    {"_tracked", get_tracked, nullptr, nullptr, nullptr},
-    {"_node", get_node, nullptr, "What made the tensor, or None for a leaf.", nullptr},
-    {"_leaf_flag", get_leaf_flag, set_leaf_flag, nullptr, nullptr},
-    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyGetSetDef getset[] = {{"shape", get_shape, nullptr, "Sizes along each dimension, as a tuple.", nullptr},
+                        {"dtype", get_dtype, nullptr, "Element type.", nullptr},
+                        {"ndim", get_ndim, nullptr, "Number of dimensions.", nullptr},
+                        {"_strides", get_strides, nullptr, nullptr, nullptr},
+                        {"_offset", get_offset, nullptr, nullptr, nullptr},
+                        {"_version", get_version, nullptr, "How often the memory was changed in place.", nullptr},
+                        {"_device", get_device, nullptr, nullptr, nullptr},
+                        {"_address", get_address, nullptr, nullptr, nullptr},
+                        {"_storage", get_storage, nullptr, nullptr, nullptr},
+                        {"_readonly", get_readonly, nullptr, nullptr, nullptr},
+                        {"_tracked", get_tracked, nullptr, nullptr, nullptr},
+                        {"_node", get_node, nullptr, "What made the tensor, or None for a leaf.", nullptr},
+                        {"_leaf_flag", get_leaf_flag, set_leaf_flag, nullptr, nullptr},
+                        {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-PyMemberDef members[] = {
-    {"_grad", T_OBJECT, offsetof(PyTensor, grad), 0, nullptr},
-    {"_base", T_OBJECT, offsetof(PyTensor, base), READONLY, nullptr},
-    {"_extra", T_OBJECT, offsetof(PyTensor, extra), 0, nullptr},
-    {"_index", T_INT, offsetof(PyTensor, index), 0, nullptr},
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(PyTensor, weakrefs), READONLY, nullptr},
-    {nullptr, 0, 0, 0, nullptr}};
+PyMemberDef members[] = {{"_grad", T_OBJECT, offsetof(PyTensor, grad), 0, nullptr},
+                         {"_base", T_OBJECT, offsetof(PyTensor, base), READONLY, nullptr},
+                         {"_extra", T_OBJECT, offsetof(PyTensor, extra), 0, nullptr},
+                         {"_index", T_INT, offsetof(PyTensor, index), 0, nullptr},
+                         {"__weaklistoffset__", T_PYSSIZET, offsetof(PyTensor, weakrefs), READONLY, nullptr},
+                         {nullptr, 0, 0, 0, nullptr}};
 
 PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(tensor_new)},
                        {Py_tp_dealloc, reinterpret_cast<void*>(tensor_dealloc)},
@@ -138,7 +136,8 @@ PyType_Spec spec = {"mielina._core.TensorBase", sizeof(PyTensor), 0,
 void set_types(Object tensor, Object dtypes) {
   check(PyType_Check(tensor.p) && PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(tensor.p), g_base), Kind::Type,
         "set_types: expected a subclass of TensorBase");
-  check(PyTuple_Check(dtypes.p) && PyTuple_GET_SIZE(dtypes.p) == kDTypes, Kind::Type, "set_types: expected a tuple of dtypes");
+  check(PyTuple_Check(dtypes.p) && PyTuple_GET_SIZE(dtypes.p) == kDTypes, Kind::Type,
+        "set_types: expected a tuple of dtypes");
   g_tensor = reinterpret_cast<PyTypeObject*>(Py_NewRef(tensor.p));
   for (int i = 0; i < kDTypes; i++) g_dtypes[i] = Py_NewRef(PyTuple_GET_ITEM(dtypes.p, i));
 }
@@ -147,7 +146,9 @@ void set_types(Object tensor, Object dtypes) {
 Array alias(const Array& x) { return x; }
 
 // Nobody else can see x's memory.
-bool owns_memory(const Array& x) { return x.storage->refs.load(std::memory_order_relaxed) == 1 && !x.storage->readonly; }
+bool owns_memory(const Array& x) {
+  return x.storage->refs.load(std::memory_order_relaxed) == 1 && !x.storage->readonly;
+}
 
 // to becomes a window on from's memory (same object, another array); its history is the caller's business.
 void rebind(Object to, const Array& from) {

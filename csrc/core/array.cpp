@@ -124,8 +124,8 @@ bool may_overlap(const Array& a, const Array& b) {
 
 int axis_of(int64_t axis, int ndim, const char* name) {
   int64_t rank = ndim == 0 ? 1 : ndim;  // a scalar takes 0 and -1, as in PyTorch
-  check(axis >= -rank && axis < rank, Kind::Index, name, ": dimension out of range (expected to be in range of [", -rank,
-        ", ", rank - 1, "], but got ", axis, ")");
+  check(axis >= -rank && axis < rank, Kind::Index, name, ": dimension out of range (expected to be in range of [",
+        -rank, ", ", rank - 1, "], but got ", axis, ")");
   return int(axis < 0 ? axis + rank : axis);
 }
 

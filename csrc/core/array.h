@@ -17,7 +17,9 @@ struct Dims {
   int n = 0;
   int64_t v[kMaxDims];
   Dims() = default;
-  Dims(std::initializer_list<int64_t> list) { for (int64_t x : list) push(x); }
+  Dims(std::initializer_list<int64_t> list) {
+    for (int64_t x : list) push(x);
+  }
   Dims(const int64_t* p, int count) : n(count) { std::memcpy(v, p, sizeof(int64_t) * size_t(count)); }
   void push(int64_t x) {
     check(n < kMaxDims, Kind::Value, "arrays have at most ", int(kMaxDims), " dimensions");
@@ -79,18 +81,18 @@ using MaybeArray = std::optional<Array>;
 
 // New arrays: C order; or with a given order of strides.
 Array empty(const Dims& shape, DType dtype);
-Array empty_like(const Array& x, DType dtype);                 // x's stride order if x is dense, else C order
+Array empty_like(const Array& x, DType dtype);  // x's stride order if x is dense, else C order
 inline Array empty_like(const Array& x) { return empty_like(x, x.dtype); }
 
-bool is_contiguous(const Array& x);                            // C order
-bool is_dense(const Array& x);                                 // some order of the axes makes it contiguous
-bool overlaps_itself(const Array& x);                          // two indices may reach one element (expanded memory)
+bool is_contiguous(const Array& x);    // C order
+bool is_dense(const Array& x);         // some order of the axes makes it contiguous
+bool overlaps_itself(const Array& x);  // two indices may reach one element (expanded memory)
 bool same_layout(const Array& a, const Array& b);
-bool may_overlap(const Array& a, const Array& b);              // the byte ranges intersect
+bool may_overlap(const Array& a, const Array& b);  // the byte ranges intersect
 
 // The axis as 0 <= axis < ndim. Index error otherwise, in the words "NAME: dimension out of range ...".
 int axis_of(int64_t axis, int ndim, const char* name);
-int64_t checked_numel(const Dims& shape);                      // Value error on negative sizes and overflow
+int64_t checked_numel(const Dims& shape);  // Value error on negative sizes and overflow
 
 // Views that fail nowhere a check above them did not already.
 Array as_strided(const Array& x, const Dims& shape, const Dims& stride, int64_t offset);

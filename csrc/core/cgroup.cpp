@@ -27,7 +27,8 @@ std::string group_of(const std::string& controller) {
 }
 
 // Calls f(directory) for the group and each of its ancestors: the tightest limit on the way up is the one that holds.
-template <class F> void for_ancestors(const std::string& root, std::string group, F f) {
+template <class F>
+void for_ancestors(const std::string& root, std::string group, F f) {
   while (true) {
     f(root + (group == "/" ? "" : group));
     if (group.empty() || group == "/") return;

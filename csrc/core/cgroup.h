@@ -5,9 +5,9 @@
 namespace mielina {
 
 struct CpuLimit {
-  int threads;          // how many can run at once: min(affinity, quota rounded up), at least 1
-  bool fractional;      // the quota is not a whole number of cores: spinning would eat into it
-  const char* source;   // "affinity" or "cgroup quota"
+  int threads;         // how many can run at once: min(affinity, quota rounded up), at least 1
+  bool fractional;     // the quota is not a whole number of cores: spinning would eat into it
+  const char* source;  // "affinity" or "cgroup quota"
 };
 CpuLimit cpu_limit();
 size_t memory_limit();  // bytes

@@ -11,7 +11,11 @@ enum { kDTypes = 10 };
 static const uint8_t kDTypeSize[kDTypes] = {4, 8, 2, 2, 8, 4, 2, 1, 1, 1};
 
 // Storage types of the two half formats: the bits, never arithmetic. simd.h converts them to float.
-struct half_t { uint16_t bits; };
-struct bfloat_t { uint16_t bits; };
+struct half_t {
+  uint16_t bits;
+};
+struct bfloat_t {
+  uint16_t bits;
+};
 
 }  // namespace mielina

@@ -14,13 +14,16 @@ struct Error : std::runtime_error {
 };
 
 // fail(Kind::Value, "matmul: expected ", a, " but got ", b)
-template <class... Parts> [[noreturn]] void fail(Kind kind, const Parts&... parts) {
+template <class... Parts>
+[[noreturn]] void fail(Kind kind, const Parts&... parts) {
   std::ostringstream s;
   (s << ... << parts);
   throw Error(kind, s.str());
 }
-template <class... Parts> void check(bool ok, Kind kind, const Parts&... parts) {
-  if (!ok) [[unlikely]] fail(kind, parts...);
+template <class... Parts>
+void check(bool ok, Kind kind, const Parts&... parts) {
+  if (!ok) [[unlikely]]
+    fail(kind, parts...);
 }
 
 }  // namespace mielina

@@ -5,7 +5,10 @@
 #include "core/error.h"
 
 // Each ISA level defines fill_kernels in its own namespace (csrc/cpu/table.cpp, compiled once per level).
-#define MIELINA_LEVEL(ns) namespace mielina::ns { void fill_kernels(Kernels&); }
+#define MIELINA_LEVEL(ns)      \
+  namespace mielina::ns {      \
+  void fill_kernels(Kernels&); \
+  }
 #if defined(__x86_64__)
 MIELINA_LEVEL(v2)
 MIELINA_LEVEL(v3)
@@ -30,17 +33,20 @@ const Level kLevels[] = {
     {"sse4", [] { return bool(__builtin_cpu_supports("sse4.2")); }, v2::fill_kernels},
 #endif
 #if MIELINA_HAS_V3
-    {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"); },
+    {"avx2",
+     [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"); },
      v3::fill_kernels},
 #endif
 #if MIELINA_HAS_V4
     {"avx512",
      [] {
-       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
+       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+              __builtin_cpu_supports("avx512cd");
      },
      v4::fill_kernels},
-    {"avx512bf16", [] { return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512bf16"); }, v4bf16::fill_kernels},
+    {"avx512bf16", [] { return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512bf16"); },
+     v4bf16::fill_kernels},
 #endif
 #else
     {"neon", [] { return true; }, neon::fill_kernels},
@@ -100,7 +106,8 @@ void set_isa(const std::string& name) {
 const Kernels& kernels(int32_t device) {
   if (device == 0) [[likely]] {
     const Kernels* k = g_cpu.load(std::memory_order_acquire);
-    if (!k) [[unlikely]] g_cpu = k = &tables().level[tables().best];
+    if (!k) [[unlikely]]
+      g_cpu = k = &tables().level[tables().best];
     return *k;
   }
   const Kernels* k = g_cuda.load(std::memory_order_acquire);

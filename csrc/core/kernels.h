@@ -1,5 +1,5 @@
-// The catalogue: one typed function pointer a kernel, one struct a family. Each CPU level fills a table, and so does CUDA;
-// nullptr means "this device has no such kernel".
+// The catalogue: one typed function pointer a kernel, one struct a family. Each CPU level fills a table, and so does
+// CUDA; nullptr means "this device has no such kernel".
 #pragma once
 #include "table/attention.h"
 #include "table/conv.h"

@@ -20,7 +20,9 @@ thread_local Recording* t_recording = nullptr;
 // Lets other Python threads run; the call holds its storages, so nothing it touches can be freed meanwhile.
 struct Unlocked {
   void* state = g_unlock ? g_unlock() : nullptr;
-  ~Unlocked() { if (g_lock) g_lock(state); }
+  ~Unlocked() {
+    if (g_lock) g_lock(state);
+  }
 };
 }  // namespace
 
@@ -39,7 +41,8 @@ void watched(Call&& call) {
   }
   if (t_watch & kProfile) {
     double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    auto row = std::find_if(t_profile->begin(), t_profile->end(), [&](auto& r) { return std::strcmp(r.name, call.name) == 0; });
+    auto row = std::find_if(t_profile->begin(), t_profile->end(),
+                            [&](auto& r) { return std::strcmp(r.name, call.name) == 0; });
     if (row == t_profile->end()) row = t_profile->insert(row, ProfileRow{call.name, 0, 0, 0, 0});
     row->calls++;
     row->seconds += seconds;
@@ -150,7 +153,8 @@ void record_resume() {
 bool recording() { return t_watch & kRecord; }
 
 void refuse_while_recording(const char* what) {
-  check(!recording(), Kind::Runtime, what, " cannot be captured: it needs a value, or has a shape, that depends on data");
+  check(!recording(), Kind::Runtime, what,
+        " cannot be captured: it needs a value, or has a shape, that depends on data");
 }
 
 void replay(Recording& r) {

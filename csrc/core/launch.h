@@ -14,11 +14,21 @@
 
 namespace mielina {
 
-struct Out { const Array& a; };
-struct In { const Array& a; };
-struct OutList { const std::vector<Array>& list; };
-struct InList { const std::vector<Array>& list; };
-struct MaybeIn { const Array* a; };
+struct Out {
+  const Array& a;
+};
+struct In {
+  const Array& a;
+};
+struct OutList {
+  const std::vector<Array>& list;
+};
+struct InList {
+  const std::vector<Array>& list;
+};
+struct MaybeIn {
+  const Array* a;
+};
 // An input that may be a number: encoded in the compute type, seen as an array of `shape` with strides of 0.
 struct InOperand {
   const Operand& o;
@@ -55,7 +65,7 @@ struct Call {
   std::vector<Ref<Storage>> outs, ins;
   std::function<void()> run;
 };
-void watched(Call&& call);   // runs the call; profiles and records as asked
+void watched(Call&& call);  // runs the call; profiles and records as asked
 void long_call(Call&& call);
 
 // How a kernel's argument is held between record and replay, and what the kernel is given.
@@ -70,13 +80,20 @@ inline std::vector<View> views(const std::vector<Array>& list) {
 }
 struct HeldOperand {
   View view;
-  union { float f; double d; int64_t i; } value;
+  union {
+    float f;
+    double d;
+    int64_t i;
+  } value;
   bool number;
 };
 HeldOperand hold(const InOperand& in);
 inline std::vector<View> hold(const OutList& o) { return views(o.list); }
 inline std::vector<View> hold(const InList& i) { return views(i.list); }
-template <class T> const T& hold(const T& x) { return x; }
+template <class T>
+const T& hold(const T& x) {
+  return x;
+}
 
 inline View give(const HeldOperand& h) {
   View v = h.view;
@@ -84,28 +101,56 @@ inline View give(const HeldOperand& h) {
   return v;
 }
 inline Views give(const std::vector<View>& v) { return {v.data(), int64_t(v.size())}; }
-template <class T> const T& give(const T& x) { return x; }
+template <class T>
+const T& give(const T& x) {
+  return x;
+}
 
-inline void tally(Call& c, const Out& o) { c.outs.push_back(o.a.storage); c.bytes += double(o.a.numel()) * o.a.itemsize(); }
-inline void tally(Call& c, const In& i) { c.ins.push_back(i.a.storage); c.bytes += double(i.a.numel()) * i.a.itemsize(); }
-inline void tally(Call& c, const MaybeIn& i) { if (i.a) tally(c, In{*i.a}); }
-inline void tally(Call& c, const OutList& o) { for (const Array& a : o.list) tally(c, Out{a}); }
-inline void tally(Call& c, const InList& i) { for (const Array& a : i.list) tally(c, In{a}); }
-inline void tally(Call& c, const InOperand& i) { if (i.o.array) tally(c, In{*i.o.array}); }
-template <class T> void tally(Call&, const T&) {}
+inline void tally(Call& c, const Out& o) {
+  c.outs.push_back(o.a.storage);
+  c.bytes += double(o.a.numel()) * o.a.itemsize();
+}
+inline void tally(Call& c, const In& i) {
+  c.ins.push_back(i.a.storage);
+  c.bytes += double(i.a.numel()) * i.a.itemsize();
+}
+inline void tally(Call& c, const MaybeIn& i) {
+  if (i.a) tally(c, In{*i.a});
+}
+inline void tally(Call& c, const OutList& o) {
+  for (const Array& a : o.list) tally(c, Out{a});
+}
+inline void tally(Call& c, const InList& i) {
+  for (const Array& a : i.list) tally(c, In{a});
+}
+inline void tally(Call& c, const InOperand& i) {
+  if (i.o.array) tally(c, In{*i.o.array});
+}
+template <class T>
+void tally(Call&, const T&) {}
 
 inline int64_t bytes_of(const Out& o) { return o.a.numel() * o.a.itemsize(); }
 inline int64_t bytes_of(const In& i) { return i.a.numel() * i.a.itemsize(); }
-inline int64_t bytes_of(const OutList& o) { int64_t n = 0; for (const Array& a : o.list) n += a.numel() * a.itemsize(); return n; }
+inline int64_t bytes_of(const OutList& o) {
+  int64_t n = 0;
+  for (const Array& a : o.list) n += a.numel() * a.itemsize();
+  return n;
+}
 inline int64_t bytes_of(const InOperand& i) { return i.o.array ? bytes_of(In{*i.o.array}) : 0; }
-template <class T> int64_t bytes_of(const T&) { return 0; }
+template <class T>
+int64_t bytes_of(const T&) {
+  return 0;
+}
 
 inline int device_of(const Out& o) { return o.a.device(); }
 inline int device_of(const OutList& o) { return o.list.empty() ? 0 : o.list[0].device(); }
 
 inline void bump(const Out& o) { o.a.storage->version++; }
-inline void bump(const OutList& o) { for (const Array& a : o.list) a.storage->version++; }
-template <class T> void bump(const T&) {}
+inline void bump(const OutList& o) {
+  for (const Array& a : o.list) a.storage->version++;
+}
+template <class T>
+void bump(const T&) {}
 
 [[noreturn]] void no_kernel(const char* name, int32_t device);
 
@@ -118,7 +163,8 @@ template <auto Kernel, class First, class... Args>
 void launch(const char* name, const Cost& cost, const First& first, const Args&... args) {
   int32_t device = door::device_of(first);
   auto kernel = kernels(device).*Kernel;
-  if (!kernel) [[unlikely]] door::no_kernel(name, device);
+  if (!kernel) [[unlikely]]
+    door::no_kernel(name, device);
   Ctx ctx = make_ctx(device);
   Ref<Storage> scratch;
   if (cost.workspace) {
@@ -139,8 +185,9 @@ void launch(const char* name, const Cost& cost, const First& first, const Args&.
   door::tally(call, first);
   (door::tally(call, args), ...);
   if (scratch) call.outs.push_back(scratch);
-  call.run = [kernel, ctx, held = std::make_tuple(std::decay_t<decltype(door::hold(first))>(door::hold(first)),
-                                                  std::decay_t<decltype(door::hold(args))>(door::hold(args))...)] {
+  call.run = [kernel, ctx,
+              held = std::make_tuple(std::decay_t<decltype(door::hold(first))>(door::hold(first)),
+                                     std::decay_t<decltype(door::hold(args))>(door::hold(args))...)] {
     std::apply([&](const auto&... h) { kernel(ctx, door::give(h)...); }, held);
   };
   if (door::t_watch) door::watched(std::move(call));
@@ -153,7 +200,8 @@ void launch(const char* name, const First& first, const Args&... args) {
   launch<Kernel>(name, Cost{}, first, args...);
 }
 
-// ---- profiler --------------------------------------------------------------------------------------------------------
+// ---- profiler
+// --------------------------------------------------------------------------------------------------------
 struct ProfileRow {
   const char* name = nullptr;
   int64_t calls;
@@ -162,14 +210,15 @@ struct ProfileRow {
 void profile_begin();
 std::vector<ProfileRow> profile_end();
 
-// ---- recorder --------------------------------------------------------------------------------------------------------
-// A recorded list of calls. Outputs and inputs that live outside the recording's arena are kept alive by it.
+// ---- recorder
+// -------------------------------------------------------------------------------------------------------- A recorded
+// list of calls. Outputs and inputs that live outside the recording's arena are kept alive by it.
 struct Recording;
-Ref<Recording> record_begin();        // from here on, this thread's launches are run and kept
+Ref<Recording> record_begin();  // from here on, this thread's launches are run and kept
 void record_end();
 bool recording();
-// Persistent state that a step makes on its first run (an optimiser's moments) is made outside the recording: its memory
-// is its own, and a replay does not make it anew. Returns whether a recording was suspended.
+// Persistent state that a step makes on its first run (an optimiser's moments) is made outside the recording: its
+// memory is its own, and a replay does not make it anew. Returns whether a recording was suspended.
 bool record_suspend();
 void record_resume();
 void refuse_while_recording(const char* what);  // Runtime error: the value depends on data

@@ -1,4 +1,5 @@
-// Normal numbers with the same bits on every instruction set and device: log, sine and cosine are made of correctly rounded
+// Normal numbers with the same bits on every instruction set and device: log, sine and cosine are made of correctly
+// rounded
 // + - * / and sqrt alone, in double, and every file that includes this is compiled without contraction.
 //
 // Each file gets its own copy of these functions (static), so that no symbol is shared between ISA levels.
@@ -13,12 +14,12 @@
 
 namespace mielina {
 
-// log u for 0 < u <= 1: u = m 2^e with m in [sqrt(1/2), sqrt(2)), log m = 2 atanh s, s = (m - 1) / (m + 1), |s| < 0.172:
-// twelve terms of the series leave an error below 2^-56.
+// log u for 0 < u <= 1: u = m 2^e with m in [sqrt(1/2), sqrt(2)), log m = 2 atanh s, s = (m - 1) / (m + 1), |s| <
+// 0.172: twelve terms of the series leave an error below 2^-56.
 MIELINA_ANYWHERE double normal_log(double u) {
   uint64_t b;
   __builtin_memcpy(&b, &u, 8);
-  uint64_t shifted = b - 0x3fe6a09e667f3bcdull;             // sqrt(1/2)
+  uint64_t shifted = b - 0x3fe6a09e667f3bcdull;  // sqrt(1/2)
   int64_t e = int64_t(shifted) >> 52;
   uint64_t mb = b - (uint64_t(e) << 52);
   double m;
@@ -39,7 +40,8 @@ MIELINA_ANYWHERE double normal_log(double u) {
   return double(e) * 0.69314718055994531 + 2.0 * s * p;
 }
 
-// (cos, sin)(2 pi v) for 0 <= v < 1: the nearest quarter turn, and Taylor's series within an eighth (error below 2^-57).
+// (cos, sin)(2 pi v) for 0 <= v < 1: the nearest quarter turn, and Taylor's series within an eighth (error below
+// 2^-57).
 MIELINA_ANYWHERE void normal_turn(double v, double& c, double& s) {
   int32_t quarter = int32_t(4.0 * v + 0.5);
   double x = (v - 0.25 * double(quarter)) * 6.2831853071795865, q = x * x;
@@ -69,9 +71,10 @@ MIELINA_ANYWHERE void normal_turn(double v, double& c, double& s) {
   s = (quarter == 2 || quarter == 3) ? -ss : ss;
 }
 
-// Box & Muller 1958: two uniforms, u in (0, 1] and v in [0, 1), make two independent normal numbers. `root` is the device's
-// correctly rounded square root.
-template <class Root> MIELINA_ANYWHERE void normal_pair(double u, double v, double& first, double& second, Root root) {
+// Box & Muller 1958: two uniforms, u in (0, 1] and v in [0, 1), make two independent normal numbers. `root` is the
+// device's correctly rounded square root.
+template <class Root>
+MIELINA_ANYWHERE void normal_pair(double u, double v, double& first, double& second, Root root) {
   double radius = root(-2.0 * normal_log(u)), c, s;
   normal_turn(v, c, s);
   first = radius * c;

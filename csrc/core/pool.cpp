@@ -28,14 +28,14 @@ constexpr int64_t kMaxPieces = int64_t(1) << 31;
 thread_local bool t_inside = false;  // this thread is running a piece
 
 struct Pool {
-  std::mutex busy;                   // held by the thread whose work it is
+  std::mutex busy;  // held by the thread whose work it is
   std::atomic<int> threads{1};
-  std::atomic<int> spawned{0};       // workers that exist; changed under `busy`
+  std::atomic<int> spawned{0};  // workers that exist; changed under `busy`
   std::atomic<const char*> source{"affinity"};
   std::atomic<bool> may_spin{true};
 
-  // generation << 32 | pieces left. A piece is claimed by one compare-exchange on this word, so a worker that wakes late
-  // can never take a piece of another generation; the fields below are stable while a claimed piece is running.
+  // generation << 32 | pieces left. A piece is claimed by one compare-exchange on this word, so a worker that wakes
+  // late can never take a piece of another generation; the fields below are stable while a claimed piece is running.
   std::atomic<uint64_t> ticket{0};
   std::atomic<uint32_t> generation{0};
   std::atomic<uint32_t> done{0};
@@ -191,14 +191,17 @@ int pool_probe(int threads) {
   int before = num_threads();
   const char* source = num_threads_source();
   set_num_threads(threads, source);
-  pool_run(nullptr, threads, [](void* a, int64_t, int) {
-    Meeting& m = *static_cast<Meeting*>(a);
-    int here = ++m.inside;
-    for (int peak = m.peak; here > peak && !m.peak.compare_exchange_weak(peak, here);) {}
-    auto until = Clock::now() + std::chrono::seconds(2);
-    while (m.peak < m.wanted && Clock::now() < until) std::this_thread::yield();
-    --m.inside;
-  }, &meeting);
+  pool_run(
+      nullptr, threads,
+      [](void* a, int64_t, int) {
+        Meeting& m = *static_cast<Meeting*>(a);
+        int here = ++m.inside;
+        for (int peak = m.peak; here > peak && !m.peak.compare_exchange_weak(peak, here);) {}
+        auto until = Clock::now() + std::chrono::seconds(2);
+        while (m.peak < m.wanted && Clock::now() < until) std::this_thread::yield();
+        --m.inside;
+      },
+      &meeting);
   set_num_threads(before, source);
   return meeting.peak.load();
 }

@@ -1,5 +1,5 @@
-// The thread pool: n pieces of work, claimed one by one by the caller and the workers. Which thread runs a piece is left
-// to chance, so a piece's result must not depend on it.
+// The thread pool: n pieces of work, claimed one by one by the caller and the workers. Which thread runs a piece is
+// left to chance, so a piece's result must not depend on it.
 #pragma once
 #include <cstdint>
 
@@ -7,8 +7,8 @@ namespace mielina {
 
 using Body = void (*)(void* arg, int64_t i, int worker);
 
-// body(arg, i, worker) for every i in [0, n). Runs inline when the pool is busy with another thread's work or when called
-// from inside a body. An exception of a body reaches the caller after all pieces have ended.
+// body(arg, i, worker) for every i in [0, n). Runs inline when the pool is busy with another thread's work or when
+// called from inside a body. An exception of a body reaches the caller after all pieces have ended.
 void pool_run(void* pool, int64_t n, Body body, void* arg);
 
 int num_threads();

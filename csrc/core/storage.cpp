@@ -30,15 +30,17 @@ constexpr unsigned char kGuardByte = 0xA5;
 size_t class_bytes(int c) { return ((size_t(8 + c % 8) << (c / 8 + 3)) + (kAlign - 1)) & ~(kAlign - 1); }
 int class_of(size_t bytes) {
   if (bytes <= 64) return 0;
-  int top = 63 - __builtin_clzll(bytes - 1);      // bytes in (2^top, 2^(top+1)]
-  int step = int((bytes - 1) >> (top - 3)) & 7;   // which eighth
+  int top = 63 - __builtin_clzll(bytes - 1);     // bytes in (2^top, 2^(top+1)]
+  int step = int((bytes - 1) >> (top - 3)) & 7;  // which eighth
   return (top - 6) * 8 + step + 1;
 }
 
 // A spin lock: held for a few instructions only; an uncontended std::mutex costs twice as much on the hot path.
 class Spin {
  public:
-  void lock() { while (flag_.exchange(true, std::memory_order_acquire)) usleep(0); }
+  void lock() {
+    while (flag_.exchange(true, std::memory_order_acquire)) usleep(0);
+  }
   void unlock() { flag_.store(false, std::memory_order_release); }
 
  private:
@@ -112,7 +114,8 @@ Storage* fresh_block(int size_class, size_t asked) {
   for (int attempt = 0; attempt < 2 && !s->data; attempt++) {
     if (attempt) empty_cache();
     if (c.debug) {
-      unsigned char* p = static_cast<unsigned char*>(std::aligned_alloc(kAlign, (bytes + 2 * kGuard + kAlign - 1) & ~(kAlign - 1)));
+      unsigned char* p =
+          static_cast<unsigned char*>(std::aligned_alloc(kAlign, (bytes + 2 * kGuard + kAlign - 1) & ~(kAlign - 1)));
       if (!p) continue;
       std::memset(p, kGuardByte, kGuard);
       std::memset(p + kGuard, 0xFF, bytes);  // all ones is a NaN in every float format

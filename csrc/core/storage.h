@@ -19,20 +19,28 @@ struct Storage {
   int32_t device = 0;
   uint64_t version = 0;  // counts in-place changes, for autograd; only touched with the GIL (or by one thread) held
   void* data = nullptr;
-  size_t bytes = 0;      // usable size; at least what was asked for
+  size_t bytes = 0;                     // usable size; at least what was asked for
   void (*release)(Storage*) = nullptr;  // called when the last reference goes
   void* owner = nullptr;                // the arena, or what `release` needs to free foreign memory
 };
 
 // A counting pointer, the size of a plain one.
-template <class T> class Ref {
+template <class T>
+class Ref {
  public:
   Ref() = default;
   explicit Ref(T* adopted) : p_(adopted) {}
-  Ref(const Ref& o) : p_(o.p_) { if (p_) p_->refs.fetch_add(1, std::memory_order_relaxed); }
+  Ref(const Ref& o) : p_(o.p_) {
+    if (p_) p_->refs.fetch_add(1, std::memory_order_relaxed);
+  }
   Ref(Ref&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
-  Ref& operator=(Ref o) noexcept { std::swap(p_, o.p_); return *this; }
-  ~Ref() { if (p_ && p_->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) p_->release(p_); }
+  Ref& operator=(Ref o) noexcept {
+    std::swap(p_, o.p_);
+    return *this;
+  }
+  ~Ref() {
+    if (p_ && p_->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) p_->release(p_);
+  }
   T* get() const { return p_; }
   T* operator->() const { return p_; }
   explicit operator bool() const { return p_ != nullptr; }

@@ -6,8 +6,8 @@ namespace mielina {
 
 const char* name_of(DType d);  // "float32"
 bool is_floating(DType d);
-bool is_half(DType d);                         // f16, bf16
-DType promote(DType a, DType b);               // PyTorch's table
+bool is_half(DType d);            // f16, bf16
+DType promote(DType a, DType b);  // PyTorch's table
 DType default_float();
 void set_default_float(DType d);
 inline DType to_floating(DType d) { return is_floating(d) ? d : default_float(); }

@@ -30,9 +30,9 @@ struct Number {
   bool integer;
 };
 
-// The place a kernel runs in. `threads` is how many may work at once; run(pool, n, body, arg) calls body(arg, i, worker)
-// for every i in [0, n), 0 <= worker < threads, and returns when all are done. `workspace` is 64-byte aligned scratch of
-// the size that the kernel's *_workspace query asked for; its contents are undefined on entry.
+// The place a kernel runs in. `threads` is how many may work at once; run(pool, n, body, arg) calls body(arg, i,
+// worker) for every i in [0, n), 0 <= worker < threads, and returns when all are done. `workspace` is 64-byte aligned
+// scratch of the size that the kernel's *_workspace query asked for; its contents are undefined on entry.
 struct Ctx {
   void* pool;
   void (*run)(void* pool, int64_t n, void (*body)(void* arg, int64_t i, int worker), void* arg);

@@ -1,38 +1,47 @@
 // The elementwise engine: one iteration space for several strided arrays, walked in blocks that fit the L1 cache.
 //
-// Functors see contiguous arrays of a compute type (f32, f64, i64) only. An operand that already is one is used where it
-// lies; strided, broadcast, half and other-typed operands are gathered (or scattered) through a block of 1024 elements.
+// Functors see contiguous arrays of a compute type (f32, f64, i64) only. An operand that already is one is used where
+// it lies; strided, broadcast, half and other-typed operands are gathered (or scattered) through a block of 1024
+// elements.
 #pragma once
 #include "cpu/kernel.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 
-constexpr int64_t kBlock = 1024;             // 4 KB of f32 an operand: three operands stay well inside a 32 KB L1
-constexpr int64_t kGrain = 64 * 1024;        // elements a task; 64 tasks of a 64 MB tensor, 5 us and more each
-constexpr int64_t kStreamBytes = 32 << 20;   // outputs above this bypass the caches
+constexpr int64_t kBlock = 1024;            // 4 KB of f32 an operand: three operands stay well inside a 32 KB L1
+constexpr int64_t kGrain = 64 * 1024;       // elements a task; 64 tasks of a 64 MB tensor, 5 us and more each
+constexpr int64_t kStreamBytes = 32 << 20;  // outputs above this bypass the caches
 
-template <class T> constexpr DType dtype_of = DType::f32;
-template <> inline constexpr DType dtype_of<double> = DType::f64;
-template <> inline constexpr DType dtype_of<int64_t> = DType::i64;
-template <> inline constexpr DType dtype_of<int32_t> = DType::i32;
-template <> inline constexpr DType dtype_of<bool> = DType::b8;
+template <class T>
+constexpr DType dtype_of = DType::f32;
+template <>
+inline constexpr DType dtype_of<double> = DType::f64;
+template <>
+inline constexpr DType dtype_of<int64_t> = DType::i64;
+template <>
+inline constexpr DType dtype_of<int32_t> = DType::i32;
+template <>
+inline constexpr DType dtype_of<bool> = DType::b8;
 
 // The common index space of K arrays of one shape: dims of size 1 dropped, sorted by the first array's strides (unless
 // the order of the walk matters), and neighbours merged where every array allows it.
-template <int K> struct Space {
+template <int K>
+struct Space {
   int ndim;
   int64_t n;
   int64_t shape[kMaxDims];
   int64_t stride[K][kMaxDims];
   char* data[K];
   DType dtype[K];
-  bool linear[K];  // element i of the space lies at data + i: such an operand needs no gathering, whatever the others do
+  bool
+      linear[K];  // element i of the space lies at data + i: such an operand needs no gathering, whatever the others do
   bool dense(int k) const { return linear[k]; }
   bool constant(int k) const { return ndim == 1 && stride[k][0] == 0; }
 };
 
-template <int K, bool sorted = true> static void make_space(Space<K>& s, const View* const (&v)[K]) {
+template <int K, bool sorted = true>
+static void make_space(Space<K>& s, const View* const (&v)[K]) {
   int m = 0;
   s.n = 1;
   for (int k = 0; k < K; k++) {
@@ -77,36 +86,99 @@ template <int K, bool sorted = true> static void make_space(Space<K>& s, const V
   }
 }
 
-// ---- conversion of one row -------------------------------------------------------------------------------------------
-// Compute values of one element, bit-exact with the vector paths.
-template <class T> MIELINA_INLINE T element(const float* p) { return T(*p); }
-template <class T> MIELINA_INLINE T element(const double* p) { return T(*p); }
-template <class T> MIELINA_INLINE T element(const int64_t* p) { return T(*p); }
-template <class T> MIELINA_INLINE T element(const int32_t* p) { return T(*p); }
-template <class T> MIELINA_INLINE T element(const int16_t* p) { return T(*p); }
-template <class T> MIELINA_INLINE T element(const int8_t* p) { return T(*p); }
-template <class T> MIELINA_INLINE T element(const uint8_t* p) { return T(*p); }
-template <class T> MIELINA_INLINE T element(const bool* p) { return T(*(const uint8_t*)p != 0); }
-template <class T> MIELINA_INLINE T element(const half_t* p) { return T(from_f16(load_half_n(p, 1))[0]); }
-template <class T> MIELINA_INLINE T element(const bfloat_t* p) { return T(from_bf16(load_half_n(p, 1))[0]); }
+// ---- conversion of one row
+// ------------------------------------------------------------------------------------------- Compute values of one
+// element, bit-exact with the vector paths.
+template <class T>
+MIELINA_INLINE T element(const float* p) {
+  return T(*p);
+}
+template <class T>
+MIELINA_INLINE T element(const double* p) {
+  return T(*p);
+}
+template <class T>
+MIELINA_INLINE T element(const int64_t* p) {
+  return T(*p);
+}
+template <class T>
+MIELINA_INLINE T element(const int32_t* p) {
+  return T(*p);
+}
+template <class T>
+MIELINA_INLINE T element(const int16_t* p) {
+  return T(*p);
+}
+template <class T>
+MIELINA_INLINE T element(const int8_t* p) {
+  return T(*p);
+}
+template <class T>
+MIELINA_INLINE T element(const uint8_t* p) {
+  return T(*p);
+}
+template <class T>
+MIELINA_INLINE T element(const bool* p) {
+  return T(*(const uint8_t*)p != 0);
+}
+template <class T>
+MIELINA_INLINE T element(const half_t* p) {
+  return T(from_f16(load_half_n(p, 1))[0]);
+}
+template <class T>
+MIELINA_INLINE T element(const bfloat_t* p) {
+  return T(from_bf16(load_half_n(p, 1))[0]);
+}
 
-template <class T> MIELINA_INLINE void put(float* p, T x) { *p = float(x); }
-template <class T> MIELINA_INLINE void put(double* p, T x) { *p = double(x); }
+template <class T>
+MIELINA_INLINE void put(float* p, T x) {
+  *p = float(x);
+}
+template <class T>
+MIELINA_INLINE void put(double* p, T x) {
+  *p = double(x);
+}
 // Float to integer goes through i64, so that every width wraps the same way.
-template <class T> MIELINA_INLINE int64_t integer(T x) {
+template <class T>
+MIELINA_INLINE int64_t integer(T x) {
   if constexpr (T(0.5) != T(0)) return x >= T(-9.3e18) && x <= T(9.2e18) ? int64_t(x) : INT64_MIN;
   else return int64_t(x);
 }
-template <class T> MIELINA_INLINE void put(int64_t* p, T x) { *p = integer(x); }
-template <class T> MIELINA_INLINE void put(int32_t* p, T x) { *p = int32_t(integer(x)); }
-template <class T> MIELINA_INLINE void put(int16_t* p, T x) { *p = int16_t(integer(x)); }
-template <class T> MIELINA_INLINE void put(int8_t* p, T x) { *p = int8_t(integer(x)); }
-template <class T> MIELINA_INLINE void put(uint8_t* p, T x) { *p = uint8_t(integer(x)); }
-template <class T> MIELINA_INLINE void put(bool* p, T x) { *(uint8_t*)p = x != T(0); }
-template <class T> MIELINA_INLINE void put(half_t* p, T x) { store_half_n(p, to_f16(splat<vf32>(float(x))), 1); }
-template <class T> MIELINA_INLINE void put(bfloat_t* p, T x) { store_half_n(p, to_bf16(splat<vf32>(float(x))), 1); }
+template <class T>
+MIELINA_INLINE void put(int64_t* p, T x) {
+  *p = integer(x);
+}
+template <class T>
+MIELINA_INLINE void put(int32_t* p, T x) {
+  *p = int32_t(integer(x));
+}
+template <class T>
+MIELINA_INLINE void put(int16_t* p, T x) {
+  *p = int16_t(integer(x));
+}
+template <class T>
+MIELINA_INLINE void put(int8_t* p, T x) {
+  *p = int8_t(integer(x));
+}
+template <class T>
+MIELINA_INLINE void put(uint8_t* p, T x) {
+  *p = uint8_t(integer(x));
+}
+template <class T>
+MIELINA_INLINE void put(bool* p, T x) {
+  *(uint8_t*)p = x != T(0);
+}
+template <class T>
+MIELINA_INLINE void put(half_t* p, T x) {
+  store_half_n(p, to_f16(splat<vf32>(float(x))), 1);
+}
+template <class T>
+MIELINA_INLINE void put(bfloat_t* p, T x) {
+  store_half_n(p, to_bf16(splat<vf32>(float(x))), 1);
+}
 
-template <class S, class T> static void row_from(const void* from, int64_t stride, T* to, int64_t n) {
+template <class S, class T>
+static void row_from(const void* from, int64_t stride, T* to, int64_t n) {
   const S* p = (const S*)from;
   if (stride == 1) {
     int64_t i = 0;
@@ -127,7 +199,8 @@ template <class S, class T> static void row_from(const void* from, int64_t strid
     for (int64_t i = 0; i < n; i++) to[i] = element<T>(p + i * stride);
   }
 }
-template <class S, class T> static void row_to(const T* from, void* to, int64_t stride, int64_t n) {
+template <class S, class T>
+static void row_to(const T* from, void* to, int64_t stride, int64_t n) {
   S* p = (S*)to;
   if (stride == 1) {
     int64_t i = 0;
@@ -148,14 +221,20 @@ template <class S, class T> static void row_to(const T* from, void* to, int64_t 
 
 // The functions above as values, chosen once a block. They are instantiated in block.cpp, once a level and not once a
 // file: T is float, double, an integer of 32 or 64 bits, and for row_from_fn also bool.
-template <class T> using RowFrom = void (*)(const void*, int64_t, T*, int64_t);
-template <class T> using RowTo = void (*)(const T*, void*, int64_t, int64_t);
-template <class T> RowFrom<T> row_from_fn(DType d);
-template <class T> RowTo<T> row_to_fn(DType d);
+template <class T>
+using RowFrom = void (*)(const void*, int64_t, T*, int64_t);
+template <class T>
+using RowTo = void (*)(const T*, void*, int64_t, int64_t);
+template <class T>
+RowFrom<T> row_from_fn(DType d);
+template <class T>
+RowTo<T> row_to_fn(DType d);
 
-// ---- walking ---------------------------------------------------------------------------------------------------------
-// f(offset, n, done): rows of operand k that make up elements [i0, i0 + n) of the space, in order.
-template <int K, class F> MIELINA_INLINE void for_rows(const Space<K>& s, int k, int64_t i0, int64_t n, F f) {
+// ---- walking
+// --------------------------------------------------------------------------------------------------------- f(offset,
+// n, done): rows of operand k that make up elements [i0, i0 + n) of the space, in order.
+template <int K, class F>
+MIELINA_INLINE void for_rows(const Space<K>& s, int k, int64_t i0, int64_t n, F f) {
   int last = s.ndim - 1;
   int64_t index[kMaxDims], rest = i0, offset = 0;
   for (int d = last; d >= 0; d--) {
@@ -178,7 +257,8 @@ template <int K, class F> MIELINA_INLINE void for_rows(const Space<K>& s, int k,
 }
 
 // f(offsets of all operands, n): the same for all operands side by side.
-template <int K, class F> MIELINA_INLINE void for_runs(const Space<K>& s, int64_t i0, int64_t n, F f) {
+template <int K, class F>
+MIELINA_INLINE void for_runs(const Space<K>& s, int64_t i0, int64_t n, F f) {
   int last = s.ndim - 1;
   int64_t index[kMaxDims], rest = i0, offset[K] = {};
   for (int d = last; d >= 0; d--) {
@@ -201,7 +281,8 @@ template <int K, class F> MIELINA_INLINE void for_runs(const Space<K>& s, int64_
 }
 
 // Elements [i0, i0 + n) of operand k as contiguous T: where they lie, or gathered into buf (kBlock elements).
-template <class T, int K> MIELINA_INLINE const T* fetch(const Space<K>& s, int k, int64_t i0, int64_t n, T* buf) {
+template <class T, int K>
+MIELINA_INLINE const T* fetch(const Space<K>& s, int k, int64_t i0, int64_t n, T* buf) {
   if (s.dense(k) && s.dtype[k] == dtype_of<T>) return (const T*)s.data[k] + i0;
   auto row = row_from_fn<T>(s.dtype[k]);
   int64_t size = kDTypeSize[int(s.dtype[k])];
@@ -210,10 +291,12 @@ template <class T, int K> MIELINA_INLINE const T* fetch(const Space<K>& s, int k
   });
   return buf;
 }
-template <class T, int K> MIELINA_INLINE T* target(const Space<K>& s, int k, int64_t i0, T* buf) {
+template <class T, int K>
+MIELINA_INLINE T* target(const Space<K>& s, int k, int64_t i0, T* buf) {
   return s.dense(k) && s.dtype[k] == dtype_of<T> ? (T*)s.data[k] + i0 : buf;
 }
-template <class T, int K> MIELINA_INLINE void flush(const Space<K>& s, int k, int64_t i0, int64_t n, const T* buf) {
+template <class T, int K>
+MIELINA_INLINE void flush(const Space<K>& s, int k, int64_t i0, int64_t n, const T* buf) {
   if (s.dense(k) && s.dtype[k] == dtype_of<T>) return;
   auto row = row_to_fn<T>(s.dtype[k]);
   int64_t size = kDTypeSize[int(s.dtype[k])];
@@ -222,9 +305,10 @@ template <class T, int K> MIELINA_INLINE void flush(const Space<K>& s, int k, in
   });
 }
 
-// f(y, x[], n, nontemporal) over blocks: array 0 of the space is the output, of type Y, the K - 1 others are inputs of T.
-// Runs in one call when nothing has to be gathered. An output of bool must be dense.
-template <class T, class Y = T, int K, class F> static void blocks(const Ctx& ctx, const Space<K>& s, F f) {
+// f(y, x[], n, nontemporal) over blocks: array 0 of the space is the output, of type Y, the K - 1 others are inputs of
+// T. Runs in one call when nothing has to be gathered. An output of bool must be dense.
+template <class T, class Y = T, int K, class F>
+static void blocks(const Ctx& ctx, const Space<K>& s, F f) {
   if (s.n == 0) return;
   bool direct = s.dense(0) && s.dtype[0] == dtype_of<Y>;
   bool nt = direct && s.n * int64_t(sizeof(Y)) >= kStreamBytes && (uintptr_t)s.data[0] % VBYTES == 0;

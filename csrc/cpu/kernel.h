@@ -16,21 +16,30 @@ MIELINA_INLINE int64_t numel(const View& v) {
   return n;
 }
 
-template <class T> struct Bare { using type = T; };
-template <class T> struct Bare<T&> { using type = T; };
+template <class T>
+struct Bare {
+  using type = T;
+};
+template <class T>
+struct Bare<T&> {
+  using type = T;
+};
 
 // f(i, worker) for i in [0, n). The cut into n pieces is the caller's and must not depend on the number of threads.
-template <class F> static inline void parallel_for(const Ctx& ctx, int64_t n, F&& f) {
+template <class F>
+static inline void parallel_for(const Ctx& ctx, int64_t n, F&& f) {
   if (n == 1 || ctx.threads == 1) {
     for (int64_t i = 0; i < n; i++) f(i, 0);
     return;
   }
-  ctx.run(ctx.pool, n, [](void* arg, int64_t i, int worker) { (*static_cast<typename Bare<F>::type*>(arg))(i, worker); },
-          (void*)&f);
+  ctx.run(
+      ctx.pool, n, [](void* arg, int64_t i, int worker) { (*static_cast<typename Bare<F>::type*>(arg))(i, worker); },
+      (void*)&f);
 }
 
 // f(begin, end) over [0, n) in fixed pieces of `grain`.
-template <class F> static inline void parallel_ranges(const Ctx& ctx, int64_t n, int64_t grain, F&& f) {
+template <class F>
+static inline void parallel_ranges(const Ctx& ctx, int64_t n, int64_t grain, F&& f) {
   parallel_for(ctx, ceil_div(n, grain), [&](int64_t i, int) { f(i * grain, min64(n, (i + 1) * grain)); });
 }
 

@@ -16,7 +16,9 @@ MIELINA_INLINE void multiply(vu32 a, uint32_t by, vu32& high, vu32& low) {
   high = (vu32)((even >> 32) | (odd & 0xffffffff00000000ull));
 }
 
-struct Four { vu32 x[4]; };
+struct Four {
+  vu32 x[4];
+};
 
 // One counter a lane: ten rounds of the block cipher.
 MIELINA_INLINE Four philox(vu32 c0, vu32 c1, uint64_t seed) {
@@ -36,7 +38,9 @@ MIELINA_INLINE Four philox(vu32 c0, vu32 c1, uint64_t seed) {
   return {{c0, c1, c2, c3}};
 }
 
-struct Key { uint64_t seed, offset; };
+struct Key {
+  uint64_t seed, offset;
+};
 static inline Key read_key(const View& key) {
   const int64_t* p = (const int64_t*)key.data;
   return {uint64_t(p[0]), uint64_t(p[key.stride[0]])};

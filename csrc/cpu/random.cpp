@@ -1,6 +1,6 @@
 // random: see table/random.h for which number an element gets: it depends on its index alone.
-#include "cpu/block.h"
 #include "core/normal.h"
+#include "cpu/block.h"
 #include "cpu/philox.h"
 
 namespace mielina {
@@ -22,7 +22,8 @@ void random_take(const Ctx&, const View& key, const View& state, int64_t count) 
 }
 
 // C order of y: the space must not be sorted by strides, so dims are walked as they stand.
-template <class T, class F> void in_order(const Ctx& ctx, const View& y, const View* x, const Key& key, F f) {
+template <class T, class F>
+void in_order(const Ctx& ctx, const View& y, const View* x, const Key& key, F f) {
   constexpr int64_t kWords = sizeof(T) / 4;
   Space<2> s;
   make_space<2, false>(s, {&y, x ? x : &y});
@@ -47,12 +48,12 @@ void random_uniform(const Ctx& ctx, const View& y, const View& key, double low, 
   Key k = read_key(key);
   if (y.dtype == DType::f64)
     in_order<double>(ctx, y, nullptr, k, [=](double u, double) { return low + u * (high - low); });
-  else
-    in_order<float>(ctx, y, nullptr, k, [=](float u, float) { return float(low) + u * float(high - low); });
+  else in_order<float>(ctx, y, nullptr, k, [=](float u, float) { return float(low) + u * float(high - low); });
 }
 
 // f(words, i): element i of a block of C order, made of `per` words; blocks hold an even number of elements.
-template <class T, class F> void from_words(const Ctx& ctx, const View& y, const Key& key, int per, F f) {
+template <class T, class F>
+void from_words(const Ctx& ctx, const View& y, const Key& key, int per, F f) {
   Space<1> s;
   make_space<1, false>(s, {&y});
   auto row = row_to_fn<T>(y.dtype);
@@ -86,8 +87,7 @@ void random_normal(const Ctx& ctx, const View& y, const View& key, double mean, 
   Key k = read_key(key);
   if (y.dtype == DType::f64)
     from_words<double>(ctx, y, k, 2, [=](const uint32_t* w, double* o, int64_t n) { draw(double(), w, o, n); });
-  else
-    from_words<float>(ctx, y, k, 1, [=](const uint32_t* w, float* o, int64_t n) { draw(float(), w, o, n); });
+  else from_words<float>(ctx, y, k, 1, [=](const uint32_t* w, float* o, int64_t n) { draw(float(), w, o, n); });
 }
 
 void random_integers(const Ctx& ctx, const View& y, const View& key, int64_t low, uint64_t span) noexcept {
@@ -110,8 +110,7 @@ void dropout(const Ctx& ctx, const View& y, const View& x, const View& key, doub
   double scale = p < 1 ? 1 / (1 - p) : 0;
   if (x.dtype == DType::f64)
     in_order<double>(ctx, y, &x, k, [=](double u, double v) { return u >= p ? v * scale : 0.0; });
-  else
-    in_order<float>(ctx, y, &x, k, [=](float u, float v) { return u >= float(p) ? v * float(scale) : 0.0f; });
+  else in_order<float>(ctx, y, &x, k, [=](float u, float v) { return u >= float(p) ? v * float(scale) : 0.0f; });
 }
 
 }  // namespace

@@ -30,8 +30,12 @@ constexpr int VBYTES = 32;
 constexpr int VBYTES = 16;
 #endif
 
-template <class T, int Bytes = VBYTES> struct VecOf { typedef T type __attribute__((vector_size(Bytes))); };
-template <class T> using Vec = typename VecOf<T>::type;
+template <class T, int Bytes = VBYTES>
+struct VecOf {
+  typedef T type __attribute__((vector_size(Bytes)));
+};
+template <class T>
+using Vec = typename VecOf<T>::type;
 
 using vf32 = Vec<float>;
 using vf64 = Vec<double>;
@@ -41,39 +45,88 @@ using vu32 = Vec<uint32_t>;
 using vu64 = Vec<uint64_t>;
 using vu16h = VecOf<uint16_t, VBYTES / 2>::type;  // as many 16-bit lanes as a vf32 has
 
-template <class V> struct ElemOf;
-template <> struct ElemOf<vf32> { using type = float; };
-template <> struct ElemOf<vf64> { using type = double; };
-template <> struct ElemOf<vi32> { using type = int32_t; };
-template <> struct ElemOf<vi64> { using type = int64_t; };
-template <> struct ElemOf<vu32> { using type = uint32_t; };
-template <> struct ElemOf<vu64> { using type = uint64_t; };
-template <class V> using Elem = typename ElemOf<V>::type;
+template <class V>
+struct ElemOf;
+template <>
+struct ElemOf<vf32> {
+  using type = float;
+};
+template <>
+struct ElemOf<vf64> {
+  using type = double;
+};
+template <>
+struct ElemOf<vi32> {
+  using type = int32_t;
+};
+template <>
+struct ElemOf<vi64> {
+  using type = int64_t;
+};
+template <>
+struct ElemOf<vu32> {
+  using type = uint32_t;
+};
+template <>
+struct ElemOf<vu64> {
+  using type = uint64_t;
+};
+template <class V>
+using Elem = typename ElemOf<V>::type;
 
-template <class T> constexpr int lanes = VBYTES / int(sizeof(T));
+template <class T>
+constexpr int lanes = VBYTES / int(sizeof(T));
 
 // The integer vector that a comparison of V gives, and the unsigned one of the same lanes.
-template <class V> struct MaskOf;
-template <> struct MaskOf<vf32> { using type = vi32; using bits = vu32; };
-template <> struct MaskOf<vf64> { using type = vi64; using bits = vu64; };
-template <> struct MaskOf<vi32> { using type = vi32; using bits = vu32; };
-template <> struct MaskOf<vi64> { using type = vi64; using bits = vu64; };
-template <class V> using Mask = typename MaskOf<V>::type;
-template <class V> using Bits = typename MaskOf<V>::bits;
+template <class V>
+struct MaskOf;
+template <>
+struct MaskOf<vf32> {
+  using type = vi32;
+  using bits = vu32;
+};
+template <>
+struct MaskOf<vf64> {
+  using type = vi64;
+  using bits = vu64;
+};
+template <>
+struct MaskOf<vi32> {
+  using type = vi32;
+  using bits = vu32;
+};
+template <>
+struct MaskOf<vi64> {
+  using type = vi64;
+  using bits = vu64;
+};
+template <class V>
+using Mask = typename MaskOf<V>::type;
+template <class V>
+using Bits = typename MaskOf<V>::bits;
 
 #define MIELINA_INLINE static inline __attribute__((always_inline))
 
-// ---- memory ----------------------------------------------------------------------------------------------------------
-template <class T> MIELINA_INLINE Vec<T> load(const T* p) {
+// ---- memory
+// ----------------------------------------------------------------------------------------------------------
+template <class T>
+MIELINA_INLINE Vec<T> load(const T* p) {
   Vec<T> v;
   __builtin_memcpy(&v, p, VBYTES);
   return v;
 }
-template <class T> MIELINA_INLINE void store(T* p, Vec<T> v) { __builtin_memcpy(p, &v, VBYTES); }
+template <class T>
+MIELINA_INLINE void store(T* p, Vec<T> v) {
+  __builtin_memcpy(p, &v, VBYTES);
+}
 
 // Broadcasts one number to all lanes.
-template <class V> MIELINA_INLINE V splat(Elem<V> x) { return x - V{}; }
-template <> inline __attribute__((always_inline)) vf32 splat<vf32>(float x) {
+template <class V>
+MIELINA_INLINE V splat(Elem<V> x) {
+  return x - V{};
+}
+template <>
+inline __attribute__((always_inline)) vf32 splat<vf32>(float x) {
 #if MIELINA_V512
   return (vf32)_mm512_set1_ps(x);
 #elif MIELINA_V256
@@ -82,7 +135,8 @@ template <> inline __attribute__((always_inline)) vf32 splat<vf32>(float x) {
   return vf32{x, x, x, x};
 #endif
 }
-template <> inline __attribute__((always_inline)) vf64 splat<vf64>(double x) {
+template <>
+inline __attribute__((always_inline)) vf64 splat<vf64>(double x) {
 #if MIELINA_V512
   return (vf64)_mm512_set1_pd(x);
 #elif MIELINA_V256
@@ -93,7 +147,8 @@ template <> inline __attribute__((always_inline)) vf64 splat<vf64>(double x) {
 }
 
 // The first n lanes (0 < n <= lanes) from memory, the others zero; nothing beyond p[n-1] is touched.
-template <class T> MIELINA_INLINE Vec<T> load_n(const T* p, int64_t n) {
+template <class T>
+MIELINA_INLINE Vec<T> load_n(const T* p, int64_t n) {
 #if MIELINA_V512
   if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_loadu_epi32((__mmask16)((1u << n) - 1), p);
   if constexpr (sizeof(T) == 8) return (Vec<T>)_mm512_maskz_loadu_epi64((__mmask8)((1u << n) - 1), p);
@@ -102,7 +157,8 @@ template <class T> MIELINA_INLINE Vec<T> load_n(const T* p, int64_t n) {
   __builtin_memcpy(&v, p, size_t(n) * sizeof(T));
   return v;
 }
-template <class T> MIELINA_INLINE void store_n(T* p, Vec<T> v, int64_t n) {
+template <class T>
+MIELINA_INLINE void store_n(T* p, Vec<T> v, int64_t n) {
 #if MIELINA_V512
   if constexpr (sizeof(T) == 4) return _mm512_mask_storeu_epi32(p, (__mmask16)((1u << n) - 1), (__m512i)v);
   if constexpr (sizeof(T) == 8) return _mm512_mask_storeu_epi64(p, (__mmask8)((1u << n) - 1), (__m512i)v);
@@ -111,7 +167,8 @@ template <class T> MIELINA_INLINE void store_n(T* p, Vec<T> v, int64_t n) {
 }
 
 // Stores past the caches; p must be VBYTES-aligned. Call stream_fence() once after the last one.
-template <class T> MIELINA_INLINE void stream(T* p, Vec<T> v) {
+template <class T>
+MIELINA_INLINE void stream(T* p, Vec<T> v) {
 #if MIELINA_V512
   _mm512_stream_si512((__m512i*)p, (__m512i)v);
 #elif MIELINA_V256
@@ -128,19 +185,40 @@ MIELINA_INLINE void stream_fence() {
 #endif
 }
 
-// ---- choice, bits ----------------------------------------------------------------------------------------------------
-template <class V> MIELINA_INLINE V select(Mask<V> m, V a, V b) { return m ? a : b; }
-template <class V> MIELINA_INLINE Bits<V> bits(V v) { return (Bits<V>)v; }
-template <class V> MIELINA_INLINE V from_bits(Bits<V> b) { return (V)b; }
-template <class V> MIELINA_INLINE V sign_mask() { return (V)(bits(V{}) | (Bits<V>)(splat<V>(Elem<V>(-0.0)))); }
-template <class V> MIELINA_INLINE V abs(V v) { return (V)(bits(v) & ~bits(sign_mask<V>())); }
-template <class V> MIELINA_INLINE V copysign(V v, V s) {
+// ---- choice, bits
+// ----------------------------------------------------------------------------------------------------
+template <class V>
+MIELINA_INLINE V select(Mask<V> m, V a, V b) {
+  return m ? a : b;
+}
+template <class V>
+MIELINA_INLINE Bits<V> bits(V v) {
+  return (Bits<V>)v;
+}
+template <class V>
+MIELINA_INLINE V from_bits(Bits<V> b) {
+  return (V)b;
+}
+template <class V>
+MIELINA_INLINE V sign_mask() {
+  return (V)(bits(V{}) | (Bits<V>)(splat<V>(Elem<V>(-0.0))));
+}
+template <class V>
+MIELINA_INLINE V abs(V v) {
+  return (V)(bits(v) & ~bits(sign_mask<V>()));
+}
+template <class V>
+MIELINA_INLINE V copysign(V v, V s) {
   auto m = bits(sign_mask<V>());
   return (V)((bits(v) & ~m) | (bits(s) & m));
 }
-template <class V> MIELINA_INLINE Mask<V> is_nan(V v) { return v != v; }
+template <class V>
+MIELINA_INLINE Mask<V> is_nan(V v) {
+  return v != v;
+}
 // True when any lane of a comparison's result is set.
-template <class M> MIELINA_INLINE bool any_lane(M m) {
+template <class M>
+MIELINA_INLINE bool any_lane(M m) {
 #if MIELINA_V512
   return _mm512_test_epi32_mask((__m512i)m, (__m512i)m) != 0;
 #elif MIELINA_V256
@@ -154,8 +232,9 @@ template <class M> MIELINA_INLINE bool any_lane(M m) {
 #endif
 }
 
-// ---- arithmetic ------------------------------------------------------------------------------------------------------
-// a * b + c, one rounding where the level has FMA (all but x86-64-v2).
+// ---- arithmetic
+// ------------------------------------------------------------------------------------------------------ a * b + c, one
+// rounding where the level has FMA (all but x86-64-v2).
 MIELINA_INLINE vf32 fma(vf32 a, vf32 b, vf32 c) {
 #if MIELINA_V512
   return (vf32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -203,20 +282,22 @@ MIELINA_INLINE vf64 sqrt(vf64 a) {
 }
 
 // Larger and smaller of two, PyTorch's rule: NaN if either is NaN. max(-0, +0) is whichever the comparison leaves.
-template <class V> MIELINA_INLINE V max(V a, V b) {
+template <class V>
+MIELINA_INLINE V max(V a, V b) {
   if constexpr (Elem<V>(0.5) != Elem<V>(0)) return select<V>((a > b) | is_nan(a), a, b);
   else return select<V>(a > b, a, b);
 }
-template <class V> MIELINA_INLINE V min(V a, V b) {
+template <class V>
+MIELINA_INLINE V min(V a, V b) {
   if constexpr (Elem<V>(0.5) != Elem<V>(0)) return select<V>((a < b) | is_nan(a), a, b);
   else return select<V>(a < b, a, b);
 }
 
 // Rounding to integers in floating point; `round_even` takes halves to even.
 #if MIELINA_V512
-#define MIELINA_ROUND(name, mode)                                                          \
-  MIELINA_INLINE vf32 name(vf32 a) { return (vf32)_mm512_maskz_roundscale_ps((__mmask16)-1, (__m512)a, mode); } \
-  MIELINA_INLINE vf64 name(vf64 a) { return (vf64)_mm512_maskz_roundscale_pd((__mmask8)-1, (__m512d)a, mode); }
+#define MIELINA_ROUND(name, mode)                                                                                 \
+  MIELINA_INLINE vf32 name(vf32 a) { return (vf32)_mm512_maskz_roundscale_ps((__mmask16) - 1, (__m512)a, mode); } \
+  MIELINA_INLINE vf64 name(vf64 a) { return (vf64)_mm512_maskz_roundscale_pd((__mmask8) - 1, (__m512d)a, mode); }
 #elif MIELINA_V256
 #define MIELINA_ROUND(name, mode)                                                     \
   MIELINA_INLINE vf32 name(vf32 a) { return (vf32)_mm256_round_ps((__m256)a, mode); } \
@@ -249,8 +330,10 @@ MIELINA_INLINE vf64 to_float(vi64 a) { return __builtin_convertvector(a, vf64); 
 MIELINA_INLINE vi32 to_int(vf32 a) { return __builtin_convertvector(a, vi32); }
 MIELINA_INLINE vi64 to_int(vf64 a) { return __builtin_convertvector(a, vi64); }
 
-// ---- across lanes: a fixed tree, so the bits depend on nothing but the level ---------------------------------------------
-template <class V, class F> MIELINA_INLINE Elem<V> reduce_lanes(V v, F f) {
+// ---- across lanes: a fixed tree, so the bits depend on nothing but the level
+// ---------------------------------------------
+template <class V, class F>
+MIELINA_INLINE Elem<V> reduce_lanes(V v, F f) {
   constexpr int N = int(sizeof(V) / sizeof(Elem<V>));
   Elem<V> a[N];
   __builtin_memcpy(a, &v, sizeof(V));
@@ -258,9 +341,10 @@ template <class V, class F> MIELINA_INLINE Elem<V> reduce_lanes(V v, F f) {
     for (int i = 0; i < w; i++) a[i] = f(a[i], a[i + w]);
   return a[0];
 }
-// The same tree for an f of whole vectors, by shuffles: lane i meets lane i + N/2, then i + N/4 and so on. The loop above
-// becomes 40 instructions with branches in gcc 12, this one 8 (a row of 1024 has three such sums).
-template <class V, class F> MIELINA_INLINE Elem<V> fold_lanes(V v, F f) {
+// The same tree for an f of whole vectors, by shuffles: lane i meets lane i + N/2, then i + N/4 and so on. The loop
+// above becomes 40 instructions with branches in gcc 12, this one 8 (a row of 1024 has three such sums).
+template <class V, class F>
+MIELINA_INLINE Elem<V> fold_lanes(V v, F f) {
   constexpr int N = int(sizeof(V) / sizeof(Elem<V>));
   if constexpr (N == 16) {
     v = f(v, __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
@@ -279,18 +363,22 @@ template <class V, class F> MIELINA_INLINE Elem<V> fold_lanes(V v, F f) {
   }
   return v[0];
 }
-template <class V> MIELINA_INLINE Elem<V> hsum(V v) {
+template <class V>
+MIELINA_INLINE Elem<V> hsum(V v) {
   return fold_lanes(v, [](V a, V b) __attribute__((always_inline)) { return a + b; });
 }
-template <class V> MIELINA_INLINE Elem<V> hmax(V v) {
+template <class V>
+MIELINA_INLINE Elem<V> hmax(V v) {
   return fold_lanes(v, [](V a, V b) __attribute__((always_inline)) { return max(a, b); });
 }
-template <class V> MIELINA_INLINE Elem<V> hmin(V v) {
+template <class V>
+MIELINA_INLINE Elem<V> hmin(V v) {
   return fold_lanes(v, [](V a, V b) __attribute__((always_inline)) { return min(a, b); });
 }
 
-// ---- half formats ----------------------------------------------------------------------------------------------------
-// gcc 12 turns a plain conversion of 16 halfs into 16 scalar instructions, hence the intrinsics.
+// ---- half formats
+// ---------------------------------------------------------------------------------------------------- gcc 12 turns a
+// plain conversion of 16 halfs into 16 scalar instructions, hence the intrinsics.
 MIELINA_INLINE vu16h load_half(const void* p) {
   vu16h v;
   __builtin_memcpy(&v, p, sizeof v);
@@ -355,7 +443,8 @@ MIELINA_INLINE vu16h to_f16(vf32 x) {
 #elif MIELINA_V256
   return (vu16h)_mm256_cvtps_ph((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #else
-  // Normals: rebias and round to nearest even in integers. Subnormals: adding 0.5 aligns the bits and rounds in hardware.
+  // Normals: rebias and round to nearest even in integers. Subnormals: adding 0.5 aligns the bits and rounds in
+  // hardware.
   vu32 u = bits(x), sign = (u >> 16) & 0x8000u, mag = u & 0x7fffffffu;
   vu32 normal = (mag + 0xfffu + ((mag >> 13) & 1u) - 0x38000000u) >> 13;
   vu32 tiny = bits((vf32)mag + 0.5f) - 0x3f000000u;

@@ -24,11 +24,11 @@ Array binary(Binary op, const Operand& a, const Operand& b);
 void binary_into(Binary op, const Array& a, const Operand& b);  // a = f(a, b), in a's dtype and memory
 Array ternary(Ternary op, const Operand& a, const Operand& b, const Operand& c, Number p = {});
 Array compare(Compare op, const Operand& a, const Operand& b);
-Array any_zero(const Array& x);                  // one bool: whether some element is 0
+Array any_zero(const Array& x);  // one bool: whether some element is 0
 Array where(const Array& condition, const Operand& a, const Operand& b);
 
-Array convert(const Array& x, DType dtype);      // always a new array
-Array contiguous(const Array& x);                // x itself when it is
+Array convert(const Array& x, DType dtype);  // always a new array
+Array contiguous(const Array& x);            // x itself when it is
 Array clone(const Array& x);
 void copy_into(const Array& to, const Array& from);
 void fill(const Array& x, Number value);

@@ -3,7 +3,8 @@
 namespace mielina::ops {
 
 static void check_state(const Array& a, const char* name) {
-  check(a.dtype == DType::i64 && a.ndim == 1 && a.shape[0] == 2, Kind::Value, name, ": a generator's state or key is an int64 pair");
+  check(a.dtype == DType::i64 && a.ndim == 1 && a.shape[0] == 2, Kind::Value, name,
+        ": a generator's state or key is an int64 pair");
 }
 
 Array take_key(const Array& state, int64_t numbers, DType dtype) {

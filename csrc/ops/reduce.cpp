@@ -55,7 +55,8 @@ struct Folding {
         continue;
       }
       int at = n++;
-      for (; at > 0 && std::abs(from.stride[folded[at - 1]]) < std::abs(from.stride[d]); at--) folded[at] = folded[at - 1];
+      for (; at > 0 && std::abs(from.stride[folded[at - 1]]) < std::abs(from.stride[d]); at--)
+        folded[at] = folded[at - 1];
       folded[at] = d;
     }
     for (int d = 0; d < from.ndim; d++) {
@@ -72,7 +73,8 @@ struct Folding {
   Array of(const Array& y) const { return as_strided(y, outer.shape, outer.other, 0); }
   Cost cost() const {
     Cost c;
-    if (auto query = kernels(x.device()).reduce_workspace) c.workspace = query(make_ctx(x.device()), x.view(), inner.shape.n);
+    if (auto query = kernels(x.device()).reduce_workspace)
+      c.workspace = query(make_ctx(x.device()), x.view(), inner.shape.n);
     return c;
   }
 };
@@ -88,7 +90,8 @@ std::pair<Array, Array> run_pair(const char* name, Reduce op, const Array& x, ui
                                  DType second, double param) {
   Folding f(x, mask, keepdim);
   Array y = empty(f.result, first), z = empty(f.result, second);
-  launch<&Kernels::reduce_pair>(name, f.cost(), out(f.of(y)), out(f.of(z)), in(f.x), op, int32_t(f.inner.shape.n), param);
+  launch<&Kernels::reduce_pair>(name, f.cost(), out(f.of(y)), out(f.of(z)), in(f.x), op, int32_t(f.inner.shape.n),
+                                param);
   return {y, z};
 }
 
@@ -115,7 +118,8 @@ Array reduce(const char* name, Reduce op, const Array& x, const Dims& axes, bool
 Array accumulate(const char* name, Reduce op, const Array& x, const Dims& axes, bool keepdim, MaybeDType dtype) {
   DType result = dtype ? *dtype : is_floating(x.dtype) || op == Reduce::mean ? x.dtype : DType::i64;
   if (op == Reduce::mean)
-    check(is_floating(result), Kind::Runtime, name, ": expected a floating dtype, got ", name_of(result), "; pass dtype=");
+    check(is_floating(result), Kind::Runtime, name, ": expected a floating dtype, got ", name_of(result),
+          "; pass dtype=");
   // The kernel's accumulator follows x's dtype, so x is converted where the result asks for another one.
   bool widen = is_floating(result) != is_floating(x.dtype) || (result == DType::f64 && x.dtype != DType::f64);
   if (op == Reduce::nansum && !is_floating(result)) op = Reduce::sum;
@@ -129,7 +133,8 @@ Array sum_to(const Array& x, const Dims& shape) {
   check(lead >= 0, Kind::Runtime, "sum_to: cannot sum shape ", text(x.dims()), " to ", text(shape));
   for (int d = 0; d < x.ndim; d++) {
     bool fold = d < lead || (shape[d - lead] == 1 && x.shape[d] != 1);
-    check(fold || shape[d - lead] == x.shape[d], Kind::Runtime, "sum_to: cannot sum shape ", text(x.dims()), " to ", text(shape));
+    check(fold || shape[d - lead] == x.shape[d], Kind::Runtime, "sum_to: cannot sum shape ", text(x.dims()), " to ",
+          text(shape));
     if (fold) axes.push(d);
   }
   if (axes.n == 0) return reshape(x, shape);
@@ -179,7 +184,8 @@ Array moment(const char* name, Reduce op, const Array& x, const Dims& axes, doub
   return reduce(name, op, x, axes, keepdim, x.dtype, correction);
 }
 
-std::pair<Array, Array> moments(const char* name, Reduce op, const Array& x, const Dims& axes, double correction, bool keepdim) {
+std::pair<Array, Array> moments(const char* name, Reduce op, const Array& x, const Dims& axes, double correction,
+                                bool keepdim) {
   check_floating(x, name);
   return run_pair(name, op, x, axes_mask(x, axes, name), keepdim, x.dtype, x.dtype, correction);
 }
@@ -190,8 +196,11 @@ Array norm(const Array& x, double p, const Dims& axes, bool keepdim, MaybeDType 
         name_of(is_floating(x.dtype) ? result : x.dtype));
   uint32_t mask = axes_mask(x, axes, "norm");
   if (p < 0) check_some(x, mask, axes.n == 0, "norm");
-  Reduce op = p == 2 ? Reduce::norm2 : p == 1 ? Reduce::norm1 : p == 0 ? Reduce::nonzero : std::isinf(p)
-                ? (p > 0 ? Reduce::norm_inf : Reduce::norm_minus_inf) : Reduce::norm_p;
+  Reduce op = p == 2          ? Reduce::norm2
+              : p == 1        ? Reduce::norm1
+              : p == 0        ? Reduce::nonzero
+              : std::isinf(p) ? (p > 0 ? Reduce::norm_inf : Reduce::norm_minus_inf)
+                              : Reduce::norm_p;
   const Array& from = result == DType::f64 && x.dtype != DType::f64 ? convert(x, result) : x;
   return run("norm", op, from, mask, keepdim, result, p);
 }

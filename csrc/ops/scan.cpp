@@ -33,7 +33,8 @@ Array scan(const char* name, Scan op, const Array& x, int64_t axis, bool reverse
 std::pair<Array, Array> scan_extreme(const char* name, const Array& x, int64_t axis, bool largest) {
   int d = axis_of(axis, x.ndim, name);
   Array y = empty_like(x), index = empty(x.dims(), DType::i64);
-  launch<&Kernels::scan_extreme>(name, out(rows(y, d, false)), out(rows(index, d, false)), in(rows(x, d, false)), largest);
+  launch<&Kernels::scan_extreme>(name, out(rows(y, d, false)), out(rows(index, d, false)), in(rows(x, d, false)),
+                                 largest);
   return {y, index};
 }
 
@@ -43,7 +44,8 @@ Array recurrence(const Array& a, const Array& b, int64_t axis, bool reverse) {
         "recurrence: expected two floating tensors of one shape and dtype, got ", text(a.dims()), " ", name_of(a.dtype),
         " and ", text(b.dims()), " ", name_of(b.dtype));
   Array y = empty_like(b);
-  launch<&Kernels::recurrence>("recurrence", out(rows(y, d, reverse)), in(rows(a, d, reverse)), in(rows(b, d, reverse)));
+  launch<&Kernels::recurrence>("recurrence", out(rows(y, d, reverse)), in(rows(a, d, reverse)),
+                               in(rows(b, d, reverse)));
   return y;
 }
 

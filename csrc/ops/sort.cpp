@@ -20,7 +20,8 @@ Array rows(const Array& x, int axis) {
 Cost scratch(const Array& x) {
   Cost c;
   if (x.numel() == 0) return c;
-  check(x.shape[x.ndim - 1] < (int64_t(1) << 32), Kind::Runtime, "sort: a row has less than 2^32 elements, got ", x.shape[x.ndim - 1]);
+  check(x.shape[x.ndim - 1] < (int64_t(1) << 32), Kind::Runtime, "sort: a row has less than 2^32 elements, got ",
+        x.shape[x.ndim - 1]);
   if (auto query = kernels(x.device()).sort_workspace) c.workspace = query(make_ctx(x.device()), x.view());
   return c;
 }
@@ -33,10 +34,13 @@ Dims without(const Array& x, int axis, bool keepdim) {
 }
 
 // Results of one number a row, as the kernel sees them: (outer...).
-Array column(const Array& y, int axis, bool keepdim) { return keepdim && y.ndim > 0 ? squeeze(y, Dims{axis}, false) : y; }
+Array column(const Array& y, int axis, bool keepdim) {
+  return keepdim && y.ndim > 0 ? squeeze(y, Dims{axis}, false) : y;
+}
 
 void check_some(const Array& x, int axis, const char* name) {
-  check(x.ndim == 0 || x.shape[axis] > 0, Kind::Index, name, ": dimension ", axis, " of shape ", text(x.dims()), " must not be empty");
+  check(x.ndim == 0 || x.shape[axis] > 0, Kind::Index, name, ": dimension ", axis, " of shape ", text(x.dims()),
+        " must not be empty");
 }
 
 template <auto Kernel, class... Args>
@@ -84,7 +88,8 @@ Pair kthvalue(const Array& x, int64_t k, int64_t axis, bool keepdim) {
 }
 
 Pair median(const Array& x, int64_t axis, bool keepdim, bool skip_nan) {
-  return pick<&Kernels::kth>(skip_nan ? "nanmedian" : "median", x, axis, keepdim, skip_nan ? Kth::nanmedian : Kth::median, int64_t(0));
+  return pick<&Kernels::kth>(skip_nan ? "nanmedian" : "median", x, axis, keepdim,
+                             skip_nan ? Kth::nanmedian : Kth::median, int64_t(0));
 }
 
 Pair mode(const Array& x, int64_t axis, bool keepdim) { return pick<&Kernels::mode>("mode", x, axis, keepdim); }
@@ -93,16 +98,18 @@ Array searchsorted(const Array& s, const Array& v, bool right, const MaybeArray&
   check(s.ndim > 0, Kind::Runtime, "searchsorted: the sorted sequence must have at least one dimension");
   int last = s.ndim - 1;
   bool shared = s.ndim == 1;
-  check(shared || v.ndim == s.ndim, Kind::Runtime, "searchsorted: expected values of ", s.ndim, " dimensions, got ", v.ndim);
+  check(shared || v.ndim == s.ndim, Kind::Runtime, "searchsorted: expected values of ", s.ndim, " dimensions, got ",
+        v.ndim);
   for (int d = 0; !shared && d < last; d++)
-    check(s.shape[d] == v.shape[d], Kind::Runtime, "searchsorted: all dimensions but the last must match, got ", text(s.dims()),
-          " and ", text(v.dims()));
+    check(s.shape[d] == v.shape[d], Kind::Runtime, "searchsorted: all dimensions but the last must match, got ",
+          text(s.dims()), " and ", text(v.dims()));
   check(!sorter || (sorter->dims() == s.dims() && sorter->dtype == DType::i64), Kind::Runtime,
         "searchsorted: sorter must be int64 of the sequence's shape ", text(s.dims()));
   Array y = empty(v.dims(), DType::i64);
   if (v.numel() == 0) return y;
   DType common = compute_type(promote(s.dtype, v.dtype));
-  Array sc = contiguous(s.dtype == common ? s : convert(s, common)), vc = contiguous(v.dtype == common ? v : convert(v, common));
+  Array sc = contiguous(s.dtype == common ? s : convert(s, common)),
+        vc = contiguous(v.dtype == common ? v : convert(v, common));
   int64_t n = s.shape[last], batch = shared ? 1 : v.numel() / v.shape[last], m = shared ? v.numel() : v.shape[last];
   MaybeArray order;
   if (sorter) {
@@ -110,7 +117,8 @@ Array searchsorted(const Array& s, const Array& v, bool right, const MaybeArray&
     if (n > 0) {
       auto [lo, hi] = aminmax(*order, Dims{}, false);
       int64_t a = *reinterpret_cast<int64_t*>(lo.data()), b = *reinterpret_cast<int64_t*>(hi.data());
-      check(a >= 0 && b < n, Kind::Index, "searchsorted: sorter holds ", a < 0 ? a : b, ", out of range for ", n, " elements");
+      check(a >= 0 && b < n, Kind::Index, "searchsorted: sorter holds ", a < 0 ? a : b, ", out of range for ", n,
+            " elements");
     }
   }
   launch<&Kernels::searchsorted>("searchsorted", out(reshape(y, Dims{batch, m})), in(reshape(sc, Dims{batch, n})),
@@ -158,8 +166,10 @@ std::tuple<Array, Array, Array> unique(const Array& x, std::optional<int64_t> ax
   }
   Dims shape = moved.dims();
   if (shape.n) shape[0] = found;
-  Array values = empty(Dims{found, m}, table.dtype), counts = empty(Dims{found}, DType::i64), inverse = empty(Dims{n}, DType::i64);
-  if (n > 0) launch<&Kernels::collect_runs>(name, out(values), out(inverse), out(counts), in(table), in(group), in(perm));
+  Array values = empty(Dims{found, m}, table.dtype), counts = empty(Dims{found}, DType::i64),
+        inverse = empty(Dims{n}, DType::i64);
+  if (n > 0)
+    launch<&Kernels::collect_runs>(name, out(values), out(inverse), out(counts), in(table), in(group), in(perm));
   values = reshape(values, shape.n ? shape : Dims{found});
   if (values.dtype != x.dtype) values = convert(values, x.dtype);
   if (!axis) return {values, reshape(inverse, x.dims()), counts};
@@ -170,9 +180,10 @@ std::tuple<Array, Array, Array> unique(const Array& x, std::optional<int64_t> ax
 
 Array bincount(const Array& x, const MaybeArray& weights, int64_t minlength) {
   refuse_while_recording("bincount");
-  check(x.ndim == 1 && !is_floating(x.dtype), Kind::Runtime, "bincount: expected a 1-dim tensor of integers, got ", text(x.dims()), " ",
-        name_of(x.dtype));
-  check(!weights || weights->dims() == x.dims(), Kind::Runtime, "bincount: weights must have the input's shape ", text(x.dims()));
+  check(x.ndim == 1 && !is_floating(x.dtype), Kind::Runtime, "bincount: expected a 1-dim tensor of integers, got ",
+        text(x.dims()), " ", name_of(x.dtype));
+  check(!weights || weights->dims() == x.dims(), Kind::Runtime, "bincount: weights must have the input's shape ",
+        text(x.dims()));
   check(minlength >= 0, Kind::Runtime, "bincount: minlength must not be negative, got ", minlength);
   Array index = comparable(x);
   int64_t bins = minlength;
@@ -181,7 +192,8 @@ Array bincount(const Array& x, const MaybeArray& weights, int64_t minlength) {
     int64_t least = *reinterpret_cast<int64_t*>(lo.data());
     check(least >= 0, Kind::Runtime, "bincount: the input must not be negative, got ", least);
     int64_t most = *reinterpret_cast<int64_t*>(hi.data());
-    check(most < INT64_MAX / 16, Kind::Value, "bincount: the input holds ", most, ", too large for a count of each number");
+    check(most < INT64_MAX / 16, Kind::Value, "bincount: the input holds ", most,
+          ", too large for a count of each number");
     bins = most >= bins ? most + 1 : bins;
   }
   MaybeArray w;

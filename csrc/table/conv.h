@@ -24,9 +24,11 @@ struct ConvTable {
   void (*conv_backward_input)(const Ctx&, const View& dx, const View& g, const View& w, ConvArgs) noexcept;
   int64_t (*conv_backward_input_workspace)(const Ctx&, const View& dx, const View& g, const View& w, ConvArgs) noexcept;
 
-  // dw: like w; g: like y. Assigns. The sum over (n, p, q) is cut into pieces by the shape alone, added in a fixed tree.
+  // dw: like w; g: like y. Assigns. The sum over (n, p, q) is cut into pieces by the shape alone, added in a fixed
+  // tree.
   void (*conv_backward_weight)(const Ctx&, const View& dw, const View& g, const View& x, ConvArgs) noexcept;
-  int64_t (*conv_backward_weight_workspace)(const Ctx&, const View& dw, const View& g, const View& x, ConvArgs) noexcept;
+  int64_t (*conv_backward_weight_workspace)(const Ctx&, const View& dw, const View& g, const View& x,
+                                            ConvArgs) noexcept;
 };
 
 }  // namespace mielina

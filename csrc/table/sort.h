@@ -1,11 +1,15 @@
-// sort: sort, selection, search, runs, histograms. Rows are the last dim. NaN counts as greater than every number and equal
-// to NaN, -0 as equal to 0; among equals the one that stands first comes first, whatever the direction.
+// sort: sort, selection, search, runs, histograms. Rows are the last dim. NaN counts as greater than every number and
+// equal to NaN, -0 as equal to 0; among equals the one that stands first comes first, whatever the direction.
 #pragma once
 #include "core/view.h"
 
 namespace mielina {
 
-enum class Kth : int32_t { kth, median, nanmedian };  // median: the first NaN if there is one; nanmedian passes over NaN
+enum class Kth : int32_t {
+  kth,
+  median,
+  nanmedian
+};  // median: the first NaN if there is one; nanmedian passes over NaN
 
 struct SortTable {
   // Stable. values: x's shape and dtype; indices: x's shape, i64. Rows have less than 2^32 elements.
@@ -20,7 +24,8 @@ struct SortTable {
 
   // s: (B, n) sorted rows, v: (B, m), both f32, f64 or i64 with rows contiguous (row stride 0 repeats one row); sorter:
   // (B, n) i64 or data == nullptr. y: (B, m) i64: how many elements of s stand before v (right: or equal it).
-  void (*searchsorted)(const Ctx&, const View& y, const View& s, const View& v, const View& sorter, bool right) noexcept;
+  void (*searchsorted)(const Ctx&, const View& y, const View& s, const View& v, const View& sorter,
+                       bool right) noexcept;
   // y: (m) bool: whether v occurs in the sorted s: (n). NaN never does.
   void (*contains)(const Ctx&, const View& y, const View& s, const View& v) noexcept;
 

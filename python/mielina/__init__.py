@@ -9,9 +9,9 @@ tensor([2., 4., 6.])
 
 from typing import TYPE_CHECKING
 
-from . import autograd, config
-from .amp import autocast
+from . import autograd, config, data, nn, optim
 from ._version import __version__
+from .amp import autocast
 from .autograd import backward, enable_grad, grad, is_grad_enabled, no_grad, set_grad_enabled
 from .capture import capture
 from .checkpoint import checkpoint
@@ -22,11 +22,20 @@ from .ops import *
 from .profile import profile
 from .random import Generator, default_generator, initial_seed, manual_seed, seed
 from .tensor import Tensor
-from . import data, nn, optim
 
 _LATER = {
     "io": ("save", "load"),
-    "train": ("fit", "evaluate", "predict", "History", "EarlyStopping", "ModelCheckpoint", "Callback", "LambdaCallback", "TerminateOnNaN"),
+    "train": (
+        "fit",
+        "evaluate",
+        "predict",
+        "History",
+        "EarlyStopping",
+        "ModelCheckpoint",
+        "Callback",
+        "LambdaCallback",
+        "TerminateOnNaN",
+    ),
 }
 
 if TYPE_CHECKING:

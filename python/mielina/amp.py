@@ -62,4 +62,7 @@ def cast_inputs(*inputs: Any) -> tuple[Any, ...]:
         return inputs
     from .ops.elementwise import cast
 
-    return tuple(cast(x, dtype) if isinstance(x, Tensor) and x.dtype in (dtypes.float32, dtypes.float16, dtypes.bfloat16) else x for x in inputs)
+    return tuple(
+        cast(x, dtype) if isinstance(x, Tensor) and x.dtype in (dtypes.float32, dtypes.float16, dtypes.bfloat16) else x
+        for x in inputs
+    )

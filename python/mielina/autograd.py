@@ -29,7 +29,9 @@ class Op:
 
     __slots__ = ("name", "rule", "composite", "broadcast")
 
-    def __init__(self, name: str, rule: Callable[..., Any], composite: Callable[..., Any] | None = None, broadcast: bool = False):
+    def __init__(
+        self, name: str, rule: Callable[..., Any], composite: Callable[..., Any] | None = None, broadcast: bool = False
+    ):
         self.name = name
         self.rule = rule
         self.composite = composite
@@ -133,7 +135,9 @@ def _fit(node: Any, i: int, g: Any) -> Any:
     shape, dtype = node.input_meta(i)
     name = node.op.name
     if not node.op.broadcast:
-        raise RuntimeError(f"the gradient rule of {name} gave {tuple(g.shape)} {g.dtype} for an input of {shape} {dtype}")
+        raise RuntimeError(
+            f"the gradient rule of {name} gave {tuple(g.shape)} {g.dtype} for an input of {shape} {dtype}"
+        )
     from .ops.reduce import sum_to
 
     if g.dtype is not dtype:
@@ -200,7 +204,11 @@ def _run(roots: list[Any], grads: list[Any], inputs: list[Any] | None, retain: b
         leaves: dict[int, tuple[Any, Any]] = {}
         captured: dict[tuple[int, int], Any] = {}
         keys = None if inputs is None else {(id(k), i) for k, i in map(_key, inputs)}
-        useful = None if inputs is None else _leads_to([r._node for r in roots if r._node is not None], {k for k, _ in keys or ()})
+        useful = (
+            None
+            if inputs is None
+            else _leads_to([r._node for r in roots if r._node is not None], {k for k, _ in keys or ()})
+        )
 
         def send(target: Any, index: int, g: Any) -> None:
             if keys is not None and (id(target), index) in keys:
@@ -285,10 +293,14 @@ def _accumulate(leaf: Any, g: Any, create_graph: bool, given: set[int]) -> None:
 
 def _seed(y: Any, g: Any) -> Any:
     if not y._tracked:
-        raise RuntimeError("backward: the tensor does not require a gradient and has no history (no input had requires_grad=True)")
+        raise RuntimeError(
+            "backward: the tensor does not require a gradient and has no history (no input had requires_grad=True)"
+        )
     if g is None:
         if y.numel() != 1:
-            raise RuntimeError(f"backward: a gradient can be implied only for one number, got shape {y.shape}; pass gradient=")
+            raise RuntimeError(
+                f"backward: a gradient can be implied only for one number, got shape {y.shape}; pass gradient="
+            )
         from .ops.creation import ones_like
 
         return ones_like(y)
@@ -301,7 +313,13 @@ def _list(x: Any) -> list[Any]:
     return list(x) if isinstance(x, (list, tuple)) else [x]
 
 
-def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
     """Adds d(sum of tensors * grad_tensors)/d(leaf) to `.grad` of every leaf that requires it (or of `inputs` only).
 
     RuntimeError: no history, a second walk without retain_graph=True, or a saved tensor that was changed in place.
@@ -321,8 +339,15 @@ def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None =
             _accumulate(x, g, create_graph, {id(s) for s in seeds})
 
 
-def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
-         allow_unused: bool = False, materialize_grads: bool = False) -> tuple[Any, ...]:
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
     """The gradients of sum(outputs * grad_outputs) with respect to `inputs`, as a tuple; `.grad` is left alone.
 
     create_graph=True makes them differentiable themselves. RuntimeError for an input that the outputs do not depend on,
@@ -341,7 +366,9 @@ def grad(outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool
 
         found = [zeros_like(x) if g is None else g for x, g in zip(targets, found)]
     elif not allow_unused and any(g is None for g in found):
-        raise RuntimeError("grad: the outputs do not depend on one of the inputs; pass allow_unused=True to get None for it")
+        raise RuntimeError(
+            "grad: the outputs do not depend on one of the inputs; pass allow_unused=True to get None for it"
+        )
     return tuple(found)
 
 

@@ -48,7 +48,9 @@ def checkpoint(function: Callable[..., Any], *args: Any, preserve_rng_state: boo
         ys, gs = (again, g) if many else ((again,), (g,))
         wanted = [x for x, need in zip((*mine, *others), needs) if need]
         pairs = [(y, d) for y, d in zip(ys, gs) if d is not None and isinstance(y, Tensor) and y._tracked]
-        found = iter(autograd.grad([y for y, _ in pairs], wanted, [d for _, d in pairs], create_graph=create, allow_unused=True))
+        found = iter(
+            autograd.grad([y for y, _ in pairs], wanted, [d for _, d in pairs], create_graph=create, allow_unused=True)
+        )
         return tuple(next(found) if need else None for need in needs)
 
     y = tuple(_fresh(r) for r in result) if many else _fresh(result)

@@ -11,7 +11,10 @@ def info() -> str:
     """Version, instruction sets, threads, memory and CUDA, as text."""
     from . import __version__, _core
 
-    levels = [name + ("*" if selected else "" if supported else " (not on this CPU)") for name, supported, selected in _core.isas()]
+    levels = [
+        name + ("*" if selected else "" if supported else " (not on this CPU)")
+        for name, supported, selected in _core.isas()
+    ]
     lines = [
         f"mielina {__version__}",
         f"instruction set: {_core.isa()} (built: {', '.join(levels)})",

@@ -26,7 +26,12 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
 def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices (rest, held): `fraction` of each class is held out."""
     rng = np.random.default_rng(seed)
-    held = np.concatenate([rng.permutation(np.flatnonzero(labels == c))[: round(fraction * (labels == c).sum())] for c in np.unique(labels)])
+    held = np.concatenate(
+        [
+            rng.permutation(np.flatnonzero(labels == c))[: round(fraction * (labels == c).sum())]
+            for c in np.unique(labels)
+        ]
+    )
     return np.setdiff1d(np.arange(len(labels)), held), np.sort(held)
 
 
@@ -50,7 +55,9 @@ class DigitsNet(nn.Module):
         return self.head(self.drop(F.relu(self.dense(x))))
 
 
-def train(name: str, seed: int = 0, epochs: int | None = None, output: str | None = None, verbose: bool = True) -> float:
+def train(
+    name: str, seed: int = 0, epochs: int | None = None, output: str | None = None, verbose: bool = True
+) -> float:
     """Trains the named network, draws its picture, prints and returns the test accuracy. ValueError: unknown name."""
     if name != "digits":
         raise ValueError(f"unknown data set {name!r}; there is: digits")
@@ -58,8 +65,19 @@ def train(name: str, seed: int = 0, epochs: int | None = None, output: str | Non
     rest, held = stratified_split(labels, 0.2, seed)
     manual_seed(seed)
     model = DigitsNet()
-    history = fit(model, images[rest], labels[rest], validation=(images[held], labels[held]), loss="cross_entropy", optimizer="adamw",
-                  epochs=25 if epochs is None else epochs, batch_size=64, metrics=["accuracy"], seed=seed, verbose=verbose)
+    history = fit(
+        model,
+        images[rest],
+        labels[rest],
+        validation=(images[held], labels[held]),
+        loss="cross_entropy",
+        optimizer="adamw",
+        epochs=25 if epochs is None else epochs,
+        batch_size=64,
+        metrics=["accuracy"],
+        seed=seed,
+        verbose=verbose,
+    )
     predicted = predict(model, from_numpy(images[held])).argmax(1)
     accuracy = float((predicted == labels[held]).mean())
     picture(history, labels[held], predicted, model.conv1.weight, output or f"{name}.png")

@@ -14,12 +14,15 @@ __all__ = [
     "float", "double", "half", "long", "int", "short", "get_default_dtype", "set_default_dtype",
 ]  # fmt: skip
 
+
 class dtype:
     """An element type of tensors. `itemsize` is in bytes; `numpy` is NumPy's type, or None where it has none."""
 
     __slots__ = ("name", "itemsize", "is_floating_point", "is_signed", "numpy")
 
-    def __init__(self, name: str, itemsize: builtins.int, floating: builtins.bool, signed: builtins.bool, numpy: Any) -> None:
+    def __init__(
+        self, name: str, itemsize: builtins.int, floating: builtins.bool, signed: builtins.bool, numpy: Any
+    ) -> None:
         self.name = name
         self.itemsize = itemsize
         self.is_floating_point = floating

@@ -79,7 +79,9 @@ class Function:
                 ctx._saved = ()
             grads = grads if isinstance(grads, tuple) else (grads,)
             if len(grads) != len(inputs_count):
-                raise RuntimeError(f"{cls.__name__}.backward returned {len(grads)} gradients for {len(inputs_count)} inputs")
+                raise RuntimeError(
+                    f"{cls.__name__}.backward returned {len(grads)} gradients for {len(inputs_count)} inputs"
+                )
             return tuple(p if need else None for p, need in zip(grads, needs))
 
         inputs_count = range(len(inputs))

@@ -54,7 +54,15 @@ def confusion(matrix: Any, labels: Sequence[Any] | None = None, ax: Any = None) 
     ax.set_xticks(range(len(m)), names)
     ax.set_yticks(range(len(m)), names)
     for i, j in zip(*np.nonzero(m)):
-        ax.text(j, i, str(m[i, j]), ha="center", va="center", fontsize=8, color="white" if m[i, j] > m.max() / 2 else "black")
+        ax.text(
+            j,
+            i,
+            str(m[i, j]),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if m[i, j] > m.max() / 2 else "black",
+        )
     ax.set_xlabel("predicted")
     ax.set_ylabel("true")
     return ax
@@ -72,7 +80,9 @@ def filters(weight: Any, ax: Any = None, columns: int = 8) -> Any:
         f = w[i].transpose(1, 2, 0) if colour else w[i].mean(0)
         span = f.max() - f.min()
         y, x = divmod(i, columns)
-        sheet[y * (r + 1) + 1 : y * (r + 1) + 1 + r, x * (s + 1) + 1 : x * (s + 1) + 1 + s] = (f - f.min()) / (span or 1)
+        sheet[y * (r + 1) + 1 : y * (r + 1) + 1 + r, x * (s + 1) + 1 : x * (s + 1) + 1 + s] = (f - f.min()) / (
+            span or 1
+        )
     ax.imshow(sheet, cmap=None if colour else "gray", vmin=0, vmax=1)
     ax.set_xticks([])
     ax.set_yticks([])

@@ -30,5 +30,7 @@ class profile:
         lines = [f"{'kernel':<28} {'calls':>8} {'ms':>10} {'GB/s':>8} {'GFLOP/s':>9}"]
         for name, calls, seconds, bytes_, flops in self.rows:
             rate = f"{flops / seconds * 1e-9:9.1f}" if flops and seconds else " " * 9
-            lines.append(f"{name:<28} {calls:>8} {seconds * 1e3:>10.3f} {bytes_ / max(seconds, 1e-12) * 1e-9:>8.1f} {rate}")
+            lines.append(
+                f"{name:<28} {calls:>8} {seconds * 1e3:>10.3f} {bytes_ / max(seconds, 1e-12) * 1e-9:>8.1f} {rate}"
+            )
         return "\n".join(lines)

@@ -66,7 +66,9 @@ class Tensor(_core.TensorBase):
         """Asks for (or declines) a gradient of this leaf. RuntimeError for integers and for results of ops."""
         if self._node is not None:
             if not requires_grad:
-                raise RuntimeError("requires_grad can be turned off only for leaves; use detach() for a result of an op")
+                raise RuntimeError(
+                    "requires_grad can be turned off only for leaves; use detach() for a result of an op"
+                )
             return self
         if requires_grad and not self.dtype.is_floating_point:
             raise RuntimeError(f"only floating tensors can require gradients, got {self.dtype}")
@@ -96,7 +98,13 @@ class Tensor(_core.TensorBase):
                 raise RuntimeError(f"grad: expected shape {self.shape}, got {value.shape}")
         self._grad = value
 
-    def backward(self, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
         """Adds the gradient of this tensor (a number, unless `gradient` is given) to `.grad` of the leaves it came from."""
         autograd.backward(self, gradient, retain_graph, create_graph, inputs)
 
@@ -238,7 +246,9 @@ class Tensor(_core.TensorBase):
 
     def __bool__(self) -> bool:
         if self.numel() != 1:
-            raise RuntimeError("the truth value of a tensor with more than one element (or none) is ambiguous; use any() or all()")
+            raise RuntimeError(
+                "the truth value of a tensor with more than one element (or none) is ambiguous; use any() or all()"
+            )
         return bool(self.item())
 
     def __float__(self) -> float:

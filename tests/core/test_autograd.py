@@ -3,16 +3,19 @@
 import gc
 import weakref
 
-import numpy as np
-import pytest
-
 import mielina as mi
 import mielina.nn.functional as F
+import numpy as np
+import pytest
 from mielina.testing import gradcheck, gradgradcheck
 
 
 def net(x, w1, b1, w2, t):
-    return F.cross_entropy(F.linear(F.relu(F.linear(x, w1, b1)), w2), t) + mi.softmax(x @ w1.T, -1).sum() * 0.5 + (x * x).sum()
+    return (
+        F.cross_entropy(F.linear(F.relu(F.linear(x, w1, b1)), w2), t)
+        + mi.softmax(x @ w1.T, -1).sum() * 0.5
+        + (x * x).sum()
+    )
 
 
 def net_inputs():

@@ -1,10 +1,9 @@
 """A captured step gives eager's bits, with new inputs, a changed learning rate and dropout."""
 
-import numpy as np
-import pytest
-
 import mielina as mi
 import mielina.nn.functional as F
+import numpy as np
+import pytest
 
 
 def make(seed=0):

@@ -1,10 +1,9 @@
 """Functions of one's own, checkpoints and autocast."""
 
-import numpy as np
-import pytest
-
 import mielina as mi
 import mielina.nn.functional as F
+import numpy as np
+import pytest
 from mielina.testing import gradcheck, gradgradcheck
 
 

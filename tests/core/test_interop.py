@@ -2,10 +2,9 @@
 
 import gc
 
+import mielina as mi
 import numpy as np
 import pytest
-
-import mielina as mi
 from mielina import _core
 
 
@@ -49,11 +48,19 @@ def test_read_only():
     assert (t + 1.0).tolist() == [1, 1, 1]
 
 
-@pytest.mark.parametrize("array, error", [
-    (np.array(["a"]), TypeError), (np.array([object()]), TypeError), (np.zeros(2, complex), TypeError), (np.zeros(2, np.uint32), TypeError),
-    (np.zeros(2, ">f4"), ValueError), (np.zeros(9, np.uint8)[1:].view(np.float64), ValueError), ([1.0], TypeError),
-    (np.zeros((1,) * 9), ValueError),
-])
+@pytest.mark.parametrize(
+    "array, error",
+    [
+        (np.array(["a"]), TypeError),
+        (np.array([object()]), TypeError),
+        (np.zeros(2, complex), TypeError),
+        (np.zeros(2, np.uint32), TypeError),
+        (np.zeros(2, ">f4"), ValueError),
+        (np.zeros(9, np.uint8)[1:].view(np.float64), ValueError),
+        ([1.0], TypeError),
+        (np.zeros((1,) * 9), ValueError),
+    ],
+)
 def test_from_numpy_rejects(array, error):
     with pytest.raises(error, match="from_numpy|ndarray"):
         mi.from_numpy(array)
@@ -65,7 +72,11 @@ def test_tensor_copies():
     a[0] = 5
     assert t.tolist() == [0, 0, 0]
     assert mi.as_tensor(a).data_ptr() == a.ctypes.data
-    assert mi.tensor([1, 2]).dtype is mi.int64 and mi.tensor([1.0]).dtype is mi.float32 and mi.tensor([True]).dtype is mi.bool
+    assert (
+        mi.tensor([1, 2]).dtype is mi.int64
+        and mi.tensor([1.0]).dtype is mi.float32
+        and mi.tensor([True]).dtype is mi.bool
+    )
     assert mi.tensor(np.float64(1)).dtype is mi.float64
 
 
@@ -74,7 +85,10 @@ def test_ndarray_times_tensor_is_a_tensor():
     assert isinstance(y, mi.Tensor) and y.tolist() == [1, 1, 1]
 
 
-@pytest.mark.parametrize("shape, error", [((-1,), ValueError), ((1 << 40, 1 << 40), ValueError), ((1 << 44,), MemoryError), ((2.5,), TypeError)])
+@pytest.mark.parametrize(
+    "shape, error",
+    [((-1,), ValueError), ((1 << 40, 1 << 40), ValueError), ((1 << 44,), MemoryError), ((2.5,), TypeError)],
+)
 def test_impossible_sizes(shape, error):
     with pytest.raises(error):
         mi.empty(*shape)
@@ -99,7 +113,12 @@ def test_overlapping_operands_are_copied_first():
 def test_core_never_crashes_on_wrong_arguments():
     for name in dir(_core):
         f = getattr(_core, name)
-        if name.startswith("_") or not callable(f) or isinstance(f, type) or name.startswith(("record", "profile", "set_")):
+        if (
+            name.startswith("_")
+            or not callable(f)
+            or isinstance(f, type)
+            or name.startswith(("record", "profile", "set_"))
+        ):
             continue
         for args in ((), (None,), (1, 2), ("a", "b", "c"), (mi.ones(2),) * 3, (mi.ones(2), -5, 7, 1 << 62)):
             try:

@@ -5,11 +5,10 @@ import subprocess
 import sys
 import threading
 
-import numpy as np
-import pytest
-
 import mielina as mi
 import mielina.nn.functional as F
+import numpy as np
+import pytest
 from mielina import _core
 
 
@@ -28,8 +27,21 @@ def work():
     y = F.linear(x, w, b)
     t = mi.tensor(np.arange(300) % 400)
     big = mi.rand(1 << 18)
-    parts = [x + 1.0, y, x @ w.T, F.relu(y - y.mean()), mi.softmax(y, 1), F.cross_entropy(y, t), y.sum(0), y.sum(1), y.sum(),
-             big.sum(), F.conv2d(image, filters, padding=1), F.dropout(big, 0.5), big]
+    parts = [
+        x + 1.0,
+        y,
+        x @ w.T,
+        F.relu(y - y.mean()),
+        mi.softmax(y, 1),
+        F.cross_entropy(y, t),
+        y.sum(0),
+        y.sum(1),
+        y.sum(),
+        big.sum(),
+        F.conv2d(image, filters, padding=1),
+        F.dropout(big, 0.5),
+        big,
+    ]
     return b"".join(p.numpy().tobytes() for p in parts)
 
 
@@ -47,7 +59,10 @@ def test_so_many_threads_really_run(n):
     assert _core.pool_probe(n) == n
 
 
-@pytest.mark.parametrize("bad, error", [(0, ValueError), (-1, ValueError), (10**9, ValueError), ("2", TypeError), (2.0, TypeError), (True, TypeError)])
+@pytest.mark.parametrize(
+    "bad, error",
+    [(0, ValueError), (-1, ValueError), (10**9, ValueError), ("2", TypeError), (2.0, TypeError), (True, TypeError)],
+)
 def test_set_num_threads_rejects(bad, error):
     with pytest.raises(error, match="set_num_threads"):
         mi.set_num_threads(bad)
@@ -55,8 +70,12 @@ def test_set_num_threads_rejects(bad, error):
 
 @pytest.mark.parametrize("text, ok", [("3", True), ("abc", False), ("-1", False), ("1000000000", False), ("0", False)])
 def test_environment(text, ok):
-    run = subprocess.run([sys.executable, "-c", "import mielina as mi; print(mi.get_num_threads())"], capture_output=True, text=True,
-                         env={**os.environ, "MIELINA_NUM_THREADS": text})
+    run = subprocess.run(
+        [sys.executable, "-c", "import mielina as mi; print(mi.get_num_threads())"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MIELINA_NUM_THREADS": text},
+    )
     if ok:
         assert run.stdout.strip() == "3"
     else:
@@ -64,7 +83,12 @@ def test_environment(text, ok):
 
 
 def test_unknown_isa():
-    run = subprocess.run([sys.executable, "-c", "import mielina"], capture_output=True, text=True, env={**os.environ, "MIELINA_ISA": "avx9"})
+    run = subprocess.run(
+        [sys.executable, "-c", "import mielina"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MIELINA_ISA": "avx9"},
+    )
     assert run.returncode != 0 and "avx9" in run.stderr and "choose one of" in run.stderr
 
 

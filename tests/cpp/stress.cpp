@@ -1,4 +1,5 @@
-// Stress of pool, allocator, storage and launch, for the sanitizers: several threads work at once, each result is checked.
+// Stress of pool, allocator, storage and launch, for the sanitizers: several threads work at once, each result is
+// checked.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,15 +55,21 @@ static void pool_semantics() {
   }
   bool caught = false;
   try {
-    pool_run(nullptr, 64, [](void*, int64_t i, int) { if (i == 13) fail(Kind::Value, "thirteen"); }, nullptr);
-  } catch (const Error& e) {
-    caught = e.kind == Kind::Value;
-  }
+    pool_run(
+        nullptr, 64,
+        [](void*, int64_t i, int) {
+          if (i == 13) fail(Kind::Value, "thirteen");
+        },
+        nullptr);
+  } catch (const Error& e) { caught = e.kind == Kind::Value; }
   require(caught, "an exception of a piece");
   std::atomic<int> inner{0};
-  pool_run(nullptr, 8, [](void* a, int64_t, int) {
-    pool_run(nullptr, 8, [](void* b, int64_t, int) { (*static_cast<std::atomic<int>*>(b))++; }, a);
-  }, &inner);
+  pool_run(
+      nullptr, 8,
+      [](void* a, int64_t, int) {
+        pool_run(nullptr, 8, [](void* b, int64_t, int) { (*static_cast<std::atomic<int>*>(b))++; }, a);
+      },
+      &inner);
   require(inner == 64, "nested pieces");
 }
 

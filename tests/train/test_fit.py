@@ -1,9 +1,8 @@
 """fit, evaluate and predict: kinds of input, names, errors."""
 
+import mielina as mi
 import numpy as np
 import pytest
-
-import mielina as mi
 
 rng = np.random.default_rng(0)
 X, LABELS = rng.random((10, 3)), rng.integers(0, 4, 10)
@@ -14,7 +13,9 @@ def fit(*args, **kwargs):
 
 
 def test_history_has_every_number():
-    history = fit(mi.nn.Linear(3, 4), X, LABELS, metrics="accuracy", validation_split=0.2, epochs=2, callbacks=mi.TerminateOnNaN())
+    history = fit(
+        mi.nn.Linear(3, 4), X, LABELS, metrics="accuracy", validation_split=0.2, epochs=2, callbacks=mi.TerminateOnNaN()
+    )
     assert list(history.history) == ["loss", "accuracy", "val_loss", "val_accuracy"]
     assert len(history["loss"]) == 2
 
@@ -22,7 +23,9 @@ def test_history_has_every_number():
 def test_same_seed_same_bits():
     def run():
         mi.manual_seed(3)
-        return fit(mi.nn.Sequential(mi.nn.Linear(3, 4), mi.nn.Dropout(0.5)), X, LABELS, seed=1, epochs=2, batch_size=4)["loss"]
+        return fit(mi.nn.Sequential(mi.nn.Linear(3, 4), mi.nn.Dropout(0.5)), X, LABELS, seed=1, epochs=2, batch_size=4)[
+            "loss"
+        ]
 
     assert run() == run()
 

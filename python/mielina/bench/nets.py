@@ -57,7 +57,10 @@ def nets(r: Rivals) -> Iterator[Case]:
             return loss
 
         captured = mi.capture(step)
-        work: dict[str, Any] = {"mielina": lambda a=mx, b=my, s=step: s(a, b), "mielina captured": lambda a=mx, b=my, s=captured: s(a, b)}
+        work: dict[str, Any] = {
+            "mielina": lambda a=mx, b=my, s=step: s(a, b),
+            "mielina captured": lambda a=mx, b=my, s=captured: s(a, b),
+        }
         if t:
             work["torch"] = _torch_step(t, sizes, x, y)
         if r.jax:
@@ -87,7 +90,10 @@ def _jax_step(jax: Any, sizes: list[int], x: Any, y: Any) -> Any:
     """Adam by hand, jitted as one function, parameters carried along."""
     jnp = jax.numpy
     rng = np.random.default_rng(0)
-    params = [(jnp.asarray(rng.standard_normal((i, o)).astype(np.float32) / np.float32(np.sqrt(i))), jnp.zeros(o)) for i, o in zip(sizes, sizes[1:])]
+    params = [
+        (jnp.asarray(rng.standard_normal((i, o)).astype(np.float32) / np.float32(np.sqrt(i))), jnp.zeros(o))
+        for i, o in zip(sizes, sizes[1:])
+    ]
     zeros = jax.tree_util.tree_map(jnp.zeros_like, params)
 
     def loss(params: Any) -> Any:

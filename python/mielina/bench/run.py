@@ -79,7 +79,12 @@ def roofline(rows: list[dict[str, Any]], peak: dict[str, float], path: str) -> N
     f = plot.figure(9, 6)
     ax = f.subplots()
     x = [2.0**k for k in range(-5, 12)]
-    ax.loglog(x, [min(peak["fma_peak"], i * peak["copy_rate"]) * 1e-9 for i in x], color="black", label="copy rate and FMA peak")
+    ax.loglog(
+        x,
+        [min(peak["fma_peak"], i * peak["copy_rate"]) * 1e-9 for i in x],
+        color="black",
+        label="copy rate and FMA peak",
+    )
     for name in dict.fromkeys(r["family"] for r in rows):
         points = [r for r in rows if r["family"] == name and "gflops" in r and "gbytes" in r]
         if points:
@@ -99,7 +104,9 @@ def main(families: Sequence[str] = (), path: str | None = None, jax: bool = True
             raise ValueError(f"unknown family {name!r}; there are {', '.join(FAMILIES)}")
     rivals = Rivals(jax)
     peak = limits()
-    print(f"FMA peak {peak['fma_peak'] * 1e-9:.1f} GFLOP/s, copy {peak['copy_rate'] * 1e-9:.1f} GB/s; ratios are rival time / our time")
+    print(
+        f"FMA peak {peak['fma_peak'] * 1e-9:.1f} GFLOP/s, copy {peak['copy_rate'] * 1e-9:.1f} GB/s; ratios are rival time / our time"
+    )
     rows = []
     for name in families or FAMILIES:
         for case in FAMILIES[name](rivals):

@@ -108,7 +108,9 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | 
     else:
         counts = [int(c) for c in lengths]
     if sum(counts) != n or any(c < 0 for c in counts):
-        raise ValueError(f"random_split: lengths {list(lengths)} do not add up to the {n} samples of the data set (or to 1)")
+        raise ValueError(
+            f"random_split: lengths {list(lengths)} do not add up to the {n} samples of the data set (or to 1)"
+        )
     order = permutation(n, generator)
     ends = list(accumulate(counts))
     return [Subset(dataset, order[end - c : end].tolist()) for c, end in zip(counts, ends)]

@@ -49,9 +49,20 @@ class DataLoader:
     with the worker's traceback.
     """
 
-    def __init__(self, dataset: Any, batch_size: int | None = 1, shuffle: bool | None = None, sampler: Any = None, batch_sampler: Any = None,
-                 num_workers: int = 0, collate_fn: Callable[[list[Any]], Any] | None = None, drop_last: bool = False,
-                 generator: Generator | None = None, worker_init_fn: Callable[[int], None] | None = None, prefetch_factor: int = 2) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Any = None,
+        batch_sampler: Any = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        drop_last: bool = False,
+        generator: Generator | None = None,
+        worker_init_fn: Callable[[int], None] | None = None,
+        prefetch_factor: int = 2,
+    ) -> None:
         if num_workers < 0:
             raise ValueError(f"DataLoader: num_workers must not be negative, got {num_workers}")
         if prefetch_factor < 1:
@@ -64,13 +75,20 @@ class DataLoader:
         if self.iterable and (shuffle or sampler is not None or batch_sampler is not None):
             raise ValueError("DataLoader: an IterableDataset has its own order")
         self.dataset, self.batch_size, self.drop_last = dataset, batch_size, drop_last
+        self.sampler: Any = None
+        self.batch_sampler: Any = None
         self.num_workers, self.prefetch_factor, self.worker_init_fn = num_workers, prefetch_factor, worker_init_fn
         self.collate_fn = default_collate if collate_fn is None else collate_fn
         self.generator = generator
         if self.iterable:
-            self.sampler = self.batch_sampler = None
             return
-        self.sampler = sampler if sampler is not None else RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        self.sampler = (
+            sampler
+            if sampler is not None
+            else RandomSampler(dataset, generator=generator)
+            if shuffle
+            else SequentialSampler(dataset)
+        )
         self.batch_sampler = batch_sampler
         if batch_sampler is None and batch_size is not None:
             self.batch_sampler = BatchSampler(self.sampler, batch_size, drop_last)
@@ -78,7 +96,9 @@ class DataLoader:
     def __len__(self) -> int:
         if self.iterable:
             n = len(self.dataset)
-            return n if self.batch_size is None else n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+            return (
+                n if self.batch_size is None else n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+            )
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
 
     def _fetch(self, indices: Any) -> Any:

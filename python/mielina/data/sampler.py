@@ -42,7 +42,13 @@ class SequentialSampler(Sampler):
 class RandomSampler(Sampler):
     """A fresh permutation each time (or `num_samples` draws, with replacement if asked)."""
 
-    def __init__(self, data_source: Any, replacement: bool = False, num_samples: int | None = None, generator: Generator | None = None) -> None:
+    def __init__(
+        self,
+        data_source: Any,
+        replacement: bool = False,
+        num_samples: int | None = None,
+        generator: Generator | None = None,
+    ) -> None:
         self.data_source, self.replacement, self.generator = data_source, replacement, generator
         self.num_samples = len(data_source) if num_samples is None else num_samples
         if self.num_samples < 0:
@@ -54,7 +60,9 @@ class RandomSampler(Sampler):
         if self.replacement:
             return rng.integers(0, n, self.num_samples)
         rounds = -(-self.num_samples // max(n, 1))
-        return np.concatenate([rng.permutation(n) for _ in range(rounds)] or [np.empty(0, np.int64)])[: self.num_samples]
+        return np.concatenate([rng.permutation(n) for _ in range(rounds)] or [np.empty(0, np.int64)])[
+            : self.num_samples
+        ]
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.order().tolist())
@@ -82,16 +90,29 @@ class WeightedRandomSampler(Sampler):
     ValueError: negative, all-zero or non-finite weights, or more draws without replacement than weights above 0.
     """
 
-    def __init__(self, weights: Sequence[float], num_samples: int, replacement: bool = True, generator: Generator | None = None) -> None:
+    def __init__(
+        self, weights: Sequence[float], num_samples: int, replacement: bool = True, generator: Generator | None = None
+    ) -> None:
         w = np.asarray(weights, dtype=np.float64)
         if w.ndim != 1 or not np.isfinite(w).all() or (w < 0).any() or w.sum() <= 0:
-            raise ValueError("WeightedRandomSampler: weights must be a sequence of finite, non-negative numbers, not all 0")
+            raise ValueError(
+                "WeightedRandomSampler: weights must be a sequence of finite, non-negative numbers, not all 0"
+            )
         if num_samples <= 0 or (not replacement and num_samples > np.count_nonzero(w)):
-            raise ValueError(f"WeightedRandomSampler: cannot draw {num_samples} samples from {np.count_nonzero(w)} with weight above 0")
-        self.weights, self.num_samples, self.replacement, self.generator = w / w.sum(), num_samples, replacement, generator
+            raise ValueError(
+                f"WeightedRandomSampler: cannot draw {num_samples} samples from {np.count_nonzero(w)} with weight above 0"
+            )
+        self.weights, self.num_samples, self.replacement, self.generator = (
+            w / w.sum(),
+            num_samples,
+            replacement,
+            generator,
+        )
 
     def __iter__(self) -> Iterator[int]:
-        draw = numpy_generator(self.generator).choice(len(self.weights), self.num_samples, self.replacement, self.weights)
+        draw = numpy_generator(self.generator).choice(
+            len(self.weights), self.num_samples, self.replacement, self.weights
+        )
         return iter(draw.tolist())
 
     def __len__(self) -> int:

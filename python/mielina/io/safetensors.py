@@ -28,11 +28,11 @@ _NAMES = {d: code for code, d in _CODES.items()}
 _TREE = "mielina.tree"
 
 
-def _bytes_of(t: Tensor) -> memoryview:
+def _bytes_of(t: Tensor) -> Any:
     raw = _core.contiguous(t.detach())
     if raw.dtype is dtypes.bfloat16:
         raw = _core.bit_view(raw, dtypes.int16)
-    return memoryview(raw.numpy().reshape(-1).view(np.uint8))
+    return raw.numpy().reshape(-1).view(np.uint8).data
 
 
 def _flatten(obj: Any, path: str, tensors: dict[str, Tensor]) -> Any:
@@ -56,11 +56,13 @@ def _flatten(obj: Any, path: str, tensors: dict[str, Tensor]) -> Any:
         return {"float": float(obj).hex()}
     if isinstance(obj, np.integer):
         return {"value": int(obj)}
-    raise TypeError(f"save: cannot store {type(obj).__name__} at {path or 'the top'}; files hold dicts and lists of tensors, numbers and strings")
+    raise TypeError(
+        f"save: cannot store {type(obj).__name__} at {path or 'the top'}; files hold dicts and lists of tensors, numbers and strings"
+    )
 
 
 def _restore(tree: Any, tensors: dict[str, Tensor]) -> Any:
-    (kind, value), = tree.items()
+    ((kind, value),) = tree.items()
     if kind == "tensor":
         return tensors[value]
     if kind == "dict":
@@ -79,7 +81,9 @@ def save(obj: Any, path: str | os.PathLike[str], metadata: dict[str, str] | None
 
     The file appears whole or not at all. TypeError, before anything is written, for anything else.
     """
-    flat = isinstance(obj, Mapping) and all(isinstance(k, str) and isinstance(v, Tensor) and k != "__metadata__" for k, v in obj.items())
+    flat = isinstance(obj, Mapping) and all(
+        isinstance(k, str) and isinstance(v, Tensor) and k != "__metadata__" for k, v in obj.items()
+    )
     tensors: dict[str, Tensor] = {}
     info = dict(metadata or {})
     if flat:

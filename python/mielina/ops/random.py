@@ -34,19 +34,31 @@ def _grad(t: Tensor, requires_grad: bool) -> Tensor:
 
 
 # ---- new tensors -------------------------------------------------------------------------------------------------------------
-def rand(*size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+def rand(
+    *size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False
+) -> Tensor:
     """Uniform numbers in [0, 1): multiples of 2^-24, of 2^-53 in float64."""
     shape, dtype = _shape(size), dtype or dtypes.get_default_dtype()
     return _grad(_core.uniform(shape, dtype, _key(shape, dtype, generator), 0.0, 1.0), requires_grad)
 
 
-def randn(*size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+def randn(
+    *size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False
+) -> Tensor:
     """Normal numbers with mean 0 and standard deviation 1. Source: Box & Muller 1958."""
     shape, dtype = _shape(size), dtype or dtypes.get_default_dtype()
     return _grad(_core.normal(shape, dtype, _key(shape, dtype, generator), 0.0, 1.0), requires_grad)
 
 
-def randint(low: int, high: Any, size: Any = None, *, generator: Generator | None = None, dtype: DType = dtypes.int64, requires_grad: bool = False) -> Tensor:
+def randint(
+    low: int,
+    high: Any,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: DType = dtypes.int64,
+    requires_grad: bool = False,
+) -> Tensor:
     """Whole numbers in [low, high); randint(high, size) starts at 0. RuntimeError: low >= high."""
     if size is None:
         low, high, size = 0, low, high
@@ -63,20 +75,28 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: DType = dtype
     return order if dtype is dtypes.int64 else order.to(dtype)
 
 
-def rand_like(input: Tensor, *, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False) -> Tensor:
+def rand_like(
+    input: Tensor, *, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False
+) -> Tensor:
     return rand(*input.shape, dtype=dtype or input.dtype, generator=generator, requires_grad=requires_grad)
 
 
-def randn_like(input: Tensor, *, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False) -> Tensor:
+def randn_like(
+    input: Tensor, *, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False
+) -> Tensor:
     return randn(*input.shape, dtype=dtype or input.dtype, generator=generator, requires_grad=requires_grad)
 
 
-def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: DType | None = None, generator: Generator | None = None) -> Tensor:
+def randint_like(
+    input: Tensor, low: int, high: int | None = None, *, dtype: DType | None = None, generator: Generator | None = None
+) -> Tensor:
     low, high = (0, low) if high is None else (low, high)
     return randint(low, high, input.shape, dtype=dtype or input.dtype, generator=generator)
 
 
-def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: DType | None = None) -> Tensor:
+def normal(
+    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: DType | None = None
+) -> Tensor:
     """Normal numbers: of `size`, or one for each element of the mean and std tensors. RuntimeError: negative std."""
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         shape = () if size is None else tuple(size)
@@ -105,7 +125,9 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
 
 
 @method
-def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+) -> Tensor:
     """`num_samples` indices drawn from each row of weights (N, C) or (C), as int64.
 
     With replacement by inverting the cumulative sum; without, the largest of log w - log(-log u), in that order (Gumbel
@@ -154,20 +176,28 @@ def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generat
     if not a <= b:
         raise RuntimeError(f"uniform_: expected from <= to, got {a} and {b}")
     dtype = _drawn_dtype(self)
-    return _fill(self, _core.uniform(self.shape, dtype, _key(self.shape, dtype, generator), float(a), float(b)), "uniform_")
+    return _fill(
+        self, _core.uniform(self.shape, dtype, _key(self.shape, dtype, generator), float(a), float(b)), "uniform_"
+    )
 
 
 @method
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fills with normal numbers."""
     dtype = _drawn_dtype(self)
-    return _fill(self, _core.normal(self.shape, dtype, _key(self.shape, dtype, generator), float(mean), float(std)), "normal_")
+    return _fill(
+        self, _core.normal(self.shape, dtype, _key(self.shape, dtype, generator), float(mean), float(std)), "normal_"
+    )
 
 
 @method
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Fills with 1 (probability p, a number or a tensor) and 0."""
-    drawn = bernoulli(p.expand(self.shape), generator=generator) if isinstance(p, Tensor) else bernoulli(self.detach(), float(p), generator=generator)
+    drawn = (
+        bernoulli(p.expand(self.shape), generator=generator)
+        if isinstance(p, Tensor)
+        else bernoulli(self.detach(), float(p), generator=generator)
+    )
     return _fill(self, drawn, "bernoulli_")
 
 
@@ -175,7 +205,11 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
 def random_(self: Tensor, low: int = 0, high: int | None = None, *, generator: Generator | None = None) -> Tensor:
     """Fills with whole numbers in [low, high); random_(high) starts at 0, random_() takes what the dtype holds exactly."""
     if high is None:
-        whole = {4: 1 << 24, 8: 1 << 53, 2: 1 << 8} if self.dtype.is_floating_point else {1: 1 << 7, 2: 1 << 15, 4: 1 << 31, 8: (1 << 63) - 1}
+        whole = (
+            {4: 1 << 24, 8: 1 << 53, 2: 1 << 8}
+            if self.dtype.is_floating_point
+            else {1: 1 << 7, 2: 1 << 15, 4: 1 << 31, 8: (1 << 63) - 1}
+        )
         low, high = (0, low) if low else (0, 2 if self.dtype is dtypes.bool else whole[self.dtype.itemsize])
     return _fill(self, randint(low, high, self.shape, generator=generator), "random_")
 
@@ -200,7 +234,9 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     _check_p("dropout", p)
     if not training or p == 0:
         return input
-    return _into(input, keyed_dropout(input, _core.take_key(default_generator.state, input.numel(), input.dtype), p), inplace)
+    return _into(
+        input, keyed_dropout(input, _core.take_key(default_generator.state, input.numel(), input.dtype), p), inplace
+    )
 
 
 def keyed_dropout(x: Tensor, key: Tensor, p: float) -> Tensor:
@@ -245,7 +281,9 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
             return input
         from .creation import ones
 
-        return _into(input, input * dropout(ones((*input.shape[:2], *[1] * (input.ndim - 2)), dtype=input.dtype), p), inplace)
+        return _into(
+            input, input * dropout(ones((*input.shape[:2], *[1] * (input.ndim - 2)), dtype=input.dtype), p), inplace
+        )
     return _drop_channels("dropout2d", 2, input, p, training, inplace)
 
 

@@ -43,7 +43,9 @@ class _Monitor(Callback):
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f'mode must be "auto", "min" or "max", got {mode!r}')
-        rising = mode == "max" or (mode == "auto" and any(w in monitor for w in ("acc", "auc", "f1", "precision", "recall", "r2", "iou")))
+        rising = mode == "max" or (
+            mode == "auto" and any(w in monitor for w in ("acc", "auc", "f1", "precision", "recall", "r2", "iou"))
+        )
         self.monitor, self.sign, self.min_delta = monitor, -1.0 if rising else 1.0, abs(min_delta)
         self.best = math.inf
 
@@ -52,7 +54,9 @@ class _Monitor(Callback):
 
     def value(self, logs: dict[str, float]) -> float:
         if self.monitor not in logs:
-            raise ValueError(f"{type(self).__name__}: {self.monitor!r} is not among {', '.join(logs)}; pass validation= for val_ numbers")
+            raise ValueError(
+                f"{type(self).__name__}: {self.monitor!r} is not among {', '.join(logs)}; pass validation= for val_ numbers"
+            )
         return self.sign * logs[self.monitor]
 
     def improved(self, logs: dict[str, float]) -> bool:
@@ -66,14 +70,27 @@ class _Monitor(Callback):
 class EarlyStopping(_Monitor):
     """Ends the training when `monitor` has not improved by more than `min_delta` for `patience` epochs."""
 
-    def __init__(self, monitor: str = "val_loss", min_delta: float = 0.0, patience: int = 0, mode: str = "auto",
-                 restore_best_weights: bool = False, start_from_epoch: int = 0) -> None:
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 0,
+        mode: str = "auto",
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience, self.restore_best_weights, self.start_from_epoch = patience, restore_best_weights, start_from_epoch
+        self.patience, self.restore_best_weights, self.start_from_epoch = (
+            patience,
+            restore_best_weights,
+            start_from_epoch,
+        )
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
         super().on_train_begin(logs)
-        self.wait, self.stopped_epoch, self.best_epoch, self.stop = 0, None, None, False
+        self.wait, self.stop = 0, False
+        self.stopped_epoch: int | None = None
+        self.best_epoch: int | None = None
         self.weights: dict[str, Any] | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
@@ -96,7 +113,13 @@ class EarlyStopping(_Monitor):
 class ModelCheckpoint(_Monitor):
     """Saves the model's state_dict after each epoch (or only the best). `filepath` may hold {epoch} and logged names."""
 
-    def __init__(self, filepath: str | os.PathLike[str], monitor: str = "val_loss", save_best_only: bool = False, mode: str = "auto") -> None:
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        save_best_only: bool = False,
+        mode: str = "auto",
+    ) -> None:
         super().__init__(monitor, mode)
         self.filepath, self.save_best_only = os.fspath(filepath), save_best_only
 

@@ -80,7 +80,9 @@ def _loss(loss: Any) -> Loss:
     table = _losses()
     name = {"mean_squared_error": "mse", "mean_absolute_error": "mae", "bce": "binary_cross_entropy"}.get(loss, loss)
     if name not in table:
-        raise ValueError(f"fit: unknown loss {loss!r}; there are {', '.join(table)}, or pass a function of (output, target)")
+        raise ValueError(
+            f"fit: unknown loss {loss!r}; there are {', '.join(table)}, or pass a function of (output, target)"
+        )
     f = table[name]
     if name in _ELEMENTWISE:
         return lambda output, target: f(output, _match(output, target).to(output.dtype))
@@ -92,14 +94,18 @@ def _optimizer(optimizer: Any, model: Any) -> Any:
     if isinstance(optimizer, optim.Optimizer):
         return optimizer
     if isinstance(optimizer, str):
-        known = {n.lower(): getattr(optim, n) for n in dir(optim) if isinstance(getattr(optim, n), type) and n != "Optimizer"}
+        known = {
+            n.lower(): getattr(optim, n) for n in dir(optim) if isinstance(getattr(optim, n), type) and n != "Optimizer"
+        }
         if optimizer.lower() not in known:
             raise ValueError(f"fit: unknown optimizer {optimizer!r}; there are {', '.join(sorted(known))}")
         kind = known[optimizer.lower()]
         return kind(model.parameters(), **({"lr": 1e-2} if optimizer.lower() == "sgd" else {}))
     if callable(optimizer):
         return optimizer(model.parameters())
-    raise TypeError(f"fit: optimizer must be a name, an Optimizer or a function of the parameters, got {type(optimizer).__name__}")
+    raise TypeError(
+        f"fit: optimizer must be a name, an Optimizer or a function of the parameters, got {type(optimizer).__name__}"
+    )
 
 
 def _split(data: Any, fraction: float, seed: Generator | None) -> tuple[Any, Any]:
@@ -119,7 +125,9 @@ def _batch(batch: Any, dtype: Any) -> tuple[Tensor, Tensor]:
     inputs, targets = batch if isinstance(batch, (tuple, list)) and len(batch) == 2 else (batch, batch)
     if isinstance(inputs, Tensor):
         if inputs.dtype is dtypes.uint8 and inputs.ndim == 4:
-            raise TypeError(f"fit: images of dtype uint8 and shape {inputs.shape}; divide by 255 and put the channels first: x.permute(0, 3, 1, 2).float() / 255")
+            raise TypeError(
+                f"fit: images of dtype uint8 and shape {inputs.shape}; divide by 255 and put the channels first: x.permute(0, 3, 1, 2).float() / 255"
+            )
         if inputs.dtype.is_floating_point and inputs.dtype is not dtype:
             inputs = inputs.to(dtype)
     if isinstance(targets, Tensor):
@@ -169,7 +177,13 @@ def fit(
     elif y is not None or validation_split:
         raise TypeError("fit: with a DataLoader, y and validation_split must not be given")
     loader = _loader(train, batch_size, shuffle=True)
-    held = None if validation is None else validation if isinstance(validation, DataLoader) else _loader(_dataset(validation), max(batch_size, 256), False)
+    held = (
+        None
+        if validation is None
+        else validation
+        if isinstance(validation, DataLoader)
+        else _loader(_dataset(validation), max(batch_size, 256), False)
+    )
     chosen = _optimizer(optimizer, model)
     dtype = _float_dtype(model)
     history, everyone = History(), [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
@@ -203,7 +217,16 @@ def fit(
     return history
 
 
-def _train_epoch(model: Any, loader: Any, compute_loss: Loss, measures: Any, optimizer: Any, dtype: Any, callbacks: Sequence[Callback], bar: Any) -> Running:
+def _train_epoch(
+    model: Any,
+    loader: Any,
+    compute_loss: Loss,
+    measures: Any,
+    optimizer: Any,
+    dtype: Any,
+    callbacks: Sequence[Callback],
+    bar: Any,
+) -> Running:
     running = Running()
     for i, batch in enumerate(loader):
         for c in callbacks:
@@ -246,10 +269,20 @@ def _evaluate(model: Any, loader: Any, compute_loss: Loss, measures: Any, dtype:
     return running
 
 
-def evaluate(model: Any, X: Any, y: Any = None, *, loss: Any = "cross_entropy", metrics: Iterable[Any] = (), batch_size: int = 256) -> dict[str, float]:
+def evaluate(
+    model: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    loss: Any = "cross_entropy",
+    metrics: Iterable[Any] = (),
+    batch_size: int = 256,
+) -> dict[str, float]:
     """Loss and metrics over all samples, in eval mode and without gradients."""
     data = X if isinstance(X, DataLoader) else _dataset(X, y)
-    return _evaluate(model, _loader(data, batch_size, False), _loss(loss), resolve(metrics), _float_dtype(model)).values()
+    return _evaluate(
+        model, _loader(data, batch_size, False), _loss(loss), resolve(metrics), _float_dtype(model)
+    ).values()
 
 
 @autograd.no_grad

@@ -14,7 +14,9 @@ def _match(output: Tensor, target: Tensor) -> Tensor:
         return target
     if output.squeeze().shape == target.squeeze().shape:
         return target.reshape(output.shape)
-    raise ValueError(f"the model gives {output.shape} and the targets have {target.shape}: they would be broadcast against each other; reshape one")
+    raise ValueError(
+        f"the model gives {output.shape} and the targets have {target.shape}: they would be broadcast against each other; reshape one"
+    )
 
 
 def _correct(output: Tensor, target: Tensor) -> tuple[float, int]:
@@ -63,7 +65,9 @@ def resolve(metrics: Any) -> dict[str, Callable[[Tensor, Tensor], Any]]:
         if isinstance(m, str):
             name = {"acc": "accuracy"}.get(m, m)
             if name not in METRICS:
-                raise ValueError(f"unknown metric {m!r}; there are {', '.join(METRICS)}, or pass a function of (output, target)")
+                raise ValueError(
+                    f"unknown metric {m!r}; there are {', '.join(METRICS)}, or pass a function of (output, target)"
+                )
             chosen[name] = METRICS[name]
         elif callable(m):
             chosen[getattr(m, "__name__", type(m).__name__)] = m
@@ -72,7 +76,9 @@ def resolve(metrics: Any) -> dict[str, Callable[[Tensor, Tensor], Any]]:
     return chosen
 
 
-def measure(running: Running, metrics: dict[str, Callable[[Tensor, Tensor], Any]], output: Tensor, target: Tensor) -> None:
+def measure(
+    running: Running, metrics: dict[str, Callable[[Tensor, Tensor], Any]], output: Tensor, target: Tensor
+) -> None:
     for name, f in metrics.items():
         r = f(output, target)
         if isinstance(r, tuple):

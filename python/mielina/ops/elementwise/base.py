@@ -15,7 +15,6 @@ from ... import _core, autograd
 from ...autograd import OUTPUT, Op, op, record
 from ...tensor import Tensor, method, method_as
 from ..layout import clone_of, write_into
-from .conversion import clone
 
 Function = Callable[..., Any]
 
