@@ -172,6 +172,8 @@ class Fused(Optimizer):
                     _core.fill_(s[name], self.first_value.get(name, 0.0))
         return s
 
+    _hyper: list[tuple[Tensor, Any]]
+
     def _write_hyper(self) -> None:
         for group, (_, array) in zip(self.param_groups, self._hyper):
             for name, value in self._numbers(group).items():
