@@ -14,6 +14,7 @@ void fma_burst(const Ctx& ctx, const View& y, int64_t rounds, double* flops) noe
     for (int c = 0; c < kChains; c++) acc[c] = splat<vf32>(float(c));
     vf32 a = splat<vf32>(0.999f), b = splat<vf32>(0.001f);
     for (int64_t r = 0; r < rounds; r++) {
+#pragma GCC unroll 16
       for (int c = 0; c < kChains; c++) acc[c] = fma(acc[c], a, b);
       asm volatile("" ::: "memory");
     }
