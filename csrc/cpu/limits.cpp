@@ -11,14 +11,15 @@ void fma_burst(const Ctx& ctx, const View& y, int64_t rounds, double* flops) noe
   int64_t n = numel(y);
   parallel_for(ctx, n, [&](int64_t i, int) {
     vf32 acc[kChains];
+#pragma GCC unroll 16
     for (int c = 0; c < kChains; c++) acc[c] = splat<vf32>(float(c));
     vf32 a = splat<vf32>(0.999f), b = splat<vf32>(0.001f);
     for (int64_t r = 0; r < rounds; r++) {
 #pragma GCC unroll 16
       for (int c = 0; c < kChains; c++) acc[c] = fma(acc[c], a, b);
-      asm volatile("" ::: "memory");
     }
     vf32 total{};
+#pragma GCC unroll 16
     for (int c = 0; c < kChains; c++) total += acc[c];
     ((float*)y.data)[i] = hsum(total);
   });
