@@ -1,4 +1,6 @@
-"""One seed for everybody: what hypothesis draws is the same on every run, so that a failure is a change's and not chance's."""
+"""One seed for everybody: what hypothesis draws is the same on every run, so that a failure is a change's and not
+chance's.
+"""
 
 from hypothesis import settings
 

@@ -41,17 +41,8 @@ _LATER = {
 if TYPE_CHECKING:
     from . import cuda, io, plot, testing, train
     from .io import load, save
-    from .train import (
-        Callback,
-        EarlyStopping,
-        History,
-        LambdaCallback,
-        ModelCheckpoint,
-        TerminateOnNaN,
-        evaluate,
-        fit,
-        predict,
-    )
+    from .train import Callback, EarlyStopping, History, LambdaCallback, ModelCheckpoint, TerminateOnNaN
+    from .train.fit import evaluate, fit, predict
 else:
 
     def __getattr__(name):

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .dtypes import dtype
+from .dtypes import dtype, dtype as DType
 from .tensor import Tensor
 
 OUTPUTS: tuple[Any, ...]
 
 class TensorBase:
     shape: tuple[int, ...]
-    dtype: Any
+    dtype: DType
     ndim: int
     _strides: tuple[int, ...]
     _offset: int

@@ -19,7 +19,8 @@ def target() -> dtypes.dtype | None:
 
 
 class autocast:
-    """Inside the block, matmul, linear, convolution, attention and recurrent layers take their float32 inputs as `dtype`.
+    """Inside the block, matmul, linear, convolution, attention and recurrent layers take their float32 inputs as
+    `dtype`.
 
     with mi.autocast(dtype=mi.bfloat16): ...    (also as a decorator). TypeError: not a half format.
     """

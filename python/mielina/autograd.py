@@ -114,12 +114,12 @@ def traced(tracer: Callable[[Any, Op, tuple[Any, ...], tuple[Any, ...]], None]) 
         _core.set_tracer(before)
 
 
-# ---- the engine ---------------------------------------------------------------------------------------------------------
+# ---- the engine ------------------------------------------------------------------------------------------------------
 def _add(a: Any, b: Any, owned: set[int]) -> Any:
     """a + b. In place only into buffers that the engine itself made: anybody else's gradient may be shared.
 
-    `owned` holds the ids of such buffers while they wait in a slot; once handed to a rule they may be shared, or freed and
-    their id taken by another tensor.
+    `owned` holds the ids of such buffers while they wait in a slot; once handed to a rule they may be shared, or
+    freed and their id taken by another tensor.
     """
     if id(a) in owned and not _core.grad_enabled() and a.dtype is b.dtype and a.shape == b.shape:
         _core.add_(a, b)
@@ -195,7 +195,9 @@ def _leads_to(roots: list[Any], targets: set[int]) -> set[int]:
 
 
 def _run(roots: list[Any], grads: list[Any], inputs: list[Any] | None, retain: bool, create_graph: bool) -> list[Any]:
-    """Walks back from the roots. Without `inputs`, leaves accumulate into .grad; with them, their gradients come back."""
+    """Walks back from the roots. Without `inputs`, leaves accumulate into .grad; with them, their gradients come
+    back.
+    """
     before = _core.set_grad_enabled(create_graph)
     try:
         pending: dict[Any, list[Any]] = {}

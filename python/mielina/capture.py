@@ -27,9 +27,10 @@ def outside() -> Iterator[None]:
 class Captured:
     """A recorded step: call it with new inputs of the recorded shapes and dtypes.
 
-    The first call runs and records the step; the following ones copy their inputs into the recorded ones and replay. The
-    step must do the same ops each time: `.item()`, `.numpy()` and shapes that depend on data raise while recording.
-    Results are fresh tensors without history. Learning rates in `param_groups` and the random generators stay live.
+    The first call runs and records the step; the following ones copy their inputs into the recorded ones and replay.
+    The step must do the same ops each time: `.item()`, `.numpy()` and shapes that depend on data raise while
+    recording. Results are fresh tensors without history. Learning rates in `param_groups` and the random generators
+    stay live.
     """
 
     def __init__(self, step: Callable[..., Any]) -> None:
@@ -94,5 +95,7 @@ def _copies(x: Any) -> Any:
 
 
 def capture(step: Callable[..., Any]) -> Captured:
-    """Records `step(*inputs)` at its first call and replays it afterwards, with the bits that eager execution would give."""
+    """Records `step(*inputs)` at its first call and replays it afterwards, with the bits that eager execution would
+    give.
+    """
     return Captured(step)

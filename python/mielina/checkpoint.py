@@ -13,8 +13,8 @@ from .tensor import Tensor
 def checkpoint(function: Callable[..., Any], *args: Any, preserve_rng_state: bool = True, **kwargs: Any) -> Any:
     """function(*args, **kwargs) without keeping what it computes in between; its gradient runs it again.
 
-    Tensors that the function uses beside its arguments (a module's parameters) get their gradients, too. Dropout draws the
-    same numbers both times unless preserve_rng_state=False. Source: Chen et al. 2016.
+    Tensors that the function uses beside its arguments (a module's parameters) get their gradients, too. Dropout
+    draws the same numbers both times unless preserve_rng_state=False. Source: Chen et al. 2016.
     """
     if not autograd.is_grad_enabled():
         return function(*args, **kwargs)

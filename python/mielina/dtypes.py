@@ -65,7 +65,9 @@ def _by_name(name: str) -> dtype:
 
 
 def from_numpy(d: Any) -> dtype:
-    """The dtype of a NumPy dtype. TypeError for those without one (complex, strings, objects, unsigned above 8 bits)."""
+    """The dtype of a NumPy dtype. TypeError for those without one (complex, strings, objects, unsigned above 8
+    bits).
+    """
     d = np.dtype(d)
     for mine in ALL:
         if mine.numpy == d:

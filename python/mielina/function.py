@@ -9,7 +9,9 @@ from .tensor import Tensor
 
 
 class Context:
-    """What forward leaves for backward: `save_for_backward(*tensors)`, `saved_tensors`, `needs_input_grad`, and any attribute."""
+    """What forward leaves for backward: `save_for_backward(*tensors)`, `saved_tensors`, `needs_input_grad`, and any
+    attribute.
+    """
 
     def __init__(self, needs: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs
@@ -39,8 +41,8 @@ class Context:
 class Function:
     """Subclass with static `forward(ctx, *inputs)` and `backward(ctx, *gradients)`; call `MyFunction.apply(*inputs)`.
 
-    backward returns one gradient (or None) for each input of forward. Gradients of gradients work if backward is made of
-    differentiable functions.
+    backward returns one gradient (or None) for each input of forward. Gradients of gradients work if backward is made
+    of differentiable functions.
     """
 
     @staticmethod

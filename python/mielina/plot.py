@@ -1,4 +1,6 @@
-"""Pictures, with matplotlib (`pip install "mielina[plot]"`). Each function draws on given axes, or on new ones, and returns them."""
+"""Pictures, with matplotlib (`pip install "mielina[plot]"`). Each function draws on given axes, or on new ones, and
+returns them.
+"""
 
 from __future__ import annotations
 

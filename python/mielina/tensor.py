@@ -1,5 +1,5 @@
-"""`Tensor`: a strided array with a place on the tape. Its data and history live in C++ (csrc/bind/tensor.cpp); the methods
-that are ops are attached by their pages (`@method` in ops/)."""
+"""`Tensor`: a strided array with a place on the tape. Its data and history live in C++ (csrc/bind/tensor.cpp); the
+methods that are ops are attached by their pages (`@method` in ops/)."""
 
 from __future__ import annotations
 
@@ -10,50 +10,25 @@ import numpy as np
 
 from . import _core, autograd, dtypes
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F")
 
 
-class Tensor(_core.TensorBase):
-    """A multi-dimensional array of one dtype. Make one with `mi.tensor(data)`, `mi.zeros(...)`, `mi.from_numpy(array)`."""
+if TYPE_CHECKING:
+    from ._methods import Methods  # TensorBase with the methods that ops/ attaches; a stub by tools/stubs.py
+else:
+    Methods = _core.TensorBase
+
+
+class Tensor(Methods):
+    """A multi-dimensional array of one dtype. Make one with `mi.tensor(data)`, `mi.zeros(...)`,
+    `mi.from_numpy(array)`.
+    """
 
     __slots__ = ()
     __array_priority__ = 1000  # ndarray * Tensor gives a Tensor
     __array_ufunc__ = None
 
-    if TYPE_CHECKING:  # the methods that ops/ attaches
-
-        def __getattr__(self, name: str) -> Any: ...
-
-        __add__: Any
-        __radd__: Any
-        __sub__: Any
-        __rsub__: Any
-        __mul__: Any
-        __rmul__: Any
-        __truediv__: Any
-        __rtruediv__: Any
-        __floordiv__: Any
-        __mod__: Any
-        __pow__: Any
-        __rpow__: Any
-        __matmul__: Any
-        __neg__: Any
-        __abs__: Any
-        __invert__: Any
-        __and__: Any
-        __or__: Any
-        __xor__: Any
-        __lt__: Any
-        __le__: Any
-        __gt__: Any
-        __ge__: Any
-        __getitem__: Any
-        __setitem__: Any
-        __iter__: Any
-        T: Any
-        mT: Any
-
-    # ---- gradients -------------------------------------------------------------------------------------------------------
+    # ---- gradients ---------------------------------------------------------------------------------------------------
     @property
     def requires_grad(self) -> bool:
         return self._tracked  # type: ignore[no-any-return]
@@ -105,7 +80,9 @@ class Tensor(_core.TensorBase):
         create_graph: bool = False,
         inputs: Any = None,
     ) -> None:
-        """Adds the gradient of this tensor (a number, unless `gradient` is given) to `.grad` of the leaves it came from."""
+        """Adds the gradient of this tensor (a number, unless `gradient` is given) to `.grad` of the leaves it came
+        from.
+        """
         autograd.backward(self, gradient, retain_graph, create_graph, inputs)
 
     def detach(self) -> Tensor:
@@ -162,7 +139,7 @@ class Tensor(_core.TensorBase):
 
             self.register_hook(keep)
 
-    # ---- shape and data ----------------------------------------------------------------------------------------------------
+    # ---- shape and data ----------------------------------------------------------------------------------------------
     def size(self, dim: int | None = None) -> Any:
         return self.shape if dim is None else self.shape[dim]
 
@@ -221,7 +198,9 @@ class Tensor(_core.TensorBase):
         return _core.item(self)
 
     def numpy(self) -> np.ndarray:
-        """The same memory as a NumPy array. RuntimeError while a gradient is required (detach first); TypeError for bfloat16."""
+        """The same memory as a NumPy array. RuntimeError while a gradient is required (detach first); TypeError for
+        bfloat16.
+        """
         if self._tracked:
             raise RuntimeError("numpy(): the tensor requires a gradient; use tensor.detach().numpy()")
         return _core.to_numpy(self)  # type: ignore[no-any-return]
@@ -238,7 +217,7 @@ class Tensor(_core.TensorBase):
         t = self.detach()
         return (_core.convert(t, dtypes.float32) if t.dtype is dtypes.bfloat16 else t).numpy().tolist()
 
-    # ---- Python protocols ----------------------------------------------------------------------------------------------------
+    # ---- Python protocols --------------------------------------------------------------------------------------------
     def __len__(self) -> int:
         if self.ndim == 0:
             raise TypeError("len() of a 0-dim tensor")
@@ -325,7 +304,7 @@ class RemovableHandle:
 
 def method(function: F) -> F:
     """Makes a function of an ops page a method of Tensor, too."""
-    setattr(Tensor, function.__name__, function)
+    setattr(Tensor, function.__name__, function)  # type: ignore[attr-defined]
     return function
 
 

@@ -114,7 +114,7 @@ def test_a_long_chain_is_freed_without_overflowing_the_stack():
     del x
 
 
-# ---- errors ----------------------------------------------------------------------------------------------------------------
+# ---- errors ----------------------------------------------------------------------------------------------------------
 def test_backward_twice():
     x = mi.ones(3, requires_grad=True)
     y = (x * x).sum()
@@ -161,7 +161,7 @@ def test_integers_have_no_gradient():
         mi.tensor([1, 2]).requires_grad_()
 
 
-# ---- in place on views --------------------------------------------------------------------------------------------------------
+# ---- in place on views -----------------------------------------------------------------------------------------------
 def test_in_place_on_a_view_reaches_the_base():
     x = mi.ones(4, requires_grad=True)
     base = x * 1.0
@@ -217,7 +217,7 @@ def test_second_order_through_an_in_place_change():
     gradgradcheck(f, (x,))
 
 
-# ---- hooks ------------------------------------------------------------------------------------------------------------------------
+# ---- hooks -----------------------------------------------------------------------------------------------------------
 def test_hooks():
     x = mi.ones(2, requires_grad=True)
     seen = []

@@ -1,7 +1,8 @@
 """Objects of one ISA level may not offer the linker code that another level could run.
 
-An inline function compiled with AVX-512 flags outside its level's namespace is a weak symbol: the linker keeps one copy for
-everybody, perhaps that one. The objects are found through MIELINA_OBJECTS (a build folder), as `.ci/run` sets it.
+An inline function compiled with AVX-512 flags outside its level's namespace is a weak symbol: the linker keeps one
+copy for everybody, perhaps that one. The objects are found through MIELINA_OBJECTS (a build folder), as `.ci/run`
+sets it.
 """
 
 import os

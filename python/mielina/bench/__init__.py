@@ -1,3 +1,5 @@
-"""`mielina bench`: kernels beside NumPy, and beside PyTorch and JAX where they are installed, interleaved in one run."""
+"""`mielina bench`: kernels beside NumPy, and beside PyTorch and JAX where they are installed, interleaved in one
+run.
+"""
 
 from .run import main

@@ -155,7 +155,7 @@ def softmax(r: Rivals) -> Iterator[Case]:
         )
         mine, theirs = mi.tensor(x).requires_grad_(), r.to_torch(x)[0].requires_grad_() if t else None
         target, other = mi.tensor(y), t and t.from_numpy(y)
-        work = {"mielina": lambda a=mine, b=target: mi.grad(f.cross_entropy(a, b), a)}
+        work: dict[str, Any] = {"mielina": lambda a=mine, b=target: mi.grad(f.cross_entropy(a, b), a)}
         if t:
             work["torch"] = lambda a=theirs, b=other: t.autograd.grad(t.nn.functional.cross_entropy(a, b), a)
         yield Case("softmax", f"cross_entropy {shape} fwd+bwd", work, 0, 4.0 * x.nbytes)

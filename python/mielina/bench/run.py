@@ -97,15 +97,16 @@ def roofline(rows: list[dict[str, Any]], peak: dict[str, float], path: str) -> N
 
 
 def main(families: Sequence[str] = (), path: str | None = None, jax: bool = True) -> list[dict[str, Any]]:
-    """Runs the families (all if none are named). ValueError: an unknown one. With `path`, writes JSON there and a roofline
-    picture beside it."""
+    """Runs the families (all if none are named). ValueError: an unknown one. With `path`, writes JSON there and a
+    roofline picture beside it."""
     for name in families:
         if name not in FAMILIES:
             raise ValueError(f"unknown family {name!r}; there are {', '.join(FAMILIES)}")
     rivals = Rivals(jax)
     peak = limits()
     print(
-        f"FMA peak {peak['fma_peak'] * 1e-9:.1f} GFLOP/s, copy {peak['copy_rate'] * 1e-9:.1f} GB/s; ratios are rival time / our time"
+        f"FMA peak {peak['fma_peak'] * 1e-9:.1f} GFLOP/s, copy {peak['copy_rate'] * 1e-9:.1f} GB/s; "
+        "ratios are rival time / our time"
     )
     rows = []
     for name in families or FAMILIES:

@@ -18,7 +18,9 @@ from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
 
 def default_collate(samples: list[Any]) -> Any:
-    """A batch from samples: tensors, arrays and numbers are stacked, tuples and dicts collated item by item, strings listed."""
+    """A batch from samples: tensors, arrays and numbers are stacked, tuples and dicts collated item by item,
+    strings listed.
+    """
     first = samples[0]
     if isinstance(first, Tensor):
         from ..ops.layout import stack  # type: ignore[attr-defined]
@@ -44,9 +46,9 @@ def default_collate(samples: list[Any]) -> Any:
 class DataLoader:
     """Iterates over batches of `dataset`.
 
-    shuffle: a fresh order each epoch, from `generator` (default: the global one, see manual_seed). num_workers: threads that
-    prepare batches ahead (0: none); the order of batches never depends on them. An exception in a worker reaches the caller
-    with the worker's traceback.
+    shuffle: a fresh order each epoch, from `generator` (default: the global one, see manual_seed). num_workers:
+    threads that prepare batches ahead (0: none); the order of batches never depends on them. An exception in a worker
+    reaches the caller with the worker's traceback.
     """
 
     def __init__(

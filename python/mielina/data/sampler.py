@@ -100,7 +100,8 @@ class WeightedRandomSampler(Sampler):
             )
         if num_samples <= 0 or (not replacement and num_samples > np.count_nonzero(w)):
             raise ValueError(
-                f"WeightedRandomSampler: cannot draw {num_samples} samples from {np.count_nonzero(w)} with weight above 0"
+                f"WeightedRandomSampler: cannot draw {num_samples} samples "
+                f"from {np.count_nonzero(w)} with weight above 0"
             )
         self.weights, self.num_samples, self.replacement, self.generator = (
             w / w.sum(),

@@ -1,9 +1,9 @@
 """`mi.save` and `mi.load`: safetensors files.
 
-A flat dict of tensors (a `state_dict`) becomes an ordinary safetensors file that other libraries read. A nested dict with
-numbers, strings, booleans, None and lists keeps its shape as JSON in the file's metadata. The `safetensors` library checks
-the header of what is loaded; the data is mapped, so weights are read from the disk when they are first used and no second
-copy is made. bfloat16 needs no help from NumPy.
+A flat dict of tensors (a `state_dict`) becomes an ordinary safetensors file that other libraries read. A nested dict
+with numbers, strings, booleans, None and lists keeps its shape as JSON in the file's metadata. The `safetensors`
+library checks the header of what is loaded; the data is mapped, so weights are read from the disk when they are first
+used and no second copy is made. bfloat16 needs no help from NumPy.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def _flatten(obj: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(obj, np.integer):
         return {"value": int(obj)}
     raise TypeError(
-        f"save: cannot store {type(obj).__name__} at {path or 'the top'}; files hold dicts and lists of tensors, numbers and strings"
+        f"save: cannot store {type(obj).__name__} at {path or 'the top'}; "
+        "files hold dicts and lists of tensors, numbers and strings"
     )
 
 
@@ -111,8 +112,8 @@ def save(obj: Any, path: str | os.PathLike[str], metadata: dict[str, str] | None
 def load(path: str | os.PathLike[str]) -> Any:
     """What `save` wrote, or the dict of tensors in any safetensors file.
 
-    The tensors lie in the mapped file (written to, they change in memory only). ValueError: the file is not a whole, valid
-    safetensors file, or holds a dtype that tensors lack.
+    The tensors lie in the mapped file (written to, they change in memory only). ValueError: the file is not a whole,
+    valid safetensors file, or holds a dtype that tensors lack.
     """
     from safetensors import SafetensorError, safe_open
 

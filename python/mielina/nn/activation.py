@@ -103,6 +103,8 @@ class RReLU(_Activation):
 
     function = "rrelu"
     settings = ("lower", "upper")
+    lower: float
+    upper: float
 
     def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
         super().__init__(inplace, lower=lower, upper=upper)
@@ -240,6 +242,7 @@ class Softplus(_Activation):
 
 class _Shrink(_Activation):
     settings = ("lambd",)
+    lambd: float
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__(lambd=lambd)

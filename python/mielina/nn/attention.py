@@ -84,6 +84,7 @@ class MultiheadAttention(Module):
                 init.xavier_uniform_(weight)
         if self.in_proj_bias is not None:
             init.zeros_(self.in_proj_bias)
+        if self.out_proj.bias is not None:
             init.zeros_(self.out_proj.bias)
         for bias in (self.bias_k, self.bias_v):
             if bias is not None:
@@ -95,7 +96,7 @@ class MultiheadAttention(Module):
         if w is not None and query is key and key is value:
             packed = F.linear(query, w, b)
             return [packed.narrow(-1, i * e, e) for i in range(3)]
-        weights = (
+        weights: Any = (
             (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
             if w is None
             else [w.narrow(0, i * e, e) for i in range(3)]
@@ -112,6 +113,7 @@ class MultiheadAttention(Module):
         n, length = q.shape[0], q.shape[1]
         mask = additive(attn_mask, q, "attn_mask")
         if mask is not None:
+            expected: tuple[int, ...]
             if mask.ndim == 2:
                 expected, shape = (length, source), (1, 1, length, source)
             elif mask.ndim == 3:

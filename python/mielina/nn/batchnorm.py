@@ -17,6 +17,10 @@ class _Norm(Module):
 
     ndims: tuple[int, ...]  # of an input
 
+    running_mean: Any  # Tensors, or None without track_running_stats
+    running_var: Any
+    num_batches_tracked: Any
+
     def __init__(
         self,
         num_features: int,

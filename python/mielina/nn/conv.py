@@ -80,7 +80,7 @@ class _Conv(Module):
         return [width for side in reversed(sides) for width in side]
 
     def forward(self, input: Tensor) -> Tensor:
-        padding = self.padding
+        padding: Any = self.padding
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self._border(), mode=self.padding_mode), 0
         function = getattr(F, f"conv{self.ndim}d")

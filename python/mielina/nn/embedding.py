@@ -118,8 +118,10 @@ class Embedding(_Table):
         """A layer on the rows of a matrix, which it shares; freeze=True asks for no gradient."""
         if embeddings.ndim != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
+        rows, width = embeddings.shape
         return cls(
-            *embeddings.shape,
+            rows,
+            width,
             padding_idx=padding_idx,
             max_norm=max_norm,
             norm_type=norm_type,
@@ -207,8 +209,10 @@ class EmbeddingBag(_Table):
         """A layer on the rows of a matrix, which it shares; freeze=True asks for no gradient."""
         if embeddings.ndim != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
+        rows, width = embeddings.shape
         bag = cls(
-            *embeddings.shape,
+            rows,
+            width,
             max_norm=max_norm,
             norm_type=norm_type,
             scale_grad_by_freq=scale_grad_by_freq,

@@ -103,7 +103,7 @@ def eye_(tensor: Tensor) -> Tensor:
     """Fills a matrix with the identity."""
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
-    return _put(tensor, np.eye(*tensor.shape))
+    return _put(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
@@ -117,7 +117,8 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     centre = tuple(s // 2 for s in tensor.shape[2:])
     for g in range(groups):
         for c in range(min(out // groups, per_group)):
-            values[(g * (out // groups) + c, c, *centre)] = 1
+            place = (g * (out // groups) + c, c, *centre)
+            values[place] = 1
     return _put(tensor, values)
 
 

@@ -69,7 +69,7 @@ class _TwoTensorLoss(_Loss):
     def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__(size_average, reduce, reduction)
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
         return super().forward(input, target)
 
 
@@ -101,6 +101,9 @@ class CrossEntropyLoss(_Loss):
     """Cross entropy of logits (N, C, ...) with class indices (N, ...) or class probabilities (N, C, ...)."""
 
     function = "cross_entropy"
+    weight: Tensor | None
+    ignore_index: int
+    label_smoothing: float
 
     def __init__(
         self,
@@ -115,8 +118,8 @@ class CrossEntropyLoss(_Loss):
             size_average, reduce, reduction, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing
         )
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        options = {"label_smoothing": self.label_smoothing} if self.label_smoothing else {}
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
+        options: dict[str, Any] = {"label_smoothing": self.label_smoothing} if self.label_smoothing else {}
         return F.cross_entropy(
             input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction, **options
         )

@@ -95,6 +95,9 @@ class MaxPool3d(_MaxPool):
 class _MaxUnpool(_Pool):
     settings = ("kernel_size", "stride", "padding")
     ndim: int
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
         n = self.ndim
@@ -103,7 +106,9 @@ class _MaxUnpool(_Pool):
             kernel_size=kernel, stride=kernel if stride is None else tuple_of(stride, n), padding=tuple_of(padding, n)
         )
 
-    def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:
+    def forward(  # type: ignore[override]  # needs the places, too
+        self, input: Tensor, indices: Tensor, output_size: Any = None
+    ) -> Tensor:
         function = getattr(F, f"max_unpool{self.ndim}d")
         return function(input, indices, self.kernel_size, self.stride, self.padding, output_size)  # type: ignore[no-any-return]
 

@@ -62,7 +62,7 @@ class RNNBase(Module):
         self._names: list[str] = []
         for layer in range(num_layers):
             width = input_size if layer == 0 else out * (1 + bidirectional)
-            shapes = {"weight_ih": (rows, width), "weight_hh": (rows, out)}
+            shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, out)}
             if bias:
                 shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
             if proj_size:
@@ -162,16 +162,16 @@ class RNNBase(Module):
 
         return self._pack_states([index_select(s, 1, permutation) for s in self._unpack_states(hx)])
 
-    def _settings(self, batch_first: bool) -> tuple[Any, ...]:
-        return (
-            self._flat_weights,
-            self.bias,
-            self.num_layers,
-            self.dropout,
-            self.training,
-            self.bidirectional,
-            batch_first,
-        )
+    def _settings(self, batch_first: bool) -> dict[str, Any]:
+        return {
+            "weights": self._flat_weights,
+            "bias": self.bias,
+            "num_layers": self.num_layers,
+            "dropout": self.dropout,
+            "training": self.training,
+            "bidirectional": self.bidirectional,
+            "batch_first": batch_first,
+        }
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
@@ -213,7 +213,8 @@ class RNN(RNNBase):
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype=dtype)
 
     def _run(self, input: Tensor, hx: Any, batch_first: bool, batch_sizes: Tensor | None = None) -> tuple[Tensor, Any]:
-        return kernels.rnn(input, hx, *self._settings(batch_first), self.nonlinearity, batch_sizes=batch_sizes)  # type: ignore[no-any-return]
+        settings = self._settings(batch_first)
+        return kernels.rnn(input, hx, nonlinearity=self.nonlinearity, batch_sizes=batch_sizes, **settings)
 
 
 class GRU(RNNBase):
@@ -237,7 +238,7 @@ class GRU(RNNBase):
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype=dtype)
 
     def _run(self, input: Tensor, hx: Any, batch_first: bool, batch_sizes: Tensor | None = None) -> tuple[Tensor, Any]:
-        return kernels.gru(input, hx, *self._settings(batch_first), batch_sizes=batch_sizes)  # type: ignore[no-any-return]
+        return kernels.gru(input, hx, batch_sizes=batch_sizes, **self._settings(batch_first))
 
 
 class LSTM(RNNBase):
@@ -259,7 +260,8 @@ class LSTM(RNNBase):
         return list(hx)
 
     def _run(self, input: Tensor, hx: Any, batch_first: bool, batch_sizes: Tensor | None = None) -> tuple[Tensor, Any]:
-        y, h, c = kernels.lstm(input, hx, *self._settings(batch_first), self.proj_size, batch_sizes=batch_sizes)
+        settings = self._settings(batch_first)
+        y, h, c = kernels.lstm(input, hx, proj_size=self.proj_size, batch_sizes=batch_sizes, **settings)
         return y, (h, c)
 
 
@@ -289,7 +291,7 @@ class RNNCellBase(Module):
             init.uniform_(weight, -bound, bound)
 
     @property
-    def _weights(self) -> tuple[Tensor | None, ...]:
+    def _weights(self) -> Any:
         return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
 
     def _states(self, input: Tensor, states: list[Tensor | None]) -> list[Tensor]:

@@ -96,6 +96,6 @@ def blame(module: Any, error: Exception) -> None:
             if child is inner:
                 path = f"{name}.{path}" if path else name
                 break
-    error._trail = (first, module, path)  # type: ignore[attr-defined]
+    error._trail = (first, module, path)  # type: ignore[union-attr]
     if path:
         error.args = (f"{first[0]}\n  in module {path} of {type(module).__name__}", *first[1:])

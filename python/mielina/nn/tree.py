@@ -28,11 +28,12 @@ class Tree:
 
     @property
     def _modules(self) -> Mapping[str, Module]:
-        return MappingProxyType({k: v for k, v in self.__dict__.items() if isinstance(v, Tree)})
+        children: dict[str, Any] = {k: v for k, v in self.__dict__.items() if isinstance(v, Tree)}
+        return MappingProxyType(children)
 
     def named_modules(
         self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, Module]]:
+    ) -> Iterator[tuple[str, Any]]:
         """(path, module) of this module and all below it; a shared one once, under its first path."""
         memo = set() if memo is None else memo
         if self in memo:

@@ -35,7 +35,10 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return record(_core.matmul(input, other), MATMUL, (input, other), (input, other))  # type: ignore[no-any-return]
 
 
-method_as("__rmatmul__")(lambda self, other: matmul(other, self))
+@method_as("__rmatmul__")
+def _rmatmul(self: Tensor, other: Any) -> Tensor:
+    """other @ self."""
+    return matmul(other, self)
 
 
 def _matmul_rule(g: Tensor, needs: Any, a: Tensor, b: Tensor) -> Any:
@@ -408,7 +411,8 @@ def einsum(*arguments: Any) -> Tensor:
                 if sizes[label] != 1:
                     raise RuntimeError(f"einsum: a subscript of operand {i} has size {n}, but {sizes[label]} before")
                 sizes[label] = n
-    y, have = operands[0][0], list(operands[0][1])
+    y = operands[0][0]
+    have: Labels = operands[0][1]
     for i, (x, l) in enumerate(operands[1:], 2):
         y, have = _contract(y, have, x, l, {*out, *(label for _, later in operands[i:] for label in later)})
     gone = [i for i, label in enumerate(have) if label not in out]

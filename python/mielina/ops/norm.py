@@ -234,9 +234,9 @@ def instance_norm(
     if running_mean is not None and running_var is not None:
         # Every (sample, channel) is a channel of one long sample: its statistics are moved, then averaged.
         n, c = input.shape[:2]
-        stats = [reshape(expand(r, (n, c)).contiguous(), (n * c,)) for r in (running_mean, running_var)]
-        _core.batch_norm(reshape(input.detach(), (1, n * c, inner)), None, None, *stats, True, momentum, eps)
-        for r, s in zip((running_mean, running_var), stats):
+        m, v = (reshape(expand(r, (n, c)).contiguous(), (n * c,)) for r in (running_mean, running_var))
+        _core.batch_norm(reshape(input.detach(), (1, n * c, inner)), None, None, m, v, True, momentum, eps)
+        for r, s in ((running_mean, m), (running_var, v)):
             _core.copy_into(r, mean(reshape(s, (n, c)), 0))
     return group_norm(input, input.shape[1], weight, bias, eps)
 

@@ -22,9 +22,9 @@ __functional__ = [
 
 
 # ---- largest of a window --------------------------------------------------------------------------------------------
-def _max_pool(x: Tensor, dims: int, where: tuple[Any, ...], return_indices: bool) -> Any:
+def _max_pool(x: Tensor, dims: int, where: Any, return_indices: bool) -> Any:
     if return_indices or (x._tracked and _core.grad_enabled()):
-        y, index = _core.max_pool_index(x, dims, *where, not return_indices)
+        y, index = _core.max_pool_index(x, dims, *where, not return_indices)  # type: ignore[call-arg]
         y = record(y, MAX_POOL, (x,), (index, x.shape, dims, *where))
         return (y, index) if return_indices else y
     return record(_core.max_pool(x, dims, *where), MAX_POOL, (x,), (None, x.shape, dims, *where))

@@ -1,7 +1,8 @@
 """Random numbers, and the functions that draw them: dropout and its kin.
 
-Every draw takes a key from a generator (`generator=`, default: the one that `manual_seed` seeds). Same seed, same bits on every
-instruction set and with any number of threads. Source: Salmon, Moraes, Dror & Shaw 2011 (Philox 4x32-10).
+Every draw takes a key from a generator (`generator=`, default: the one that `manual_seed` seeds). Same seed, same
+bits on every instruction set and with any number of threads. Source: Salmon, Moraes, Dror & Shaw 2011 (Philox
+4x32-10).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from ..random import Generator, default_generator
 from ..tensor import Tensor, method
 
 __all__ = [
-    "bernoulli", "dropout", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm",
+    "bernoulli", "dropout", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like",
+    "randn", "randn_like", "randperm",
 ]  # fmt: skip
 __functional__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
@@ -33,7 +35,7 @@ def _grad(t: Tensor, requires_grad: bool) -> Tensor:
     return t.requires_grad_() if requires_grad else t
 
 
-# ---- new tensors -------------------------------------------------------------------------------------------------------------
+# ---- new tensors -----------------------------------------------------------------------------------------------------
 def rand(
     *size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -156,7 +158,7 @@ def multinomial(
     return drawn.squeeze(0) if input.ndim == 1 else drawn
 
 
-# ---- in place -------------------------------------------------------------------------------------------------------------------
+# ---- in place --------------------------------------------------------------------------------------------------------
 def _fill(self: Tensor, values: Tensor, name: str) -> Tensor:
     if _core.grad_enabled() and self._tracked:
         from .layout import write_into
@@ -203,7 +205,9 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
 
 @method
 def random_(self: Tensor, low: int = 0, high: int | None = None, *, generator: Generator | None = None) -> Tensor:
-    """Fills with whole numbers in [low, high); random_(high) starts at 0, random_() takes what the dtype holds exactly."""
+    """Fills with whole numbers in [low, high); random_(high) starts at 0, random_() takes what the dtype holds
+    exactly.
+    """
     if high is None:
         whole = (
             {4: 1 << 24, 8: 1 << 53, 2: 1 << 8}
@@ -214,7 +218,7 @@ def random_(self: Tensor, low: int = 0, high: int | None = None, *, generator: G
     return _fill(self, randint(low, high, self.shape, generator=generator), "random_")
 
 
-# ---- dropout -----------------------------------------------------------------------------------------------------------------------
+# ---- dropout ---------------------------------------------------------------------------------------------------------
 def _check_p(name: str, p: float) -> None:
     if not 0 <= p <= 1:
         error = ValueError if "dropout" in name else RuntimeError

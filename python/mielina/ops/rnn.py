@@ -207,8 +207,8 @@ def _direction_composite(
     reverse: bool,
 ) -> tuple[Tensor, list[Tensor]]:
     w_ih, w_hh, *others = weights
-    b_ih, b_hh, *others = others if bias else (None, None, *others)
-    w_hr = others[0] if others else None
+    b_ih, b_hh = others[:2] if bias else (None, None)
+    w_hr = others[-1] if len(others) > 2 * bias else None
     starts = [sum(counts[:t]) for t in range(len(counts))]
     sums, outputs = linear(x, w_ih, b_ih), [x] * len(counts)
     steps = range(len(counts))

@@ -11,8 +11,8 @@ from .. import _core
 
 
 class Callback:
-    """Base class. `self.model`, `self.optimizer` and `self.history` are set before on_train_begin. Set `self.stop = True`
-    to end the training after this epoch."""
+    """Base class. `self.model`, `self.optimizer` and `self.history` are set before on_train_begin. Set `self.stop =
+    True` to end the training after this epoch."""
 
     model: Any = None
     optimizer: Any = None
@@ -55,7 +55,8 @@ class _Monitor(Callback):
     def value(self, logs: dict[str, float]) -> float:
         if self.monitor not in logs:
             raise ValueError(
-                f"{type(self).__name__}: {self.monitor!r} is not among {', '.join(logs)}; pass validation= for val_ numbers"
+                f"{type(self).__name__}: {self.monitor!r} is not among {', '.join(logs)}; "
+                "pass validation= for val_ numbers"
             )
         return self.sign * logs[self.monitor]
 
@@ -111,7 +112,9 @@ class EarlyStopping(_Monitor):
 
 
 class ModelCheckpoint(_Monitor):
-    """Saves the model's state_dict after each epoch (or only the best). `filepath` may hold {epoch} and logged names."""
+    """Saves the model's state_dict after each epoch (or only the best). `filepath` may hold {epoch} and logged
+    names.
+    """
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from .metrics import Running, _match, measure, resolve
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-# ---- arguments -------------------------------------------------------------------------------------------------------------
+# ---- arguments -------------------------------------------------------------------------------------------------------
 def _tensor(a: Any) -> Tensor:
     t = a if isinstance(a, Tensor) else as_tensor(np.asarray(a))
     if t.ndim == 0 or len(t) == 0:
@@ -126,7 +126,8 @@ def _batch(batch: Any, dtype: Any) -> tuple[Tensor, Tensor]:
     if isinstance(inputs, Tensor):
         if inputs.dtype is dtypes.uint8 and inputs.ndim == 4:
             raise TypeError(
-                f"fit: images of dtype uint8 and shape {inputs.shape}; divide by 255 and put the channels first: x.permute(0, 3, 1, 2).float() / 255"
+                f"fit: images of dtype uint8 and shape {inputs.shape}; "
+                "divide by 255 and put the channels first: x.permute(0, 3, 1, 2).float() / 255"
             )
         if inputs.dtype.is_floating_point and inputs.dtype is not dtype:
             inputs = inputs.to(dtype)
@@ -138,7 +139,7 @@ def _batch(batch: Any, dtype: Any) -> tuple[Tensor, Tensor]:
     return inputs, targets
 
 
-# ---- the three loops -----------------------------------------------------------------------------------------------------------
+# ---- the three loops -------------------------------------------------------------------------------------------------
 def fit(
     model: Any,
     X: Any,
@@ -157,9 +158,9 @@ def fit(
 ) -> History:
     """Trains `model` and returns the History.
 
-    X: an array or tensor (with y), an (X, y) pair, a Dataset or a DataLoader; a lone array is its own target. validation:
-    the same kinds of things, or validation_split of the training data. loss, optimizer, metrics: names or objects. seed:
-    makes order, dropout and split repeatable. Numbers are over all samples, `val_` ones in eval mode.
+    X: an array or tensor (with y), an (X, y) pair, a Dataset or a DataLoader; a lone array is its own target.
+    validation: the same kinds of things, or validation_split of the training data. loss, optimizer, metrics: names or
+    objects. seed: makes order, dropout and split repeatable. Numbers are over all samples, `val_` ones in eval mode.
 
     ValueError: empty data, lengths or shapes that do not fit, unknown names.
     """

@@ -6,7 +6,9 @@ from typing import Any
 
 
 class History:
-    """`history["loss"]`: the loss of each epoch; "val_loss" and the metrics likewise. `epoch`: their numbers, from 0."""
+    """`history["loss"]`: the loss of each epoch; "val_loss" and the metrics likewise. `epoch`: their numbers, from
+    0.
+    """
 
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}

@@ -15,7 +15,8 @@ def _match(output: Tensor, target: Tensor) -> Tensor:
     if output.squeeze().shape == target.squeeze().shape:
         return target.reshape(output.shape)
     raise ValueError(
-        f"the model gives {output.shape} and the targets have {target.shape}: they would be broadcast against each other; reshape one"
+        f"the model gives {output.shape} and the targets have {target.shape}: "
+        "they would be broadcast against each other; reshape one"
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
 
 from ... import _core
 from ...autograd import OUTPUT, op, record
 from ...tensor import Tensor, method, method_as
-from .base import add_in_place, again, binary, operators, step, unary, unary_op
+from .base import Function, add_in_place, again, binary, operators, step, unary, unary_op
 
 __all__ = [
     "abs", "absolute", "add", "addcdiv", "addcmul", "arctan2", "atan2", "ceil", "clamp", "clamp_max", "clamp_min",
@@ -17,8 +18,6 @@ __all__ = [
     "positive", "pow", "reciprocal", "remainder", "round", "rsqrt", "rsub", "sgn", "sign", "sqrt", "square", "sub",
     "subtract", "true_divide", "trunc", "xlogy",
 ]  # fmt: skip
-
-_abs = abs
 
 
 # ---- + - * / ---------------------------------------------------------------------------------------------------------
@@ -117,7 +116,7 @@ remainder = binary(
 )
 fmod = binary("fmod", "input - trunc(input / other) other, exactly: the sign of input, as C's fmod.", _fmod_rule)
 
-neg = unary("neg", "-input. RuntimeError for bool tensors.", "x", None)
+neg: Function = unary("neg", "-input. RuntimeError for bool tensors.", "x", None)
 
 
 @method
@@ -221,8 +220,8 @@ atan2 = binary("atan2", "The angle of the point (other, input), in (-pi, pi].", 
 
 
 # ---- signs and rounding ----------------------------------------------------------------------------------------------
-abs = unary("abs", "|input|; the gradient at 0 is 0.", "x", lambda x: sign(x))
-sign = step("sign", "-1, 0 or 1.")
+abs: Function = unary("abs", "|input|; the gradient at 0 is 0.", "x", lambda x: sign(x))
+sign: Function = step("sign", "-1, 0 or 1.")
 ceil = step("ceil", "The smallest integer >= input. Integers stay as they are.")
 floor = step("floor", "The largest integer <= input. Integers stay as they are.")
 trunc = step("trunc", "The integer part, toward 0.")
@@ -242,7 +241,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
 def _rounded(x: Tensor, decimals: int) -> Any:
     if not x.dtype.is_floating_point:
         raise RuntimeError(f"round: decimals must be 0 for {x.dtype}")
-    scale = 10.0 ** _abs(decimals)
+    scale = 10.0 ** builtins.abs(decimals)
     there, back = (_core.mul, _core.div) if decimals > 0 else (_core.div, _core.mul)
     return back(_core.round(there(x, scale)), scale)
 
@@ -319,7 +318,9 @@ CLAMP = unary_op("clamp", "x", None)
 def _clamp_rule(g: Tensor, needs: Any, x: Tensor, low: Any, high: Any) -> Any:
     from .logic import where
 
-    inside, below, above = True, False, False
+    inside: Any = True
+    below: Any = False
+    above: Any = False
     if low is not None:
         inside, below = _core.ge(x, low), _core.lt(x, low)
     if high is not None:

@@ -35,7 +35,7 @@ def again(core: Function, *xs: Any) -> tuple[Any, ...]:
 
 
 def _named(function: Function, name: str, doc: str | None) -> Function:
-    function.__name__ = function.__qualname__ = name
+    function.__name__ = function.__qualname__ = name  # type: ignore[attr-defined]
     function.__doc__ = doc
     return function
 
@@ -58,8 +58,8 @@ def unary_op(name: str, of: str, derivative: Function | None) -> Op:
             return (dg,)
         return dg, _pull(derivative, h * g, s, parameters) if needs[1] else None
 
-    def composite(g: Tensor, s: Tensor, *parameters: float) -> Tensor:
-        return g * derivative(s, *parameters)
+    def composite(g: Tensor, s: Tensor, *parameters: float) -> Any:
+        return g * derivative(s, *parameters)  # type: ignore[misc]  # not called without one
 
     gradient = op(name + "_backward", gradient_rule, None if derivative is None else composite)
     made = op(name, lambda g, needs, s, *parameters: (backward(g, s, *parameters),))
@@ -146,23 +146,25 @@ def binary(
 def operators(symbol: str, function: Function, reflected: Function | None = None) -> None:
     """Tensor.__symbol__, __rsymbol__ and __isymbol__, which leave unknown operands to the other side."""
 
-    def known(f: Function, self: Any, other: Any) -> Any:
+    def known(f: Function, self: Any, other: Any) -> Tensor:
         try:
             return f(self, other)
         except TypeError:
             if isinstance(other, (Tensor, int, float, np.ndarray, np.generic)):
                 raise
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]
 
-    def reflect(self: Any, other: Any) -> Any:
+    def reflect(self: Any, other: Any) -> Tensor:
         return known(lambda a, b: function(b, a), self, other)
 
-    def plain(self: Any, other: Any) -> Any:
+    def plain(self: Any, other: Any) -> Tensor:
         try:
             return function(self, other)
         except TypeError:
             return known(function, self, other)
 
+    plain.__doc__ = function.__doc__
+    reflect.__doc__ = f"{function.__name__}(other, self)."
     method_as(f"__{symbol}__")(plain)
     method_as(f"__r{symbol}__")(reflected or reflect)
     method_as(f"__i{symbol}__")(getattr(Tensor, function.__name__ + "_"))
@@ -203,5 +205,6 @@ def add_in_place(
         _core.copy_into(self, y)
         return self
 
+    changed.__wrapped__ = function  # type: ignore[attr-defined]  # whose signature it has
     _named(changed, name, f"`{function.__name__}` into this tensor's own memory; returns it.")
     return method(changed) if attach else changed

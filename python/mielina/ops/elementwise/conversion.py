@@ -86,9 +86,7 @@ def _type(self: Tensor, dtype: DType | None = None) -> Any:
     return repr(self.dtype) if dtype is None else cast(self, dtype)
 
 
-def _converter(name: str) -> None:
-    dtype = getattr(dtypes, name)
-
+def _converter(name: str, dtype: DType) -> None:
     @method_as(name)
     def convert(self: Tensor) -> Tensor:
         return cast(self, dtype)
@@ -98,9 +96,9 @@ def _converter(name: str) -> None:
 
 
 for _name in ("float", "double", "half", "bfloat16", "long", "int", "short", "bool"):
-    _converter(_name)
-method_as("char")(lambda self: cast(self, dtypes.int8))
-method_as("byte")(lambda self: cast(self, dtypes.uint8))
+    _converter(_name, getattr(dtypes, _name))
+_converter("char", dtypes.int8)
+_converter("byte", dtypes.uint8)
 
 
 # ---- fills -----------------------------------------------------------------------------------------------------------

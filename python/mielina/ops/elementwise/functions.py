@@ -12,7 +12,7 @@ from ... import _core
 from ...autograd import op, record
 from ...tensor import Tensor, method, method_as
 from .arithmetic import clamp, mul, reciprocal, rsqrt, square
-from .base import add_in_place, unary
+from .base import Function, add_in_place, unary
 
 __all__ = [
     "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "asin", "asinh", "atan", "atanh",
@@ -42,13 +42,13 @@ add_in_place(logit)
 
 # ---- circles and hyperbolas ------------------------------------------------------------------------------------------
 sin = unary("sin", "The sine; arguments of any size are reduced exactly.", "x", lambda x: cos(x))
-cos = unary("cos", "The cosine.", "x", lambda x: -sin(x))
+cos: Function = unary("cos", "The cosine.", "x", lambda x: -sin(x))
 tan = unary("tan", "The tangent.", "y", lambda y: 1 + square(y))
 asin = unary("asin", "The inverse sine, in [-pi/2, pi/2].", "x", lambda x: rsqrt(1 - square(x)))
 acos = unary("acos", "The inverse cosine, in [0, pi].", "x", lambda x: -rsqrt(1 - square(x)))
 atan = unary("atan", "The inverse tangent, in [-pi/2, pi/2].", "x", lambda x: reciprocal(1 + square(x)))
 sinh = unary("sinh", "The hyperbolic sine.", "x", lambda x: cosh(x))
-cosh = unary("cosh", "The hyperbolic cosine.", "x", lambda x: sinh(x))
+cosh: Function = unary("cosh", "The hyperbolic cosine.", "x", lambda x: sinh(x))
 tanh = unary("tanh", "The hyperbolic tangent.", "y", lambda y: 1 - square(y))
 asinh = unary("asinh", "The inverse hyperbolic sine.", "x", lambda x: rsqrt(square(x) + 1))
 acosh = unary("acosh", "The inverse hyperbolic cosine, for input >= 1.", "x", lambda x: rsqrt(square(x) - 1))
@@ -86,7 +86,7 @@ def _no_rule(g: Tensor, needs: Any) -> Any:
 
 
 TRIGAMMA = op("trigamma", _no_rule)
-digamma = unary("digamma", "The derivative of lgamma; NaN at the poles.", "x", _trigamma)
+digamma: Function = unary("digamma", "The derivative of lgamma; NaN at the poles.", "x", _trigamma)
 
 
 # ---- angles ----------------------------------------------------------------------------------------------------------

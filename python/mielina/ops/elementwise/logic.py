@@ -50,12 +50,13 @@ logical_xor = _predicate("logical_xor", "Whether exactly one is not 0.")
 
 
 def _compared(function: Callable[..., Tensor]) -> Any:
-    def compare(self: Tensor, other: Any) -> Any:
+    def compare(self: Tensor, other: Any) -> Tensor:
         try:
             return function(self, other)
         except TypeError:
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]
 
+    compare.__doc__ = function.__doc__
     return compare
 
 

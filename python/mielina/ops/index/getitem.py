@@ -225,7 +225,7 @@ def index_put(input: Tensor, indices: Any, values: Any, accumulate: bool = False
     return y if y.shape == input.shape else reshape(y, input.shape)
 
 
-Tensor.index_put = index_put
+method_as("index_put")(index_put)
 
 
 @method_as("index_put_")

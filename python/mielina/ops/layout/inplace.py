@@ -127,6 +127,7 @@ def in_place(function: Any, kernel: Any = None) -> Any:
         return self
 
     changed.__name__ = changed.__qualname__ = name
+    changed.__wrapped__ = function  # type: ignore[attr-defined]  # whose signature it has
     changed.__doc__ = (
         f"`{function.__name__}` into this tensor's own memory; returns it. "
         "Leaves that require gradients refuse outside no_grad()."

@@ -15,7 +15,7 @@ from .views import (
     expand,
     reshape,
     select,
-    sizes,
+    several,
     slice,
     unsqueeze,
     zeros,
@@ -84,7 +84,7 @@ def _atleast(input: Any, n: int) -> Any:
 
     if len(input) == 1 and isinstance(input[0], Tensor):
         return one(input[0])
-    return tuple(one(x) for x in sizes(input))
+    return tuple(one(x) for x in several(input))
 
 
 def atleast_1d(*tensors: Any) -> Any:
@@ -130,7 +130,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """Coordinates of the grid of the vectors, one tensor each: indexing "ij" (the default) or "xy" (first two
     exchanged).
     """
-    tensors = sizes(tensors)  # type: ignore[assignment]
+    tensors = several(tensors)
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     for x in tensors:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import op, record
-from ...tensor import Tensor, method
+from ...tensor import Tensor, method, method_as
 from .inplace import region
 from .views import axis, movedim, reshape, view_of, zeros
 
@@ -82,7 +82,7 @@ def unfold_windows(input: Tensor, dimension: int, size: int, step: int) -> Tenso
     return view_of(_core.windows(input, dimension, size, step), UNFOLD, input, input.shape, dimension, size, step)
 
 
-Tensor.unfold = unfold_windows
+method_as("unfold")(unfold_windows)
 
 
 def _unfold_rule(g: Tensor, needs: Any, shape: tuple[int, ...], dim: int, size: int, step: int) -> Any:

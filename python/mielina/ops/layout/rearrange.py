@@ -8,7 +8,7 @@ from ... import _core
 from ...autograd import op, record
 from ...dtypes import dtype as DType
 from ...dtypes import int64
-from ...tensor import Tensor, method
+from ...tensor import Tensor, method, method_as
 from .inplace import in_place
 from .join import cat
 from .views import axis, clone_of, expand, narrow, reshape, sizes, transpose, unsqueeze
@@ -109,7 +109,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     return clone_of(y) if y._storage == input._storage else y
 
 
-Tensor.repeat = repeat
+method_as("repeat")(repeat)
 
 
 @method

@@ -22,9 +22,14 @@ def view_of(y: Tensor, o: Any, x: Tensor, *saves: Any) -> Tensor:
     return record(y, o, (x,), saves)  # type: ignore[no-any-return]
 
 
-def sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
+def sizes(shape: tuple[Any, ...]) -> tuple[Any, ...]:
     """x.reshape(2, 3) and x.reshape((2, 3)) mean the same."""
     return tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+
+
+def several(tensors: tuple[Any, ...]) -> tuple[Tensor, ...]:
+    """f(a, b) and f([a, b]) mean the same."""
+    return sizes(tensors)
 
 
 def axis(dim: int, ndim: int, name: str) -> int:
@@ -152,9 +157,14 @@ def adjoint(input: Tensor) -> Tensor:
     return transpose(input, -2, -1)
 
 
-Tensor.T = property(lambda self: permute(self, *reversed(range(self.ndim))))
-Tensor.mT = Tensor.mH = property(adjoint)
-Tensor.H = property(t)
+def _reversed(self: Tensor) -> Tensor:
+    """All axes in reverse order."""
+    return permute(self, *reversed(range(self.ndim)))
+
+
+method_as("T")(property(_reversed))
+method_as("mT", "mH")(property(adjoint))
+method_as("H")(property(t))
 
 
 @method
@@ -197,17 +207,19 @@ EXPAND = op("expand", _expand_rule)
 
 @method
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """input.expand(other.shape)."""
     return expand(input, other.shape)
 
 
 @method
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
+    """input.expand(size)."""
     return expand(input, size)
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     """All of them expanded to their common shape. RuntimeError: there is none."""
-    tensors = sizes(tensors)  # type: ignore[assignment]
+    tensors = several(tensors)
     shape = _core.broadcast_shapes(tuple(x.shape for x in tensors))
     return tuple(expand(x, shape) for x in tensors)
 

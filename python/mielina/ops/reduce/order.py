@@ -21,8 +21,8 @@ def _median(input: Tensor, dim: Any, keepdim: bool, skip_nan: bool) -> Any:
         return Extreme(*record(y, MEDIAN, (input,), (input.shape, OUTPUTS[1], dim, keepdim)))
     if input.numel() == 0:
         return record(_core.mean(input, (), False, None), MEDIAN_ALL, (input,), (input, OUTPUT))
-    y = _core.median(_core.reshape(input, (-1,)), 0, False, skip_nan)[0]
-    return record(y, MEDIAN_ALL, (input,), (input, OUTPUT))
+    middle = _core.median(_core.reshape(input, (-1,)), 0, False, skip_nan)[0]
+    return record(middle, MEDIAN_ALL, (input,), (input, OUTPUT))
 
 
 @method
