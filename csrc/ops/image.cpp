@@ -105,12 +105,21 @@ Array resample(const char* name, const Array& x, int64_t dims, const ImageMap& a
 
 // ---- resizing
 // ----------------------------------------------------------------------------------------------------------
+template <class T>
+static T one_of(const std::string& name, std::initializer_list<std::pair<const char*, T>> known,
+                const char* complaint) {
+  for (const auto& [word, value] : known)
+    if (name == word) return value;
+  fail(Kind::Value, complaint, name);
+}
+
 static AxisKind resize_kind(const std::string& mode) {
-  if (mode == "nearest") return AxisKind::nearest;
-  if (mode == "nearest-exact") return AxisKind::nearest_exact;
-  if (mode == "linear") return AxisKind::linear;
-  check(mode == "cubic", Kind::Value, "interpolate: unknown mode ", mode);
-  return AxisKind::cubic;
+  return one_of<AxisKind>(mode,
+                          {{"nearest", AxisKind::nearest},
+                           {"nearest-exact", AxisKind::nearest_exact},
+                           {"linear", AxisKind::linear},
+                           {"cubic", AxisKind::cubic}},
+                          "interpolate: unknown mode ");
 }
 
 static ImageMap resize_map(const Array& x, const Dims& image, const Dims& size, int64_t dims,
@@ -188,10 +197,13 @@ Array pad_constant(const Array& x, const std::vector<int64_t>& pads, Number valu
 static ImageMap pad_map(const Dims& image, const std::vector<int64_t>& pads, const std::string& mode) {
   int64_t dims = int64_t(pads.size()) / 2;
   ImageMap map = unit_map();
+  AxisKind kind = one_of<AxisKind>(
+      mode, {{"reflect", AxisKind::reflect}, {"replicate", AxisKind::replicate}, {"circular", AxisKind::circular}},
+      "pad: unknown mode ");
   for (int64_t d = 0; d < dims; d++) {
     AxisMap& m = map.axis[3 - dims + d];
     int64_t before = pads[size_t(2 * (dims - 1 - d))], after = pads[size_t(2 * (dims - 1 - d) + 1)];
-    m.kind = mode == "reflect" ? AxisKind::reflect : mode == "replicate" ? AxisKind::replicate : AxisKind::circular;
+    m.kind = kind;
     m.in = image[int(5 - dims + d)];
     check(before >= 0 && after >= 0 && before < INT32_MAX && after < INT32_MAX, Kind::Runtime,
           "pad: widths must not be negative");
@@ -242,14 +254,16 @@ static SampleArgs sample_args(const Array& x, const Array& grid, const std::stri
   check(x.dtype == grid.dtype, Kind::Runtime, "grid_sample: input and grid must have one dtype, got ", name_of(x.dtype),
         " and ", name_of(grid.dtype));
   check(is_floating(x.dtype), Kind::NotImplemented, "grid_sample: not implemented for ", name_of(x.dtype));
-  check(mode != "bicubic" || x.ndim == 4, Kind::Runtime, "grid_sample: bicubic interpolation takes 4-D input only");
-  return {mode == "bilinear"  ? Sample::bilinear
-          : mode == "nearest" ? Sample::nearest
-                              : Sample::bicubic,
-          border == "zeros"    ? Border::zeros
-          : border == "border" ? Border::border
-                               : Border::reflection,
-          align_corners};
+  Sample sample =
+      one_of<Sample>(mode, {{"bilinear", Sample::bilinear}, {"nearest", Sample::nearest}, {"bicubic", Sample::bicubic}},
+                     "grid_sample: unknown mode ");
+  check(sample != Sample::bicubic || x.ndim == 4, Kind::Runtime,
+        "grid_sample: bicubic interpolation takes 4-D input only");
+  return {
+      sample,
+      one_of<Border>(border, {{"zeros", Border::zeros}, {"border", Border::border}, {"reflection", Border::reflection}},
+                     "grid_sample: unknown padding mode "),
+      align_corners};
 }
 static Array in_full(const Array& x) { return is_half(x.dtype) ? convert(x, DType::f32) : x; }
 static Array as_before(const Array& y, DType dtype) { return y.dtype == dtype ? y : convert(y, dtype); }

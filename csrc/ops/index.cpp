@@ -126,7 +126,7 @@ Window advanced(const Array& x, const std::vector<Array>& indices, const Dims& a
   Dims common;
   bool neighbours = true;
   for (size_t k = 0; k < indices.size(); k++) {
-    int axis = int(axes[int(k)]);
+    int64_t axis = axes[int(k)];
     check(axis >= 0 && axis < x.ndim && (k == 0 || axis > axes[int(k) - 1]), Kind::Index, name,
           ": axes must ascend within the tensor's");
     neighbours &= k == 0 || axis == axes[int(k) - 1] + 1;
