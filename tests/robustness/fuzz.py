@@ -20,9 +20,32 @@ import zlib
 from typing import Any
 
 import numpy as np
-from corpus import load_noting
+from corpus import Calls, load_noting
 
-INTS = (-1, 0, 1, 2, 3, 5, 7, 8, 9, 64, -2, -9, 2**31 - 1, 2**31, -(2**31), 2**32, 2**40, 2**58, 2**62, 2**63 - 1, -(2**63), 2**64)
+INTS = (
+    -1,
+    0,
+    1,
+    2,
+    3,
+    5,
+    7,
+    8,
+    9,
+    64,
+    -2,
+    -9,
+    2**31 - 1,
+    2**31,
+    -(2**31),
+    2**32,
+    2**40,
+    2**58,
+    2**62,
+    2**63 - 1,
+    -(2**63),
+    2**64,
+)
 FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, 1e300, -1e300, 1e-300, float("inf"), float("-inf"), float("nan"), 3e38)
 STRINGS = (
     "", "mean", "sum", "none", "nope", "add", "prod", "multiply", "amax", "reflect", "replicate", "circular", "constant", "bilinear",
@@ -32,7 +55,17 @@ STRINGS = (
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
 # Functions that change the state of the process on purpose, or measure the machine for long: see test_core_state.py.
 LEFT_OUT = {"set_types", "cuda_library", "fma_peak", "pool_probe", "profile_begin", "record_begin", "set_refresh"}
-PUBLIC_LEFT_OUT = {"set_num_threads", "profile", "capture", "set_default_dtype", "fit", "evaluate", "predict", "save", "load"}
+PUBLIC_LEFT_OUT = {
+    "set_num_threads",
+    "profile",
+    "capture",
+    "set_default_dtype",
+    "fit",
+    "evaluate",
+    "predict",
+    "save",
+    "load",
+}
 
 
 class Hostile:
@@ -113,7 +146,9 @@ class Maker:
         if k == 6:
             return c.choice(STRINGS)
         if k == 7:
-            return c.choice((None, True, False, 10**400, 1j, b"x", {}, object(), Hostile(), self.mi.float32, float, ...))
+            return c.choice(
+                (None, True, False, 10**400, 1j, b"x", {}, object(), Hostile(), self.mi.float32, float, ...)
+            )
         if k == 8:
             return np.zeros(self.shape(), c.choice((np.float32, np.int64, object, np.complex64)))
         if k == 9 and depth < 3:
@@ -178,26 +213,23 @@ class Maker:
 
 def count_of(f: Any) -> int:
     doc = (getattr(f, "__doc__", "") or "").split("->")[0]
-    return doc.count(":") - 0 if doc.startswith("def") else 3
+    return doc.count(":") if doc.startswith("def") else 3
 
 
-def arguments(make: Maker, noted: list[tuple[Any, ...]], count: int) -> list[Any]:
+def arguments(make: Maker, noted: Calls, count: int) -> tuple[list[Any], dict[str, Any]]:
     """A valid call with one to all of its arguments spoilt, or anything at all."""
     c = make.chance
     if noted and c.random() < 0.85:
-        args = list(c.choice(noted))
-        if args:
-            for k in c.sample(range(len(args)), min(len(args), c.choice((1, 1, 1, 2, 2, 3, 9)))):
-                args[k] = make.near(args[k])
-        if c.random() < 0.03:
-            args = args[:-1]
-        return args
-    shape = make.shape()
-    how = c.random()
-    return [
-        make.tensor(shape) if how < 0.4 and c.random() < 0.8 else make.anything()
-        for _ in range(max(count + (c.choice((-1, 1)) if c.random() < 0.05 else 0), 0))
-    ]
+        args, keywords = c.choice(noted)
+        flat = [*args, *keywords.values()]
+        if flat:
+            for k in c.sample(range(len(flat)), min(len(flat), c.choice((1, 1, 1, 2, 2, 3, 9)))):
+                flat[k] = make.near(flat[k])
+        args, keywords = flat[: len(args)], dict(zip(keywords, flat[len(args) :]))
+        return (args[:-1] if c.random() < 0.03 else args), keywords
+    shape, how = make.shape(), c.random()
+    wanted = max(count + (c.choice((-1, 1)) if c.random() < 0.05 else 0), 0)
+    return [make.tensor(shape) if how < 0.4 and c.random() < 0.8 else make.anything() for _ in range(wanted)], {}
 
 
 def short(a: Any, depth: int = 0) -> str:
@@ -208,16 +240,12 @@ def short(a: Any, depth: int = 0) -> str:
     return ascii(a)[:80]
 
 
-def targets(where: str, mi: Any, real: dict[str, Any], noted: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+def targets(where: str, mi: Any, real: dict[str, Any]) -> list[tuple[str, Any]]:
     if where == "core":
-        return [(n, f, noted.get(n, [])) for n, f in sorted(real.items()) if n not in LEFT_OUT]
-    if where == "tensor":
-        names = [n for n in sorted(dir(mi.Tensor)) if n[0] != "_" and callable(getattr(mi.Tensor, n))]
-        return [(n, lambda x, *a, n=n: getattr(x, n)(*a), []) for n in names]
-    space = mi if where == "mi" else mi.nn.functional
-    names = [n for n in sorted(dir(space)) if n[0] != "_" and n not in PUBLIC_LEFT_OUT]
-    found = [(n, getattr(space, n)) for n in names]
-    return [(n, f, []) for n, f in found if callable(f) and not isinstance(f, type)]
+        return sorted((n, f) for n, f in real.items() if n not in LEFT_OUT)
+    space = {"mi": mi, "functional": mi.nn.functional, "tensor": mi.Tensor}[where]
+    found = [(n, getattr(space, n)) for n in sorted(dir(space)) if n[0] != "_" and n not in PUBLIC_LEFT_OUT]
+    return [(n, f) for n, f in found if callable(f) and not isinstance(f, type)]
 
 
 def main() -> None:
@@ -239,18 +267,17 @@ def main() -> None:
     calls = raised = 0
     with tempfile.TemporaryDirectory() as folder:
         make = Maker(mi, folder)
-        for name, f, valid in targets(o.where, mi, real, noted):
+        for name, f in targets(o.where, mi, real):
+            valid = noted.get(f"{o.where}.{name}", [])
             if name < o.first or (o.only and name != o.only):
                 continue
             for r in range(o.rounds):
                 make.seed(o.seed, name, r)
-                args = arguments(make, valid, count_of(f))
-                if o.where == "tensor":
-                    args = [make.tensor(), *args[:3]]
-                os.pwrite(journal, f"{name} {r}: {short(args)}\n\0".encode(), 0)
+                args, keywords = arguments(make, valid, count_of(f))
+                os.pwrite(journal, f"{name} {r}: {short(args)} {ascii(keywords)[:500]}\n\0".encode(), 0)
                 calls += 1
                 try:
-                    f(*args)
+                    f(*args, **keywords)
                 except KeyboardInterrupt:
                     raise
                 except BaseException as e:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import tempfile
+import stat
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -13,23 +14,28 @@ from typing import IO, Any
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[Any]]:
     """A binary file that takes the place of `path` when the block ends: written beside it, synced, renamed.
 
-    If the block raises, `path` stays as it was and nothing is left behind.
+    If the block raises, `path` stays as it was and nothing is left behind (a killed process leaves a hidden ".part" file). A
+    link is followed, an existing file's permissions are kept. OSError: the folder is missing, `path` is a folder or a device.
     """
-    path = os.fspath(path)
-    folder = os.path.dirname(os.path.abspath(path))
-    handle, name = tempfile.mkstemp(dir=folder, prefix="." + os.path.basename(path), suffix=".part")
+    target = os.path.realpath(os.fspath(path))
+    folder, base = os.path.split(target)
+    mode = _mode_of(target)
+    part = os.path.join(folder, f".{base[:200]}.{os.getpid()}-{os.urandom(4).hex()}.part")
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, "No such folder", folder) from None
     try:
         with os.fdopen(handle, "wb") as f:
             yield f
             f.flush()
             os.fsync(f.fileno())
-        mode = os.umask(0)
-        os.umask(mode)
-        os.chmod(name, 0o666 & ~mode)
-        os.replace(name, path)
+        if mode is not None:
+            os.chmod(part, mode)
+        os.replace(part, target)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(name)
+            os.unlink(part)
         raise
     with contextlib.suppress(OSError):  # the rename itself, where folders can be synced
         fd = os.open(folder, os.O_RDONLY)
@@ -37,3 +43,16 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[Any]]:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def _mode_of(path: str) -> int | None:
+    """The permissions of the file there, None if there is none; a rename must not replace folders and devices."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "Not a regular file", path)
+    return stat.S_IMODE(found.st_mode)

@@ -1,9 +1,9 @@
 """`mi.save` and `mi.load`: safetensors files.
 
-A flat dict of tensors (a `state_dict`) becomes an ordinary safetensors file that other libraries read. A nested dict
-with numbers, strings, booleans, None and lists keeps its shape as JSON in the file's metadata. The `safetensors`
-library checks the header of what is loaded; the data is mapped, so weights are read from the disk when they are first
-used and no second copy is made. bfloat16 needs no help from NumPy.
+A flat dict of tensors (a `state_dict`) becomes an ordinary safetensors file that other libraries read. A nested dict with
+numbers, strings, booleans, None and lists (an optimiser's state has all of them) keeps its shape as JSON in the file's
+metadata. The `safetensors` library checks the header of what is loaded; the data is mapped, so weights are read from the
+disk when they are first used and no second copy is made. bfloat16 needs no help from NumPy.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _CODES = {
 }  # fmt: skip
 _NAMES = {d: code for code, d in _CODES.items()}
 _TREE = "mielina.tree"
+_DEEPEST = 100
+_LONGEST_HEADER = 100_000_000  # what the safetensors library reads
 
 
 def _bytes_of(t: Tensor) -> Any:
@@ -35,8 +37,10 @@ def _bytes_of(t: Tensor) -> Any:
     return raw.numpy().reshape(-1).view(np.uint8).data
 
 
-def _flatten(obj: Any, path: str, tensors: dict[str, Tensor]) -> Any:
+def _flatten(obj: Any, path: str, tensors: dict[str, Tensor], depth: int = 0) -> Any:
     """The JSON form of obj, its tensors taken out into `tensors` under dotted names."""
+    if depth > _DEEPEST:  # a dict that contains itself, too
+        raise ValueError(f"save: more than {_DEEPEST} levels of dicts and lists at {path[:80]}...")
     if isinstance(obj, Tensor):
         name = path
         while name in tensors or name == "__metadata__":
@@ -47,18 +51,18 @@ def _flatten(obj: Any, path: str, tensors: dict[str, Tensor]) -> Any:
         for k in obj:
             if not isinstance(k, (str, int)) or isinstance(k, bool):
                 raise TypeError(f"save: keys must be strings or ints, got {type(k).__name__} at {path or 'the top'}")
-        return {"dict": [[k, _flatten(v, f"{path}.{k}" if path else str(k), tensors)] for k, v in obj.items()]}
+        items = [[k, _flatten(v, f"{path}.{k}" if path else str(k), tensors, depth + 1)] for k, v in obj.items()]
+        return {"dict": items}
     if isinstance(obj, (list, tuple)):
-        return {"list": [_flatten(v, f"{path}.{i}" if path else str(i), tensors) for i, v in enumerate(obj)]}
+        return {"list": [_flatten(v, f"{path}.{i}", tensors, depth + 1) for i, v in enumerate(obj)]}
     if obj is None or isinstance(obj, (bool, int, str)):
         return {"value": obj}
     if isinstance(obj, (float, np.floating)):
         return {"float": float(obj).hex()}
-    if isinstance(obj, np.integer):
-        return {"value": int(obj)}
+    if isinstance(obj, (np.integer, np.bool_)):
+        return {"value": obj.item()}
     raise TypeError(
-        f"save: cannot store {type(obj).__name__} at {path or 'the top'}; "
-        "files hold dicts and lists of tensors, numbers and strings"
+        f"save: cannot store {type(obj).__name__} at {path}; files hold dicts and lists of tensors, numbers and strings"
     )
 
 
@@ -72,26 +76,29 @@ def _restore(tree: Any, tensors: dict[str, Tensor]) -> Any:
         return [_restore(v, tensors) for v in value]
     if kind == "float":
         return float.fromhex(value)
-    if kind == "value":
+    if kind == "value" and (value is None or isinstance(value, (bool, int, str))):
         return value
     raise ValueError(f"unknown node {kind!r}")
 
 
-def save(obj: Any, path: str | os.PathLike[str], metadata: dict[str, str] | None = None) -> None:
+def save(obj: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
     """Writes a dict of tensors, or a nest of dicts and lists of tensors, numbers and strings, as a safetensors file.
 
-    The file appears whole or not at all. TypeError, before anything is written, for anything else.
+    The file appears whole or not at all: it is written beside `path`, synced and renamed. metadata: strings for the file's
+    header. Before anything is written, TypeError: `obj` is no dict, or something in it is none of these; the message names
+    the path to it. ValueError: names that are not valid Unicode, more than 100 levels. OSError as `open` would raise it.
     """
-    flat = isinstance(obj, Mapping) and all(
-        isinstance(k, str) and isinstance(v, Tensor) and k != "__metadata__" for k, v in obj.items()
-    )
-    tensors: dict[str, Tensor] = {}
+    if not isinstance(obj, Mapping):
+        hint = "; pass its state_dict()" if hasattr(obj, "state_dict") else ""
+        raise TypeError(f"save: expected a dict of tensors, numbers and strings, got {type(obj).__name__}{hint}")
     info = dict(metadata or {})
-    if flat:
+    if any(not isinstance(text, str) for pair in info.items() for text in pair) or _TREE in info:
+        raise TypeError(f"save: metadata must be a dict of strings to strings, without {_TREE!r}")
+    tensors: dict[str, Tensor] = {}
+    if all(isinstance(k, str) and isinstance(v, Tensor) and k != "__metadata__" for k, v in obj.items()):
         tensors = dict(obj)
     else:
-        tree = _flatten(obj, "", tensors)
-        info[_TREE] = json.dumps(tree)
+        info[_TREE] = json.dumps(_flatten(obj, "", tensors))
     header: dict[str, Any] = {"__metadata__": info} if info else {}
     # Largest items first keeps every tensor aligned to its item size.
     order = sorted(tensors, key=lambda k: -tensors[k].dtype.itemsize)
@@ -100,8 +107,13 @@ def save(obj: Any, path: str | os.PathLike[str], metadata: dict[str, str] | None
         t = tensors[name]
         header[name] = {"dtype": _NAMES[t.dtype], "shape": list(t.shape), "data_offsets": [offset, offset + t.nbytes]}
         offset += t.nbytes
-    text = json.dumps(header).encode()
+    try:
+        text = json.dumps(header, ensure_ascii=False).encode()
+    except UnicodeEncodeError as e:
+        raise ValueError(f"save: names must be valid Unicode: {e}") from None
     text += b" " * (-len(text) % 8)
+    if len(text) > _LONGEST_HEADER:
+        raise ValueError(f"save: names, strings and numbers take {len(text)} bytes; a header holds {_LONGEST_HEADER}")
     with atomic_write(path) as f:
         f.write(len(text).to_bytes(8, "little"))
         f.write(text)
@@ -110,50 +122,61 @@ def save(obj: Any, path: str | os.PathLike[str], metadata: dict[str, str] | None
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """What `save` wrote, or the dict of tensors in any safetensors file.
+    """What `save` wrote (tuples come back as lists), or the dict of tensors in any safetensors file.
 
-    The tensors lie in the mapped file (written to, they change in memory only). ValueError: the file is not a whole,
-    valid safetensors file, or holds a dtype that tensors lack.
+    The tensors lie in the mapped file (written to, they change in memory only). ValueError: the file is not a whole, valid
+    safetensors file, or holds a dtype that tensors lack. OSError: it is missing, a folder, or must not be read.
     """
     from safetensors import SafetensorError, safe_open
 
     path = os.fspath(path)
-    if os.path.getsize(path) < 8:
-        raise ValueError(f"{path}: not a safetensors file: only {os.path.getsize(path)} bytes")
+    with open(path, "rb") as f:  # missing files, folders and permissions are the operating system's to name
+        size = os.fstat(f.fileno()).st_size
+        if size < 8:
+            raise ValueError(f"{path}: not a safetensors file: only {size} bytes")
+        try:
+            with safe_open(path, framework="numpy"):
+                pass
+        except SafetensorError as e:
+            raise ValueError(f"{path}: not a valid safetensors file: {e}") from None
+        start, header = _header(f, size)
+        data = np.memmap(f, dtype=np.uint8, mode="c")
     try:
-        with safe_open(path, framework="numpy") as f:
-            info = f.metadata() or {}
-            entries = [(name, f.get_slice(name)) for name in f.offset_keys()]
-            meta = [(name, s.get_dtype(), tuple(s.get_shape())) for name, s in entries]
-    except SafetensorError as e:
-        raise ValueError(f"{path}: not a valid safetensors file: {e}") from None
-    tensors = _map(path, meta)
-    if _TREE not in info:
-        return tensors
-    try:
-        return _restore(json.loads(info[_TREE]), tensors)
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
-        raise ValueError(f"{path}: damaged structure: {e}") from None
+        info = header.pop("__metadata__", None) or {}
+        tensors = {name: _mapped(name, entry, data, start) for name, entry in header.items()}
+        return tensors if _TREE not in info else _restore(json.loads(info[_TREE]), tensors)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as e:
+        raise ValueError(f"{path}: damaged: {e}") from None
 
 
-def _map(path: str, meta: list[tuple[str, str, tuple[int, ...]]]) -> dict[str, Tensor]:
-    """The tensors of a checked file: the format allows no holes, so the order of the entries gives their places."""
-    with open(path, "rb") as f:
-        at = 8 + int.from_bytes(f.read(8), "little")
-    data = np.memmap(path, dtype=np.uint8, mode="c")
-    tensors = {}
-    for name, code, shape in meta:
-        dtype = _CODES.get(code)
-        if dtype is None:
-            raise ValueError(f"{path}: {name} has dtype {code}, which tensors lack")
-        size = math.prod(shape) * dtype.itemsize
-        part = data[at : at + size]
-        at += size
-        if part.size != size:
-            raise ValueError(f"{path}: {name} reaches beyond the end of the file")
-        carrier = dtypes.int16 if dtype is dtypes.bfloat16 else dtype
-        if part.ctypes.data % dtype.itemsize:
-            part = part.copy()
-        t = _core.from_numpy(np.asarray(part).view(carrier.numpy).reshape(shape))
-        tensors[name] = t if carrier is dtype else _core.bit_view(t, dtype)
-    return tensors
+def _header(f: Any, size: int) -> tuple[int, dict[str, Any]]:
+    """Where the data starts, and the header; two tensors of one name are an error."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("a name stands twice in the header")
+        return found
+
+    n = int.from_bytes(f.read(8), "little")
+    if n > min(size - 8, _LONGEST_HEADER):
+        raise ValueError(f"{f.name}: not a valid safetensors file: a header of {n} bytes")
+    try:
+        return 8 + n, json.loads(f.read(n), object_pairs_hook=unique)
+    except (ValueError, RecursionError) as e:
+        raise ValueError(f"{f.name}: not a valid safetensors file: {e}") from None
+
+
+def _mapped(name: str, entry: dict[str, Any], data: np.ndarray, start: int) -> Tensor:
+    """One tensor of a mapped file. The offsets are checked once more: the file may have changed since it was opened."""
+    dtype, shape, (begin, end) = _CODES.get(entry["dtype"]), tuple(entry["shape"]), entry["data_offsets"]
+    if dtype is None:
+        raise ValueError(f"{name} has dtype {entry['dtype']}, which tensors lack")
+    if not 0 <= begin <= end <= data.size - start or end - begin != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{name} of shape {shape} does not fit its place in the file")
+    part = data[start + begin : start + end]
+    if part.ctypes.data % dtype.itemsize:
+        part = part.copy()
+    carrier = dtypes.int16 if dtype is dtypes.bfloat16 else dtype
+    t = _core.from_numpy(np.asarray(part).view(carrier.numpy).reshape(shape))
+    return t if carrier is dtype else _core.bit_view(t, dtype)  # type: ignore[no-any-return]
