@@ -54,7 +54,7 @@ def test_all_dtypes_in_one_file_keep_their_alignment(path):
     state = {f"{i}{d}": values(d, (i + 1,)) for i in range(3) for d in DTYPES}
     mi.save(state, path)
     back = mi.load(path)
-    assert list(sorted(back)) == sorted(state)
+    assert sorted(back) == sorted(state)
     for k, x in state.items():
         assert same(back[k], x)
         assert back[k]._address % x.dtype.itemsize == 0

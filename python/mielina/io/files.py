@@ -20,13 +20,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[Any]]:
     target = os.path.realpath(os.fspath(path))
     folder, base = os.path.split(target)
     mode = _mode_of(target)
-    part = os.path.join(folder, f".{base[:200]}.{os.getpid()}-{os.urandom(4).hex()}.part")
-    try:
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o666)
-    except FileNotFoundError:
-        raise FileNotFoundError(errno.ENOENT, "No such folder", folder) from None
-    try:
-        with os.fdopen(handle, "wb") as f:
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "No such folder", folder)
+    part = os.path.join(folder, f".{base[:200]}.{os.getpid()}-{os.urandom(6).hex()}.part")
+    try:  # the file is opened inside: a Ctrl-C that arrives with it must remove it, too
+        with open(part, "xb") as f:
             yield f
             f.flush()
             os.fsync(f.fileno())
