@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
+from collections.abc import Iterator
 
 from . import _core, dtypes
 from .tensor import Tensor
@@ -38,7 +41,39 @@ class Generator:
         _core.copy_into(self.state, state)
 
 
-default_generator = Generator()
+class _Local(threading.local):
+    state: Tensor | None = None
+
+
+_local = _Local()
+
+
+class _Default(Generator):
+    """The default generator. Inside `drawing_from(g)` this thread draws from g instead."""
+
+    @property  # type: ignore[override]
+    def state(self) -> Tensor:
+        state = _local.state
+        return self._own if state is None else state
+
+    @state.setter
+    def state(self, state: Tensor) -> None:
+        self._own = state
+
+
+@contextlib.contextmanager
+def drawing_from(generator: Generator) -> Iterator[None]:
+    """What this thread draws from the default generator comes from `generator`: a loader's batches have streams of their
+    own, so that threads change nothing."""
+    before = _local.state
+    _local.state = generator.state
+    try:
+        yield
+    finally:
+        _local.state = before
+
+
+default_generator = _Default()
 
 
 def manual_seed(seed: int) -> Generator:

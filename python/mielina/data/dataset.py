@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
+
+import numpy as np
 
 from ..random import Generator
 from ..tensor import Tensor
@@ -60,6 +62,7 @@ class Subset(Dataset):
     def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
         self.dataset = dataset
         self.indices = [int(i) for i in indices]
+        self._places: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -67,13 +70,28 @@ class Subset(Dataset):
     def __getitem__(self, index: int) -> Any:
         return self.dataset[self.indices[index]]
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "batch" and hasattr(self.dataset, "batch"):
-            from ..ops.creation import tensor
+    @property
+    def batch(self) -> Callable[[Tensor], Any]:
+        whole = batch_of(self.dataset)
+        if whole is None:
+            raise AttributeError("batch")
+        if self._places is None or len(self._places) != len(self.indices):
+            from ..ops.creation import from_numpy
 
-            mine = tensor(self.indices)
-            return lambda indices: self.dataset.batch(mine.index_select(0, indices))
-        raise AttributeError(name)
+            places = np.asarray(self.indices, dtype=np.int64)
+            self._places = from_numpy(np.where(places < 0, places + len(self.dataset), places))
+        mine = self._places
+        return lambda indices: whole(mine.index_select(0, indices))
+
+
+def batch_of(dataset: Any) -> Callable[[Tensor], Any] | None:
+    """The data set's `batch`, unless a subclass changed `__getitem__` and left `batch` as it was."""
+    for kind in type(dataset).__mro__:
+        if "batch" in vars(kind):
+            return getattr(dataset, "batch", None)
+        if "__getitem__" in vars(kind):
+            break
+    return None
 
 
 class ConcatDataset(Dataset):
@@ -106,6 +124,10 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | 
         for i in range(n - sum(counts)):
             counts[i % len(counts)] += 1
     else:
+        if any(c != c or c != int(c) for c in lengths):
+            raise ValueError(
+                f"random_split: lengths must be counts, or fractions that add up to 1, got {list(lengths)}"
+            )
         counts = [int(c) for c in lengths]
     if sum(counts) != n or any(c < 0 for c in counts):
         raise ValueError(

@@ -2,53 +2,53 @@
 
 from __future__ import annotations
 
+import hashlib
+import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from itertools import count, repeat
 from typing import Any
 
 import numpy as np
 
-from ..ops.creation import as_tensor, from_numpy, tensor
-from ..random import Generator
-from ..tensor import Tensor
-from .dataset import IterableDataset
+from .. import _core, dtypes
+from ..ops.creation import as_tensor
+from ..random import Generator, default_generator, drawing_from
+from .collate import default_collate, default_convert
+from .dataset import IterableDataset, batch_of
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
+_END = object()
+_worker = threading.local()
 
-def default_collate(samples: list[Any]) -> Any:
-    """A batch from samples: tensors, arrays and numbers are stacked, tuples and dicts collated item by item,
-    strings listed.
-    """
-    first = samples[0]
-    if isinstance(first, Tensor):
-        from ..ops.layout import stack  # type: ignore[attr-defined]
 
-        return stack(samples)
-    if isinstance(first, np.ndarray):
-        return from_numpy(np.stack(samples))
-    if isinstance(first, (bool, int, float, np.generic)):
-        return tensor(np.asarray(samples)) if isinstance(first, np.generic) else tensor(samples)
-    if isinstance(first, (str, bytes)):
-        return samples
-    if isinstance(first, dict):
-        return {k: default_collate([s[k] for s in samples]) for k in first}
-    if isinstance(first, tuple) and hasattr(first, "_fields"):
-        return type(first)(*(default_collate(list(c)) for c in zip(*samples)))
-    if isinstance(first, (tuple, list)):
-        if len({len(s) for s in samples}) != 1:
-            raise RuntimeError("default_collate: samples of a batch have different lengths")
-        return type(first)(default_collate(list(c)) for c in zip(*samples))
-    raise TypeError(f"default_collate: cannot batch {type(first).__name__}; pass collate_fn=")
+@dataclass(frozen=True)
+class WorkerInfo:
+    id: int
+    num_workers: int
+    dataset: Any
+
+
+def get_worker_info() -> WorkerInfo | None:
+    """In a loader's worker: its number, how many there are and the data set; None elsewhere. A stream (IterableDataset) is
+    read by one thread, whatever num_workers says, and need not be divided: there it is None, too."""
+    return getattr(_worker, "info", None)
 
 
 class DataLoader:
-    """Iterates over batches of `dataset`.
+    """Iterates over batches of `dataset`, with the arguments of `torch.utils.data.DataLoader`.
 
-    shuffle: a fresh order each epoch, from `generator` (default: the global one, see manual_seed). num_workers:
-    threads that prepare batches ahead (0: none); the order of batches never depends on them. An exception in a worker
-    reaches the caller with the worker's traceback.
+    shuffle: a fresh order each epoch, from `generator` (default: the global one, see manual_seed). num_workers: threads that
+    prepare batches ahead (0: none), `prefetch_factor` each. Neither the order of the batches nor what `__getitem__` draws
+    with `mi.rand` and the like depends on them: each batch draws from a stream of its own. An exception in a worker reaches
+    the caller with the worker's traceback, and the loader ends. batch_size=None: single samples, arrays as tensors.
+
+    Threads share memory, so pin_memory and persistent_workers are accepted and change nothing; `timeout` is the most
+    seconds to wait for a batch (0: for ever). ValueError: arguments that exclude each other or are out of range.
     """
 
     def __init__(
@@ -60,68 +60,103 @@ class DataLoader:
         batch_sampler: Any = None,
         num_workers: int = 0,
         collate_fn: Callable[[list[Any]], Any] | None = None,
+        pin_memory: bool = False,
         drop_last: bool = False,
-        generator: Generator | None = None,
+        timeout: float = 0,
         worker_init_fn: Callable[[int], None] | None = None,
-        prefetch_factor: int = 2,
+        multiprocessing_context: Any = None,
+        generator: Generator | None = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
     ) -> None:
         if num_workers < 0:
             raise ValueError(f"DataLoader: num_workers must not be negative, got {num_workers}")
-        if prefetch_factor < 1:
+        if prefetch_factor is not None and prefetch_factor < 1:
             raise ValueError(f"DataLoader: prefetch_factor must be at least 1, got {prefetch_factor}")
+        if timeout < 0:
+            raise ValueError(f"DataLoader: timeout must not be negative, got {timeout}")
+        if multiprocessing_context is not None:
+            raise ValueError("DataLoader: workers are threads; multiprocessing_context must be None")
         if sampler is not None and shuffle:
             raise ValueError("DataLoader: sampler and shuffle exclude each other")
         if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
             raise ValueError("DataLoader: batch_sampler excludes batch_size, shuffle, sampler and drop_last")
+        if batch_size is None and drop_last:
+            raise ValueError("DataLoader: batch_size=None makes no batches, so drop_last must be False")
         self.iterable = isinstance(dataset, IterableDataset)
         if self.iterable and (shuffle or sampler is not None or batch_sampler is not None):
             raise ValueError("DataLoader: an IterableDataset has its own order")
         self.dataset, self.batch_size, self.drop_last = dataset, batch_size, drop_last
+        self.num_workers, self.worker_init_fn, self.generator = num_workers, worker_init_fn, generator
+        self.prefetch_factor = 2 if prefetch_factor is None else prefetch_factor
+        self.pin_memory, self.persistent_workers, self.timeout = pin_memory, persistent_workers, timeout
+        batched = batch_size is not None or batch_sampler is not None
+        self.collate_fn: Callable[[Any], Any] = collate_fn or (default_collate if batched else default_convert)
         self.sampler: Any = None
         self.batch_sampler: Any = None
-        self.num_workers, self.prefetch_factor, self.worker_init_fn = num_workers, prefetch_factor, worker_init_fn
-        self.collate_fn = default_collate if collate_fn is None else collate_fn
-        self.generator = generator
         if self.iterable:
+            if batch_size is not None:
+                BatchSampler((), batch_size, drop_last)  # the same checks
             return
-        self.sampler = (
-            sampler
-            if sampler is not None
-            else RandomSampler(dataset, generator=generator)
-            if shuffle
-            else SequentialSampler(dataset)
-        )
+        in_order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        self.sampler = in_order if sampler is None else sampler
         self.batch_sampler = batch_sampler
         if batch_sampler is None and batch_size is not None:
             self.batch_sampler = BatchSampler(self.sampler, batch_size, drop_last)
 
     def __len__(self) -> int:
-        if self.iterable:
-            n = len(self.dataset)
-            return (
-                n if self.batch_size is None else n // self.batch_size if self.drop_last else -(-n // self.batch_size)
-            )
-        return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
-
-    def _fetch(self, indices: Any) -> Any:
-        if self.batch_sampler is None:
-            sample = self.dataset[indices]
-            return sample if self.collate_fn is default_collate else self.collate_fn(sample)
-        if self.collate_fn is default_collate and hasattr(self.dataset, "batch"):
-            return self.dataset.batch(as_tensor(np.asarray(indices, dtype=np.int64)))
-        return self.collate_fn([self.dataset[i] for i in indices])
+        if not self.iterable:
+            return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
+        n = len(self.dataset)
+        if self.batch_size is None:
+            return n
+        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
+        return self._ahead() if self.num_workers else self._here()
+
+    # ---- one batch ---------------------------------------------------------------------------------------------------
+    def _plan(self) -> tuple[Callable[[int, Any], Any], Iterator[Any]]:
+        """A function of (number, indices) that makes a batch, and the indices of all of them."""
         if self.iterable:
-            return self._stream()
-        order = self.sampler if self.batch_sampler is None else self.batch_sampler
-        if self.num_workers == 0:
-            return map(self._fetch, order)
-        return self._ahead(iter(order))
+            stream = self._stream()
+            return self._drawing(lambda _: next(stream, _END)), repeat(None)
+        if self.batch_sampler is None:
+            return self._drawing(lambda i: self.collate_fn(self.dataset[i])), iter(self.sampler)
+        whole = batch_of(self.dataset) if self.collate_fn is default_collate else None
+        one_by_one = self._drawing(lambda indices: self.collate_fn([self.dataset[i] for i in indices]))
+        if whole is None:
+            return one_by_one, iter(self.batch_sampler)
+
+        def fetch(number: int, indices: Any) -> Any:
+            try:
+                return whole(as_tensor(np.asarray(indices, dtype=np.int64)))
+            except IndexError:  # negative indices are fine one by one; others get the data set's own message
+                return one_by_one(number, indices)
+
+        return fetch, iter(self.batch_sampler)
+
+    def _drawing(self, make: Callable[[Any], Any]) -> Callable[[int, Any], Any]:
+        """make, with random numbers that depend on (generator, epoch, number of the batch) and not on threads."""
+        epoch: list[int] = []
+        lock = threading.Lock()
+
+        def fetch(number: int, indices: Any) -> Any:
+            with lock:
+                if not epoch:
+                    epoch.extend(
+                        _core.take_key((self.generator or default_generator).state, 4, dtypes.float32).tolist()
+                    )
+            digest = hashlib.blake2b(struct.pack("<qqq", *epoch, number), digest_size=8).digest()
+            with drawing_from(Generator(int.from_bytes(digest, "little"))):
+                return make(indices)
+
+        return fetch
 
     def _stream(self) -> Iterator[Any]:
         if self.batch_size is None:
-            yield from self.dataset
+            yield from map(self.collate_fn, self.dataset)
             return
         samples: list[Any] = []
         for s in self.dataset:
@@ -132,23 +167,56 @@ class DataLoader:
         if samples and not self.drop_last:
             yield self.collate_fn(samples)
 
-    def _ahead(self, order: Iterator[Any]) -> Iterator[Any]:
-        number, lock = iter(range(self.num_workers)), threading.Lock()
+    # ---- all of them -------------------------------------------------------------------------------------------------
+    def _here(self) -> Iterator[Any]:
+        fetch, order = self._plan()
+        for number, indices in enumerate(order):
+            batch = fetch(number, indices)
+            if batch is _END:
+                return
+            yield batch
 
-        def begin() -> None:
-            if self.worker_init_fn is not None:
-                with lock:
-                    k = next(number)
-                self.worker_init_fn(k)
-
-        pool = ThreadPoolExecutor(self.num_workers, thread_name_prefix="mielina-loader", initializer=begin)
+    def _ahead(self) -> Iterator[Any]:
+        fetch, order = self._plan()
+        workers = 1 if self.iterable else self.num_workers
+        work = self._worker(fetch)
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="mielina-loader")
         waiting: deque[Future[Any]] = deque()
         try:
-            for indices in order:
-                waiting.append(pool.submit(self._fetch, indices))
-                if len(waiting) >= self.num_workers * self.prefetch_factor:
-                    yield waiting.popleft().result()
+            for number, indices in enumerate(order):
+                waiting.append(pool.submit(work, number, indices))
+                if len(waiting) >= workers * self.prefetch_factor:
+                    batch = self._wait_for(waiting.popleft())
+                    if batch is _END:
+                        return
+                    yield batch
             while waiting:
-                yield waiting.popleft().result()
+                yield self._wait_for(waiting.popleft())
         finally:  # also when the loop is left early: nobody waits for batches that nobody wants
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _wait_for(self, future: Future[Any]) -> Any:
+        try:
+            return future.result(self.timeout or None)
+        except FutureTimeout:
+            if future.done():  # the worker's own
+                raise
+            raise RuntimeError(f"DataLoader timed out after {self.timeout} seconds") from None
+
+    def _worker(self, fetch: Callable[[int, Any], Any]) -> Callable[[int, Any], Any]:
+        numbers = count()
+
+        def work(number: int, indices: Any) -> Any:
+            try:
+                if not hasattr(_worker, "id"):  # this thread's first batch
+                    _worker.id = next(numbers)
+                    if not self.iterable:
+                        _worker.info = WorkerInfo(_worker.id, self.num_workers, self.dataset)
+                    if self.worker_init_fn is not None:
+                        self.worker_init_fn(_worker.id)
+                return fetch(number, indices)
+            except (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration) as e:
+                # These would end the caller's program or loop as if all were well.
+                raise RuntimeError(f"DataLoader worker {_worker.id} was ended by {e!r}") from e
+
+        return work

@@ -51,13 +51,13 @@ class RandomSampler(Sampler):
     ) -> None:
         self.data_source, self.replacement, self.generator = data_source, replacement, generator
         self.num_samples = len(data_source) if num_samples is None else num_samples
-        if self.num_samples < 0:
-            raise ValueError(f"RandomSampler: num_samples must not be negative, got {num_samples}")
+        if self.num_samples < 0 or (self.num_samples and not len(data_source)):
+            raise ValueError(f"RandomSampler: cannot draw {num_samples} samples from {len(data_source)}")
 
     def order(self) -> np.ndarray:
         n = len(self.data_source)
         rng = numpy_generator(self.generator)
-        if self.replacement:
+        if self.replacement and n:
             return rng.integers(0, n, self.num_samples)
         rounds = -(-self.num_samples // max(n, 1))
         return np.concatenate([rng.permutation(n) for _ in range(rounds)] or [np.empty(0, np.int64)])[
