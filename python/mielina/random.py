@@ -63,8 +63,8 @@ class _Default(Generator):
 
 @contextlib.contextmanager
 def drawing_from(generator: Generator) -> Iterator[None]:
-    """What this thread draws from the default generator comes from `generator`: a loader's batches have streams of their
-    own, so that threads change nothing."""
+    """What this thread draws from the default generator comes from `generator`: a loader's batches have streams of
+    their own, so that threads change nothing."""
     before = _local.state
     _local.state = generator.state
     try:

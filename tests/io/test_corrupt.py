@@ -118,7 +118,8 @@ def test_spoilt_headers(path, name):
 @pytest.mark.parametrize(
     "tree",
     [
-        "", "7", "[]", "{}", "null", '{"tensor": "b"}', '{"tensor": [1]}', '{"dict": 1}', '{"dict": [[[1], {"value": 1}]]}',
+        "", "7", "[]", "{}", "null", '{"tensor": "b"}', '{"tensor": [1]}', '{"dict": 1}',
+        '{"dict": [[[1], {"value": 1}]]}',
         '{"dict": [["a"]]}', '{"list": {"value": 1}}', '{"float": 1}', '{"float": "x"}', '{"float": "0x1p99999"}',
         '{"value": [1]}', '{"value": {"a": 1}}', '{"value": NaN}', '{"value": 1.5}', '{"call": "print"}',
         '{"value": 1, "list": []}', '{"list": [' * 50000, '{"list": [' * 50000 + "]}" * 50000,

@@ -1,4 +1,4 @@
-"""What is saved comes back: dtypes, layouts, nests; files of and for the safetensors library; weights are mapped, not copied."""
+"""What is saved comes back: dtypes, layouts, nests; the safetensors library's files; weights are mapped, not copied."""
 
 import json
 import math

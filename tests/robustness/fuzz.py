@@ -1,9 +1,10 @@
-"""Calls every function of `mielina._core`, `mi`, `mi.nn.functional` and every method of Tensor with wrong arguments. Run in a
-process of its own: whatever the arguments, only Python exceptions may come of it.
+"""Calls every function of `mielina._core`, `mi`, `mi.nn.functional` and every method of Tensor with wrong arguments.
+Run in a process of its own: whatever the arguments, only Python exceptions may come of it.
 
     python tests/robustness/fuzz.py core --rounds 20 --seed 1 [--only conv] [--journal FILE]
 
-Round r of a function depends on (seed, function, r) alone. The journal holds the call that runs: after a crash, the culprit.
+Round r of a function depends on (seed, function, r) alone. The journal holds the call that runs: after a crash, the
+culprit.
 """
 
 from __future__ import annotations
@@ -23,34 +24,15 @@ import numpy as np
 from corpus import Calls, load_noting
 
 INTS = (
-    -1,
-    0,
-    1,
-    2,
-    3,
-    5,
-    7,
-    8,
-    9,
-    64,
-    -2,
-    -9,
-    2**31 - 1,
-    2**31,
-    -(2**31),
-    2**32,
-    2**40,
-    2**58,
-    2**62,
-    2**63 - 1,
-    -(2**63),
+    -1, 0, 1, 2, 3, 5, 7, 8, 9, 64, -2, -9, 2**31 - 1, 2**31, -(2**31), 2**32, 2**40, 2**58, 2**62, 2**63 - 1, -(2**63),
     2**64,
-)
+)  # fmt: skip
 FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, 1e300, -1e300, 1e-300, float("inf"), float("-inf"), float("nan"), 3e38)
 STRINGS = (
-    "", "mean", "sum", "none", "nope", "add", "prod", "multiply", "amax", "reflect", "replicate", "circular", "constant", "bilinear",
-    "bicubic", "nearest", "linear", "area", "zeros", "border", "reflection", "mse", "huber", "l1", "bce", "LSTM", "GRU", "RNN_TANH",
-    "a\0b", "\udc80", "x" * 10000, "ij,jk->ik", "...i->i", "same", "valid", "tanh",
+    "", "mean", "sum", "none", "nope", "add", "prod", "multiply", "amax", "reflect", "replicate", "circular",
+    "constant", "bilinear", "bicubic", "nearest", "linear", "area", "zeros", "border", "reflection", "mse", "huber",
+    "l1", "bce", "LSTM", "GRU", "RNN_TANH", "a\0b", "\udc80", "x" * 10000, "ij,jk->ik", "...i->i", "same", "valid",
+    "tanh",
 )  # fmt: skip
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
 # Functions that change the state of the process on purpose, or measure the machine for long: see test_core_state.py.

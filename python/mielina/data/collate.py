@@ -13,8 +13,8 @@ from ..tensor import Tensor
 
 
 def default_collate(samples: list[Any]) -> Any:
-    """A batch from samples: tensors, arrays and numbers are stacked, tuples, lists and dicts collated item by item, strings
-    listed. Python floats become float64 and ints int64, as in PyTorch.
+    """A batch from samples: tensors, arrays and numbers are stacked, tuples, lists and dicts collated item by item,
+    strings listed. Python floats become float64 and ints int64, as in PyTorch.
 
     TypeError: other types (pass collate_fn=). ValueError or RuntimeError: shapes or lengths differ.
     """

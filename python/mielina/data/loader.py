@@ -34,18 +34,19 @@ class WorkerInfo:
 
 
 def get_worker_info() -> WorkerInfo | None:
-    """In a loader's worker: its number, how many there are and the data set; None elsewhere. A stream (IterableDataset) is
-    read by one thread, whatever num_workers says, and need not be divided: there it is None, too."""
+    """In a loader's worker: its number, how many there are and the data set; None elsewhere. A stream
+    (IterableDataset) is read by one thread, whatever num_workers says, and need not be divided: None there, too."""
     return getattr(_worker, "info", None)
 
 
 class DataLoader:
     """Iterates over batches of `dataset`, with the arguments of `torch.utils.data.DataLoader`.
 
-    shuffle: a fresh order each epoch, from `generator` (default: the global one, see manual_seed). num_workers: threads that
-    prepare batches ahead (0: none), `prefetch_factor` each. Neither the order of the batches nor what `__getitem__` draws
-    with `mi.rand` and the like depends on them: each batch draws from a stream of its own. An exception in a worker reaches
-    the caller with the worker's traceback, and the loader ends. batch_size=None: single samples, arrays as tensors.
+    shuffle: a fresh order each epoch, from `generator` (default: the global one, see manual_seed). num_workers:
+    threads that prepare batches ahead (0: none), `prefetch_factor` each. Neither the order of the batches nor what
+    `__getitem__` draws with `mi.rand` and the like depends on them: each batch draws from a stream of its own. An
+    exception in a worker reaches the caller with the worker's traceback, and the loader ends. batch_size=None: single
+    samples, arrays as tensors.
 
     Threads share memory, so pin_memory and persistent_workers are accepted and change nothing; `timeout` is the most
     seconds to wait for a batch (0: for ever). ValueError: arguments that exclude each other or are out of range.

@@ -14,8 +14,9 @@ from typing import IO, Any
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[Any]]:
     """A binary file that takes the place of `path` when the block ends: written beside it, synced, renamed.
 
-    If the block raises, `path` stays as it was and nothing is left behind (a killed process leaves a hidden ".part" file). A
-    link is followed, an existing file's permissions are kept. OSError: the folder is missing, `path` is a folder or a device.
+    If the block raises, `path` stays as it was and nothing is left behind (a killed process leaves a hidden ".part"
+    file). A link is followed, an existing file's permissions are kept. OSError: the folder is missing, `path` is a
+    folder or a device.
     """
     target = os.path.realpath(os.fspath(path))
     folder, base = os.path.split(target)

@@ -1,9 +1,9 @@
 """`mi.save` and `mi.load`: safetensors files.
 
-A flat dict of tensors (a `state_dict`) becomes an ordinary safetensors file that other libraries read. A nested dict with
-numbers, strings, booleans, None and lists (an optimiser's state has all of them) keeps its shape as JSON in the file's
-metadata. The `safetensors` library checks the header of what is loaded; the data is mapped, so weights are read from the
-disk when they are first used and no second copy is made. bfloat16 needs no help from NumPy.
+A flat dict of tensors (a `state_dict`) becomes an ordinary safetensors file that other libraries read. A nested dict
+with numbers, strings, booleans, None and lists (an optimiser's state has all of them) keeps its shape as JSON in the
+file's metadata. The `safetensors` library checks the header of what is loaded; the data is mapped, so weights are
+read from the disk when they are first used and no second copy is made. bfloat16 needs no help from NumPy.
 """
 
 from __future__ import annotations
@@ -84,9 +84,10 @@ def _restore(tree: Any, tensors: dict[str, Tensor]) -> Any:
 def save(obj: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
     """Writes a dict of tensors, or a nest of dicts and lists of tensors, numbers and strings, as a safetensors file.
 
-    The file appears whole or not at all: it is written beside `path`, synced and renamed. metadata: strings for the file's
-    header. Before anything is written, TypeError: `obj` is no dict, or something in it is none of these; the message names
-    the path to it. ValueError: names that are not valid Unicode, more than 100 levels. OSError as `open` would raise it.
+    The file appears whole or not at all: it is written beside `path`, synced and renamed. metadata: strings for the
+    file's header. Before anything is written, TypeError: `obj` is no dict, or something in it is none of these; the
+    message names the path to it. ValueError: names that are not valid Unicode, more than 100 levels. OSError as
+    `open` would raise it.
     """
     if not isinstance(obj, Mapping):
         hint = "; pass its state_dict()" if hasattr(obj, "state_dict") else ""
@@ -124,8 +125,8 @@ def save(obj: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | N
 def load(path: str | os.PathLike[str]) -> Any:
     """What `save` wrote (tuples come back as lists), or the dict of tensors in any safetensors file.
 
-    The tensors lie in the mapped file (written to, they change in memory only). ValueError: the file is not a whole, valid
-    safetensors file, or holds a dtype that tensors lack. OSError: it is missing, a folder, or must not be read.
+    The tensors lie in the mapped file (written to, they change in memory only). ValueError: the file is not a whole,
+    valid safetensors file, or holds a dtype that tensors lack. OSError: it is missing, a folder, or must not be read.
     """
     from safetensors import SafetensorError, safe_open
 
