@@ -50,13 +50,16 @@ def test_killed_in_the_middle_of_a_save(tmp_path):
         random.seed(0)
         last, caught = 0, 0
         save(0)
+        start = time.perf_counter()
+        save(0)
+        takes = time.perf_counter() - start
         for _ in range(40):
             child = os.fork()
             if child == 0:
                 for k in range(last + 1, last + 10000):
                     save(k)
                 os._exit(0)
-            time.sleep(random.uniform(0.002, 0.04))
+            time.sleep(random.uniform(0, 4 * takes))
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             last = check(last, last + 10000)
