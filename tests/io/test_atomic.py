@@ -16,7 +16,7 @@ COMMON = """
 import os, random, resource, signal, sys, time
 import mielina as mi
 path, folder = sys.argv[1], os.path.dirname(sys.argv[1])
-SIZE = 1 << 20  # 8 MiB in two tensors: long enough to be caught in the middle
+SIZE = 1 << 18  # 2 MiB in two tensors: long enough to be caught in the middle
 
 def save(k):
     mi.save({"a": mi.full((SIZE,), float(k)), "b": mi.full((SIZE,), float(k)), "k": k}, path)
@@ -35,7 +35,7 @@ def run(tmp_path, script):
         [sys.executable, "-c", COMMON + textwrap.dedent(script), str(tmp_path / "file")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -43,7 +43,7 @@ def run(tmp_path, script):
 
 @posix
 def test_killed_in_the_middle_of_a_save(tmp_path):
-    """Forty processes save one version after the other and are killed at a random moment."""
+    """Twenty processes save one version after the other and are killed at a random moment."""
     out = run(
         tmp_path,
         """
@@ -53,7 +53,7 @@ def test_killed_in_the_middle_of_a_save(tmp_path):
         start = time.perf_counter()
         save(0)
         takes = time.perf_counter() - start
-        for _ in range(40):
+        for _ in range(20):
             child = os.fork()
             if child == 0:
                 for k in range(last + 1, last + 10000):
@@ -72,7 +72,7 @@ def test_killed_in_the_middle_of_a_save(tmp_path):
         """,
     )
     caught, last = map(int, out.split())
-    assert caught >= 5 and last >= 1  # or the test has not tested what it says
+    assert caught >= 3 and last >= 1  # or the test has not tested what it says
 
 
 @posix
@@ -84,7 +84,7 @@ def test_interrupted_in_the_middle_of_a_save(tmp_path):
         random.seed(0)
         save(0)
         last = interrupted = 0
-        for _ in range(60):
+        for _ in range(25):
             read, write = os.pipe()
             pid = os.fork()
             if pid == 0:  # the finger on the keys
@@ -106,7 +106,7 @@ def test_interrupted_in_the_middle_of_a_save(tmp_path):
         print(interrupted)
         """,
     )
-    assert int(out) >= 55  # Python itself drops an interrupt that falls into a finaliser
+    assert int(out) >= 21  # Python itself drops an interrupt that falls into a finaliser
 
 
 @posix
@@ -115,7 +115,7 @@ def test_no_space_left(tmp_path):
         tmp_path,
         """
         save(1)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, 3 << 20))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
         try:
             save(2)
         except OSError as e:
