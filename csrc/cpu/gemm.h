@@ -21,6 +21,7 @@ struct GemmPlan {
   int64_t n_chunk;              // panels of B worked on at once, where B is shared
   bool share_a, share_b;        // packed before the tasks start
   bool in_place_a, in_place_b;  // read where they lie
+  bool brief;                   // see core/pool.h
 
   int64_t m_begin(int64_t tile) const { return tile * m_panels / m_tiles; }
   int64_t n_begin(int64_t tile, int64_t panels) const { return tile * panels / n_tiles; }
@@ -53,6 +54,7 @@ static GemmPlan gemm_plan(int64_t M, int64_t N, int64_t K) {
   p.share_b = p.m_tiles > 1 && fit >= min64(p.n_panels, 8 * p.n_tiles);
   p.n_chunk = p.share_b ? min64(fit, p.n_panels) : p.n_panels;
   p.in_place_a = p.in_place_b = false;
+  p.brief = steps < 256e3;
   return p;
 }
 
@@ -146,10 +148,13 @@ struct Gemm {
     for (int64_t n0 = 0; n0 < p.n_panels; n0 += p.n_chunk) {
       const int64_t n = min64(p.n_chunk, p.n_panels - n0);
       if (p.share_a || p.share_b) pack_shared(ctx, n0, n);
-      parallel_for(ctx, p.m_tiles * p.n_tiles, [&](int64_t t, int worker) {
-        const int64_t i = t / p.n_tiles, j = t % p.n_tiles;
-        tile(p.m_begin(i), p.m_begin(i + 1), n0 + p.n_begin(j, n), n0 + p.n_begin(j + 1, n), n0, worker);
-      });
+      parallel_for(
+          ctx, p.m_tiles * p.n_tiles,
+          [&](int64_t t, int worker) {
+            const int64_t i = t / p.n_tiles, j = t % p.n_tiles;
+            tile(p.m_begin(i), p.m_begin(i + 1), n0 + p.n_begin(j, n), n0 + p.n_begin(j + 1, n), n0, worker);
+          },
+          p.brief);
     }
   }
 };
