@@ -132,10 +132,11 @@ struct Gemm {
             ld = p.nr;
             d = p.K <= Op::KC ? small : (Out*)(own + w.worker_sums) + ((i - i0) * (j1 - j0) + j - j0) * p.mr * p.nr;
           }
-          if (p.in_place_a) micro_table<Op, false>.at[nv][rows - 1](kc, a.in_place(i, k0), pb, d, ld, cols, add, next);
+          if (p.in_place_a)
+            MicroKernels<Op, false>::table.at[nv][rows - 1](kc, a.in_place(i, k0), pb, d, ld, cols, add, next);
           else {
             const In* pa = p.share_a ? shared_a() + i * p.mr * p.K + k0 * rows : own_a + (i - i0) * p.mr * kc;
-            micro_table<Op, true>.at[nv][rows - 1](kc, {pa, 1, rows}, pb, d, ld, cols, add, next);
+            MicroKernels<Op, true>::table.at[nv][rows - 1](kc, {pa, 1, rows}, pb, d, ld, cols, add, next);
           }
           if (k0 + kc == p.K) epilogue.finish(i, j, d, ld, rows, cols);
         }
