@@ -23,6 +23,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr auto kSpin = std::chrono::microseconds(50);
+constexpr auto kClose = std::chrono::microseconds(20);  // between calls that follow each other closely
 constexpr int64_t kMaxPieces = int64_t(1) << 31;
 
 thread_local bool t_inside = false;  // this thread is running a piece
@@ -33,6 +34,8 @@ struct Pool {
   std::atomic<int> spawned{0};  // workers that exist; changed under `busy`
   std::atomic<const char*> source{"affinity"};
   std::atomic<bool> may_spin{true};
+  std::atomic<int> parked{0};    // workers that sleep
+  Clock::time_point last_brief;  // when a brief call last found them all asleep; under `busy`
 
   // generation << 32 | pieces left. A piece is claimed by one compare-exchange on this word, so a worker that wakes
   // late can never take a piece of another generation; the fields below are stable while a claimed piece is running.
@@ -80,19 +83,26 @@ struct Pool {
     while (true) {
       uint32_t gen = generation.load(std::memory_order_acquire);
       if (gen == seen && may_spin) {
+        // The clock is read every 32 pauses, the generation after each: a pause takes about 20 ns.
         auto until = Clock::now() + kSpin;
-        while ((gen = generation.load(std::memory_order_acquire)) == seen) {
-          for (int i = 0; i < 32; i++) pause_cpu();
-          if (Clock::now() > until) break;
-        }
+        do {
+          for (int i = 0; i < 32 && (gen = generation.load(std::memory_order_acquire)) == seen; i++) pause_cpu();
+        } while (gen == seen && Clock::now() < until);
       }
       if (gen == seen) {
+        parked.fetch_add(1, std::memory_order_relaxed);
         generation.wait(seen, std::memory_order_acquire);
+        parked.fetch_sub(1, std::memory_order_relaxed);
         continue;
       }
       seen = gen;
       if (worker <= active_limit.load(std::memory_order_acquire)) work(gen, worker);
     }
+  }
+
+  bool asleep() const {
+    const int workers = spawned.load(std::memory_order_relaxed);
+    return workers > 0 && parked.load(std::memory_order_relaxed) == workers;
   }
 
   void spawn(int wanted) {
@@ -125,7 +135,7 @@ struct Pool {
     uint32_t d;
     auto until = Clock::now() + kSpin * 4;
     while ((d = done.load(std::memory_order_acquire)) < uint32_t(n)) {
-      for (int i = 0; i < 8; i++) pause_cpu();
+      for (int i = 0; i < 32 && done.load(std::memory_order_acquire) < uint32_t(n); i++) pause_cpu();
       if (Clock::now() > until) done.wait(d, std::memory_order_acquire);
     }
     if (error) [[unlikely]] {
@@ -158,7 +168,7 @@ Pool& pool() {
 
 }  // namespace
 
-void pool_run(void*, int64_t n, Body body, void* arg) {
+void pool_run(void*, int64_t n, Body body, void* arg, bool brief) {
   Pool& p = pool();
   int threads = p.threads.load(std::memory_order_relaxed);
   if (n <= 1 || threads <= 1 || t_inside || n >= kMaxPieces || !p.busy.try_lock()) {
@@ -166,6 +176,11 @@ void pool_run(void*, int64_t n, Body body, void* arg) {
     return;
   }
   std::lock_guard<std::mutex> hold(p.busy, std::adopt_lock);
+  if (brief && p.asleep() && Clock::now() - p.last_brief > kClose) {
+    for (int64_t i = 0; i < n; i++) body(arg, i, 0);
+    p.last_brief = Clock::now();
+    return;
+  }
   p.run(n, body, arg, threads < n ? threads : int(n));
 }
 

@@ -35,7 +35,7 @@ struct Number {
 // scratch of the size that the kernel's *_workspace query asked for; its contents are undefined on entry.
 struct Ctx {
   void* pool;
-  void (*run)(void* pool, int64_t n, void (*body)(void* arg, int64_t i, int worker), void* arg);
+  void (*run)(void* pool, int64_t n, void (*body)(void* arg, int64_t i, int worker), void* arg, bool brief);
   int32_t threads;
   int32_t device;  // 0: CPU, 1 + k: CUDA card k
   void* stream;

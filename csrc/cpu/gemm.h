@@ -21,6 +21,7 @@ struct GemmPlan {
   int64_t n_chunk;              // panels of B worked on at once, where B is shared
   bool share_a, share_b;        // packed before the tasks start
   bool in_place_a, in_place_b;  // read where they lie
+  bool brief;                   // see core/pool.h
 
   int64_t m_begin(int64_t tile) const { return tile * m_panels / m_tiles; }
   int64_t n_begin(int64_t tile, int64_t panels) const { return tile * panels / n_tiles; }
@@ -53,6 +54,7 @@ static GemmPlan gemm_plan(int64_t M, int64_t N, int64_t K) {
   p.share_b = p.m_tiles > 1 && fit >= min64(p.n_panels, 8 * p.n_tiles);
   p.n_chunk = p.share_b ? min64(fit, p.n_panels) : p.n_panels;
   p.in_place_a = p.in_place_b = false;
+  p.brief = steps < 256e3;
   return p;
 }
 
@@ -130,10 +132,11 @@ struct Gemm {
             ld = p.nr;
             d = p.K <= Op::KC ? small : (Out*)(own + w.worker_sums) + ((i - i0) * (j1 - j0) + j - j0) * p.mr * p.nr;
           }
-          if (p.in_place_a) micro_table<Op, false>.at[nv][rows - 1](kc, a.in_place(i, k0), pb, d, ld, cols, add, next);
+          if (p.in_place_a)
+            MicroKernels<Op, false>::table.at[nv][rows - 1](kc, a.in_place(i, k0), pb, d, ld, cols, add, next);
           else {
             const In* pa = p.share_a ? shared_a() + i * p.mr * p.K + k0 * rows : own_a + (i - i0) * p.mr * kc;
-            micro_table<Op, true>.at[nv][rows - 1](kc, {pa, 1, rows}, pb, d, ld, cols, add, next);
+            MicroKernels<Op, true>::table.at[nv][rows - 1](kc, {pa, 1, rows}, pb, d, ld, cols, add, next);
           }
           if (k0 + kc == p.K) epilogue.finish(i, j, d, ld, rows, cols);
         }
@@ -146,10 +149,13 @@ struct Gemm {
     for (int64_t n0 = 0; n0 < p.n_panels; n0 += p.n_chunk) {
       const int64_t n = min64(p.n_chunk, p.n_panels - n0);
       if (p.share_a || p.share_b) pack_shared(ctx, n0, n);
-      parallel_for(ctx, p.m_tiles * p.n_tiles, [&](int64_t t, int worker) {
-        const int64_t i = t / p.n_tiles, j = t % p.n_tiles;
-        tile(p.m_begin(i), p.m_begin(i + 1), n0 + p.n_begin(j, n), n0 + p.n_begin(j + 1, n), n0, worker);
-      });
+      parallel_for(
+          ctx, p.m_tiles * p.n_tiles,
+          [&](int64_t t, int worker) {
+            const int64_t i = t / p.n_tiles, j = t % p.n_tiles;
+            tile(p.m_begin(i), p.m_begin(i + 1), n0 + p.n_begin(j, n), n0 + p.n_begin(j + 1, n), n0, worker);
+          },
+          p.brief);
     }
   }
 };

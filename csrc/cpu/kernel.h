@@ -26,15 +26,16 @@ struct Bare<T&> {
 };
 
 // f(i, worker) for i in [0, n). The cut into n pieces is the caller's and must not depend on the number of threads.
+// brief: see core/pool.h.
 template <class F>
-static inline void parallel_for(const Ctx& ctx, int64_t n, F&& f) {
+static inline void parallel_for(const Ctx& ctx, int64_t n, F&& f, bool brief = false) {
   if (n == 1 || ctx.threads == 1) {
     for (int64_t i = 0; i < n; i++) f(i, 0);
     return;
   }
   ctx.run(
       ctx.pool, n, [](void* arg, int64_t i, int worker) { (*static_cast<typename Bare<F>::type*>(arg))(i, worker); },
-      (void*)&f);
+      (void*)&f, brief);
 }
 
 // f(begin, end) over [0, n) in fixed pieces of `grain`.

@@ -28,7 +28,7 @@ struct Panels {
   void multiply(int64_t rows, const T* a, int64_t lda, int64_t p, int64_t at, T* d, int64_t ld, bool add) const {
     using Op = Plain<T>;
     const int64_t n = cols(p), step = ceil_div(n, lanes<T>) * lanes<T>, blocks = ceil_div(rows, Op::MR);
-    const auto& kernels = micro_table<Op, false>.at[step / lanes<T> - 1];
+    const auto& kernels = MicroKernels<Op, false>::table.at[step / lanes<T> - 1];
     const T* b = data + at * width * K;
     for (int64_t i = 0; i < blocks; i++) {
       const int64_t r = rows * i / blocks, m = rows * (i + 1) / blocks - r;

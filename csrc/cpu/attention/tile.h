@@ -28,7 +28,7 @@ static void multiply_tile(int64_t M, int64_t N, int64_t K, Panel<T> a, Panel<T> 
   const int64_t panels = ceil_div(M, Op::MR);
   for (int64_t j = 0; j < N; j += NR) {
     const int64_t cols = min64(NR, N - j);
-    const auto& kernels = micro_table<Op, Packed>.at[ceil_div(cols, L) - 1];
+    const auto& kernels = MicroKernels<Op, Packed>::table.at[ceil_div(cols, L) - 1];
     for (int64_t p = 0; p < panels; p++) {
       const int64_t i = M * p / panels, rows = M * (p + 1) / panels - i;
       kernels[rows - 1](K, {a.data + i * a.si, a.si, a.sk}, {b.data + j, 1, b.sk}, d + i * ld + j, ld, cols, add,

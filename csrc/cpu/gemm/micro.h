@@ -112,8 +112,24 @@ struct MicroTable {
   }
   constexpr MicroTable() : at{} { fill<0>(); }
 };
+
+// One copy for all families: compiled in gemm/micro.cpp, since four copies were 305 KB a level.
 template <class Op, bool Packed>
-static constexpr MicroTable<Op, Packed> micro_table{};
+struct MicroKernels {
+  static const MicroTable<Op, Packed> table;
+};
+extern template struct MicroKernels<Plain<float>, true>;
+extern template struct MicroKernels<Plain<float>, false>;
+extern template struct MicroKernels<Plain<double>, true>;
+extern template struct MicroKernels<Plain<double>, false>;
+extern template struct MicroKernels<Plain<uint32_t>, true>;
+extern template struct MicroKernels<Plain<uint32_t>, false>;
+extern template struct MicroKernels<Plain<uint64_t>, true>;
+extern template struct MicroKernels<Plain<uint64_t>, false>;
+#if defined(__AVX512BF16__)
+extern template struct MicroKernels<Bf16Pair, true>;
+extern template struct MicroKernels<Bf16Pair, false>;
+#endif
 
 }  // namespace MIELINA_ISA
 }  // namespace mielina

@@ -1,0 +1,24 @@
+// The micro-kernels' one copy a level; see gemm/micro.h.
+#include "cpu/gemm/micro.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+template <class Op, bool Packed>
+const MicroTable<Op, Packed> MicroKernels<Op, Packed>::table{};
+
+template struct MicroKernels<Plain<float>, true>;
+template struct MicroKernels<Plain<float>, false>;
+template struct MicroKernels<Plain<double>, true>;
+template struct MicroKernels<Plain<double>, false>;
+template struct MicroKernels<Plain<uint32_t>, true>;
+template struct MicroKernels<Plain<uint32_t>, false>;
+template struct MicroKernels<Plain<uint64_t>, true>;
+template struct MicroKernels<Plain<uint64_t>, false>;
+#if defined(__AVX512BF16__)
+template struct MicroKernels<Bf16Pair, true>;
+template struct MicroKernels<Bf16Pair, false>;
+#endif
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina
