@@ -38,8 +38,9 @@ static bool in_unit_interval(const Array& x) {
 
 // Like the losses' class indices, read here and not in a replayed step.
 static void check_probabilities(const Array& x) {
-  bool good = x.dtype == DType::f64 ? in_unit_interval<double>(contiguous(x))
-                                    : in_unit_interval<float>(contiguous(is_half(x.dtype) ? convert(x, DType::f32) : x));
+  bool good = x.dtype == DType::f64
+                  ? in_unit_interval<double>(contiguous(x))
+                  : in_unit_interval<float>(contiguous(is_half(x.dtype) ? convert(x, DType::f32) : x));
   check(good, Kind::Runtime, "binary_cross_entropy: all elements of input should be between 0 and 1");
 }
 

@@ -9,6 +9,12 @@ namespace {
 constexpr int kMaxTaps = 16;  // bicubic: 4 x 4; trilinear: 8
 constexpr int64_t kChannelBlock = 16;
 
+// What an image (not a volume) gives, as in PyTorch, for a point that is NaN or infinite and not clipped.
+template <class T>
+MIELINA_INLINE bool nowhere(T u, bool volume) {
+  return !volume && !(u - u == T(0));
+}
+
 // The taps of one coordinate, and the derivatives of their weights with respect to it.
 template <class T>
 struct Coordinate {
@@ -67,6 +73,7 @@ MIELINA_INLINE Coordinate<T> coordinate(T g, int64_t size, const SampleArgs& a, 
   T slope = a.align_corners ? T(size - 1) / 2 : T(size) / 2;
   T u = a.align_corners ? (g + 1) / 2 * T(size - 1) : ((g + 1) * T(size) - 1) / 2;
   if (a.mode == Sample::bicubic) {  // each tap is brought into the image, not the point
+    if (nowhere(u, volume)) return {1, {0}, {u - u}, {0}};
     c.n = 4;
     T low = T(__builtin_floor(double(u)));
     for (int k = 0; k < 4; k++) {
@@ -86,6 +93,7 @@ MIELINA_INLINE Coordinate<T> coordinate(T g, int64_t size, const SampleArgs& a, 
     c.slope[0] = 0;
     return c;
   }
+  if (nowhere(u, volume)) return {1, {0}, {u - u}, {0}};
   c.n = 2;
   T low = T(__builtin_floor(double(u)));
   c.index[0] = inside(low, size);

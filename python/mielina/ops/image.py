@@ -110,7 +110,8 @@ def grid_sample(
 
     input: (N, C, H, W), grid: (N, P, Q, 2); or (N, C, D, H, W) and (N, O, P, Q, 3). -1 and 1 are the outer borders
     of the edge pixels, with align_corners their centres. mode: "bilinear", "nearest" or (4-D) "bicubic". padding_mode,
-    for points outside: "zeros", "border" (the nearest pixel) or "reflection". ValueError: mode, padding_mode. RuntimeError: shapes, dtypes. Source: Jaderberg et al. 2015.
+    for points outside: "zeros", "border" (the nearest pixel) or "reflection".
+    ValueError: mode, padding_mode. RuntimeError: shapes, dtypes. Source: Jaderberg et al. 2015.
     """
     if mode not in ("bilinear", "nearest", "bicubic"):
         raise ValueError(f"grid_sample: expected mode 'bilinear', 'nearest' or 'bicubic', got {mode!r}")
@@ -136,7 +137,7 @@ def _grid_sample_composite(x: Tensor, grid: Tensor, mode: str, border: str, corn
         _taps(cast(select(grid, -1, len(sizes) - 1 - k), wide), size, mode, border, corners)
         for k, size in enumerate(sizes)
     ]
-    y = None
+    y: Any = None
     for taps in itertools.product(*axes):
         index: Any = 0
         weight: Any = 1.0

@@ -127,7 +127,9 @@ def rms_norm(
     row = _row("rms_norm", input, normalized_shape, weight)
     if input.numel() == 0:
         return mul(input, 1)
-    return _norm_rows(input, weight, None, row, 1, 1, _EPSILON.get(input.dtype.name, 0.0) if eps is None else eps, False)
+    return _norm_rows(
+        input, weight, None, row, 1, 1, _EPSILON.get(input.dtype.name, 0.0) if eps is None else eps, False
+    )
 
 
 def group_norm(
@@ -249,7 +251,8 @@ def instance_norm(
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """x / (k + alpha mean x^2)^beta, the mean over `size` neighbouring channels (0 outside): input (N, C, ...).
 
-    int64 is pooled as whole numbers. ValueError: fewer than 3 dimensions. RuntimeError: size < 1. Source: Krizhevsky, Sutskever & Hinton 2012, section 3.3.
+    int64 is pooled as whole numbers. ValueError: fewer than 3 dimensions. RuntimeError: size < 1.
+    Source: Krizhevsky, Sutskever & Hinton 2012, section 3.3.
     """
     if input.ndim < 3:
         raise ValueError(f"local_response_norm: expected an input of at least 3 dimensions, got {input.ndim}")

@@ -24,9 +24,7 @@ def _implicit(input: Tensor, name: str, stacklevel: int) -> int:
 
 
 @method
-def softmax(
-    input: Tensor, dim: int | None = None, dtype: DType | None = None, *, _stacklevel: int = 3
-) -> Tensor:
+def softmax(input: Tensor, dim: int | None = None, dtype: DType | None = None, *, _stacklevel: int = 3) -> Tensor:
     """Softmax along `dim`: y_i = exp(x_i - m) / sum_j exp(x_j - m), m = max(x).
 
     input: (..., C, ...) floating. Returns the same shape, dtype (or `dtype`) and stride order. A slice that is all
@@ -57,9 +55,7 @@ def _softmax_backward_rule(h: Tensor, needs: Any, g: Tensor, y: Tensor, dim: int
     return dg, dy
 
 
-def softmin(
-    input: Tensor, dim: int | None = None, dtype: DType | None = None, *, _stacklevel: int = 3
-) -> Tensor:
+def softmin(input: Tensor, dim: int | None = None, dtype: DType | None = None, *, _stacklevel: int = 3) -> Tensor:
     """softmax(-input, dim): the smallest entry gets the largest probability."""
     if dim is None:
         dim = _implicit(input, "softmin", _stacklevel)
@@ -71,9 +67,7 @@ SOFTMAX_BACKWARD = op("softmax_backward", _softmax_backward_rule, composite=_sof
 
 
 @method
-def log_softmax(
-    input: Tensor, dim: int | None = None, dtype: DType | None = None, *, _stacklevel: int = 3
-) -> Tensor:
+def log_softmax(input: Tensor, dim: int | None = None, dtype: DType | None = None, *, _stacklevel: int = 3) -> Tensor:
     """log(softmax(input, dim)), without the detour: y_i = x_i - m - log sum_j exp(x_j - m)."""
     if dim is None:
         dim = _implicit(input, "log_softmax", _stacklevel)
