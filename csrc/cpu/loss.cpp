@@ -39,8 +39,8 @@ struct SmoothL1 {
   }
   template <class V>
   MIELINA_INLINE V d(V x, V t, V p) {
-    V e = x - t;
-    return select<V>(abs(e) < p, e / p, sign(e));
+    V e = x - t;  // NaN stays NaN
+    return select<V>(e >= p, c<V>(1), select<V>(e <= -p, c<V>(-1), e / p));
   }
 };
 struct Huber {
@@ -51,8 +51,8 @@ struct Huber {
   }
   template <class V>
   MIELINA_INLINE V d(V x, V t, V p) {
-    V e = x - t;
-    return select<V>(abs(e) <= p, e, p * sign(e));
+    V e = x - t;  // NaN stays NaN
+    return select<V>(e >= p, p, select<V>(e <= -p, -p, e));
   }
 };
 struct Bce {
@@ -67,10 +67,10 @@ struct Bce {
   }
 };
 struct BceLogits {
-  // log(1 + exp(-x)) = max(-x, 0) + log1p(exp(-|x|))
+  // (1 - t) x + log(1 + exp(-x)), the logarithm as max(-x, 0) + log1p(exp(-|x|)): infinite where x is, not NaN
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
-    return at_least(x, 0) - x * t + log1p(exp(-abs(x)));
+    return (c<V>(1) - t) * x + at_least(-x, 0) + log1p(exp(-abs(x)));
   }
   template <class V>
   MIELINA_INLINE V d(V x, V t, V) {

@@ -76,8 +76,9 @@ Views views(const Array& q, const Array& k, const Array& v, const MaybeArray& ma
   const int64_t all = d.heads * d.shared, L = size(q, 2), S = size(k, 2);
   Views r{split(fold(q, d, all, L), d), fold(k, d, d.heads, S), fold(v, d, d.heads, S), {}};
   if (!mask) return r;
-  check(mask->dtype == DType::b8 || is_floating(mask->dtype), Kind::Runtime, kName,
-        ": expected attn_mask to be bool or floating, got ", name_of(mask->dtype));
+  check(mask->dtype == DType::b8 || mask->dtype == DType::f32 || mask->dtype == q.dtype, Kind::Runtime, kName,
+        ": expected attn_mask to be bool, float32 or of query's dtype, got ", name_of(mask->dtype), " with ",
+        name_of(q.dtype));
   Array m = *mask;
   const DType sums = compute_type(q.dtype);
   if (m.dtype != DType::b8 && m.dtype != q.dtype && m.dtype != sums) m = convert(m, sums);

@@ -141,6 +141,11 @@ static ImageMap resize_map(const Array& x, const Dims& image, const Dims& size, 
           scale);
     m.align_corners = align_corners;
     m.antialias = antialias;
+    // An axis that keeps its size is copied, whatever scale is given: a neighbour that weighs 0 may be NaN.
+    if (m.in == m.out && (kind == AxisKind::linear || antialias)) {
+      m.kind = AxisKind::window;
+      continue;
+    }
     if (nearest) m.scale = scale > 0 ? 1.0 / scale : double(float(m.in) / float(m.out));
     else if (align_corners) m.scale = m.out > 1 ? double(m.in - 1) / double(m.out - 1) : 0.0;
     else m.scale = scale > 0 ? 1.0 / scale : double(m.in) / double(m.out);

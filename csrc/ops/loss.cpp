@@ -1,5 +1,8 @@
 #include "ops/loss.h"
 
+#include "ops/elementwise.h"
+#include "ops/layout.h"
+
 namespace mielina::ops {
 
 static Loss kind_of(const std::string& kind) {
@@ -25,9 +28,26 @@ static void check_pair(const Array& x, const Array& t, const std::string& name) 
         text(x.dims()));
 }
 
+template <class T>
+static bool in_unit_interval(const Array& x) {
+  const T* p = reinterpret_cast<const T*>(x.data());
+  bool good = true;
+  for (int64_t i = 0, n = x.numel(); i < n; i++) good &= p[i] >= T(0) && p[i] <= T(1);
+  return good;
+}
+
+// Like the losses' class indices, read here and not in a replayed step.
+static void check_probabilities(const Array& x) {
+  bool good = x.dtype == DType::f64
+                  ? in_unit_interval<double>(contiguous(x))
+                  : in_unit_interval<float>(contiguous(is_half(x.dtype) ? convert(x, DType::f32) : x));
+  check(good, Kind::Runtime, "binary_cross_entropy: all elements of input should be between 0 and 1");
+}
+
 Array loss(const Array& x, const Array& t, const std::string& kind, double p, const std::string& reduction) {
   Loss which = kind_of(kind);
   check_pair(x, t, kind);
+  if (which == Loss::bce) check_probabilities(x);
   bool each = reduction == "none";
   Array y = each ? empty_like(x) : empty(Dims{}, x.dtype);
   Cost cost{double(x.numel()) * 8, 0};

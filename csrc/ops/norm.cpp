@@ -115,17 +115,18 @@ std::tuple<Array, Array, Array> batch_norm(const Array& x, const MaybeArray& wei
   const char* name = "batch_norm";
   check_channels(x, name);
   int64_t C = x.shape[1];
-  check(training || (running_mean && running_var), Kind::Runtime, name,
+  check(bool(running_mean) == bool(running_var), Kind::Value, name, ": running_mean and running_var come together");
+  check(training || running_mean, Kind::Runtime, name,
         ": inference needs running_mean and running_var; pass them, or training=True");
-  check(bool(running_mean) == bool(running_var), Kind::Runtime, name, ": running_mean and running_var come together");
+  check(training ? eps > 0 : eps >= 0, Kind::Value, name, ": eps must not be negative, nor 0 in training, got ", eps);
   Array none = empty(Dims{0}, DType::f32), rm = none, rv = none;
   if (running_mean) {
     for (const MaybeArray* r : {&running_mean, &running_var}) {
-      check((*r)->dims() == Dims{C} && is_contiguous(**r) && is_floating((*r)->dtype), Kind::Runtime, name,
-            ": running statistics must be contiguous vectors of ", C, " floating numbers, got ", text((*r)->dims()));
+      check((*r)->dims() == Dims{C} && is_floating((*r)->dtype), Kind::Runtime, name,
+            ": running statistics must be vectors of ", C, " floating numbers, got ", text((*r)->dims()));
       if (training) check_writable(**r, name);
     }
-    rm = *running_mean, rv = *running_var;
+    rm = contiguous(*running_mean), rv = contiguous(*running_var);
   }
   MaybeArray w = vector_of(weight, C, name, "weight"), b = vector_of(bias, C, name, "bias");
   Array y = output_like(x), mean = empty(Dims{C}, stat_type(x)), rstd = empty(Dims{C}, stat_type(x));
@@ -142,6 +143,9 @@ std::tuple<Array, Array, Array> batch_norm(const Array& x, const MaybeArray& wei
   else
     launch<&Kernels::batch_norm>(name, cost, out(yv), out(mean), out(rstd), in(rm), in(rv), in(xv), in(w), in(b),
                                  training, momentum, eps);
+  // Strided statistics were moved in a copy.
+  if (training && running_mean && !is_contiguous(*running_mean)) copy_into(*running_mean, rm);
+  if (training && running_var && !is_contiguous(*running_var)) copy_into(*running_var, rv);
   return {y, mean, rstd};
 }
 

@@ -264,7 +264,13 @@ Targets check_ctc(const Array& x, const Array& targets, const Array& input_lengt
   check(targets.dtype == DType::i64 && (targets.ndim == 1 || (targets.ndim == 2 && targets.shape[0] == N)),
         Kind::Runtime, name, ": expected int64 targets of shape (", N, ", S) or in one row, got ",
         name_of(targets.dtype), " ", text(targets.dims()));
-  Targets r{reshape(targets, Dims{targets.numel()}), empty(Dims{N}, DType::i64), 0};
+  check(targets.ndim == 2 || !recording(), Kind::Runtime, name,
+        ": in a captured step targets must be (N, S), not in one row");
+  // Memory of its own: a replay does not write it anew.
+  const bool suspended = record_suspend();
+  Targets r{{}, empty(Dims{N}, DType::i64), 0};
+  if (suspended) record_resume();
+  r.row = reshape(targets, Dims{targets.numel()});
   int64_t at = 0;
   for (int64_t n = 0; n < N; n++) {
     const int64_t steps = item(input_lengths, n), length = item(target_lengths, n);
@@ -283,6 +289,7 @@ Targets check_ctc(const Array& x, const Array& targets, const Array& input_lengt
     at += length;
     r.longest = std::max(r.longest, length);
   }
+  if (recording()) r.longest = targets.shape[1];  // of any replay
   check(targets.ndim == 2 || at == targets.numel(), Kind::Runtime, name, ": target_lengths add up to ", at,
         ", but there are ", targets.numel(), " targets");
   return r;
@@ -299,7 +306,6 @@ Cost ctc_cost(const Array& alpha, const Array& x) {
 
 std::pair<Array, Array> ctc(const Array& x, const Array& targets, const Array& input_lengths,
                             const Array& target_lengths, int64_t blank, bool zero_infinity) {
-  refuse_while_recording("ctc_loss");
   const Targets t = check_ctc(x, targets, input_lengths, target_lengths, blank);
   const DType dtype = compute_type(x.dtype);
   Array nll = empty(Dims{x.shape[1]}, dtype), alpha = empty(Dims{x.shape[1], x.shape[0], 2 * t.longest + 3}, dtype);

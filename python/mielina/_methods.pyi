@@ -554,7 +554,7 @@ class Methods(TensorBase):
         """`log2` into this tensor's own memory; returns it."""
     def log_(self) -> Tensor:
         """`log` into this tensor's own memory; returns it."""
-    def log_softmax(self, dim: builtins.int = -1, dtype: DType | None = None) -> Tensor:
+    def log_softmax(self, dim: builtins.int | None = None, dtype: DType | None = None, *, _stacklevel: builtins.int = 3) -> Tensor:
         """log(softmax(input, dim)), without the detour: y_i = x_i - m - log sum_j exp(x_j - m)."""
     def logaddexp(self, other: Any) -> Tensor:
         """log(exp(input) + exp(other)) without overflow."""
@@ -787,7 +787,7 @@ class Methods(TensorBase):
         """The hyperbolic sine."""
     def sinh_(self) -> Tensor:
         """`sinh` into this tensor's own memory; returns it."""
-    def softmax(self, dim: builtins.int = -1, dtype: DType | None = None) -> Tensor:
+    def softmax(self, dim: builtins.int | None = None, dtype: DType | None = None, *, _stacklevel: builtins.int = 3) -> Tensor:
         """Softmax along `dim`: y_i = exp(x_i - m) / sum_j exp(x_j - m), m = max(x)."""
     def sort(self, dim: builtins.int = -1, descending: builtins.bool = False, stable: builtins.bool = True) -> Extreme:
         """(values, indices), in order along `dim`. Equal elements keep their order, asked for or not. NaN last, or first if descending. The gradient goes back to where the elements came from."""

@@ -437,9 +437,6 @@ def test_bad_arguments(call: Any, kind: type[Exception], words: str) -> None:
 
 
 def test_ctc_loss() -> None:
-    """Through log_softmax: PyTorch's own gradient for log_probs adds exp(log_probs), which log_softmax takes away
-    again.
-    """
     x = np.random.default_rng(0).standard_normal((7, 2, 5)).astype(np.float32)
     targets, lengths, sizes = np.array([[1, 2, 3], [2, 2, 1]]), np.array([7, 6]), np.array([3, 2])
     mine, theirs = mi.tensor(x).requires_grad_(), torch.tensor(x).requires_grad_()

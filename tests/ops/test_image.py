@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mielina.testing import check_op, gradcheck, reference
+from mielina.ops.image import _grid_sample_composite
+from mielina.testing import check_composite, check_op, gradcheck, gradgradcheck, reference
 
 F = mi.nn.functional
 RNG = np.random.default_rng(0)
@@ -95,16 +96,23 @@ def test_grid_sample(dims: int, mode: str, padding_mode: str) -> None:
         )
 
 
-def test_grid_sample_has_no_second_gradient() -> None:
-    x = mi.tensor(RNG.standard_normal((1, 1, 3, 3))).requires_grad_(True)
-    (dx,) = mi.grad(
-        [F.grid_sample(x * 1.0, mi.tensor(np.zeros((1, 2, 2, 2))))],
-        [x],
-        grad_outputs=[mi.tensor(np.ones((1, 1, 2, 2)))],
-        create_graph=True,
-    )
-    with pytest.raises(NotImplementedError, match="second"):
-        mi.grad([dx], [x], grad_outputs=[dx.detach()])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("border", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("corners", [False, True])
+def test_grid_sample_has_second_gradients(mode: str, border: str, corners: bool) -> None:
+    """Of its composite, which agrees with the kernels: images and, where the mode takes them, volumes."""
+    for sizes, points in (((4, 5), (2, 3)), ((3, 4, 2), (2, 1, 2))):
+        if len(sizes) == 3 and mode == "bicubic":
+            continue
+        x, grid = RNG.standard_normal((2, 2, *sizes)), RNG.uniform(-1.4, 1.4, (2, *points, len(sizes)))
+        how = mode, border, corners
+        check_composite(
+            lambda x, grid: F.grid_sample(x, grid, *how),  # noqa: B023
+            [x, grid],
+            composite=lambda x, grid: _grid_sample_composite(x, grid, *how),  # noqa: B023
+        )
+        leaves = [mi.tensor(a).requires_grad_() for a in (x, grid)]
+        gradgradcheck(lambda x, grid: F.grid_sample(x, grid, *how), leaves)  # noqa: B023
 
 
 @pytest.mark.parametrize("size", [(2, 3, 4, 5), (2, 1, 3, 1, 4)])

@@ -210,7 +210,7 @@ def test_errors() -> None:
         F.batch_norm(x, None, None)
     with pytest.raises(RuntimeError, match="weight must hold 6"):
         F.batch_norm(x, None, None, mi.zeros(5), training=True)
-    with pytest.raises(RuntimeError, match="running statistics must be contiguous vectors of 6"):
+    with pytest.raises(RuntimeError, match="running statistics must be vectors of 6"):
         F.batch_norm(x, mi.zeros(5), mi.zeros(5))
     with pytest.raises(RuntimeError, match="expected an input of shape"):
         F.layer_norm(x, (5,))

@@ -9,6 +9,12 @@ namespace {
 constexpr int kMaxTaps = 16;  // bicubic: 4 x 4; trilinear: 8
 constexpr int64_t kChannelBlock = 16;
 
+// What an image (not a volume) gives, as in PyTorch, for a point that is NaN or infinite and not clipped.
+template <class T>
+MIELINA_INLINE bool nowhere(T u, bool volume) {
+  return !volume && !(u - u == T(0));
+}
+
 // The taps of one coordinate, and the derivatives of their weights with respect to it.
 template <class T>
 struct Coordinate {
@@ -19,7 +25,7 @@ struct Coordinate {
 
 // u in pixels, brought into the image; `slope` is multiplied by the derivative.
 template <class T>
-MIELINA_INLINE T into_image(T u, int64_t size, const SampleArgs& a, T& slope) {
+MIELINA_INLINE T into_image(T u, int64_t size, const SampleArgs& a, bool volume, T& slope) {
   if (a.border == Border::reflection) {
     T low = a.align_corners ? T(0) : T(-0.5), span = a.align_corners ? T(size - 1) : T(size);
     if (span == T(0)) {
@@ -38,11 +44,11 @@ MIELINA_INLINE T into_image(T u, int64_t size, const SampleArgs& a, T& slope) {
   }
   if (a.border == Border::zeros) return u;
   T top = T(size - 1);
-  if (!(u > T(0))) {  // NaN goes to 0
+  if (!(u > T(0)) && (u == u || !volume)) {  // as in PyTorch, NaN is the first pixel of an image, the last of a volume
     slope = 0;
     return T(0);
   }
-  if (u >= top) {
+  if (!(u < top)) {
     slope = 0;
     return top;
   }
@@ -62,23 +68,24 @@ MIELINA_INLINE double cubic_slope(double t) {
 }
 
 template <class T>
-MIELINA_INLINE Coordinate<T> coordinate(T g, int64_t size, const SampleArgs& a) {
+MIELINA_INLINE Coordinate<T> coordinate(T g, int64_t size, const SampleArgs& a, bool volume) {
   Coordinate<T> c;
   T slope = a.align_corners ? T(size - 1) / 2 : T(size) / 2;
   T u = a.align_corners ? (g + 1) / 2 * T(size - 1) : ((g + 1) * T(size) - 1) / 2;
   if (a.mode == Sample::bicubic) {  // each tap is brought into the image, not the point
+    if (nowhere(u, volume)) return {1, {0}, {u - u}, {0}};
     c.n = 4;
     T low = T(__builtin_floor(double(u)));
     for (int k = 0; k < 4; k++) {
       double t = double(u - low) - (k - 1);
-      T none = 1, at = into_image(low + T(k - 1), size, a, none);
+      T none = 1, at = into_image(low + T(k - 1), size, a, volume, none);
       c.index[k] = a.border == Border::zeros ? inside(at, size) : inside(T(__builtin_rint(double(at))), size);
       c.weight[k] = T(cubic(t < 0 ? -t : t, -0.75));
       c.slope[k] = T(cubic_slope(t)) * slope;
     }
     return c;
   }
-  u = into_image(u, size, a, slope);
+  u = into_image(u, size, a, volume, slope);
   if (a.mode == Sample::nearest) {
     c.n = 1;
     c.index[0] = inside(T(__builtin_rint(double(u))), size);
@@ -86,6 +93,7 @@ MIELINA_INLINE Coordinate<T> coordinate(T g, int64_t size, const SampleArgs& a) 
     c.slope[0] = 0;
     return c;
   }
+  if (nowhere(u, volume)) return {1, {0}, {u - u}, {0}};
   c.n = 2;
   T low = T(__builtin_floor(double(u)));
   c.index[0] = inside(low, size);
@@ -118,9 +126,10 @@ struct Grid {
   Point<T> point(int64_t n, int64_t p, int64_t q, int64_t r) const {
     const T* g = coordinates(n, p, q, r);
     int64_t s = grid.stride[4];
-    Coordinate<T> cx = coordinate(g[0], x.shape[4], args), cy = coordinate(g[s], x.shape[3], args);
+    Coordinate<T> cx = coordinate(g[0], x.shape[4], args, dims == 3),
+                  cy = coordinate(g[s], x.shape[3], args, dims == 3);
     Coordinate<T> cz{1, {0}, {T(1)}, {T(0)}};
-    if (dims == 3) cz = coordinate(g[2 * s], x.shape[2], args);
+    if (dims == 3) cz = coordinate(g[2 * s], x.shape[2], args, true);
     Point<T> t;
     for (int k = 0; k < cz.n; k++)
       for (int j = 0; j < cy.n; j++)

@@ -232,8 +232,10 @@ void backward_columns(const Ctx& ctx, const Shape& s, const View& dx, const View
         const T* p = xr.get(i, n, in);
         T* d = to.out(i, o);
         for_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
-          Vec<T> e = load_part(p + j, w) - load_part(mu + i + j, w);
-          Vec<T> rest = fma(e, load_part(B + i + j, w), load_part(D + i + j, w));
+          // Outside training x has no part in its gradient: 0 times a NaN of x would be NaN.
+          Vec<T> rest = training ? fma(load_part(p + j, w) - load_part(mu + i + j, w), load_part(B + i + j, w),
+                                       load_part(D + i + j, w))
+                                 : Vec<T>{};
           store_part(d + j, fma(load_part(q + j, w), load_part(scale + i + j, w), rest), w);
         });
         to.put(i, n, d);
@@ -271,7 +273,8 @@ void batch_norm_backward_of(const Ctx& ctx, const View& dx, const View& dw, cons
           const T* p = xr.get(i, n, in);
           T* d = to.out(i, o);
           for_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
-            store_part(d + j, fma(load_part(q + j, w), scale, fma(load_part(p + j, w) - mu, B, D)), w);
+            Vec<T> rest = training ? fma(load_part(p + j, w) - mu, B, D) : Vec<T>{};
+            store_part(d + j, fma(load_part(q + j, w), scale, rest), w);
           });
           to.put(i, n, d);
         });

@@ -49,16 +49,18 @@ struct Scratch {
 
 int64_t number(const View& v, int64_t i) { return ((const int64_t*)v.data)[i * v.stride[0]]; }
 
-// One sample: its states and where its log probabilities lie.
+// One sample: its states and where its log probabilities lie. A replayed step may bring numbers out of range: the
+// sample is then not valid, and its loss and gradient are NaN.
 template <class T>
 struct Sample {
   int64_t T_n, states, C, step, sc, size;
+  bool valid;
   const char* x;
   RowFrom<T> row;
   Scratch<T> w;
 
   Sample(const View& v, const View& target, const View& start, const View& length, const View& steps, int64_t n,
-         int64_t blank, const Scratch<T>& scratch)
+         int64_t blank, int64_t width, const Scratch<T>& scratch)
       : w(scratch) {
     size = kDTypeSize[int(v.dtype)];
     step = v.stride[0] * size;
@@ -68,7 +70,13 @@ struct Sample {
     row = row_from_fn<T>(v.dtype);
     T_n = number(steps, n);
     const int64_t S = number(length, n), first = number(start, n);
-    states = 2 * S + 1;
+    valid = T_n >= 0 && T_n <= v.shape[0] && S >= 0 && S <= (width - kPad - 1) / 2 && first + S <= target.shape[0];
+    for (int64_t s = 0; valid && s < S; s++) {
+      const int64_t label = number(target, first + s);
+      valid = label >= 0 && label < C;
+    }
+    if (!valid) T_n = 0;
+    states = valid ? 2 * S + 1 : 1;
     for (int64_t s = 0; s < states; s++) {
       w.label[s] = s % 2 ? number(target, first + s / 2) : blank;
       w.jump[s] = s % 2 && s > 1 && w.label[s] != w.label[s - 2] ? T(0) : kNever<T>;
@@ -156,10 +164,10 @@ void ctc_rows(const Ctx& ctx, const View& nll, const View& alpha, const View& x,
   parallel_for(ctx, x.shape[1], [&](int64_t n, int worker) {
     Scratch<T> w;
     Scratch<T>::layout(alpha.shape[2], x.shape[2], (char*)ctx.workspace + worker * bytes, &w);
-    const Sample<T> a(x, target, start, length, steps, n, blank, w);
+    const Sample<T> a(x, target, start, length, steps, n, blank, alpha.shape[2], w);
     T* rows = (T*)alpha.data + n * alpha.stride[0];
     forward(a, rows, alpha.stride[1]);
-    const T loss = negative_log(a, rows, alpha.stride[1]);
+    const T loss = a.valid ? negative_log(a, rows, alpha.stride[1]) : Fp<T>::inf - Fp<T>::inf;
     ((T*)nll.data)[n] = zero_infinity && loss == Fp<T>::inf ? T(0) : loss;
   });
 }
@@ -181,7 +189,7 @@ void ctc_backward_rows(const Ctx& ctx, const View& dx, const View& g, const View
   parallel_for(ctx, x.shape[1], [&](int64_t n, int worker) {
     Scratch<T> w;
     Scratch<T>::layout(alpha.shape[2], C, (char*)ctx.workspace + worker * bytes, &w);
-    const Sample<T> a(x, target, start, length, steps, n, blank, w);
+    const Sample<T> a(x, target, start, length, steps, n, blank, alpha.shape[2], w);
     char* to = (char*)dx.data + n * dx.stride[1] * a.size;
     auto put = [&](int64_t t, const T* row) { write(row, to + t * dx.stride[0] * a.size, dx.stride[2], C); };
     const T* rows = (const T*)alpha.data + n * alpha.stride[0];
@@ -190,7 +198,7 @@ void ctc_backward_rows(const Ctx& ctx, const View& dx, const View& g, const View
     row_from_fn<T>(g.dtype)((const char*)g.data + n * g.stride[0] * kDTypeSize[int(g.dtype)], 1, &scale, 1);
     const bool skip = zero_infinity && loss == Fp<T>::inf;
     if (!skip) backward(a, rows, alpha.stride[1], loss, scale, put);
-    fill(w.classes, C, T(0));
+    fill(w.classes, C, a.valid ? T(0) : Fp<T>::inf - Fp<T>::inf);
     for (int64_t t = skip ? 0 : a.T_n; t < x.shape[0]; t++) put(t, w.classes);
   });
 }

@@ -87,11 +87,11 @@ class _BatchNorm(_Norm):
 
     def forward(self, input: Tensor) -> Tensor:
         self._check(input)
-        factor = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             _core.add_(self.num_batches_tracked, 1)
-            if self.momentum is None:  # the plain mean over all batches so far
-                factor = 1.0 / self.num_batches_tracked.item()
+            if self.momentum is None:
+                return self._averaging(input)
+        factor = 0.0 if self.momentum is None else self.momentum
         from_batch = self.training or (self.running_mean is None and self.running_var is None)
         keep = not self.training or self.track_running_stats
         return F.batch_norm(
@@ -104,6 +104,16 @@ class _BatchNorm(_Norm):
             factor,
             self.eps,
         )
+
+    def _averaging(self, input: Tensor) -> Tensor:
+        """In training with the plain mean over all batches so far as statistics. Their number is read where the
+        statistics are moved, so that a captured step counts on.
+        """
+        mean, var = _core.clone(self.running_mean), _core.clone(self.running_var)
+        y = F.batch_norm(input, mean, var, self.weight, self.bias, True, 1.0, self.eps)
+        for running, of_batch in ((self.running_mean, mean), (self.running_var, var)):
+            _core.add_(running, (of_batch - running) / self.num_batches_tracked)
+        return y
 
 
 class BatchNorm1d(_BatchNorm):

@@ -7,11 +7,13 @@ dilation, groups) in the words of the convolution, whichever of the three is mea
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from .. import _core, amp
+from .. import _core, amp, dtypes
 from ..autograd import op, record
 from ..tensor import Tensor
+from .elementwise import cast
 from .layout import squeeze, unsqueeze
 from .reduce import sum
 
@@ -88,6 +90,17 @@ def _same(
     return front, input.shape[2:]
 
 
+def _of_integers(
+    f: Callable[..., Tensor], n: int, input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any
+) -> Tensor:
+    """f in float64, exact below 2^53; the result wraps into the dtype as sums of integers do."""
+    given = [x for x in (input, weight, bias) if x is not None]
+    if input.dtype is dtypes.bool or any(x.dtype is not input.dtype for x in given):
+        raise RuntimeError(f"conv{n}d: expected numbers of one dtype, got {', '.join(str(x.dtype) for x in given)}")
+    wide = [None if x is None else cast(x, dtypes.float64) for x in (input, weight, bias)]
+    return cast(cast(f(n, *wide, *rest), dtypes.int64), input.dtype)
+
+
 def _forward(
     n: int, input: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
@@ -97,6 +110,8 @@ def _forward(
                 f"conv{n}d: expected {n + 2}-D input, or {n + 1}-D without a batch, got shape {input.shape}"
             )
         return squeeze(_forward(n, unsqueeze(input, 0), weight, bias, stride, padding, dilation, groups), 0)
+    if not input.dtype.is_floating_point:
+        return _of_integers(_forward, n, input, weight, bias, stride, padding, dilation, groups)
     if amp.anywhere:
         input, weight, bias = amp.cast_inputs(input, weight, bias)
     size: tuple[int, ...] = ()
@@ -137,7 +152,8 @@ def conv2d(
     input: (N, C, H, W) or (C, H, W); weight: (K, C / groups, R, S): output channel k sees the input channels of its
     group only; bias: (K) or None. stride, padding, dilation: an int or one an axis; padding also "valid" (none) or
     "same" (as much as keeps the size, the odd zero behind the image). Channels-last input gives channels-last output.
-    RuntimeError: sizes, dtypes or groups that do not fit, "same" with a stride. NotImplementedError: integers.
+    Integers are summed in float64 (exact below 2^53) and wrap; they have no gradient.
+    RuntimeError: sizes, dtypes or groups that do not fit, "same" with a stride, bool.
     """
     return _forward(2, input, weight, bias, stride, padding, dilation, groups)
 
@@ -162,6 +178,8 @@ def _transposed(n: int, input: Tensor, weight: Tensor, bias: Any, output_padding
                 f"conv_transpose{n}d: expected {n + 2}-D input, or {n + 1}-D without a batch, got shape {input.shape}"
             )
         return squeeze(_transposed(n, unsqueeze(input, 0), weight, bias, output_padding, geometry), 0)
+    if not input.dtype.is_floating_point:
+        return _of_integers(_transposed, n, input, weight, bias, output_padding, geometry)
     if amp.anywhere:
         input, weight, bias = amp.cast_inputs(input, weight, bias)
     y = _core.conv_transpose(input, weight, bias, output_padding, *geometry)

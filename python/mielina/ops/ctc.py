@@ -9,9 +9,10 @@ import numpy as np
 from .. import _core, dtypes
 from ..autograd import OUTPUTS, op, record
 from ..tensor import Tensor
-from .elementwise import add, cast, div, mul, neg
+from .elementwise import add, cast, clamp_min, div, mul, neg
 from .layout import expand, narrow, reshape, select, unsqueeze
 from .reduce import mean, sum
+from .softmax import log_softmax_backward
 
 __functional__ = ["ctc_loss"]
 
@@ -33,22 +34,25 @@ def ctc_loss(
     are tensors, sequences or (unbatched) numbers. reduction: "mean" (of loss / target length), "sum" or "none".
     zero_infinity: a sample too short for its target counts 0, gradient included, instead of inf.
 
-    The gradient is that of the formula. PyTorch adds exp(log_probs), which log_softmax's gradient takes away again:
-    what arrives before the log_softmax is the same. RuntimeError: shapes, dtypes, labels or lengths out of range.
+    The gradient is exp(log_probs) minus the states' probabilities, as in PyTorch: the formula's own, less what every
+    log_softmax in front would take away from it (equation 16). RuntimeError: shapes, dtypes, labels or lengths out of
+    range, no samples. In a captured step targets are (N, S); what goes out of range in a replay gives NaN.
     Source: Graves et al. 2006.
     """
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f'{reduction!r} is not a reduction; use "none", "mean" or "sum"')
+    if log_probs.numel() == 0:
+        raise RuntimeError(f"ctc_loss: log_probs must not be empty, got {log_probs.shape}")
     batched = log_probs.ndim == 3
     x = log_probs if batched else unsqueeze(log_probs, 1)
+    x = record(_core.alias(x), NORMALISED, (x,), (x,))
     steps, sizes = _lengths(input_lengths), _lengths(target_lengths)
     labels = cast(targets, dtypes.int64)
     args = (labels, steps, sizes, blank, zero_infinity)
     y = _core.ctc(x, *args)
     rows = cast(record(y, CTC, (x,), (x, *args, OUTPUTS[1]))[0], x.dtype)
     if reduction == "mean":
-        longest = np.maximum(sizes.numpy(), 1).astype(np.float64)
-        return mean(div(rows, cast(_core.from_numpy(longest), rows.dtype)))
+        return mean(div(rows, cast(clamp_min(sizes, 1), rows.dtype)))
     if reduction == "sum":
         return sum(rows)
     return rows if batched else reshape(rows, ())
@@ -57,7 +61,13 @@ def ctc_loss(
 def _lengths(x: Any) -> Tensor:
     if not isinstance(x, Tensor):
         x = _core.from_numpy(np.atleast_1d(np.asarray(x, np.int64)).copy())
+    if x.dtype.is_floating_point:
+        raise RuntimeError(f"ctc_loss: lengths must be integers, got {x.dtype}")
     return cast(reshape(x, (-1,)), dtypes.int64)
+
+
+# Log probabilities as themselves, whose gradient keeps off the normalisation as log_softmax's does.
+NORMALISED = op("ctc_log_probs", lambda g, needs, x: (log_softmax_backward(g, x, -1),))
 
 
 def _ctc_rule(

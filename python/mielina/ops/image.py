@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from .. import _core
+from .. import _core, dtypes
 from ..autograd import op, record
 from ..tensor import Tensor
+from . import elementwise as e
+from .elementwise import add, cast, div, mul, sub
 from .gemm import matmul
-from .layout import permute, reshape, slice, transpose
+from .index import gather
+from .layout import expand, permute, reshape, select, slice, transpose
 from .pool import _adaptive_avg_pool
 
 __all__: list[str] = []
@@ -106,7 +110,7 @@ def grid_sample(
 
     input: (N, C, H, W), grid: (N, P, Q, 2); or (N, C, D, H, W) and (N, O, P, Q, 3). -1 and 1 are the outer borders
     of the edge pixels, with align_corners their centres. mode: "bilinear", "nearest" or (4-D) "bicubic". padding_mode,
-    for points outside: "zeros", "border" (the nearest pixel) or "reflection". Has first gradients only.
+    for points outside: "zeros", "border" (the nearest pixel) or "reflection".
     ValueError: mode, padding_mode. RuntimeError: shapes, dtypes. Source: Jaderberg et al. 2015.
     """
     if mode not in ("bilinear", "nearest", "bicubic"):
@@ -119,18 +123,79 @@ def grid_sample(
 
 def _grid_sample_rule(g: Tensor, needs: Any, x: Tensor, grid: Tensor, *how: Any) -> Any:
     kernels = (_core.grid_sample_backward, _core.grid_sample_backward_grid)
-    return [
-        record(f(g, x, grid, *how), GRID_SAMPLE_BACKWARD, (g, x, grid), ()) if need else None
-        for f, need in zip(kernels, needs)
+    return [f(g, x, grid, *how) if need else None for f, need in zip(kernels, needs)]
+
+
+def _grid_sample_composite(x: Tensor, grid: Tensor, mode: str, border: str, corners: bool) -> Tensor:
+    """The sum over taps of weight times pixel; weights are functions of the grid, which pixels are constants."""
+    n, c, *sizes = x.shape
+    points = grid.shape[1:-1]
+    count = math.prod(points)
+    wide = dtypes.float64 if x.dtype is dtypes.float64 else dtypes.float32
+    pixels = reshape(cast(x, wide), (n, c, math.prod(sizes)))
+    axes = [
+        _taps(cast(select(grid, -1, len(sizes) - 1 - k), wide), size, mode, border, corners)
+        for k, size in enumerate(sizes)
     ]
+    y: Any = None
+    for taps in itertools.product(*axes):
+        index: Any = 0
+        weight: Any = 1.0
+        for (at, w), size in zip(taps, sizes):
+            weight = mul(w, weight)
+            index = add(mul(index, size), at) if isinstance(index, Tensor) else at
+            weight = e.where(e.logical_and(e.ge(at, 0), e.lt(at, size)), weight, 0.0)  # outside: 0
+        index = cast(e.clamp(index, 0, math.prod(sizes) - 1), dtypes.int64)
+        values = gather(pixels, 2, expand(reshape(index, (n, 1, count)), (n, c, count)))
+        term = mul(values, reshape(weight, (n, 1, count)))
+        y = term if y is None else add(y, term)
+    return cast(reshape(y, (n, c, *points)), x.dtype)
 
 
-def _grid_sample_second(g: Any, needs: Any) -> Any:
-    raise NotImplementedError("grid_sample has no second gradients")
+def _taps(g: Tensor, size: int, mode: str, border: str, corners: bool) -> list[tuple[Tensor, Tensor]]:
+    """(pixel, weight) along one axis for coordinates g in [-1, 1]; a pixel may lie outside."""
+    u = mul(add(g, 1), (size - 1) / 2) if corners else sub(mul(add(g, 1), size / 2), 0.5)
+    if mode == "bicubic":  # each tap is brought into the image, not the point
+        low = e.floor(u.detach())
+        t = sub(u, low)
+        distances = [add(t, 1), t, sub(1, t), sub(2, t)]
+        return [
+            (e.round(_into_image(add(low, k - 1), size, border, corners)), _keys(d, near=k in (1, 2)))
+            for k, d in enumerate(distances)
+        ]
+    u = _into_image(u, size, border, corners)
+    if mode == "nearest":
+        return [(e.round(u.detach()), add(mul(u.detach(), 0), 1))]
+    low = e.floor(u.detach())
+    t = sub(u, low)
+    return [(low, sub(1, t)), (add(low, 1), t)]
 
 
-GRID_SAMPLE = op("grid_sample", _grid_sample_rule)
-GRID_SAMPLE_BACKWARD = op("grid_sample_backward", _grid_sample_second)
+def _keys(d: Tensor, near: bool) -> Tensor:
+    """Keys 1981, equation 4 with a = -3/4, at distance d below 1 (near) or between 1 and 2."""
+    a = -0.75
+    if near:
+        return add(mul(mul(sub(mul(d, a + 2), a + 3), d), d), 1)
+    return sub(mul(add(mul(sub(mul(d, a), 5 * a), d), 8 * a), d), 4 * a)
+
+
+def _into_image(u: Tensor, size: int, border: str, corners: bool) -> Tensor:
+    """u in pixels, reflected or clipped into the image; where it is clipped it has no gradient."""
+    if border == "zeros":
+        return u
+    if border == "reflection":
+        low, span = (0.0, size - 1.0) if corners else (-0.5, float(size))
+        if span == 0:
+            return mul(u.detach(), 0)
+        x = e.abs(sub(u, low))
+        turns = e.floor(div(x.detach(), span))
+        rest = sub(x, mul(turns, span))
+        u = add(e.where(e.ne(e.remainder(turns, 2), 0), sub(span, rest), rest), low)
+    clipped = e.clamp(u.detach(), 0, size - 1)
+    return e.where(e.eq(clipped, u.detach()), u, clipped)
+
+
+GRID_SAMPLE = op("grid_sample", _grid_sample_rule, composite=_grid_sample_composite)
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
@@ -180,7 +245,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     dims = len(widths) // 2
     if len(widths) % 2:
         raise RuntimeError(f"pad: the number of widths must be even, got {len(widths)}")
-    if not 1 <= dims <= 3 or input.ndim not in ((dims + 2,) if mode == "circular" else (dims + 1, dims + 2)):
+    if not 1 <= dims <= 3 or input.ndim not in (dims + 1, dims + 2):
         raise NotImplementedError(
             f"pad: mode {mode} takes 2, 4 or 6 widths for 1, 2 or 3 image axes, got {len(widths)} for {input.ndim}-D"
         )

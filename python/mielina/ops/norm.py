@@ -11,8 +11,9 @@ from ..autograd import OUTPUTS, op, record
 from ..tensor import Tensor
 from . import elementwise as e
 from .elementwise import add, cast, div, mul, sub
-from .gemm import matmul
+from .image import pad
 from .layout import expand, reshape
+from .pool import avg_pool2d
 from .reduce import mean
 
 __all__: list[str] = []
@@ -126,7 +127,9 @@ def rms_norm(
     row = _row("rms_norm", input, normalized_shape, weight)
     if input.numel() == 0:
         return mul(input, 1)
-    return _norm_rows(input, weight, None, row, 1, 1, _EPSILON[input.dtype.name] if eps is None else eps, False)
+    return _norm_rows(
+        input, weight, None, row, 1, 1, _EPSILON.get(input.dtype.name, 0.0) if eps is None else eps, False
+    )
 
 
 def group_norm(
@@ -134,7 +137,7 @@ def group_norm(
 ) -> Tensor:
     """Each of num_groups runs of channels normalised by itself: input (N, C, ...), weight and bias (C) or None.
 
-    RuntimeError: C is not divisible by num_groups; shapes. Source: Wu & He 2018.
+    RuntimeError: C is not divisible by num_groups; shapes. ValueError: one value a group. Source: Wu & He 2018.
     """
     if input.ndim < 2:
         raise RuntimeError(f"group_norm: expected an input (N, C, ...) of at least 2 dimensions, got {input.shape}")
@@ -143,6 +146,8 @@ def group_norm(
         raise RuntimeError(
             f"group_norm: expected a number of channels divisible by num_groups, got {channels} and {num_groups}"
         )
+    if input.numel() == num_groups:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
     for p in (weight, bias):
         if p is not None and p.shape != (channels,):
             raise RuntimeError(
@@ -169,7 +174,8 @@ def batch_norm(
 
     training: mean and (biased) variance are the batch's, and the running ones move in place: r += momentum (batch - r),
     with the unbiased variance. Else they are the running ones. Keeps input's stride order; NCHW and channels-last are
-    read in place. ValueError: one value a channel in training. RuntimeError: shapes, no statistics outside training.
+    read in place. ValueError: one value a channel in training, one running statistic without the other, negative eps.
+    RuntimeError: shapes, no statistics outside training.
     Source: Ioffe & Szegedy 2015.
     """
     if training and input.ndim >= 2 and input.numel() == input.shape[1]:
@@ -245,23 +251,18 @@ def instance_norm(
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """x / (k + alpha mean x^2)^beta, the mean over `size` neighbouring channels (0 outside): input (N, C, ...).
 
-    ValueError: fewer than 3 dimensions. Source: Krizhevsky, Sutskever & Hinton 2012, section 3.3.
+    int64 is pooled as whole numbers. ValueError: fewer than 3 dimensions. RuntimeError: size < 1.
+    Source: Krizhevsky, Sutskever & Hinton 2012, section 3.3.
     """
     if input.ndim < 3:
         raise ValueError(f"local_response_norm: expected an input of at least 3 dimensions, got {input.ndim}")
     if input.numel() == 0:
         return mul(input, 1)
+    # Channel i takes i - size // 2 ... i + (size - 1) // 2: average pooling with the channels as an image's rows.
     n, c = input.shape[:2]
-    # The window's sum is a product with a band of ones: channel i takes i - size // 2 ... i + (size - 1) // 2.
-    import numpy as np
-
-    at = np.arange(c)
-    offset = at[None, :] - at[:, None]
-    band = cast(
-        _core.from_numpy(((offset >= -(size // 2)) & (offset <= (size - 1) // 2)).astype(np.float32)), input.dtype
-    )
-    squares = matmul(band, reshape(mul(input, input), (n, c, -1)))
-    return div(input, e.pow(add(mul(reshape(squares, input.shape), alpha / size), k), beta))
+    squares = reshape(mul(input, input), (n, 1, c, -1))
+    mean_of_squares = avg_pool2d(pad(squares, (0, 0, size // 2, (size - 1) // 2)), (size, 1), 1)
+    return div(input, e.pow(add(mul(reshape(mean_of_squares, input.shape), alpha), k), beta))
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:

@@ -15,6 +15,7 @@ from ..autograd import op, record
 from ..dtypes import dtype as DType
 from ..random import Generator, default_generator
 from ..tensor import Tensor, method
+from .layout import zeros
 
 __all__ = [
     "bernoulli", "dropout", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like",
@@ -238,6 +239,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     _check_p("dropout", p)
     if not training or p == 0:
         return input
+    if p == 1 or input.numel() == 0:  # of integers, too
+        return _into(input, _masked(input, zeros((), input.dtype)), inplace)
     return _into(
         input, keyed_dropout(input, _core.take_key(default_generator.state, input.numel(), input.dtype), p), inplace
     )
@@ -254,46 +257,46 @@ def _dropout_rule(g: Tensor, needs: Any, key: Tensor, p: float) -> Any:
 DROPOUT = op("dropout", _dropout_rule)
 
 
-def _channels(input: Tensor, dims: int, name: str) -> tuple[int, ...]:
-    """The shape of one number a channel: (N, C, 1, ...), or (C, 1, ...) without a batch."""
-    if input.ndim == dims + 2:
-        return (*input.shape[:2], *[1] * dims)
-    if input.ndim == dims + 1:
-        return (input.shape[0], *[1] * dims)
-    raise ValueError(f"{name}: expected {dims + 1} or {dims + 2} dimensions, got shape {input.shape}")
+def _masked(x: Tensor, mask: Tensor) -> Tensor:
+    """x times a mask that broadcasts; only the mask is kept for the gradient."""
+    return record(_core.mul(x, mask), MASKED, (x,), (mask,))  # type: ignore[no-any-return]
 
 
-def _drop_channels(name: str, dims: int, input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
+MASKED = op("masked", lambda g, needs, mask: (_masked(g, mask),))
+
+
+def _drop_channels(
+    name: str, input: Tensor, p: float, training: bool, inplace: bool, unbatched: int | None = None
+) -> Tensor:
+    """One draw for each channel of (N, C, ...), or of (C, ...) where input has `unbatched` dimensions."""
     _check_p(name, p)
     if not training or p == 0:
         return input
-    from .creation import ones
-
-    return _into(input, input * dropout(ones(_channels(input, dims, name), dtype=input.dtype), p), inplace)
+    lead = 1 if input.ndim == unbatched else 2
+    if input.ndim < 2 and p < 1:
+        raise RuntimeError(f"{name}: expected at least 2 dimensions, got shape {input.shape}")
+    shape = (*input.shape[:lead], *[1] * (input.ndim - lead))
+    one = zeros(shape, input.dtype)
+    _core.fill_(one, 1)
+    return _into(input, _masked(input, dropout(one, p)), inplace)
 
 
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Whole channels of (N, C, L) or (C, L) are dropped. Source: Tompson et al. 2015."""
-    return _drop_channels("dropout1d", 1, input, p, training, inplace)
+    """Whole channels of (N, C, L) or (C, L) are dropped. RuntimeError: other shapes. Source: Tompson et al. 2015."""
+    _check_p("dropout1d", p)
+    if input.ndim not in (2, 3):
+        raise RuntimeError(f"dropout1d: expected 2 or 3 dimensions, got shape {input.shape}")
+    return _drop_channels("dropout1d", input, p, training, inplace, unbatched=2)
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Whole channels of (N, C, H, W) or (C, H, W) are dropped. Source: Tompson et al. 2015."""
-    if input.ndim in (2, 3):  # as in PyTorch: (N, C) and (N, C, L) drop channels of samples
-        _check_p("dropout2d", p)
-        if not training or p == 0:
-            return input
-        from .creation import ones
-
-        return _into(
-            input, input * dropout(ones((*input.shape[:2], *[1] * (input.ndim - 2)), dtype=input.dtype), p), inplace
-        )
-    return _drop_channels("dropout2d", 2, input, p, training, inplace)
+    """Whole channels of (N, C, H, W) are dropped; a 3-D input is (N, C, L), as in PyTorch. Tompson et al. 2015."""
+    return _drop_channels("dropout2d", input, p, training, inplace)
 
 
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Whole channels of (N, C, D, H, W) or (C, D, H, W) are dropped. Source: Tompson et al. 2015."""
-    return _drop_channels("dropout3d", 3, input, p, training, inplace)
+    return _drop_channels("dropout3d", input, p, training, inplace, unbatched=4)
 
 
 _SELU_FLOOR = -1.7580993408473766  # -scale alpha of selu: what a very negative input gives
@@ -301,8 +304,10 @@ _SELU_FLOOR = -1.7580993408473766  # -scale alpha of selu: what a very negative 
 
 def _alpha(input: Tensor, p: float, keep: Tensor) -> Tensor:
     """Dropped elements become selu's floor; a x + b then restores mean 0 and variance 1 (Klambauer et al. 2017)."""
-    if p == 1:
-        return input * 0.0
+    if p == 1 or input.numel() == 0:
+        return _masked(input, zeros((), input.dtype))
+    if not input.dtype.is_floating_point:
+        raise RuntimeError(f"alpha_dropout: expected a floating dtype, got {input.dtype}")
     a = ((1 - p) * (1 + p * _SELU_FLOOR**2)) ** -0.5
     k = keep.to(input.dtype)
     return (input * k + (1.0 - k) * _SELU_FLOOR) * a - a * p * _SELU_FLOOR
@@ -321,6 +326,8 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
     _check_p("feature_alpha_dropout", p)
     if not training or p == 0:
         return input
+    if input.ndim < 2:
+        raise RuntimeError(f"feature_alpha_dropout: expected at least 2 dimensions, got shape {input.shape}")
     shape = (*input.shape[:2], *[1] * (input.ndim - 2))
     return _into(input, _alpha(input, p, rand(*shape, dtype=_uniform_dtype(input)) >= p), inplace)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from .. import _core
@@ -15,13 +16,23 @@ __all__ = ["softmax", "log_softmax"]
 __functional__ = ["softmax", "log_softmax", "softmin"]
 
 
+def _implicit(input: Tensor, name: str, stacklevel: int) -> int:
+    """PyTorch's old default where no `dim` is given (UserWarning): the first axis of 0-, 1- and 3-D inputs, else the
+    second."""
+    warnings.warn(f"{name}: give dim=; without it, it is chosen by the number of axes", UserWarning, stacklevel)
+    return 0 if input.ndim in (0, 1, 3) else 1
+
+
 @method
-def softmax(input: Tensor, dim: int = -1, dtype: DType | None = None) -> Tensor:
+def softmax(input: Tensor, dim: int | None = None, dtype: DType | None = None, *, _stacklevel: int = 3) -> Tensor:
     """Softmax along `dim`: y_i = exp(x_i - m) / sum_j exp(x_j - m), m = max(x).
 
     input: (..., C, ...) floating. Returns the same shape, dtype (or `dtype`) and stride order. A slice that is all
-    -inf gives NaN. IndexError: `dim` out of range. NotImplementedError: integer input. Source: Bridle 1990.
+    -inf gives NaN. Without `dim` (UserWarning): 0 for 0-, 1- and 3-D inputs, else 1. IndexError: `dim` out of range.
+    NotImplementedError: integer input. Source: Bridle 1990.
     """
+    if dim is None:
+        dim = _implicit(input, "softmax", _stacklevel)
     x = input if dtype is None else cast(input, dtype)
     return record(_core.softmax(x, dim, False), SOFTMAX, (x,), (OUTPUT, dim))  # type: ignore[no-any-return]
 
@@ -44,8 +55,10 @@ def _softmax_backward_rule(h: Tensor, needs: Any, g: Tensor, y: Tensor, dim: int
     return dg, dy
 
 
-def softmin(input: Tensor, dim: int = -1, dtype: DType | None = None) -> Tensor:
+def softmin(input: Tensor, dim: int | None = None, dtype: DType | None = None, *, _stacklevel: int = 3) -> Tensor:
     """softmax(-input, dim): the smallest entry gets the largest probability."""
+    if dim is None:
+        dim = _implicit(input, "softmin", _stacklevel)
     return softmax(neg(input), dim, dtype)
 
 
@@ -54,8 +67,10 @@ SOFTMAX_BACKWARD = op("softmax_backward", _softmax_backward_rule, composite=_sof
 
 
 @method
-def log_softmax(input: Tensor, dim: int = -1, dtype: DType | None = None) -> Tensor:
+def log_softmax(input: Tensor, dim: int | None = None, dtype: DType | None = None, *, _stacklevel: int = 3) -> Tensor:
     """log(softmax(input, dim)), without the detour: y_i = x_i - m - log sum_j exp(x_j - m)."""
+    if dim is None:
+        dim = _implicit(input, "log_softmax", _stacklevel)
     x = input if dtype is None else cast(input, dtype)
     return record(_core.softmax(x, dim, True), LOG_SOFTMAX, (x,), (OUTPUT, dim))  # type: ignore[no-any-return]
 

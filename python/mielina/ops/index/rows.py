@@ -7,36 +7,43 @@ from typing import Any
 from ... import _core, dtypes
 from ...autograd import no_grad, op, record
 from ...tensor import Tensor
-from ..elementwise import cast, div, eq, mul, where
-from ..layout import ravel, reshape, unsqueeze, zeros
-from .along import index_select
+from ..elementwise import cast, div, eq, mul, ne, where
+from ..layout import narrow, ravel, reshape, unsqueeze, zeros
+from .along import gather, index_select
 from .mask import masked_fill
 from .reduce import scatter_reduce
 
 __functional__ = ["embedding", "embedding_bag", "one_hot"]
 
 
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """(..., num_classes) int64: 1 at the class, 0 elsewhere; -1: as many classes as the largest one needs.
 
-    RuntimeError: a class outside [0, num_classes).
+    input: int64. RuntimeError: another dtype, a class outside [0, num_classes).
     """
-    if tensor.dtype.is_floating_point or tensor.dtype is dtypes.bool:
-        raise RuntimeError(f"one_hot: expected integers, got {tensor.dtype}")
-    if num_classes < 0:
-        if tensor.numel() == 0:
+    _check_tensor("one_hot", input)
+    if input.dtype is not dtypes.int64:
+        raise RuntimeError(f"one_hot: expected int64 classes, got {input.dtype}")
+    if num_classes == -1:
+        if input.numel() == 0:
             raise RuntimeError("one_hot: can not infer the number of classes from an empty tensor")
-        num_classes = int(tensor.numpy().max()) + 1
-    elif num_classes == 0 and tensor.numel():
-        raise RuntimeError("one_hot: num_classes should be positive")
-    y = zeros((*tensor.shape, num_classes), dtypes.int64)
+        num_classes = int(input.numpy().max()) + 1
+    if num_classes < 0 or (num_classes == 0 and input.numel()):
+        raise RuntimeError(f"one_hot: num_classes should be positive, or -1, got {num_classes}")
+    y = zeros((*input.shape, num_classes), dtypes.int64)
     one = zeros((), dtypes.int64)
     _core.fill_(one, 1)
     try:
-        _core.scatter_(y, -1, _core.unsqueeze(tensor, -1), one, "assign")
+        _core.scatter_(y, -1, _core.unsqueeze(input, -1), one, "assign")
     except IndexError as e:
         raise RuntimeError(f"one_hot: class values must lie in [0, {num_classes}): {e}") from None
     return y
+
+
+def _check_tensor(name: str, *tensors: Any) -> None:
+    for x in tensors:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}: expected a Tensor, got {type(x).__name__}")
 
 
 def embedding(
@@ -52,7 +59,11 @@ def embedding(
 
     padding_idx: this row gets no gradient. max_norm: the rows that are read are first scaled, in place, to this norm at
     most. scale_grad_by_freq: a row's gradient is divided by how often it was read. IndexError: an index outside [0, V).
+    RuntimeError: dtypes, shapes.
     """
+    _check_tensor("embedding", input, weight)
+    if input.dtype is not dtypes.int64 and input.dtype is not dtypes.int32:
+        raise RuntimeError(f"embedding: indices must be int64 or int32, got {input.dtype}")
     if weight.ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, got {weight.ndim} dimensions")
     padding = _padding(padding_idx, weight)
@@ -127,8 +138,10 @@ def embedding_bag(
 
     input: (B, N), each row a bag; or flat, with each bag's first place in `offsets` (and the end after them, if
     include_last_offset). per_sample_weights (mode "sum"): factors of the rows. Entries of padding_idx are left out.
-    ValueError: `offsets` do not fit, or an unknown mode.
+    "max": the first of equal ones; a NaN counts only where it stands first, as in PyTorch. ValueError: numbers of dims,
+    an unknown mode. RuntimeError: indices, offsets or dtypes that do not fit.
     """
+    _check_tensor("embedding_bag", input, weight)
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f'embedding_bag: mode has to be one of "sum", "mean" or "max", got {mode!r}')
     if per_sample_weights is not None and mode != "sum":
@@ -137,22 +150,56 @@ def embedding_bag(
         raise ValueError(
             f"embedding_bag: per_sample_weights must have input's shape {input.shape}, got {per_sample_weights.shape}"
         )
+    if per_sample_weights is not None and per_sample_weights.dtype is not weight.dtype:
+        raise RuntimeError(
+            f"embedding_bag: weight and per_sample_weights must have one dtype, got {weight.dtype} and "
+            f"{per_sample_weights.dtype}"
+        )
+    if mode == "max" and scale_grad_by_freq:
+        raise ValueError("embedding_bag: mode 'max' does not support scaling the gradient by the frequency")
+    if weight.ndim != 2:
+        raise ValueError(f"embedding_bag: weight has to be 2-D, got {weight.ndim} dimensions")
+    if padding_idx is not None and not -weight.shape[0] <= padding_idx < weight.shape[0]:
+        raise RuntimeError(f"embedding_bag: padding_idx {padding_idx} is not within {weight.shape[0]} embeddings")
     bag, bags = _bags(input, offsets, include_last_offset)
-    flat = ravel(input)
-    rows = embedding(flat, weight, None, max_norm, norm_type, scale_grad_by_freq)
+    flat = narrow(ravel(input), 0, 0, bag.shape[0])
+    try:
+        rows = embedding(flat, weight, None, max_norm, norm_type, scale_grad_by_freq)
+    except IndexError as e:
+        raise RuntimeError(f"embedding_bag: {e}") from None
     if per_sample_weights is not None:
-        rows = mul(rows, unsqueeze(ravel(per_sample_weights), 1))
+        rows = mul(rows, unsqueeze(narrow(ravel(per_sample_weights), 0, 0, bag.shape[0]), 1))
     if padding_idx is not None:
         kept = _core.nonzero(flat != _padding(padding_idx, weight), True)
         rows, bag = index_select(rows, 0, kept), _core.index_select(bag, 0, kept)
-    start = zeros((bags, weight.shape[1]), rows.dtype)
     index = unsqueeze(bag, 1).expand(rows.shape)
-    reduce = {"sum": "sum", "mean": "mean", "max": "amax"}[mode]
-    return scatter_reduce(start, 0, index, rows, reduce, include_self=False)
+    if mode == "max":
+        return _largest(rows, index, bags)
+    return scatter_reduce(zeros((bags, rows.shape[1]), rows.dtype), 0, index, rows, mode, include_self=False)
+
+
+def _largest(rows: Tensor, bag: Tensor, bags: int) -> Tensor:
+    """(bags, D): of each bag the first row that no later one exceeds, zeros for an empty bag."""
+    n, width = rows.shape
+    if n == 0:
+        return scatter_reduce(zeros((bags, width), rows.dtype), 0, bag, rows, "sum", include_self=False)
+    x = rows.detach()
+    place = unsqueeze(_core.arange(0, n, 1, dtypes.int64), 1).expand(rows.shape)
+    none = zeros((bags, width), dtypes.int64)
+    _core.fill_(none, n)
+    first = scatter_reduce(none, 0, bag, place, "amin")
+    seen = where(ne(x, x), -float("inf"), x)
+    best = scatter_reduce(zeros((bags, width), x.dtype), 0, bag, seen, "amax", include_self=False)
+    at = scatter_reduce(none, 0, bag, where(eq(seen, gather(best, 0, bag)), place, n), "amin")
+    empty = eq(first, n)
+    safe = where(empty, 0, first)
+    starts_nan = ne(gather(x, 0, safe), gather(x, 0, safe))
+    at = where(empty, 0, where(starts_nan, first, at))
+    return masked_fill(gather(rows, 0, at), empty, 0)
 
 
 def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Tensor, int]:
-    """The bag of each element, and how many bags there are."""
+    """The bag of each element (of those before the last offset), and how many bags there are."""
     if input.ndim == 2:
         if offsets is not None:
             raise ValueError(
@@ -163,17 +210,21 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Te
         return _core.repeat_index(counts), input.shape[0]
     if input.ndim != 1 or offsets is None or offsets.ndim != 1:
         raise ValueError("embedding_bag: expected a 2-D input, or a 1-D input with 1-D offsets")
+    if offsets.dtype is not dtypes.int64 and offsets.dtype is not dtypes.int32:
+        raise RuntimeError(f"embedding_bag: offsets must be int64 or int32, got {offsets.dtype}")
     starts = offsets.numpy()
     n = input.shape[0]
+    if include_last and not len(starts):
+        raise RuntimeError("embedding_bag: include_last_offset needs at least one offset")
     if len(starts) and starts[0] != 0:
-        raise ValueError(f"embedding_bag: offsets[0] has to be 0, i.e. the first sequence starts at 0, got {starts[0]}")
+        raise RuntimeError(
+            f"embedding_bag: offsets[0] has to be 0, i.e. the first sequence starts at 0, got {starts[0]}"
+        )
     ends = [*starts[1:].tolist(), *([] if include_last else [n])]
     lengths = [e - s for s, e in zip(starts.tolist(), ends)]
     if min(lengths, default=0) < 0 or (ends and ends[-1] > n):
-        raise ValueError(f"embedding_bag: offsets must ascend and end within input (length {n})")
+        raise RuntimeError(f"embedding_bag: offsets must ascend and end within input (length {n})")
     bag = _core.repeat_index(_core.from_numpy(_lengths(lengths)))
-    if bag.shape[0] < n:
-        raise ValueError(f"embedding_bag: the last offset is {bag.shape[0]}, but input has {n} elements")
     return bag, len(lengths)
 
 

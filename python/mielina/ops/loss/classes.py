@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import _core
+from ... import _core, dtypes
 from ...autograd import OUTPUTS, op, record
 from ...tensor import Tensor
 from ..creation import full
-from ..elementwise import add, div, mul, neg
+from ..elementwise import add, cast, div, mul, neg
 from ..layout import expand, reshape
 from ..reduce import sum
 from ..softmax import log_softmax
@@ -56,16 +56,24 @@ def nll_loss(
 ) -> Tensor:
     """Negative log-likelihood: -w_t x_t for each sample.
 
-    input: (C), (N, C) or (N, C, d1, ...), logarithms of probabilities; target: the same without C, int64. `reduction`:
-    "mean" divides by the sum of w_t over the targets that are not ignore_index (NaN if there are none), "sum", "none".
-    IndexError: a target outside [0, C). ValueError: shapes. RuntimeError: target not int64.
+    input: (C), (N, C) or (N, C, d1, ...), logarithms of probabilities; target: the same without C, int64 or uint8.
+    `reduction`: "mean" divides by the sum of w_t over the targets that are not ignore_index (NaN if there are none),
+    "sum", "none". IndexError: a target outside [0, C). ValueError: N differs. RuntimeError: other shapes and dtypes.
     """
     reduction = mode(reduction, size_average, reduce)
+    target = _indices(input, target)
     dim = _class_axis(input, target, "nll_loss")
     rows = pick(input, target, weight, dim, ignore_index)
     if reduction == "mean":
         return div(sum(rows), sum(_weights(input, target, weight, dim, ignore_index)))
     return reduced(rows, reduction)
+
+
+def _indices(input: Tensor, target: Tensor) -> Tensor:
+    """Class indices as int64, and without the axis of 1 that a lone sample's may have."""
+    if target.dtype is dtypes.uint8:
+        target = cast(target, dtypes.int64)
+    return reshape(target, ()) if input.ndim == 1 and target.shape == (1,) else target
 
 
 def _class_axis(input: Tensor, target: Tensor, name: str) -> int:
@@ -74,7 +82,9 @@ def _class_axis(input: Tensor, target: Tensor, name: str) -> int:
     dim = 0 if input.ndim == 1 else 1
     expected = input.shape[:dim] + input.shape[dim + 1 :]
     if target.shape != expected:
-        raise ValueError(
+        # As in PyTorch: another number of samples is a ValueError, any other misfit a RuntimeError.
+        samples = dim == 0 or target.ndim == 0 or target.shape[0] != expected[0]
+        raise (ValueError if samples else RuntimeError)(
             f"{name}: expected targets of shape {expected} for an input of shape {input.shape}, got {target.shape}"
         )
     return dim
@@ -96,7 +106,8 @@ def cross_entropy(
     input: (C), (N, C) or (N, C, d1, ...) logits. target: class indices (the same without C, int64; ignore_index counts
     as no target), or class probabilities (input's shape, floating). The mean divides by the sum of w_t over the targets
     that are not ignored (NaN if there are none); for probabilities by the number of samples.
-    IndexError: a target outside [0, C). ValueError: shapes. RuntimeError: dtypes, label_smoothing outside [0, 1].
+    IndexError: a target outside [0, C). ValueError: N differs. RuntimeError: other shapes, dtypes, label_smoothing
+    outside [0, 1], ignore_index with probabilities.
     Source of the smoothing: Szegedy et al. 2016.
     """
     if size_average is not None or reduce is not None or reduction not in ("mean", "sum", "none"):
@@ -104,7 +115,13 @@ def cross_entropy(
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
     if target.dtype.is_floating_point:
+        if ignore_index >= 0:
+            raise RuntimeError("cross_entropy: ignore_index is not supported for class probabilities")
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
+    if target.shape == input.shape:
+        raise RuntimeError(f"cross_entropy: expected floating class probabilities, got {target.dtype}")
+    if target.dtype is dtypes.uint8 or input.ndim == 1:
+        target = _indices(input, target)
     if input.ndim == 2 and target.ndim == 1:
         saves = (input, target, weight, ignore_index, reduction, label_smoothing, OUTPUTS[1], OUTPUTS[2])
         y = _core.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)

@@ -9,7 +9,7 @@ from ...autograd import OUTPUT, op, record
 from ...tensor import Tensor
 from .. import elementwise as e
 from .. import reduce as r
-from ..elementwise import add, div, mul, sub
+from ..elementwise import add, cast, div, mul, sub
 from ..gemm import matmul
 from ..layout import expand, transpose, unsqueeze
 from ..reduce import sum
@@ -28,7 +28,10 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim`, broadcast."""
+    """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim`, broadcast and promoted. RuntimeError: not floating."""
+    if x1.dtype is not x2.dtype:
+        dtype = _core.common_type(x1, x2)
+        x1, x2 = cast(x1, dtype), cast(x2, dtype)
     shape = _core.broadcast_shapes((x1.shape, x2.shape))
     x1, x2 = expand(x1, shape), expand(x2, shape)
     # Each vector is divided before the product, so that the product of the two cannot overflow.

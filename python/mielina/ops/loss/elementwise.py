@@ -12,6 +12,7 @@ from ...tensor import Tensor
 from .. import elementwise as e
 from ..elementwise import add, cast, div, mul, neg, sub
 from ..layout import expand
+from ..layout.views import IDENTITY
 from .reduction import mode, reduced, weighted
 
 __all__ = [
@@ -68,7 +69,7 @@ def _bce(x: Tensor, t: Tensor, p: float) -> Tensor:
 
 
 def _bce_logits(x: Tensor, t: Tensor, p: float) -> Tensor:
-    return sub(neg(e.logsigmoid(neg(x))), mul(x, t))
+    return sub(mul(sub(1, t), x), e.logsigmoid(x))
 
 
 def _kl(x: Tensor, t: Tensor, p: float) -> Tensor:
@@ -119,6 +120,9 @@ def _difference(
         )
     if x.shape != t.shape or x.dtype is not t.dtype:
         x, t = _alike(x, t)
+    if not x.dtype.is_floating_point and kind in ("mse_loss", "l1_loss"):
+        loss = _DEFINITIONS[kind](x, t, p)
+        return reduced(loss, reduction) if weight is None else weighted(loss, weight, reduction)
     if weight is None:
         return _fused(x, t, kind, p, reduction)
     if weight.shape != x.shape:
@@ -185,7 +189,7 @@ def binary_cross_entropy(
 ) -> Tensor:
     """-w (t log x + (1 - t) log(1 - x)) for probabilities x; logarithms are at least -100.
 
-    ValueError: target's shape is not input's. An x outside [0, 1] gives NaN.
+    ValueError: target's shape is not input's. RuntimeError: an x outside [0, 1], NaN too.
     """
     reduction = mode(reduction, size_average, reduce)
     if target.shape != input.shape:
@@ -247,6 +251,8 @@ def kl_div(
             UserWarning,
             stacklevel=2,
         )
+    if not (input.dtype.is_floating_point and target.dtype.is_floating_point):
+        raise RuntimeError(f"kl_div: expected floating inputs, got {input.dtype} and {target.dtype}")
     batch = reduction == "batchmean"
     reduction = "sum" if batch else mode(reduction, size_average, reduce)
     first = input.shape[0] if batch and input.ndim else 1
@@ -259,8 +265,10 @@ def kl_div(
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
-    """log(1 + exp(-t x)) for targets t of 1 and -1."""
+    """log(1 + exp(-t x)) for targets t of 1 and -1; a target may be broadcast to input. RuntimeError: shapes."""
     reduction = mode(reduction, size_average, reduce)
+    if _core.broadcast_shapes((input.shape, target.shape)) != input.shape:
+        raise RuntimeError(f"soft_margin_loss: a target of shape {target.shape} does not go into one of {input.shape}")
     if input.shape != target.shape or input.dtype is not target.dtype:
         input, target = _alike(input, target)
     return _fused(input, target, "soft_margin_loss", 0.0, reduction)
@@ -302,16 +310,15 @@ def gaussian_nll_loss(
             raise ValueError("var has negative entry/entries")
         from ..creation import full as filled
 
-        var = filled(input.shape, float(var), dtype=input.dtype)
+        var = filled(input.shape, float(var), dtype=input.dtype if input.dtype.is_floating_point else None)
     elif bool(e.lt(var, 0).any()):
         raise ValueError("var has negative entry/entries")
     if var.shape != input.shape:
         if input.shape[:-1] == var.shape:
             var = var.unsqueeze(-1)
-        elif not (var.ndim == input.ndim and var.shape[:-1] == input.shape[:-1] and var.shape[-1] == 1) and var.ndim:
+        elif not (var.ndim == input.ndim and var.shape[:-1] == input.shape[:-1] and var.shape[-1] == 1):
             raise ValueError("var is of incorrect size")
-    bound = e.clamp_min(var.detach(), eps)
-    var = add(var, sub(bound, var.detach()))
+    var = record(e.clamp_min(var.detach(), eps), IDENTITY, (var,), ())
     d = sub(input, target)
     loss = mul(add(e.log(var), div(mul(d, d), var)), 0.5)
     return reduced(add(loss, 0.5 * math.log(2 * math.pi)) if full else loss, reduction)

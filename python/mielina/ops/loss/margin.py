@@ -14,7 +14,6 @@ from ..layout import expand, reshape, unsqueeze
 from ..reduce import mean, sum
 from .classes import pick
 from .distance import pairwise_distance
-from .elementwise import binary_cross_entropy_with_logits
 from .reduction import mode, reduced
 
 __all__ = [
@@ -31,10 +30,11 @@ def hinge_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """x where t = 1, max(0, margin - x) where t = -1; where t is neither, both."""
+    """x where t = 1, max(0, margin - x) where t = -1; where t is neither, both. Integers: margin loses its fraction."""
     reduction = mode(reduction, size_average, reduce)
-    far = e.where(e.ne(target, 1), e.clamp_min(sub(margin, input), 0), 0.0)
-    near = e.where(e.ne(target, -1), input, 0.0)
+    whole = not input.dtype.is_floating_point
+    far = e.where(e.ne(target, 1), e.clamp_min(sub(int(margin) if whole else margin, input), 0), 0)
+    near = e.where(e.ne(target, -1), input, 0)
     return reduced(add(far, near), reduction)
 
 
@@ -85,6 +85,18 @@ def cosine_embedding_loss(
 
 
 # ---- classes ---------------------------------------------------------------------------------------------------------
+def _positive(z: Tensor) -> Tensor:
+    """z where it is above 0, else 0: unlike relu's and clamp's, a NaN gives 0, and a 0 has no gradient."""
+    return e.where(e.gt(z, 0), z, 0)
+
+
+def _check_classes(name: str, target: Any, classes: int, least: int) -> None:
+    if target.dtype.kind not in "iu":
+        raise RuntimeError(f"{name}: expected class indices, got {target.dtype}")
+    if target.size and not least <= target.min() <= target.max() < classes:
+        raise RuntimeError(f"{name}: a target is out of bounds for {classes} classes")
+
+
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -97,18 +109,26 @@ def multi_margin_loss(
 ) -> Tensor:
     """w_t sum_{j != t} max(0, margin - x_t + x_j)^p / C: input (N, C) or (C), target (N) or () of classes, p 1 or 2.
 
-    ValueError: another p, a weight that is not (C). IndexError: a class out of range.
+    Only terms above 0 count, in the gradient too. ValueError: another p, a weight that is not (C).
+    RuntimeError: shapes, dtypes, a class out of range.
     """
     reduction = mode(reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.ndim != 1:
         raise ValueError("weight must be one-dimensional")
-    x = unsqueeze(input, 0) if input.ndim == 1 else input
+    x = input if input.ndim == 2 else reshape(input, (1, -1)) if input.ndim < 2 else None
+    if x is None or x.shape[1] == 0:
+        raise RuntimeError(f"multi_margin_loss: expected an input (N, C) or (C) with classes, got {input.shape}")
+    if target.ndim > 1 or target.numel() != x.shape[0]:
+        raise RuntimeError(
+            f"multi_margin_loss: expected one target for each of {x.shape[0]} samples, got {target.shape}"
+        )
     t = reshape(target, (-1,))
+    _check_classes("multi_margin_loss", t.numpy(), x.shape[1], 0)
     outside = -1 - max(x.shape)  # no class has this index
     chosen = neg(pick(x, t, None, 1, outside))
-    z = e.clamp_min(add(sub(x, unsqueeze(chosen, 1)), margin), 0)
+    z = _positive(add(sub(x, unsqueeze(chosen, 1)), margin))
     z = z if p == 1 else mul(z, z)
     loss = sum(z, 1) + pick(z, t, None, 1, outside)  # without the term j = t
     if weight is not None:
@@ -122,7 +142,7 @@ def multilabel_margin_loss(
 ) -> Tensor:
     """sum_ij max(0, 1 - (x_{t_j} - x_i)) / C over targets t_j (those before the first -1) and classes i that are none.
 
-    input: (N, C) or (C), target: the same shape, int64. RuntimeError: shapes. IndexError: a class out of range.
+    input: (N, C) or (C), target: the same shape, int64. RuntimeError: shapes, dtypes, a class out of range.
     """
     reduction = mode(reduction, size_average, reduce)
     if input.shape != target.shape or input.ndim not in (1, 2):
@@ -133,16 +153,15 @@ def multilabel_margin_loss(
 
     x = reshape(input, (-1, input.shape[-1]))
     t = target.numpy().reshape(x.shape)
+    _check_classes("multilabel_margin_loss", t, x.shape[1], -1)
     valid = np.logical_and.accumulate(t >= 0, axis=1)
     listed = np.zeros(x.shape, np.float64)
     rows, columns = np.nonzero(valid)
-    if columns.size and t[valid].max() >= x.shape[1]:
-        raise IndexError(f"multilabel_margin_loss: target {t[valid].max()} is out of bounds for {x.shape[1]} classes")
     listed[rows, t[rows, columns]] = 1
     # Over pairs (j, i): j the listed class, i any that is not.
     a = cast(_core.from_numpy(listed[:, :, None] * (1 - listed[:, None, :])), x.dtype)
-    z = e.clamp_min(add(sub(unsqueeze(x, 1), unsqueeze(x, 2)), 1), 0)
-    loss = div(sum(mul(z, a), (1, 2)), x.shape[1])
+    z = _positive(add(sub(unsqueeze(x, 1), unsqueeze(x, 2)), 1))
+    loss = div(sum(e.where(e.ne(a, 0), z, 0), (1, 2)), max(1, x.shape[1]))
     return reduced(reshape(loss, input.shape[:-1]), reduction)
 
 
@@ -154,9 +173,15 @@ def multilabel_soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The mean over classes of -w (t log sigmoid(x) + (1 - t) log sigmoid(-x)): input and target (..., C)."""
+    """The mean over classes of -w (t log sigmoid(x) + (1 - t) log sigmoid(-x)): input and target (..., C).
+
+    target and weight broadcast. IndexError: no class axis. RuntimeError: shapes.
+    """
     reduction = mode(reduction, size_average, reduce)
-    return reduced(mean(binary_cross_entropy_with_logits(input, target, weight, reduction="none"), -1), reduction)
+    if input.ndim == 0:
+        raise IndexError("multilabel_soft_margin_loss: expected an input (..., C), got a 0-dim tensor")
+    loss = neg(add(mul(target, e.logsigmoid(input)), mul(sub(1, target), e.logsigmoid(neg(input)))))
+    return reduced(mean(loss if weight is None else mul(loss, weight), -1), reduction)
 
 
 # ---- triplets --------------------------------------------------------------------------------------------------------
@@ -174,9 +199,16 @@ def triplet_margin_loss(
 ) -> Tensor:
     """max(0, d(a, p) - d(a, n) + margin) with p-norm distances over the last axis; swap uses min(d(a, n), d(p, n)).
 
-    Source: Balntas et al. 2016.
+    ValueError: margin <= 0. RuntimeError: numbers of dims differ. Source: Balntas et al. 2016.
     """
     reduction = mode(reduction, size_average, reduce)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise RuntimeError(
+            "triplet_margin_loss: anchor, positive and negative must have the same number of dimensions, got "
+            f"{anchor.shape}, {positive.shape} and {negative.shape}"
+        )
 
     def distance(x: Tensor, y: Tensor) -> Tensor:
         return pairwise_distance(x, y, p, eps)
