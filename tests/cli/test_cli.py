@@ -1,6 +1,7 @@
 """The command line: what it prints, exit codes, one line for a mistake."""
 
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -52,8 +53,8 @@ def test_every_entry_has_a_kernel_on_the_best_level():
 
 def test_the_cuda_column_follows_the_sources():
     """What the library's files set is what they would fill; checked where the sources are at hand."""
-    sources = os.path.join(os.path.dirname(__file__), "..", "..", "csrc", "cuda")
-    text = "".join(open(os.path.join(sources, f)).read() for f in os.listdir(sources) if f.endswith(".cu"))
+    sources = pathlib.Path(__file__).parents[2] / "csrc" / "cuda"
+    text = "".join(f.read_text() for f in sources.glob("*.cu"))
     set_there = set(re.findall(r"\bk\.(\w+) = ", text))
     names = {name for _, name, _ in mi._core.kernel_entries()}
     assert set_there and set_there <= names
