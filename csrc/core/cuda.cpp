@@ -14,6 +14,7 @@ std::string g_path;
 
 struct Loaded {
   const cuda::Library* library = nullptr;
+  const Kernels* kernels = nullptr;  // known without a card, too
   int32_t cards = 0;
   std::string missing;
 };
@@ -35,6 +36,7 @@ Loaded load() {
     l.missing = "libmielina_cuda belongs to another version of mielina; build both together";
     return l;
   }
+  l.kernels = library->kernels;
   if (int code = library->device->count(&l.cards))
     l.missing = std::string("no usable card: ") + library->device->error(code);
   else if (l.cards == 0) l.missing = "no CUDA card";
@@ -55,6 +57,8 @@ const Loaded& loaded() {
 void set_cuda_library(const std::string& path) { g_path = path; }
 
 std::string cuda_missing() { return loaded().missing; }
+
+const Kernels* cuda_kernels() { return loaded().kernels; }
 
 int32_t cuda_count() { return loaded().cards; }
 

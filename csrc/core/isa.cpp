@@ -90,6 +90,36 @@ std::vector<IsaLevel> isa_levels() {
   return r;
 }
 
+namespace {
+template <auto Member>
+bool has(const Kernels& k) {
+  return k.*Member != nullptr;
+}
+struct Entry {
+  const char* family;
+  const char* name;
+  bool (*in)(const Kernels&);
+};
+const Entry kEntries[] = {
+#include "kernel_entries.inc"
+};
+static_assert(sizeof kEntries / sizeof kEntries[0] * sizeof(void*) == sizeof(Kernels), "an entry was not found");
+}  // namespace
+
+std::vector<KernelEntry> kernel_entries(const Kernels* cuda) {
+  Kernels own[kCount] = {};
+  for (int i = 0; i < kCount; i++)
+    if (kLevels[i].supported()) kLevels[i].fill(own[i]);
+  std::vector<KernelEntry> rows;
+  for (const Entry& e : kEntries) {
+    std::string filled;
+    for (int i = 0; i < kCount; i++) filled += !kLevels[i].supported() ? '?' : e.in(own[i]) ? 'x' : '.';
+    filled += !cuda ? '?' : e.in(*cuda) ? 'x' : '.';
+    rows.push_back({e.family, e.name, filled});
+  }
+  return rows;
+}
+
 void set_isa(const std::string& name) {
   std::string have;
   for (int i = 0; i < kCount; i++) {

@@ -49,6 +49,7 @@ Dims spread(const Dims& d, int64_t dims, const char* name, const char* what) {
 }
 
 Dims volume_shape(const Dims& shape, int64_t dims, const char* name) {
+  check(dims >= 1 && dims <= 3, Kind::Value, name, ": expected 1 to 3 dimensions, got ", dims);
   check(shape.n == dims + 1 || shape.n == dims + 2, Kind::Runtime, name, ": expected ", dims + 1, " or ", dims + 2,
         " sizes, got ", text(shape));
   checked_numel(shape);

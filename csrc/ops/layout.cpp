@@ -275,17 +275,22 @@ Array cat(const std::vector<Array>& all, int64_t axis) {
   return y;
 }
 
+// Diagonals beyond the corners are all the same.
+static int64_t within(const Array& x, int64_t diagonal) {
+  return std::clamp(diagonal, -x.shape[x.ndim - 2] - 1, x.shape[x.ndim - 1] + 1);
+}
+
 Array tri(const Array& x, int64_t diagonal, bool upper) {
   check(x.ndim >= 2, Kind::Runtime, upper ? "triu" : "tril", ": expected at least 2 dimensions, got ", x.ndim);
   Array y = empty(x.dims(), x.dtype);
-  launch<&Kernels::tri>(upper ? "triu" : "tril", out(y), in(x), diagonal, upper);
+  launch<&Kernels::tri>(upper ? "triu" : "tril", out(y), in(x), within(x, diagonal), upper);
   return y;
 }
 
 void tri_into(const Array& x, int64_t diagonal, bool upper) {
   check_writable(x, upper ? "triu_" : "tril_");
   check(x.ndim >= 2, Kind::Runtime, upper ? "triu_" : "tril_", ": expected at least 2 dimensions, got ", x.ndim);
-  launch<&Kernels::tri>(upper ? "triu_" : "tril_", out(x), in(x), diagonal, upper);
+  launch<&Kernels::tri>(upper ? "triu_" : "tril_", out(x), in(x), within(x, diagonal), upper);
 }
 
 Array arange(const Number& start, const Number& end, const Number& step, DType dtype) {

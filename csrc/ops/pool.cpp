@@ -272,7 +272,8 @@ ColumnShape column_shape(const char* name, int64_t h, int64_t w, const Dims& ker
   Dims p = spread(padding, 2, name, "padding"), s = spread(stride, 2, name, "stride");
   ColumnShape c;
   for (int i = 0; i < 2; i++) {
-    check(k[i] > 0 && d[i] > 0 && s[i] > 0 && p[i] >= 0, Kind::Runtime, name,
+    auto fits = [&](const Dims& v, int64_t least) { return v[i] >= least && v[i] <= INT32_MAX; };
+    check(fits(k, 1) && fits(d, 1) && fits(s, 1) && fits(p, 0), Kind::Runtime, name,
           ": kernel, dilation and stride should be greater than zero and padding non-negative, got ", text(k), ", ",
           text(d), ", ", text(s), ", ", text(p));
     int64_t n = i == 0 ? h : w, reach = d[i] * (k[i] - 1) + 1, room = n + 2 * p[i] - reach;
@@ -285,6 +286,7 @@ ColumnShape column_shape(const char* name, int64_t h, int64_t w, const Dims& ker
     c.taps *= k[i];
     (i == 0 ? c.rows : c.width) = room / s[i] + 1;
   }
+  checked_numel(Dims{c.rows, c.width});
   return c;
 }
 
@@ -306,6 +308,7 @@ Array unfold(const Array& x, const Dims& kernel, const Dims& dilation, const Dim
   check_column_dtype(x, "unfold");
   Array xv = as_volume(x, 2, "unfold");
   ColumnShape c = column_shape("unfold", xv.shape[3], xv.shape[4], kernel, dilation, padding, stride);
+  checked_numel(Dims{xv.shape[0], xv.shape[1], c.taps, c.rows, c.width});
   Array y = empty(Dims{xv.shape[0], xv.shape[1] * c.taps, c.rows * c.width}, x.dtype);
   launch<&Kernels::unfold>("unfold", out(column_view(y, c)), in(xv), c.args);
   return x.ndim == 4 ? y : squeeze(y, Dims{0}, false);
@@ -316,6 +319,7 @@ Array fold(const Array& x, const Dims& size, const Dims& kernel, const Dims& dil
   check_column_dtype(x, "fold");
   check(x.ndim == 2 || x.ndim == 3, Kind::Runtime, "fold: expected input of (C, L) or (N, C, L), got ", text(x.dims()));
   Dims image = spread(size, 2, "fold", "output_size");
+  checked_numel(image);
   Array columns = x.ndim == 2 ? unsqueeze(x, 0) : x;
   ColumnShape c = column_shape("fold", image[0], image[1], kernel, dilation, padding, stride);
   check(columns.shape[1] > 0 && columns.shape[1] % c.taps == 0, Kind::Runtime,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 
 def info() -> str:
@@ -25,6 +27,33 @@ def info() -> str:
     return "\n".join(lines)
 
 
+def kernels() -> str:
+    """The table of kernels, as text: for each level of instructions, and for CUDA, which entries it fills itself."""
+    from . import _core, cuda
+
+    missing = cuda.why_not()  # loads the library, where there is one
+    levels = [name for name, _, _ in _core.isas()] + ["cuda"]
+    rows = [row for row in _core.kernel_entries() if not row[1].endswith("_workspace")]
+    width = max(len(name) for _, name, _ in rows) + 2
+    lines = [
+        "x: a kernel of its own   .: that of the level to its left (CUDA: none)   ?: not known on this machine",
+        "",
+    ]
+    family = None
+    for stem, name, filled in rows:
+        if stem != family:
+            family = stem
+            lines.append(f"{stem:{width + 2}}" + " ".join(levels))
+        lines.append(f"  {name:{width}}" + " ".join(f"{m:^{len(level)}}" for m, level in zip(filled, levels)).rstrip())
+    without = [name for _, name, filled in rows if filled[-1] == "."]
+    lines += ["", f"{len(rows)} kernels; instruction set in use: {_core.isa()}"]
+    if rows[0][2][-1] == "?":
+        lines.append(f"without a CUDA kernel: not known: {missing}")
+    else:
+        lines.append(f"without a CUDA kernel ({len(without)}): {', '.join(without)}")
+    return "\n".join(lines)
+
+
 def cuda_status() -> str:
     """yes, or no and why not."""
     from . import cuda
@@ -33,14 +62,23 @@ def cuda_status() -> str:
     return f"no: {reason}" if reason else "yes"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Errors are one line; --help tells the rest."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mielina", description="A deep-learning library in a few megabytes.")
+    parser = _Parser(prog="mielina", description="A deep-learning library in a few megabytes.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("info", help="version, instruction set, threads, CUDA")
+    p = commands.add_parser("info", help="version, instruction set, threads, CUDA")
+    p.add_argument("--kernels", action="store_true", help="which kernels each instruction set and CUDA have")
     p = commands.add_parser("train", help="train a network on a data set that is at hand")
     p.add_argument("name", help="digits: handwritten digits, 8x8, that scikit-learn ships")
     p.add_argument("--seed", type=int, default=0, help="split, weights and order (default 0)")
-    p.add_argument("--epochs", type=int, default=None)
+    p.add_argument("--epochs", type=int, default=None, help="times through the training data (default 25)")
     p.add_argument("--output", default=None, help="the picture (default NAME.png)")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     p = commands.add_parser("bench", help="kernels beside NumPy, and PyTorch and JAX where installed")
@@ -54,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         if args.command == "info":
-            print(info())
+            print(kernels() if args.kernels else info())
         elif args.command == "train":
             from .demos import train
 
@@ -63,8 +101,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             from .bench import main as bench
 
             bench(args.families, args.json)
+    except BrokenPipeError:  # the reader of a pipe has gone: `mielina info --kernels | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, ImportError, OSError) as e:
-        print(f"mielina: {e}", file=sys.stderr)
+        print(f"mielina: {' '.join(str(e).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("mielina: interrupted", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from .nn import functional as F
 from .ops.creation import from_numpy
 from .random import manual_seed
 from .train import History, fit, predict
+from .train.arguments import count
 
 
 def load_digits() -> tuple[np.ndarray, np.ndarray]:
@@ -61,6 +63,9 @@ def train(
     """Trains the named network, draws its picture, prints and returns the test accuracy. ValueError: unknown name."""
     if name != "digits":
         raise ValueError(f"unknown data set {name!r}; there is: digits")
+    epochs = count(25 if epochs is None else epochs, "epochs", 1)
+    path = output or f"{name}.png"
+    check_picture(path)
     images, labels = load_digits()
     rest, held = stratified_split(labels, 0.2, seed)
     manual_seed(seed)
@@ -72,7 +77,7 @@ def train(
         validation=(images[held], labels[held]),
         loss="cross_entropy",
         optimizer="adamw",
-        epochs=25 if epochs is None else epochs,
+        epochs=epochs,
         batch_size=64,
         metrics=["accuracy"],
         seed=seed,
@@ -80,14 +85,33 @@ def train(
     )
     predicted = predict(model, from_numpy(images[held])).argmax(1)
     accuracy = float((predicted == labels[held]).mean())
-    picture(history, labels[held], predicted, model.conv1.weight, output or f"{name}.png")
+    picture(history, labels[held], predicted, model.conv1.weight, path)
     print(f"test accuracy {accuracy:.4f}")
     return accuracy
+
+
+def check_picture(path: str) -> None:
+    """What would only fail after the training: OSError for a missing folder, ValueError for an unknown kind of file."""
+    from . import plot
+
+    folder, kind = os.path.dirname(os.path.abspath(path)), _kind(path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"no such folder: {folder}")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path} is a folder")
+    known = plot.figure(1, 1).canvas.get_supported_filetypes()
+    if kind not in known:
+        raise ValueError(f"pictures of kind {kind!r} cannot be written; there are {', '.join(sorted(known))}")
+
+
+def _kind(path: str) -> str:
+    return os.path.splitext(path)[1][1:].lower() or "png"
 
 
 def picture(history: History, true: np.ndarray, predicted: np.ndarray, weight: Any, path: str) -> None:
     """Loss and accuracy curves, the confusion matrix and the first layer's filters, as one PNG."""
     from . import plot
+    from .io import atomic_write
 
     f = plot.figure(12, 9)
     (a, b), (c, d) = f.subplots(2, 2)
@@ -102,4 +126,5 @@ def picture(history: History, true: np.ndarray, predicted: np.ndarray, weight: A
     c.set_title("test digits")
     plot.filters(weight, d)
     d.set_title("first-layer filters (3 x 3, each scaled to its own range)")
-    f.savefig(path, dpi=110)
+    with atomic_write(path) as file:
+        f.savefig(file, dpi=110, format=_kind(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -102,6 +103,8 @@ def main(families: Sequence[str] = (), path: str | None = None, jax: bool = True
     for name in families:
         if name not in FAMILIES:
             raise ValueError(f"unknown family {name!r}; there are {', '.join(FAMILIES)}")
+    if path and not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+        raise FileNotFoundError(f"no such folder: {os.path.dirname(os.path.abspath(path))}")
     rivals = Rivals(jax)
     peak = limits()
     print(

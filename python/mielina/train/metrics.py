@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .. import dtypes
 from ..tensor import Tensor
 
 
-def _match(output: Tensor, target: Tensor) -> Tensor:
+def match(output: Tensor, target: Tensor) -> Tensor:
     """target with output's shape where they differ only by axes of size 1; ValueError for any other broadcast."""
     if output.shape == target.shape:
         return target
-    if output.squeeze().shape == target.squeeze().shape:
+    if output.shape[:1] == target.shape[:1] and output.squeeze().shape == target.squeeze().shape:
         return target.reshape(output.shape)
     raise ValueError(
         f"the model gives {output.shape} and the targets have {target.shape}: "
@@ -20,18 +21,29 @@ def _match(output: Tensor, target: Tensor) -> Tensor:
     )
 
 
+def _binary(output: Tensor, target: Tensor) -> tuple[float, int]:
+    """Hits and count of logits above 0 against 0/1 or truth values, element by element."""
+    hits = (output > 0) == (match(output, target) > 0.5)
+    return float(hits.sum().item()), hits.numel()
+
+
 def _correct(output: Tensor, target: Tensor) -> tuple[float, int]:
-    """Hits and count: the largest logit against an index, or a logit above 0 against 0/1."""
-    if target.dtype.is_floating_point:
-        hits = (output > 0) == (_match(output, target) > 0.5)
-        return float(hits.sum().item()), hits.numel()
-    hits = output.argmax(1 if output.ndim > 1 else -1) == target
-    return float(hits.sum().item()), target.numel()
+    """Hits and count. Several classes along axis 1: the largest logit against a label, or against the largest of the
+    targets' probabilities. One number a sample, or 0/1 of any shape: as binary_accuracy. ValueError: other shapes."""
+    if output.ndim < 2 or output.shape[1] == 1 or target.dtype is dtypes.bool:
+        return _binary(output, target)
+    found = output.argmax(1)
+    if target.shape == output.shape:
+        if not target.dtype.is_floating_point:
+            return _binary(output, target)
+        target = target.argmax(1)
+    hits = found == match(found, target)
+    return float(hits.sum().item()), hits.numel()
 
 
 def _mean_of(per_element: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], tuple[float, int]]:
     def metric(output: Tensor, target: Tensor) -> tuple[float, int]:
-        error = per_element(output - _match(output, target).to(output.dtype))
+        error = per_element(output - match(output, target).to(output.dtype))
         return float(error.sum().item()), error.numel()
 
     return metric
@@ -39,6 +51,7 @@ def _mean_of(per_element: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tenso
 
 METRICS: dict[str, Callable[[Tensor, Tensor], tuple[float, int]]] = {
     "accuracy": _correct,
+    "binary_accuracy": _binary,
     "mae": _mean_of(lambda d: d.abs()),
     "mse": _mean_of(lambda d: d * d),
 }
@@ -83,7 +96,7 @@ def measure(
     for name, f in metrics.items():
         r = f(output, target)
         if isinstance(r, tuple):
-            running.add(name, *r)
+            running.add(name, float(r[0]), int(r[1]))
         else:
             n = len(target)
             running.add(name, float(r) * n, n)

@@ -1,0 +1,196 @@
+"""What fit, evaluate and predict take: data of several kinds, losses and optimisers by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes, optim
+from ..data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+from ..data.sampler import permutation
+from ..ops.creation import as_tensor
+from ..tensor import Tensor
+from .metrics import match
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def check_model(model: Any, name: str) -> None:
+    if isinstance(model, type) or not (callable(model) and hasattr(model, "parameters") and hasattr(model, "train")):
+        what = f"the class {model.__name__}: make one" if isinstance(model, type) else type(model).__name__
+        raise TypeError(f"{name}: expected a Module, got {what}")
+
+
+def count(value: Any, what: str, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{what} must be a whole number from {least} up, got {value!r}")
+    return int(value)
+
+
+def float_dtype(model: Any) -> Any:
+    return next((p.dtype for p in model.parameters() if p.dtype.is_floating_point), dtypes.get_default_dtype())
+
+
+# ---- data ------------------------------------------------------------------------------------------------------------
+def _array(a: Any) -> bool:
+    return isinstance(a, (Tensor, np.ndarray))
+
+
+def _tensor(a: Any, name: str) -> Tensor:
+    if not isinstance(a, Tensor):
+        try:
+            a = np.asarray(a)
+        except ValueError as e:  # rows of different lengths
+            raise ValueError(f"{name}: no array can be made of the data: {e}") from None
+        if a.dtype.kind not in "biuf":
+            raise TypeError(f"{name}: expected numbers, got an array of dtype {a.dtype}")
+        a = as_tensor(a)
+    if a.ndim == 0 or len(a) == 0:
+        raise ValueError(f"{name}: expected at least one sample, got an array of shape {a.shape}")
+    return a.detach()  # type: ignore[no-any-return]
+
+
+def dataset_of(X: Any, y: Any, name: str) -> Any:
+    """A Dataset from an array, an (X, y) pair or a Dataset; a lone array is its own target. A list is a pair if it
+    holds two arrays or tensors; a tuple of two always is."""
+    if isinstance(X, Dataset) or (not _array(X) and not isinstance(X, (list, tuple)) and not hasattr(X, "__array__")):
+        if y is not None:
+            raise TypeError(f"{name}: y must be None when X is a Dataset or a DataLoader")
+        if not hasattr(X, "__getitem__") and not isinstance(X, IterableDataset):
+            kinds = "arrays, an (X, y) pair, a Dataset or a DataLoader"
+            raise TypeError(f"{name}: expected {kinds}, got {type(X).__name__}")
+        return X
+    if y is None and isinstance(X, (tuple, list)) and len(X) == 2 and (isinstance(X, tuple) or all(map(_array, X))):
+        X, y = X
+    inputs = _tensor(X, name)
+    targets = inputs if y is None else _tensor(y, name)
+    if len(inputs) != len(targets):
+        raise ValueError(f"{name}: {len(inputs)} inputs but {len(targets)} targets")
+    return TensorDataset(inputs, targets)
+
+
+def loader_of(data: Any, batch_size: Any, shuffle: bool) -> Any:
+    if isinstance(data, DataLoader):
+        return data
+    shuffle = shuffle and not isinstance(data, IterableDataset)
+    return DataLoader(data, batch_size=count(batch_size, "batch_size", 1), shuffle=shuffle)
+
+
+def split(data: Any, fraction: float) -> tuple[Any, Any]:
+    """The last part of a random order as validation data."""
+    if not 0 < fraction < 1:
+        raise ValueError(f"fit: validation_split must lie in (0, 1), got {fraction}")
+    if isinstance(data, IterableDataset):
+        raise TypeError("fit: an IterableDataset cannot be split; pass validation=")
+    n = len(data)
+    held = math.ceil(n * fraction)
+    if held >= n:
+        raise ValueError(f"fit: validation_split={fraction} leaves no sample of {n} to train on")
+    order = permutation(n).tolist()
+    return Subset(data, order[:-held]), Subset(data, order[-held:])
+
+
+def pair(batch: Any, dtype: Any) -> tuple[Any, Any]:
+    """(inputs, targets) of a batch; floating inputs and regression targets are cast to the model's dtype."""
+    if isinstance(batch, (tuple, list)):
+        if len(batch) > 2 or not batch:
+            raise ValueError(f"expected batches of (inputs, targets) or of inputs alone, got {len(batch)} parts")
+        inputs, targets = batch[0], batch[-1]
+    else:
+        inputs = targets = batch
+    if isinstance(inputs, Tensor):
+        if inputs.dtype is dtypes.uint8 and inputs.ndim == 4:
+            raise TypeError(
+                f"fit: images of dtype uint8 and shape {inputs.shape}; divide by 255 and put the channels first: "
+                "x.permute(0, 3, 1, 2).float() / 255"
+            )
+        if inputs.dtype.is_floating_point and inputs.dtype is not dtype:
+            inputs = inputs.to(dtype)
+    if isinstance(targets, Tensor):
+        if targets.dtype.is_floating_point and targets.dtype is not dtype:
+            targets = targets.to(dtype)
+        elif targets.dtype in (dtypes.int32, dtypes.int16, dtypes.int8, dtypes.uint8):
+            targets = targets.to(dtypes.int64)
+    return inputs, targets
+
+
+# ---- losses and optimisers -------------------------------------------------------------------------------------------
+_OTHER_NAMES = {
+    "mean_squared_error": "mse",
+    "mean_absolute_error": "mae",
+    "bce": "binary_cross_entropy",
+    "crossentropy": "cross_entropy",
+    "categorical_crossentropy": "cross_entropy",
+    "sparse_categorical_crossentropy": "cross_entropy",
+    "binary_crossentropy": "binary_cross_entropy",
+}
+_ELEMENTWISE = ("mse", "mae", "huber", "binary_cross_entropy")
+
+
+def _losses() -> dict[str, Loss]:
+    from ..nn import functional as F
+
+    f: Any = F
+    return {
+        "cross_entropy": f.cross_entropy,
+        "mse": f.mse_loss,
+        "mae": f.l1_loss,
+        "huber": f.huber_loss,
+        "nll": f.nll_loss,
+        "binary_cross_entropy": f.binary_cross_entropy_with_logits,
+    }
+
+
+def loss_of(loss: Any) -> Loss:
+    """A loss by name, a function or a module. Regression losses never broadcast targets."""
+    if not isinstance(loss, str):
+        if not callable(loss) or isinstance(loss, type):
+            what = f"the class {loss.__name__}: make one" if isinstance(loss, type) else type(loss).__name__
+            raise TypeError(f"fit: loss must be a name or a function of (output, target), got {what}")
+        return loss  # type: ignore[no-any-return]
+    table = _losses()
+    name = _OTHER_NAMES.get(loss, loss)
+    if name not in table:
+        raise ValueError(
+            f"fit: unknown loss {loss!r}; there are {', '.join(table)}, or pass a function of (output, target)"
+        )
+    f = table[name]
+    if name in _ELEMENTWISE:
+        return lambda output, target: f(output, match(output, target).to(output.dtype))
+    return lambda output, target: f(output, _labels(output, target, name))
+
+
+def _labels(output: Any, target: Any, name: str) -> Any:
+    """Labels of (N,) or (N, ...) for a classification loss: a column of labels is taken as a row."""
+    if not isinstance(target, Tensor):
+        return target
+    if target.shape != output.shape and target.dtype.is_floating_point:
+        raise TypeError(f"fit: {name} takes class labels as integers, got {target.dtype}; convert them: y.long()")
+    if target.ndim == output.ndim > 1 and target.shape[1] == 1 and not target.dtype.is_floating_point:
+        return target.squeeze(1)
+    return target
+
+
+def optimizer_of(optimizer: Any, model: Any) -> Any:
+    """An optimiser by name, a class or function of the parameters, or one that exists."""
+    if isinstance(optimizer, optim.Optimizer):
+        return optimizer
+    if isinstance(optimizer, str):
+        known = {
+            n.lower(): getattr(optim, n) for n in dir(optim) if isinstance(getattr(optim, n), type) and n != "Optimizer"
+        }
+        if optimizer.lower() not in known:
+            raise ValueError(f"fit: unknown optimizer {optimizer!r}; there are {', '.join(sorted(known))}")
+        kind = known[optimizer.lower()]
+        return kind(model.parameters(), **({"lr": 1e-2} if optimizer.lower() == "sgd" else {}))
+    if callable(optimizer):
+        made = optimizer(model.parameters())
+        if isinstance(made, optim.Optimizer):
+            return made
+        raise TypeError(f"fit: optimizer must make an Optimizer, got {type(made).__name__}")
+    raise TypeError(
+        f"fit: optimizer must be a name, an Optimizer or a function of the parameters, got {type(optimizer).__name__}"
+    )
