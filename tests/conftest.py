@@ -1,8 +1,8 @@
-"""One seed for everybody: what a test draws is the same on every run and whichever tests ran before it, so that a failure
-is a change's and not chance's.
+"""One seed for everybody: what a test draws is the same on every run and whichever tests ran before it, so that a
+failure is a change's and not chance's.
 
-`pytest -m full` runs the checks of one case over the whole product of dtypes, layouts, CPU levels and threads instead of
-a covering of all pairs.
+`pytest -m full` runs the checks of one case over the whole product of dtypes, layouts, CPU levels and threads instead
+of a covering of all pairs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Every fused op against its composite: results, gradients by the fused backward and by the composite, second gradients.
+"""Every fused op against its composite: results, gradients by the fused backward and by the composite, second ones.
 
-The ops are those that register with a composite, so that a new one without a case here fails the first test. A case calls
-the public function; what it recorded (inputs, saved values, results) is what the composite is given.
+The ops are those that register with a composite, so that a new one without a case here fails the first test. A case
+calls the public function; what it recorded (inputs, saved values, results) is what the composite is given.
 """
 
 from __future__ import annotations

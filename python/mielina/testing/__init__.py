@@ -22,7 +22,8 @@ from mielina.testing.pairwise import pairwise
 
 __all__ = [
     "DTYPES", "FLOATS", "INTEGERS", "LAYOUTS", "Library", "assert_close", "check_composite", "check_op", "full_product",
-    "gradcheck", "gradgradcheck", "make_tensor", "pairwise", "quantise", "reference", "strategies", "tolerance", "use_isa",
+    "gradcheck", "gradgradcheck", "make_tensor", "pairwise", "quantise", "reference", "strategies", "tolerance",
+    "use_isa",
 ]  # fmt: skip
 
 

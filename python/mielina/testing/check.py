@@ -81,7 +81,8 @@ def check_op(
       their own, everything else is passed through. The reference gets the values as the tensors hold them, floating
       ones as float64, and returns float64 for every floating result.
     dtypes, layouts, threads, isas, devices: what to run over (default: float32 and float64, all else). Every value and
-      every pair of values is covered, each input's layout being an axis of its own; full=True (or `full_product`) runs the product.
+      every pair of values is covered, each input's layout being an axis of its own; full=True runs the product,
+      as does everything inside `full_product`.
     length, amplification: of `tolerance`. magnitude: what the error is relative to where that is more than the result
       itself: "abs" takes reference(*|inputs|), which is right for sums and products; "max" the largest |result|; else a
       number or a function of the arrays.
