@@ -67,10 +67,10 @@ struct Bce {
   }
 };
 struct BceLogits {
-  // log(1 + exp(-x)) = max(-x, 0) + log1p(exp(-|x|))
+  // (1 - t) x + log(1 + exp(-x)), the second as max(-x, 0) + log1p(exp(-|x|)): not inf - inf at x = inf
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
-    return at_least(x, 0) - x * t + log1p(exp(-abs(x)));
+    return (c<V>(1) - t) * x + (at_least(-x, 0) + log1p(exp(-abs(x))));
   }
   template <class V>
   MIELINA_INLINE V d(V x, V t, V) {

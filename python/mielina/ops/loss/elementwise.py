@@ -68,7 +68,7 @@ def _bce(x: Tensor, t: Tensor, p: float) -> Tensor:
 
 
 def _bce_logits(x: Tensor, t: Tensor, p: float) -> Tensor:
-    return sub(neg(e.logsigmoid(neg(x))), mul(x, t))
+    return sub(mul(sub(1, t), x), e.logsigmoid(x))
 
 
 def _kl(x: Tensor, t: Tensor, p: float) -> Tensor:
