@@ -118,7 +118,7 @@ def test_four_python_threads_at_once():
 
 
 def test_a_replay_has_the_scratch_of_its_recording(threads):
-    """Scratch is cut by thread when a call is made: a replay with more threads must not use more of it than there is."""
+    """Scratch is cut by thread when a call is made: a replay with more threads must not take more."""
     mi.manual_seed(0)
     a, image, filters = mi.rand(600, 700), mi.rand(4, 8, 30, 30), mi.rand(16, 8, 3, 3)
     q = mi.rand(2, 4, 200, 32)
