@@ -94,9 +94,9 @@ using namespace door;
 
 Ctx make_ctx(int32_t device) {
   Ctx c;
-  c.pool = nullptr;
-  c.run = pool_run;
   c.threads = num_threads();
+  c.pool = reinterpret_cast<void*>(intptr_t(c.threads));
+  c.run = pool_run;
   c.device = device;
   c.stream = nullptr;
   c.workspace = nullptr;

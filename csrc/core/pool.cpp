@@ -168,9 +168,10 @@ Pool& pool() {
 
 }  // namespace
 
-void pool_run(void*, int64_t n, Body body, void* arg, bool brief) {
+void pool_run(void* most, int64_t n, Body body, void* arg, bool brief) {
   Pool& p = pool();
   int threads = p.threads.load(std::memory_order_relaxed);
+  if (most && intptr_t(most) < threads) threads = int(intptr_t(most));
   if (n <= 1 || threads <= 1 || t_inside || n >= kMaxPieces || !p.busy.try_lock()) {
     for (int64_t i = 0; i < n; i++) body(arg, i, 0);
     return;

@@ -24,67 +24,81 @@ inline constexpr DType dtype_of<int32_t> = DType::i32;
 template <>
 inline constexpr DType dtype_of<bool> = DType::b8;
 
-// The common index space of K arrays of one shape: dims of size 1 dropped, sorted by the first array's strides (unless
-// the order of the walk matters), and neighbours merged where every array allows it.
+// Whether a walk may take the dims in the order of the first array's strides, or must keep the order in which they
+// stand.
+enum class Walk { by_stride, as_given };
+
+// The common index space of K arrays of one shape (without their last `drop` dims): dims of size 1 dropped, sorted by
+// the first array's strides (unless the order of the walk matters), and neighbours merged where every array allows it.
+// Made from views only: a field that somebody forgot to fill would be an index of chance.
 template <int K>
 struct Space {
   int ndim;
-  int64_t n;
+  int64_t n = 1;
   int64_t shape[kMaxDims];
   int64_t stride[K][kMaxDims];
   char* data[K];
   DType dtype[K];
   bool
       linear[K];  // element i of the space lies at data + i: such an operand needs no gathering, whatever the others do
+
+  explicit Space(const View* const (&v)[K], Walk walk = Walk::by_stride, int drop = 0) {
+    for (int k = 0; k < K; k++) {
+      data[k] = (char*)v[k]->data;
+      dtype[k] = v[k]->dtype;
+    }
+    merge(collect(v, v[0]->ndim - drop, walk));
+    for (int k = 0; k < K; k++) {
+      int64_t expected = 1;
+      linear[k] = true;
+      for (int d = ndim - 1; d >= 0 && n > 1; d--) {
+        linear[k] &= stride[k][d] == expected;
+        expected *= shape[d];
+      }
+    }
+  }
   bool dense(int k) const { return linear[k]; }
   bool constant(int k) const { return ndim == 1 && stride[k][0] == 0; }
-};
 
-template <int K, bool sorted = true>
-static void make_space(Space<K>& s, const View* const (&v)[K]) {
-  int m = 0;
-  s.n = 1;
-  for (int k = 0; k < K; k++) {
-    s.data[k] = (char*)v[k]->data;
-    s.dtype[k] = v[k]->dtype;
-  }
-  for (int d = 0; d < v[0]->ndim; d++) {
-    int64_t size = v[0]->shape[d];
-    s.n *= size;
-    if (size == 1) continue;
-    int at = m++;  // insertion sort by the output's |stride|, descending; equal strides keep their order
-    int64_t mine = v[0]->stride[d] < 0 ? -v[0]->stride[d] : v[0]->stride[d];
-    for (; sorted && at > 0; at--) {
-      int64_t other = s.stride[0][at - 1] < 0 ? -s.stride[0][at - 1] : s.stride[0][at - 1];
-      if (other >= mine) break;
-      s.shape[at] = s.shape[at - 1];
-      for (int k = 0; k < K; k++) s.stride[k][at] = s.stride[k][at - 1];
+ private:
+  // The dims longer than 1, sorted; returns how many.
+  int collect(const View* const (&v)[K], int dims, Walk walk) {
+    int m = 0;
+    for (int d = 0; d < dims; d++) {
+      int64_t size = v[0]->shape[d];
+      n *= size;
+      if (size == 1) continue;
+      int at = m++;  // insertion sort by the output's |stride|, descending; equal strides keep their order
+      int64_t mine = v[0]->stride[d] < 0 ? -v[0]->stride[d] : v[0]->stride[d];
+      for (; walk == Walk::by_stride && at > 0; at--) {
+        int64_t other = stride[0][at - 1] < 0 ? -stride[0][at - 1] : stride[0][at - 1];
+        if (other >= mine) break;
+        shape[at] = shape[at - 1];
+        for (int k = 0; k < K; k++) stride[k][at] = stride[k][at - 1];
+      }
+      shape[at] = size;
+      for (int k = 0; k < K; k++) stride[k][at] = v[k]->stride[d];
     }
-    s.shape[at] = size;
-    for (int k = 0; k < K; k++) s.stride[k][at] = v[k]->stride[d];
+    return m;
   }
-  int out = 0;
-  for (int d = 1; d < m; d++) {
-    bool merge = true;
-    for (int k = 0; k < K; k++) merge &= s.stride[k][out] == s.stride[k][d] * s.shape[d];
-    if (merge) s.shape[out] *= s.shape[d];
-    else s.shape[++out] = s.shape[d];
-    for (int k = 0; k < K; k++) s.stride[k][out] = s.stride[k][d];
-  }
-  s.ndim = m == 0 ? 1 : out + 1;
-  if (m == 0) {
-    s.shape[0] = 1;
-    for (int k = 0; k < K; k++) s.stride[k][0] = 1;
-  }
-  for (int k = 0; k < K; k++) {
-    int64_t expected = 1;
-    s.linear[k] = true;
-    for (int d = s.ndim - 1; d >= 0 && s.n > 1; d--) {
-      s.linear[k] &= s.stride[k][d] == expected;
-      expected *= s.shape[d];
+  void merge(int m) {
+    if (m == 0) {
+      ndim = 1;
+      shape[0] = 1;
+      for (int k = 0; k < K; k++) stride[k][0] = 1;
+      return;
     }
+    int out = 0;
+    for (int d = 1; d < m; d++) {
+      bool joins = true;
+      for (int k = 0; k < K; k++) joins &= stride[k][out] == stride[k][d] * shape[d];
+      if (joins) shape[out] *= shape[d];
+      else shape[++out] = shape[d];
+      for (int k = 0; k < K; k++) stride[k][out] = stride[k][d];
+    }
+    ndim = out + 1;
   }
-}
+};
 
 // ---- conversion of one row
 // ------------------------------------------------------------------------------------------- Compute values of one

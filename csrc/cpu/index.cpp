@@ -36,8 +36,7 @@ void gather_of(const Ctx& ctx, const Space<3>& s, Lookup l) {
 }
 
 void gather(const Ctx& ctx, const View& y, const View& window, const View& index, Lookup l) noexcept {
-  Space<3> s;
-  make_space<3>(s, {&y, &window, &index});
+  const Space<3> s({&y, &window, &index});
   if (s.n == 0) return;
   switch (kDTypeSize[int(y.dtype)]) {
     case 1: return gather_of<uint8_t>(ctx, s, l);
@@ -147,8 +146,7 @@ void scatter_typed(const Ctx& ctx, const Space<3>& s, Lookup l) {
 }
 
 void scatter(const Ctx& ctx, const View& window, const View& src, const View& index, Lookup l, Scatter op) noexcept {
-  Space<3> s;
-  make_space<3, false>(s, {&window, &src, &index});
+  const Space<3> s({&window, &src, &index}, Walk::as_given);
   if (s.n == 0) return;
   switch (op) {
     case Scatter::add: return scatter_typed<Add>(ctx, s, l);
@@ -171,8 +169,7 @@ void index_offsets(const Ctx& ctx, const View& offsets, const Views& indices, co
     for (int64_t k = 0; k < indices.count; k++) {
       Lookup l = lookups.items[k];
       int64_t shift = l.stride < 0 ? l.bound - 1 : 0;
-      Space<1> s;
-      make_space<1, false>(s, {&indices.items[k]});
+      const Space<1> s({&indices.items[k]}, Walk::as_given);
       const int64_t* index = (const int64_t*)s.data[0];
       int64_t step = s.stride[0][s.ndim - 1];
       for_rows(s, 0, begin, end - begin, [&](int64_t at, int64_t run, int64_t done) {
@@ -245,8 +242,7 @@ void masked_fill_of(const Ctx& ctx, const Space<4>& s) {
   });
 }
 void masked_fill(const Ctx& ctx, const View& y, const View& x, const View& mask, const View& value) noexcept {
-  Space<4> s;
-  make_space<4>(s, {&y, &x, &mask, &value});
+  const Space<4> s({&y, &x, &mask, &value});
   if (s.n == 0) return;
   switch (kDTypeSize[int(y.dtype)]) {
     case 1: return masked_fill_of<uint8_t>(ctx, s);

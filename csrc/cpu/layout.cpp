@@ -48,8 +48,7 @@ void cat(const Ctx& ctx, const View& y, const Views& xs, int32_t axis) noexcept 
       int64_t n = numel(x);
       part.shape[axis] = x.shape[axis];
       if (first + n > begin && n > 0) {
-        Space<2> s;
-        make_space<2>(s, {&part, &x});
+        const Space<2> s({&part, &x});
         copy_range(s, max64(begin - first, 0), min64(end - first, n));
       }
       first += n;

@@ -67,10 +67,10 @@ struct Bce {
   }
 };
 struct BceLogits {
-  // (1 - t) x + log(1 + exp(-x)), the logarithm as max(-x, 0) + log1p(exp(-|x|)): infinite where x is, not NaN
+  // (1 - t) x + log(1 + exp(-x)), the second as max(-x, 0) + log1p(exp(-|x|)): not inf - inf at x = inf
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
-    return (c<V>(1) - t) * x + at_least(-x, 0) + log1p(exp(-abs(x)));
+    return (c<V>(1) - t) * x + (at_least(-x, 0) + log1p(exp(-abs(x))));
   }
   template <class V>
   MIELINA_INLINE V d(V x, V t, V) {
@@ -111,8 +111,7 @@ struct SoftMargin {
 
 template <class F, class T>
 void elements_of(const Ctx& ctx, const View& y, const View& x, const View& t, double p) {
-  Space<3> s;
-  make_space<3>(s, {&y, &x, &t});
+  const Space<3> s({&y, &x, &t});
   blocks<T>(ctx, s, [=](T* to, const T* const* a, int64_t n, bool nt) {
     if (nt && n % lanes<T> != 0) nt = false;
     map_vectors(to, n, nt, [&](int64_t i, int64_t w) __attribute__((always_inline)) {
@@ -123,8 +122,7 @@ void elements_of(const Ctx& ctx, const View& y, const View& x, const View& t, do
 
 template <class F, class T>
 void total_of(const Ctx& ctx, const View& y, const View& x, const View& t, double p, double scale) {
-  Space<2> s;
-  make_space<2>(s, {&x, &t});
+  const Space<2> s({&x, &t});
   int64_t chunks = ceil_div(s.n, kGrain);
   double* part = (double*)ctx.workspace;
   parallel_for(ctx, chunks, [&](int64_t chunk, int) {
@@ -148,8 +146,7 @@ void total_of(const Ctx& ctx, const View& y, const View& x, const View& t, doubl
 
 template <class F, class T>
 void backward_of(const Ctx& ctx, const View& dx, const View& g, const View& x, const View& t, double p, double scale) {
-  Space<4> s;
-  make_space<4>(s, {&dx, &g, &x, &t});
+  const Space<4> s({&dx, &g, &x, &t});
   blocks<T>(ctx, s, [=](T* to, const T* const* a, int64_t n, bool nt) {
     if (nt && n % lanes<T> != 0) nt = false;
     map_vectors(to, n, nt, [&](int64_t i, int64_t w) __attribute__((always_inline)) {

@@ -249,8 +249,8 @@ template <template <class> class Rule, class T>
 void update(const Lists& lists, int64_t i, int64_t begin, int64_t end, const Setting& s) {
   constexpr int64_t L = lanes<T>;
   const Rule<T> rule(s);
-  bool decoupled = s.args.decoupled;
-  Vec<T> decay = all<T>(s(Hyper::weight_decay) * (decoupled ? s(Hyper::lr) : 1)),
+  bool decoupled = s.args.decoupled, decays = s(Hyper::weight_decay) != 0;  // 0 times an infinite p would be NaN
+  Vec<T> decay = all<T>(decoupled ? 1 - s(Hyper::weight_decay) * s(Hyper::lr) : s(Hyper::weight_decay)),
          sign = all<T>(s.args.maximize ? -1 : 1);
   Blocks<T> P(lists.p, i), A(lists.a, i), B(lists.b, i), C(lists.c, i), G(lists.g, i);
   alignas(64) T buf[5][kBlock];
@@ -263,8 +263,8 @@ void update(const Lists& lists, int64_t i, int64_t begin, int64_t end, const Set
       if (a) x.a = read(a + j);
       if (b) x.b = read(b + j);
       if (c) x.c = read(c + j);
-      if (decoupled) x.p = x.p - x.p * decay;
-      else x.g = fma(x.p, decay, x.g);
+      if (decays && decoupled) x.p = x.p * decay;
+      else if (decays) x.g = fma(x.p, decay, x.g);
       rule(x);
       write(p + j, x.p);
       if (a) write(a + j, x.a);

@@ -25,8 +25,7 @@ void random_take(const Ctx&, const View& key, const View& state, int64_t count) 
 template <class T, class F>
 void in_order(const Ctx& ctx, const View& y, const View* x, const Key& key, F f) {
   constexpr int64_t kWords = sizeof(T) / 4;
-  Space<2> s;
-  make_space<2, false>(s, {&y, x ? x : &y});
+  const Space<2> s({&y, x ? x : &y}, Walk::as_given);
   parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
     alignas(64) T in[kBlock], o[kBlock];
     uint32_t w[kBlock * kWords];
@@ -54,8 +53,7 @@ void random_uniform(const Ctx& ctx, const View& y, const View& key, double low, 
 // f(words, i): element i of a block of C order, made of `per` words; blocks hold an even number of elements.
 template <class T, class F>
 void from_words(const Ctx& ctx, const View& y, const Key& key, int per, F f) {
-  Space<1> s;
-  make_space<1, false>(s, {&y});
+  const Space<1> s({&y}, Walk::as_given);
   auto row = row_to_fn<T>(y.dtype);
   int64_t size = kDTypeSize[int(y.dtype)];
   parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {

@@ -163,9 +163,9 @@ struct Reducer {
 template <class T>
 void run(const Ctx& ctx, const Fold<T>* fold, const View& y, const View& z, const View& x, int reduced, double param) {
   if (!fold || numel(y) == 0) return;
-  Reducer<T> r{ctx, *fold, make_plan(x, reduced), y, z, param, {}};
-  // Axes keep their order (an index counts in C order); the caller has folded and sorted them.
-  make_space<1>(r.in, {&r.plan.inner});
+  Plan plan = make_plan(x, reduced);
+  // Axes keep their order (an index counts in C order; the caller has folded and sorted them).
+  Reducer<T> r{ctx, *fold, plan, y, z, param, Space<1>({&plan.inner})};
   if (r.plan.columns) r.columns();
   else r.rows();
   if (r.plan.chunks > 1) r.combine();

@@ -98,6 +98,11 @@ template <class T, int K>
 struct Rows {
   Space<K> outer;
   int64_t stride[K], C;
+  explicit Rows(const View* const (&v)[K]) : outer(v, Walk::by_stride, 1) {
+    int last = v[0]->ndim - 1;
+    C = v[0]->shape[last];
+    for (int k = 0; k < K; k++) stride[k] = C == 1 ? 1 : v[k]->stride[last];
+  }
   int64_t count() const { return outer.n; }
   Row<T> row(int k, int64_t offset) const {
     DType d = outer.dtype[k];
@@ -110,21 +115,6 @@ struct Rows {
     return yes;
   }
 };
-
-template <class T, int K>
-static void make_rows(Rows<T, K>& r, const View* const (&v)[K]) {
-  View outer[K];
-  const View* p[K];
-  int last = v[0]->ndim - 1;
-  r.C = v[0]->shape[last];
-  for (int k = 0; k < K; k++) {
-    outer[k] = *v[k];
-    outer[k].ndim = last;
-    p[k] = &outer[k];
-    r.stride[k] = r.C == 1 ? 1 : v[k]->stride[last];
-  }
-  make_space<K>(r.outer, p);
-}
 
 // Offsets of elements [i0, i0 + n) of operand k, in elements.
 template <int K>

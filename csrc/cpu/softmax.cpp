@@ -96,8 +96,7 @@ void softmax_columns(const Ctx& ctx, const Rows<T, 2>& rows, bool log) {
 
 template <class T>
 void softmax_rows(const Ctx& ctx, const View& y, const View& x, bool log) {
-  Rows<T, 2> rows;
-  make_rows<T, 2>(rows, {&y, &x});
+  const Rows<T, 2> rows({&y, &x});
   int64_t C = rows.C;
   if (C == 0 || rows.count() == 0) return;
   if (rows.vertical()) return softmax_columns(ctx, rows, log);
@@ -148,8 +147,7 @@ void softmax_backward_columns(const Ctx& ctx, const Rows<T, 3>& rows, bool log) 
 
 template <class T>
 void softmax_backward_rows(const Ctx& ctx, const View& dx, const View& g, const View& y, bool log) {
-  Rows<T, 3> rows;
-  make_rows<T, 3>(rows, {&dx, &g, &y});
+  const Rows<T, 3> rows({&dx, &g, &y});
   int64_t C = rows.C;
   if (C == 0 || rows.count() == 0) return;
   if (rows.vertical()) return softmax_backward_columns(ctx, rows, log);
@@ -327,8 +325,7 @@ void for_picked(const Ctx& ctx, const View& one, const View& rows, const View& t
   View outer = rows;
   outer.ndim--;
   int64_t C = rows.shape[outer.ndim];
-  Space<3> s;
-  make_space<3>(s, {&one, &outer, &target});
+  const Space<3> s({&one, &outer, &target});
   parallel_ranges(ctx, s.n, kGrain / 4, [&](int64_t b, int64_t e) {
     int64_t a[kBlock], r[kBlock], t[kBlock];
     for (int64_t i = b; i < e; i += kBlock) {

@@ -43,8 +43,7 @@ struct Bias {
 };
 Bias bias_of(const View& x) {
   if (x.dtype != DType::i64) return {false, 0};
-  Space<1> s;
-  make_space<1>(s, {&x});
+  const Space<1> s({&x});
   int64_t buf[kBlock], lo = INT64_MAX, hi = INT64_MIN;
   for (int64_t i = 0; i < s.n; i += kBlock) {
     int64_t n = min64(kBlock, s.n - i);

@@ -41,8 +41,12 @@ class Op:
         return self.name
 
 
+OPS: list[Op] = []  # every op of the pages, in the order in which they were made
+
+
 def op(name: str, rule: Callable[..., Any], composite: Callable[..., Any] | None = None, broadcast: bool = False) -> Op:
-    return Op(name, rule, composite, broadcast)
+    OPS.append(Op(name, rule, composite, broadcast))
+    return OPS[-1]
 
 
 class set_grad_enabled:

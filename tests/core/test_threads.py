@@ -117,6 +117,26 @@ def test_four_python_threads_at_once():
     assert work() == expected
 
 
+def test_a_replay_has_the_scratch_of_its_recording(threads):
+    """Scratch is cut by thread when a call is made: a replay with more threads must not take more."""
+    mi.manual_seed(0)
+    a, image, filters = mi.rand(600, 700), mi.rand(4, 8, 30, 30), mi.rand(16, 8, 3, 3)
+    q = mi.rand(2, 4, 200, 32)
+
+    def step(a):
+        y = a @ a.t()
+        return y, F.conv2d(image, filters), F.scaled_dot_product_attention(q, q, q), mi.sort(y, 1)[0]
+
+    threads(2)
+    expected = [y.numpy().tobytes() for y in step(a)]
+    run = mi.capture(step)
+    run(a)
+    for n in (7, 1):
+        threads(n)
+        for _ in range(5):
+            assert [y.numpy().tobytes() for y in run(a)] == expected
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_fork_after_use(threads):
     threads(2)

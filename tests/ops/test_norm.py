@@ -78,7 +78,8 @@ def test_a_large_mean_costs_no_digits() -> None:
 
 
 # ---- group and instance ----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("shape", "groups"), [((3, 6, 4, 5), 3), ((2, 8), 4), ((2, 4, 1100), 2), ((5, 3, 2), 1)])
+# Groups of two become -1 and 1 whatever they hold: their gradient is 0 but for eps, and all digits of it cancel.
+@pytest.mark.parametrize(("shape", "groups"), [((3, 6, 4, 5), 3), ((2, 12), 4), ((2, 4, 1100), 2), ((5, 3, 2), 1)])
 def test_group_norm(shape: tuple[int, ...], groups: int) -> None:
     inputs = [normal(*shape) + 2, normal(shape[1]), normal(shape[1])]
     small = int(np.prod(shape)) < 400

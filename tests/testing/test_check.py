@@ -138,6 +138,117 @@ def test_a_gradient_that_loses_precision_in_one_dtype_fails(library: Library) ->
         check_op(fn, square, [X], dtypes=["float32", "float64"], grad=True, library=library)
 
 
+def test_a_neighbour_that_is_read_fails(library: Library) -> None:
+    """One element too far to the left: right but for the first, on every layout; what lies between slices is NaN."""
+
+    def fn(x: Any) -> Any:
+        y = library.numpy(x) ** 2
+        y[0, 0] = library.numpy(x)[0, 1] ** 2
+        return library.tensor(y, library.dtype_name(x))
+
+    with pytest.raises(AssertionError, match="1 of 35"):
+        check_op(fn, square, [X], dtypes=["float64"], layouts=["sliced"], library=library)
+
+
+def test_a_result_with_wrong_strides_fails(library: Library) -> None:
+    with pytest.raises(AssertionError, match="too far apart"):
+        check_op(lambda x: (x * x).permute((1, 0)), square, [X[:, :5]], dtypes=["float64"], library=library)
+
+
+def test_a_negative_zero_written_to_an_input_fails(library: Library) -> None:
+    calls = itertools.count()
+
+    def fn(x: Any) -> Any:
+        y = x * x
+        if next(calls) == 0:
+            x.mul_(-1.0)
+        return y
+
+    with pytest.raises(AssertionError, match="input 0 was changed"):
+        check_op(fn, square, [np.zeros((2, 2))], dtypes=["float64"], layouts=["contiguous"], threads=[1],
+                 isas=library.isas()[:1], library=library)  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
+def test_a_wrong_integer_fails(dtype: str, library: Library) -> None:
+    values = np.array([0, 1, 1, 0]).astype(dtype)
+
+    def fn(x: Any) -> Any:
+        y = library.numpy(x)
+        y[2] = not y[2]
+        return library.tensor(y)
+
+    with pytest.raises(AssertionError, match="1 of 4 elements differ"):
+        check_op(fn, lambda x: x, [values], library=library)
+
+
+def twisted(library: Library, twist: Any) -> Library:
+    """The library with gradients that went through twist(gradient, call number, cotangents)."""
+    calls = itertools.count()
+
+    class Twisted(type(library)):  # type: ignore[misc]
+        def grad(self, outputs: Any, inputs: Any, cotangents: Any, create_graph: bool = False) -> Any:
+            found = super().grad(outputs, inputs, cotangents, create_graph)
+            number = next(calls)
+            return [None if g is None else twist(g, number, cotangents) for g in found]
+
+    bare = type(library)
+    return Twisted() if bare is not Library else Twisted(library.name)
+
+
+WRONG_GRADIENTS = {
+    "a wrong sign": lambda g, n, v: g * -1.0,
+    "off by a thousandth": lambda g, n, v: g * 1.001,
+    "a NaN": lambda g, n, v: g + (g - g) / (g - g),
+    "a wrong shape": lambda g, n, v: g.sum(0),
+    "none": lambda g, n, v: None,
+}
+
+
+@pytest.mark.parametrize("name", WRONG_GRADIENTS)
+def test_a_wrong_gradient_fails(name: str, library: Library) -> None:
+    wrong = twisted(library, WRONG_GRADIENTS[name])
+    with pytest.raises((AssertionError, ValueError)):
+        check_op(square, square, [X], dtypes=["float64"], grad=True, gradgrad=False, library=wrong)
+
+
+def test_a_gradient_of_another_dtype_fails(library: Library) -> None:
+    wrong = twisted(library, lambda g, n, v: g.to(library.dtype("float64")))
+    with pytest.raises(AssertionError, match="gradient 0: expected dtype float32, got float64"):
+        check_op(square, square, [X], dtypes=["float32"], grad=True, library=wrong)
+
+
+def test_gradients_that_depend_on_threads_fail(library: Library) -> None:
+    wrong = twisted(library, lambda g, n, v: g * (1 + n % 2 * 2.0**-52))
+    with pytest.raises(AssertionError, match="other bits"):
+        check_op(square, square, [X], dtypes=["float64"], grad=True, gradgrad=False, library=wrong)
+
+
+def test_every_pair_of_values_is_run(library: Library) -> None:
+    """dtype, the layouts of both inputs, level and threads: what really ran covers each pair."""
+    ran = []
+
+    class Noted(type(library)):  # type: ignore[misc]
+        def isas(self) -> tuple[str, ...]:
+            return ("plain", "wide")
+
+        def running(self, isa: Any, threads: int) -> Any:
+            self.now = (isa, threads)
+            return super().running(None, 1)
+
+    noted = Noted() if type(library) is not Library else Noted(library.name)
+
+    def fn(x: Any, y: Any) -> Any:
+        ran.append((noted.dtype_name(x), tuple(x.stride()), tuple(y.stride()), *noted.now))
+        return x * y
+
+    check_op(fn, lambda x, y: x * y, [X, X + 1], dtypes=["float32", "float64"], layouts=["contiguous", "transposed"],
+             threads=(1, 2, 7), devices=["cpu"], library=noted)  # fmt: skip
+    axes = [["float32", "float64"], [(7, 1), (1, 5)], [(7, 1), (1, 5)], ["plain", "wide"], [1, 2, 7]]
+    for i, j in itertools.combinations(range(len(axes)), 2):
+        assert {(row[i], row[j]) for row in ran} >= set(itertools.product(axes[i], axes[j])), (i, j)
+
+
 def test_composite(library: Library) -> None:
     def composite(x: Any) -> Any:
         return x * x * x

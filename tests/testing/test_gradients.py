@@ -82,6 +82,29 @@ def test_a_wrong_second_gradient_fails(library: Library) -> None:
         gradgradcheck(fn, [leaf(X, library)], library=library)
 
 
+def wrong(library: Library, twist: Any) -> Library:
+    """The library with gradients that went through twist(gradient, cotangents)."""
+
+    class Wrong(type(library)):  # type: ignore[misc]
+        def grad(self, outputs: Any, inputs: Any, cotangents: Any, create_graph: bool = False) -> Any:
+            found = super().grad(outputs, inputs, cotangents, create_graph)
+            return [None if g is None else twist(g, cotangents) for g in found]
+
+    return Wrong() if type(library) is not Library else Wrong(library.name)
+
+
+def test_a_rule_that_ignores_the_strides_of_its_cotangent_fails(library: Library) -> None:
+    other = wrong(library, lambda g, v: g * (1.0 if v[0].is_contiguous() else 1.001))
+    with pytest.raises(AssertionError, match="transposed cotangent"):
+        gradcheck(lambda x: x * 2.0, [leaf(X, library)], library=other)
+
+
+def test_a_gradient_of_another_dtype_or_shape_fails(library: Library) -> None:
+    for twist in (lambda g, v: g.to(library.dtype("float32")), lambda g, v: g.sum(0)):
+        with pytest.raises(AssertionError, match="gradient of input 0 is"):
+            gradcheck(lambda x: x * 2.0, [leaf(X, library)], library=wrong(library, twist))
+
+
 def test_a_random_function_fails(library: Library) -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(AssertionError, match="two calls"):

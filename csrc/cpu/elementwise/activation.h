@@ -168,7 +168,7 @@ template <>
 struct Fn<Unary::hardswish> {
   template <class V>
   MIELINA_INLINE V f(V x, V, V) {
-    return x * Fn<Unary::clamp>::f(x + c<V>(3), V{}, c<V>(6)) * c<V>(1.0 / 6);
+    return x * (Fn<Unary::clamp>::f(x + c<V>(3), V{}, c<V>(6)) * c<V>(1.0 / 6));  // 6 x may overflow
   }
   template <class V>
   MIELINA_INLINE V d(V g, V x, V, V, V) {

@@ -255,8 +255,7 @@ struct Pick2 {
 };
 
 void binary(const Ctx& ctx, const View& y, const View& a, const View& b, Binary op, DType compute) noexcept {
-  Space<3> s;
-  make_space<3>(s, {&y, &a, &b});
+  const Space<3> s({&y, &a, &b});
   run_picked<Pick2, int(Binary::count)>(ctx, s, int(op), compute, Number{}, Number{});
 }
 
@@ -313,8 +312,7 @@ struct Pick3 {
 
 void ternary(const Ctx& ctx, const View& y, const View& a, const View& b, const View& x, Ternary op, DType compute,
              Number p) noexcept {
-  Space<4> s;
-  make_space<4>(s, {&y, &a, &b, &x});
+  const Space<4> s({&y, &a, &b, &x});
   run_picked<Pick3, int(Ternary::count)>(ctx, s, int(op), compute, p, Number{});
 }
 

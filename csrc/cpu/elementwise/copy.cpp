@@ -6,8 +6,7 @@ namespace MIELINA_ISA {
 namespace {
 
 void copy(const Ctx& ctx, const View& y, const View& x) noexcept {
-  Space<2> s;
-  make_space<2>(s, {&y, &x});
+  const Space<2> s({&y, &x});
   copy_space(ctx, s);
 }
 

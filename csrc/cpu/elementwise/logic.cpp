@@ -126,8 +126,7 @@ void compare_in(const Ctx& ctx, const Space<3>& s, Compare op) {
 }
 
 void compare(const Ctx& ctx, const View& y, const View& a, const View& b, Compare op, DType compute) noexcept {
-  Space<3> s;
-  make_space<3>(s, {&y, &a, &b});
+  const Space<3> s({&y, &a, &b});
   if (compute == DType::f32) compare_in<float>(ctx, s, op);
   else if (compute == DType::f64) compare_in<double>(ctx, s, op);
   else compare_in<int64_t>(ctx, s, op);
@@ -153,16 +152,14 @@ void where_in(const Ctx& ctx, const Space<4>& s) {
 }
 
 void where(const Ctx& ctx, const View& y, const View& condition, const View& a, const View& b, DType compute) noexcept {
-  Space<4> s;
-  make_space<4>(s, {&y, &condition, &a, &b});
+  const Space<4> s({&y, &condition, &a, &b});
   if (compute == DType::f32) where_in<float>(ctx, s);
   else if (compute == DType::f64) where_in<double>(ctx, s);
   else where_in<int64_t>(ctx, s);
 }
 
 void any_zero(const Ctx& ctx, const View& y, const View& x) noexcept {
-  Space<1> s;
-  make_space<1>(s, {&x});
+  const Space<1> s({&x});
   uint8_t found = 0;
   parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
     alignas(64) bool flags[kBlock];

@@ -23,8 +23,7 @@ struct Pick {
 };
 
 void unary(const Ctx& ctx, const View& y, const View& x, Unary op, DType compute, double p, double q) noexcept {
-  Space<2> s;
-  make_space<2>(s, {&y, &x});
+  const Space<2> s({&y, &x});
   run_picked<Pick, int(Unary::count)>(ctx, s, int(op), compute, Number{p, 0, false}, Number{q, 0, false});
 }
 

@@ -24,8 +24,7 @@ struct Pick {
 
 void unary_backward(const Ctx& ctx, const View& dx, const View& g, const View& x, const View& y, Unary op, double p,
                     double q) noexcept {
-  Space<4> s;
-  make_space<4>(s, {&dx, &g, &x, &y});
+  const Space<4> s({&dx, &g, &x, &y});
   DType compute = dx.dtype == DType::f64 ? DType::f64 : DType::f32;
   run_picked<Pick, int(Unary::count)>(ctx, s, int(op), compute, Number{p, 0, false}, Number{q, 0, false});
 }

@@ -49,6 +49,7 @@ MIELINA_INLINE vf64 lgamma(vf64 x) {
                            -0x1.e3074ddd1ed7cp-8, 0x1.50783485190eap-4, -0x1.32d2cce627543p-1, 0x1.466bc6775aa6ep1,
                            -0x1.4abbce625be52p2, 0x1.921fb54442d18p1);
     V mirrored = -log(a * sine * c<V>(0x1.45f306dc9c883p-2)) - y;
+    mirrored = select<V>(sine == c<V>(0), c<V>(FpOf<V>::inf), mirrored);  // also where y overflows
     mirrored = select<V>(a < c<V>(0x1p-60), y, mirrored);
     y = select<V>(left, select<V>(a == c<V>(FpOf<V>::inf), a, mirrored), y);
   }

@@ -133,8 +133,7 @@ void histogram(const Ctx&, const View& y, const View& x, double lo, double hi) n
   int64_t bins = y.shape[0];
   int64_t* count = (int64_t*)y.data;
   __builtin_memset(count, 0, size_t(bins) * 8);
-  Space<1> s;
-  make_space<1>(s, {&x});
+  const Space<1> s({&x});
   double buf[kBlock];
   for (int64_t i = 0; i < s.n; i += kBlock) {
     int64_t n = min64(kBlock, s.n - i);

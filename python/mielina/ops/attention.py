@@ -94,10 +94,11 @@ def _attention_composite(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *
     if not some.all():
         weights = mul(weights, cast(_core.from_numpy(some.astype(np.float64)), weights.dtype))
     if p > 0:
-        # The kernel draws one 24-bit number a score, whatever the dtype.
-        kept = _core.empty(weights.shape, float32)
-        _core.fill_(kept, 1.0)
-        weights = mul(weights, cast(_core.dropout(kept, drawn, p), weights.dtype))
+        # The kernel draws one 24-bit number a score, whatever the dtype; the scale has the dtype's own precision.
+        ones = _core.empty(weights.shape, float32)
+        _core.fill_(ones, 1.0)
+        kept = _core.ne(_core.dropout(ones, drawn, p), 0)
+        weights = mul(mul(weights, cast(kept, weights.dtype)), 1 / (1 - p) if p < 1 else 0.0)
     return matmul(weights, v)
 
 

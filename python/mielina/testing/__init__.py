@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from mielina.testing.check import check_op
+from mielina.testing.check import check_op, full_product
 from mielina.testing.compare import assert_close, tolerance
 from mielina.testing.composite import check_composite
 from mielina.testing.dtypes import DTYPES, FLOATS, INTEGERS, quantise
@@ -21,8 +21,9 @@ from mielina.testing.library import Library, use_isa
 from mielina.testing.pairwise import pairwise
 
 __all__ = [
-    "DTYPES", "FLOATS", "INTEGERS", "LAYOUTS", "Library", "assert_close", "check_composite", "check_op", "gradcheck",
-    "gradgradcheck", "make_tensor", "pairwise", "quantise", "reference", "strategies", "tolerance", "use_isa",
+    "DTYPES", "FLOATS", "INTEGERS", "LAYOUTS", "Library", "assert_close", "check_composite", "check_op", "full_product",
+    "gradcheck", "gradgradcheck", "make_tensor", "pairwise", "quantise", "reference", "strategies", "tolerance",
+    "use_isa",
 ]  # fmt: skip
 
 

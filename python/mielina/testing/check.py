@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -17,6 +19,17 @@ from mielina.testing.library import MIELINA, Library, Tensor
 from mielina.testing.pairwise import pairwise
 
 THREADS = (1, 2, 7)
+_full = ContextVar("full", default=False)
+
+
+@contextmanager
+def full_product() -> Iterator[None]:
+    """Inside, `check_op` runs the whole product of its axes."""
+    token = _full.set(True)
+    try:
+        yield
+    finally:
+        _full.reset(token)
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,7 @@ def check_op(
     inputs: Sequence[Any],
     kwargs: Mapping[str, Any] | None = None,
     *,
-    full: bool = False,
+    full: bool | None = None,
     library: Library = MIELINA,
     **options: Any,
 ) -> None:
@@ -68,7 +81,8 @@ def check_op(
       their own, everything else is passed through. The reference gets the values as the tensors hold them, floating
       ones as float64, and returns float64 for every floating result.
     dtypes, layouts, threads, isas, devices: what to run over (default: float32 and float64, all else). Every value and
-      every pair of values is covered, each input's layout being an axis of its own; full=True runs the product.
+      every pair of values is covered, each input's layout being an axis of its own; full=True runs the product,
+      as does everything inside `full_product`.
     length, amplification: of `tolerance`. magnitude: what the error is relative to where that is more than the result
       itself: "abs" takes reference(*|inputs|), which is right for sums and products; "max" the largest |result|; else a
       number or a function of the arrays.
@@ -82,7 +96,7 @@ def check_op(
     """
     case = Case(fn, reference, inputs, kwargs or {}, **options)
     target: Target | None = None
-    for run in _runs(case, full, library):
+    for run in _runs(case, _full.get() if full is None else full, library):
         if target is None or (target.device, target.dtype, target.layouts) != (run.device, run.dtype, run.layouts):
             target = Target(case, run.device, run.dtype, run.layouts, library)
         target.check(run)

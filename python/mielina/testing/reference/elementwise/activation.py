@@ -74,7 +74,7 @@ logsigmoid = _floating(lambda x: -np.logaddexp(0, -x))
 softsign = _floating(lambda x: x / (1 + np.abs(x)))
 tanhshrink = _floating(lambda x: x - np.tanh(x))
 hardsigmoid = _floating(lambda x: np.clip(x + 3, 0, 6) / 6)
-hardswish = _floating(lambda x: x * np.clip(x + 3, 0, 6) / 6)
+hardswish = _floating(lambda x: x * (np.clip(x + 3, 0, 6) / 6))
 
 
 def softplus(x: Any, beta: float = 1, threshold: float = 20) -> Array:

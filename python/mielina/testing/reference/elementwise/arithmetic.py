@@ -40,7 +40,16 @@ exp, exp2, expm1 = _floating(np.exp), _floating(np.exp2), _floating(np.expm1)
 log, log2, log10, log1p = _floating(np.log), _floating(np.log2), _floating(np.log10), _floating(np.log1p)
 sqrt, rsqrt = _floating(np.sqrt), _floating(lambda x: 1 / np.sqrt(x))
 reciprocal = _floating(lambda x: 1 / x)
-sinc = _floating(np.sinc)
+
+
+def _sinc(x: Any) -> Array:
+    """sin(pi x) / (pi x), with x reduced to [-1/2, 1/2] exactly before the sine: 0 at whole numbers."""
+    whole = np.round(x)
+    sine = np.sin(np.pi * (x - whole)) * np.where(np.fmod(whole, 2) == 0, 1.0, -1.0)
+    return np.where(x == 0, 1.0, sine / np.where(x == 0, 1.0, np.pi * x))
+
+
+sinc = _floating(_sinc)
 deg2rad, rad2deg = _floating(np.deg2rad), _floating(np.rad2deg)
 
 abs, neg, square = _keeping(np.abs), _keeping(np.negative), _keeping(np.square)
