@@ -1,4 +1,4 @@
-// The tape's nodes and its only entry, record(). What happens on the way back is Python (autograd.py).
+// The tape's nodes and its only entry, record(). What happens on the way back is Python (autograd/engine.py).
 #include "bind/fast.h"
 #include "bind/tensor.h"
 #include "core/launch.h"
@@ -12,6 +12,7 @@ thread_local PyObject* t_tracer = nullptr;
 
 std::atomic<uint64_t> g_order{0};
 PyTypeObject* g_node = nullptr;
+PyObject* g_stack_keeper = nullptr;  // in anomaly mode: Python's stack() -> str, asked once a node
 PyObject* g_outputs[8] = {};  // OUTPUT, OUTPUT_1, ...: placeholders among saves for the op's own results
 
 struct Shape {
@@ -35,6 +36,7 @@ struct Node {
   PyObject* needs;     // tuple of bools, one an input
   PyObject* saves;     // tuple, or NULL once freed
   PyObject* hooks;     // Python's, or NULL
+  PyObject* stack;     // the lines that recorded it, in anomaly mode, or NULL
   uint64_t order;      // counts records: a consumer is always younger
   uint64_t* versions;  // of the saved tensors
   Shape* inputs;       // shapes of the inputs that want gradients
@@ -52,6 +54,7 @@ int node_traverse(PyObject* o, visitproc visit, void* arg) {
   Py_VISIT(n->needs);
   Py_VISIT(n->saves);
   Py_VISIT(n->hooks);
+  Py_VISIT(n->stack);
   return 0;
 }
 int node_clear(PyObject* o) {
@@ -61,6 +64,7 @@ int node_clear(PyObject* o) {
   Py_CLEAR(n->needs);
   Py_CLEAR(n->saves);
   Py_CLEAR(n->hooks);
+  Py_CLEAR(n->stack);
   return 0;
 }
 void node_dealloc(PyObject* o) {
@@ -166,6 +170,12 @@ PyObject* make_node(PyObject* y, PyObject* op, PyObject* inputs, PyObject* saves
     n->outputs = new Shape[1];
     n->outputs[0].set(as_tensor(y)->array);
     own(y, o, 0);
+  }
+  if (g_stack_keeper) [[unlikely]] {
+    PyObject* keeper = Py_NewRef(g_stack_keeper);  // another thread may end the mode meanwhile
+    n->stack = PyObject_CallNoArgs(keeper);
+    Py_DECREF(keeper);
+    if (!n->stack) Py_CLEAR(o);
   }
   return o;
 }
@@ -308,6 +318,7 @@ PyMemberDef node_members[] = {{"op", T_OBJECT, offsetof(Node, op), READONLY, nul
                               {"edges", T_OBJECT, offsetof(Node, edges), READONLY, nullptr},
                               {"needs", T_OBJECT, offsetof(Node, needs), READONLY, nullptr},
                               {"hooks", T_OBJECT, offsetof(Node, hooks), 0, nullptr},
+                              {"stack", T_OBJECT, offsetof(Node, stack), READONLY, nullptr},
                               {"order", T_ULONGLONG, offsetof(Node, order), READONLY, nullptr},
                               {"n_outputs", T_INT, offsetof(Node, n_outputs), READONLY, nullptr},
                               {nullptr, 0, 0, 0, nullptr}};
@@ -335,6 +346,9 @@ PyObject* set_tracer(Object f) {
   t_tracer = f.p == Py_None ? nullptr : Py_NewRef(f.p);
   return before;
 }
+// Whom to ask for the stack of each op that is recorded, in any thread (or None).
+void set_stack_keeper(Object f) { Py_XSETREF(g_stack_keeper, f.p == Py_None ? nullptr : Py_NewRef(f.p)); }
+bool keeps_stacks() { return g_stack_keeper != nullptr; }
 
 }  // namespace
 
@@ -354,6 +368,8 @@ void add_tape(PyObject* m) {
   def<&grad_enabled>(m, "grad_enabled", "");
   def<&set_grad_enabled>(m, "set_grad_enabled", "on");
   def<&set_tracer>(m, "set_tracer", "tracer");
+  def<&set_stack_keeper>(m, "set_stack_keeper", "keeper");
+  def<&keeps_stacks>(m, "keeps_stacks", "");
 }
 
 }  // namespace mielina::bind

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import _core, autograd
-from .tensor import Tensor
+from .. import _core
+from ..tensor import Tensor
+from .modes import no_grad
+from .tape import OUTPUTS, Op, record
 
 
 class Context:
@@ -56,7 +58,7 @@ class Function:
     @classmethod
     def apply(cls, *inputs: Any) -> Any:
         ctx = Context(tuple(isinstance(x, Tensor) and x._tracked for x in inputs))
-        with autograd.no_grad():
+        with no_grad():
             results = cls.forward(ctx, *inputs)
         many = isinstance(results, tuple)
         ys = list(results) if many else [results]
@@ -71,7 +73,7 @@ class Function:
         def rule(g: Any, needs: Any, ctx: Context, *saved: Any) -> Any:
             gs = g if many else (g,)
             if ctx.materialize_grads and any(part is None for part in gs):
-                from .ops.creation import zeros_like
+                from ..ops.creation import zeros_like
 
                 gs = tuple(zeros_like(y) if part is None else part for part, y in zip(gs, metas))
             ctx._saved = saved
@@ -88,8 +90,8 @@ class Function:
 
         inputs_count = range(len(inputs))
         metas = [_core.alias(y) for y in ys] if many else []
-        op = autograd.Op(cls.__name__, rule)
-        out = autograd.record(tuple(ys) if many else ys[0], op, inputs, (ctx, *saved))
+        op = Op(cls.__name__, rule)
+        out = record(tuple(ys) if many else ys[0], op, inputs, (ctx, *saved))
         for y in ctx._constant:
             for mine, theirs in zip(ys, results if many else (results,)):
                 if theirs is y:
@@ -99,7 +101,7 @@ class Function:
 
 def _placeholder(saved: Any, results: list[Any]) -> Any:
     """A saved result is kept by its number, without a reference cycle."""
-    for i, r in enumerate(results[: len(autograd.OUTPUTS)]):
+    for i, r in enumerate(results[: len(OUTPUTS)]):
         if saved is r:
-            return autograd.OUTPUTS[i]
+            return OUTPUTS[i]
     return saved
