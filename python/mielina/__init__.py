@@ -23,7 +23,7 @@ from .autograd import (
 )
 from .autograd.function import Function
 from .capture import capture
-from .checkpoint import checkpoint
+from .checkpoint import checkpoint, checkpoint_sequential
 from .config import get_num_threads, set_num_threads
 from .dtypes import *
 from .ops import *

@@ -321,7 +321,6 @@ MASKS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("masks", MASKS)
-@pytest.mark.filterwarnings("ignore:Support for mismatched")
 def test_attention_masks(masks: dict[str, Any]) -> None:
     mine, theirs = pair("MultiheadAttention", (8, 2), {"add_zero_attn": "average_attn_weights" in masks})
     rng = np.random.default_rng(1)

@@ -29,7 +29,9 @@ check = _Check()
 
 def _stack() -> str:
     frames = traceback.extract_stack()
-    while frames and frames[-1].filename.startswith(_HERE):  # the house's own floors say nothing about the user's mistake
+    while frames and frames[-1].filename.startswith(
+        _HERE
+    ):  # the house's own floors say nothing about the user's mistake
         frames.pop()
     return "".join(frames.format())
 

@@ -73,8 +73,8 @@ def _key(x: Any) -> tuple[Any, int]:
     return (x, 0) if node is None else (node, x._index)
 
 
-def _leading_to(targets: set[int], roots: Iterable[Any]) -> set[int]:
-    """Ids of the nodes below which one of the targets stands: the only ones whose rules must run."""
+def _leading_to(targets: set[int], roots: Iterable[Any], cut: bool) -> set[int]:
+    """Ids of the nodes below which one of the targets stands: the only ones whose rules must run. cut: nor beyond them."""
     good: set[int] = set()
     done: set[int] = set()
     stack = [(r, False) for r in roots]
@@ -83,15 +83,20 @@ def _leading_to(targets: set[int], roots: Iterable[Any]) -> set[int]:
         if closing:
             if any(id(e) in good or id(e) in targets for e in node.edges):
                 good.add(id(node))
-        elif isinstance(node, _core.Node) and id(node) not in done:
+        elif isinstance(node, _core.Node) and id(node) not in done and not (cut and id(node) in targets):
             done.add(id(node))
             stack.append((node, True))
             stack.extend((e, False) for e in node.edges if e is not None and id(e) not in done)
     return good
 
 
-def run(roots: list[Any], grads: list[Any], inputs: list[Any] | None, retain: bool, create_graph: bool) -> list[Any]:
-    """Walks back from the roots. Without `inputs`, leaves accumulate into .grad; with them, their gradients come back."""
+def run(
+    roots: list[Any], grads: list[Any], inputs: list[Any] | None, retain: bool, create_graph: bool, cut: bool = False
+) -> list[Any]:
+    """Walks back from the roots. Without `inputs`, leaves accumulate into .grad; with them, their gradients come back.
+
+    cut: the graph ends at the inputs, though one of them may have been made from another.
+    """
     before = _core.set_grad_enabled(create_graph)
     try:
         pending: dict[Any, list[Any]] = {}
@@ -102,7 +107,7 @@ def run(roots: list[Any], grads: list[Any], inputs: list[Any] | None, retain: bo
         targets: set[int] | None = None
         if inputs is not None:
             targets = {id(_key(x)[0]) for x in inputs}
-            useful = _leading_to(targets, (r._node for r in roots))
+            useful = _leading_to(targets, (r._node for r in roots), cut)
 
         def send(target: Any, index: int, g: Any) -> None:
             if targets is not None and id(target) not in targets and id(target) not in useful:

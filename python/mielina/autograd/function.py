@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from .. import _core
 from ..tensor import Tensor
-from .modes import no_grad
+from .modes import is_grad_enabled, no_grad
 from .tape import OUTPUTS, Op, record
 
 
@@ -20,6 +22,7 @@ class Context:
         self.materialize_grads = True
         self._saved: tuple[Any, ...] = ()
         self._constant: tuple[Any, ...] = ()
+        self._dirty: tuple[Any, ...] = ()
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keeps tensors with a check that nobody changes them in place."""
@@ -33,7 +36,12 @@ class Context:
         return self._saved
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
+        """Results that have no history and, like integers, get no gradient."""
         self._constant = tensors
+
+    def mark_dirty(self, *tensors: Tensor) -> None:
+        """Inputs that forward changed in place and returns."""
+        self._dirty = tensors
 
     def set_materialize_grads(self, value: bool) -> None:
         """False: backward gets None, not zeros, for results that were not used."""
@@ -43,13 +51,17 @@ class Context:
 class Function:
     """Subclass with static `forward(ctx, *inputs)` and `backward(ctx, *gradients)`; call `MyFunction.apply(*inputs)`.
 
-    backward returns one gradient (or None) for each input of forward. Gradients of gradients work if backward is made
-    of differentiable functions.
+    Or with `forward(*inputs)` and `setup_context(ctx, inputs, output)`. backward returns one gradient (or None) for each
+    input of forward. Gradients of gradients work if backward is made of differentiable functions.
     """
 
     @staticmethod
-    def forward(ctx: Any, *args: Any) -> Any:
+    def forward(*args: Any) -> Any:
         raise NotImplementedError("Function: define a static forward(ctx, *inputs)")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        raise NotImplementedError("Function: setup_context is called only where a subclass defines it")
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
@@ -59,44 +71,71 @@ class Function:
     def apply(cls, *inputs: Any) -> Any:
         ctx = Context(tuple(isinstance(x, Tensor) and x._tracked for x in inputs))
         with no_grad():
-            results = cls.forward(ctx, *inputs)
+            if cls.setup_context is Function.setup_context:
+                results = cls.forward(ctx, *inputs)
+            else:
+                results = cls.forward(*inputs)
+                cls.setup_context(ctx, inputs, results)
         many = isinstance(results, tuple)
-        ys = list(results) if many else [results]
-        for i, y in enumerate(ys):
-            if not isinstance(y, Tensor):
-                raise TypeError(f"{cls.__name__}.forward must return Tensors, got {type(y).__name__}")
-            if any(y is x for x in inputs) or y._node is not None:
-                ys[i] = _core.alias(y)  # a result that is an input gets a history of its own
-        saved = tuple(_placeholder(s, list(results) if many else [results]) for s in ctx._saved)
+        given = results if many else (results,)
+        if not many and not isinstance(results, Tensor):
+            raise TypeError(f"{cls.__name__}.forward must return Tensors, got {type(results).__name__}")
+        ys = [_own(y, inputs) for y in given]
+        tensors = [i for i, y in enumerate(ys) if isinstance(y, Tensor)]
+        saved = tuple(_placeholder(s, [given[i] for i in tensors]) for s in ctx._saved)
         ctx._saved = ()
+        rule = _rule_of(cls, len(inputs), len(given), tensors, [_core.alias(ys[i]) for i in tensors] if many else [])
+        made = tuple(ys[i] for i in tensors)
+        record(made if many else made[0], Op(cls.__name__, rule, broadcast=True), inputs, (ctx, *saved))
+        for i, y in enumerate(given):
+            if any(y is c for c in ctx._constant):
+                _core.forget_history(ys[i])
+            elif any(y is d for d in ctx._dirty):
+                ys[i] = _changed(y, ys[i], cls.__name__)
+        return tuple(ys) if many else ys[0]
 
-        def rule(g: Any, needs: Any, ctx: Context, *saved: Any) -> Any:
-            gs = g if many else (g,)
-            if ctx.materialize_grads and any(part is None for part in gs):
+
+def _own(y: Any, inputs: tuple[Any, ...]) -> Any:
+    """A result that is an input, or somebody's result already, gets a history of its own."""
+    if isinstance(y, Tensor) and (y._node is not None or any(y is x for x in inputs)):
+        return _core.alias(y)
+    return y
+
+
+def _changed(x: Tensor, y: Tensor, name: str) -> Tensor:
+    """The input x, changed in place by forward, with the history of the result y."""
+    if y._node is not None:
+        from ..ops.layout.inplace import refuse_leaves, take_history
+
+        refuse_leaves(x, name)
+        take_history(x, y)
+    return x
+
+
+def _rule_of(
+    cls: type[Function], n_inputs: int, n_results: int, tensors: list[int], metas: list[Any]
+) -> Callable[..., Any]:
+    """The tape's rule of one call; metas: the results' windows, from which unused gradients are made as zeros."""
+
+    def rule(g: Any, needs: Any, ctx: Context, *saved: Any) -> Any:
+        gs: list[Any] = [None] * n_results
+        for k, (i, part) in enumerate(zip(tensors, g if isinstance(g, tuple) else (g,))):
+            if part is None and ctx.materialize_grads:
                 from ..ops.creation import zeros_like
 
-                gs = tuple(zeros_like(y) if part is None else part for part, y in zip(gs, metas))
-            ctx._saved = saved
-            try:
-                grads = cls.backward(ctx, *gs)
-            finally:
-                ctx._saved = ()
-            grads = grads if isinstance(grads, tuple) else (grads,)
-            if len(grads) != len(inputs_count):
-                raise RuntimeError(
-                    f"{cls.__name__}.backward returned {len(grads)} gradients for {len(inputs_count)} inputs"
-                )
-            return tuple(p if need else None for p, need in zip(grads, needs))
+                part = zeros_like(metas[k])
+            gs[i] = part
+        ctx._saved = saved
+        try:
+            grads = cls.backward(ctx, *gs)
+        finally:
+            ctx._saved = ()
+        grads = grads if isinstance(grads, tuple) else (grads,)
+        if len(grads) < n_inputs or any(x is not None for x in grads[n_inputs:]):
+            raise RuntimeError(f"{cls.__name__}.backward returned {len(grads)} gradients for {n_inputs} inputs")
+        return tuple(p if need else None for p, need in zip(grads, needs))
 
-        inputs_count = range(len(inputs))
-        metas = [_core.alias(y) for y in ys] if many else []
-        op = Op(cls.__name__, rule)
-        out = record(tuple(ys) if many else ys[0], op, inputs, (ctx, *saved))
-        for y in ctx._constant:
-            for mine, theirs in zip(ys, results if many else (results,)):
-                if theirs is y:
-                    _core.forget_history(mine)
-        return out
+    return rule
 
 
 def _placeholder(saved: Any, results: list[Any]) -> Any:
@@ -105,3 +144,31 @@ def _placeholder(saved: Any, results: list[Any]) -> Any:
         if saved is r:
             return OUTPUTS[i]
     return saved
+
+
+def _refuse(g: Any, needs: Any, name: str) -> Any:
+    raise RuntimeError(f"trying to differentiate twice a function that was marked with @once_differentiable: {name}")
+
+
+_ONCE = Op("once_differentiable", _refuse)
+
+
+def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorates a `backward` that is not made of differentiable functions: a second derivative through it raises."""
+
+    @functools.wraps(backward)
+    def wrapped(ctx: Any, *gradients: Any) -> Any:
+        wanted = is_grad_enabled()
+        with no_grad():
+            found = backward(ctx, *gradients)
+        sources = tuple(g for g in (*gradients, *ctx.saved_tensors) if isinstance(g, Tensor) and g._tracked)
+        if not wanted or not sources:
+            return found
+        many = isinstance(found, tuple)
+        marked = tuple(
+            record(_core.alias(g), _ONCE, sources, (backward.__qualname__,)) if isinstance(g, Tensor) else g
+            for g in (found if many else (found,))
+        )
+        return marked if many else marked[0]
+
+    return wrapped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import _core
+from ... import _core, amp
 from ...autograd import OUTPUTS, op, record
 from ...tensor import Tensor
 from ..creation import full
@@ -61,6 +61,8 @@ def nll_loss(
     IndexError: a target outside [0, C). ValueError: shapes. RuntimeError: target not int64.
     """
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        (input,) = amp.widen(input)
     dim = _class_axis(input, target, "nll_loss")
     rows = pick(input, target, weight, dim, ignore_index)
     if reduction == "mean":
@@ -103,6 +105,8 @@ def cross_entropy(
         reduction = mode(reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
+    if amp.anywhere:
+        (input,) = amp.widen(input)
     if target.dtype.is_floating_point:
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     if input.ndim == 2 and target.ndim == 1:

@@ -6,7 +6,7 @@ import math
 import warnings
 from typing import Any
 
-from ... import _core
+from ... import _core, amp
 from ...autograd import op, record
 from ...tensor import Tensor
 from .. import elementwise as e
@@ -110,6 +110,8 @@ def _difference(
     weight: Tensor | None = None,
 ) -> Tensor:
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        x, t = amp.widen(x, t)
     if x.shape != t.shape:
         warnings.warn(
             f"Using a target size ({t.shape}) that is different to the input size ({x.shape}). "
@@ -188,6 +190,8 @@ def binary_cross_entropy(
     ValueError: target's shape is not input's. An x outside [0, 1] gives NaN.
     """
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     if target.shape != input.shape:
         raise ValueError(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
@@ -212,6 +216,8 @@ def binary_cross_entropy_with_logits(
     Stable for large |x|. ValueError: target's shape is not input's.
     """
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
     if input.dtype is not target.dtype:
@@ -249,6 +255,8 @@ def kl_div(
         )
     batch = reduction == "batchmean"
     reduction = "sum" if batch else mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     first = input.shape[0] if batch and input.ndim else 1
     if input.shape != target.shape or input.dtype is not target.dtype:
         input, target = _alike(input, target)
@@ -261,6 +269,8 @@ def soft_margin_loss(
 ) -> Tensor:
     """log(1 + exp(-t x)) for targets t of 1 and -1."""
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     if input.shape != target.shape or input.dtype is not target.dtype:
         input, target = _alike(input, target)
     return _fused(input, target, "soft_margin_loss", 0.0, reduction)
@@ -278,6 +288,8 @@ def poisson_nll_loss(
 ) -> Tensor:
     """exp(x) - t x, or x - t log(x + eps) without log_input; full adds t log t - t + log(2 pi t) / 2 where t > 1."""
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     if log_input:
         loss = sub(e.exp(input), mul(target, input))
     else:
@@ -297,6 +309,8 @@ def gaussian_nll_loss(
     the gradient. ValueError: negative var, another shape. Source: Nix & Weigend 1994.
     """
     reduction = mode(reduction)
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     if not isinstance(var, Tensor):
         if var < 0:
             raise ValueError("var has negative entry/entries")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ... import _core
+from ... import _core, amp
 from ...tensor import Tensor
 from .. import elementwise as e
 from ..creation import full
@@ -33,6 +33,8 @@ def hinge_embedding_loss(
 ) -> Tensor:
     """x where t = 1, max(0, margin - x) where t = -1; where t is neither, both."""
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     far = e.where(e.ne(target, 1), e.clamp_min(sub(margin, input), 0), 0.0)
     near = e.where(e.ne(target, -1), input, 0.0)
     return reduced(add(far, near), reduction)
@@ -49,6 +51,8 @@ def margin_ranking_loss(
 ) -> Tensor:
     """max(0, -t (x1 - x2) + margin): t = 1 ranks x1 higher, t = -1 x2. RuntimeError: numbers of dims differ."""
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input1, input2 = amp.widen(input1, input2)
     if not input1.ndim == input2.ndim == target.ndim:
         raise RuntimeError(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
@@ -71,6 +75,8 @@ def cosine_embedding_loss(
     RuntimeError: shapes. PyTorch's cosine: 1e-12 is added to the squared lengths.
     """
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input1, input2 = amp.widen(input1, input2)
     if target.ndim not in (0, 1) or input1.ndim != target.ndim + 1 or input2.ndim != target.ndim + 1:
         raise RuntimeError(
             "cosine_embedding_loss: expected inputs (N, D) with target (N), or (D) with (), "
@@ -100,6 +106,8 @@ def multi_margin_loss(
     ValueError: another p, a weight that is not (C). IndexError: a class out of range.
     """
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        (input,) = amp.widen(input)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.ndim != 1:
@@ -125,6 +133,8 @@ def multilabel_margin_loss(
     input: (N, C) or (C), target: the same shape, int64. RuntimeError: shapes. IndexError: a class out of range.
     """
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        (input,) = amp.widen(input)
     if input.shape != target.shape or input.ndim not in (1, 2):
         raise RuntimeError(
             f"multilabel_margin_loss: expected input and target (N, C) or (C), got {input.shape} and {target.shape}"
@@ -156,6 +166,8 @@ def multilabel_soft_margin_loss(
 ) -> Tensor:
     """The mean over classes of -w (t log sigmoid(x) + (1 - t) log sigmoid(-x)): input and target (..., C)."""
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     return reduced(mean(binary_cross_entropy_with_logits(input, target, weight, reduction="none"), -1), reduction)
 
 
@@ -177,6 +189,8 @@ def triplet_margin_loss(
     Source: Balntas et al. 2016.
     """
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        anchor, positive, negative = amp.widen(anchor, positive, negative)
 
     def distance(x: Tensor, y: Tensor) -> Tensor:
         return pairwise_distance(x, y, p, eps)
