@@ -19,8 +19,8 @@ def target() -> dtypes.dtype | None:
 
 
 class autocast:
-    """Inside the block, products (matmul, linear, convolution, attention, recurrent layers) take their float32 inputs as
-    `dtype`, and losses take half inputs as float32. Everything else computes in the dtypes that it is given.
+    """Inside the block, products (matmul, linear, convolution, attention, recurrent layers) take their float32 inputs
+    as `dtype`, and losses take half inputs as float32. Everything else computes in the dtypes that it is given.
 
     with mi.autocast(dtype=mi.bfloat16): ...    (also as a decorator). TypeError: not a half format.
     """

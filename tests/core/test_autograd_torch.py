@@ -200,7 +200,7 @@ def detach_shares(lib: Any) -> Any:
     return x, y.requires_grad
 
 
-# ---- modes -------------------------------------------------------------------------------------------------------------
+# ---- modes -----------------------------------------------------------------------------------------------------------
 @story
 def modes(lib: Any) -> Any:
     x, seen = leaf(lib, 1), []
@@ -252,7 +252,7 @@ def a_generator_under_no_grad(lib: Any) -> Any:
     return [*seen, lib.is_grad_enabled()]
 
 
-# ---- hooks -------------------------------------------------------------------------------------------------------------
+# ---- hooks -----------------------------------------------------------------------------------------------------------
 @story
 def hooks_in_order(lib: Any) -> Any:
     x, seen = leaf(lib, 1, 2), []
@@ -333,7 +333,7 @@ def retain_needs_a_gradient(lib: Any) -> Any:
     lib.ones(1).retain_grad()
 
 
-# ---- in place ------------------------------------------------------------------------------------------------------------
+# ---- in place --------------------------------------------------------------------------------------------------------
 @story
 def in_place_on_a_leaf(lib: Any) -> Any:
     leaf(lib, 1, 2).add_(1)
@@ -464,7 +464,7 @@ def detach_in_place(lib: Any) -> Any:
     return y.requires_grad, y.is_leaf, x.requires_grad
 
 
-# ---- Function --------------------------------------------------------------------------------------------------------------
+# ---- Function --------------------------------------------------------------------------------------------------------
 @story
 def a_function(lib: Any) -> Any:
     class Scale(lib.autograd.Function):
@@ -646,7 +646,7 @@ def a_gradient_of_another_shape(lib: Any) -> Any:
     Bad.apply(leaf(lib, 1, 2, 3)).sum().backward()
 
 
-# ---- checkpoint, functional, autocast ---------------------------------------------------------------------------------------
+# ---- checkpoint, functional, autocast --------------------------------------------------------------------------------
 @story
 def checkpointed(lib: Any) -> Any:
     run = torch.utils.checkpoint.checkpoint if lib is torch else mi.checkpoint

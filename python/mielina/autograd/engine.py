@@ -17,8 +17,8 @@ from .anomaly import check, explain
 def _add(a: Any, b: Any, owned: set[int]) -> Any:
     """a + b. In place only into buffers that the engine itself made: anybody else's gradient may be shared.
 
-    `owned` holds the ids of such buffers while they wait in a slot; once handed to a rule they may be shared, or freed and
-    their id taken by another tensor.
+    `owned` holds the ids of such buffers while they wait in a slot; once handed to a rule they may be shared, or freed
+    and their id taken by another tensor.
     """
     if id(a) in owned and not _core.grad_enabled() and a.dtype is b.dtype and a.shape == b.shape:
         _core.add_(a, b)
@@ -74,7 +74,9 @@ def _key(x: Any) -> tuple[Any, int]:
 
 
 def _leading_to(targets: set[int], roots: Iterable[Any], cut: bool) -> set[int]:
-    """Ids of the nodes below which one of the targets stands: the only ones whose rules must run. cut: nor beyond them."""
+    """Ids of the nodes below which one of the targets stands: the only ones whose rules must run. cut: nor beyond
+    them.
+    """
     good: set[int] = set()
     done: set[int] = set()
     stack = [(r, False) for r in roots]

@@ -51,8 +51,8 @@ class Context:
 class Function:
     """Subclass with static `forward(ctx, *inputs)` and `backward(ctx, *gradients)`; call `MyFunction.apply(*inputs)`.
 
-    Or with `forward(*inputs)` and `setup_context(ctx, inputs, output)`. backward returns one gradient (or None) for each
-    input of forward. Gradients of gradients work if backward is made of differentiable functions.
+    Or with `forward(*inputs)` and `setup_context(ctx, inputs, output)`. backward returns one gradient (or None) for
+    each input of forward. Gradients of gradients work if backward is made of differentiable functions.
     """
 
     @staticmethod

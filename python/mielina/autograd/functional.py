@@ -147,5 +147,7 @@ def vhp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, 
 
 
 def hvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
-    """(func(*inputs), H v). H is symmetric where its elements are continuous, and v^T H is one walk back cheaper: that."""
+    """(func(*inputs), H v). H is symmetric where its elements are continuous, and v^T H is one walk back cheaper:
+    that.
+    """
     return vhp(func, inputs, v, create_graph, strict)

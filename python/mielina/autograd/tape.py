@@ -1,7 +1,8 @@
-"""What the tape records: `record(y, op, inputs, saves)`, the last line of every op's page, and `Op`, what it says of the op.
+"""What the tape records: `record(y, op, inputs, saves)`, the last line of every op's page, and `Op`, what it says of
+the op.
 
-If a gradient may be asked for, y gets a node: the op, the edges to the nodes that made its inputs, and what the op's rule
-wants to remember.
+If a gradient may be asked for, y gets a node: the op, the edges to the nodes that made its inputs, and what the op's
+rule wants to remember.
 """
 
 from __future__ import annotations
