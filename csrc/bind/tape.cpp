@@ -13,7 +13,7 @@ thread_local PyObject* t_tracer = nullptr;
 std::atomic<uint64_t> g_order{0};
 PyTypeObject* g_node = nullptr;
 PyObject* g_stack_keeper = nullptr;  // in anomaly mode: Python's stack() -> str, asked once a node
-PyObject* g_outputs[8] = {};  // OUTPUT, OUTPUT_1, ...: placeholders among saves for the op's own results
+PyObject* g_outputs[8] = {};         // OUTPUT, OUTPUT_1, ...: placeholders among saves for the op's own results
 
 struct Shape {
   DType dtype = DType::f32;
