@@ -57,10 +57,11 @@ def backward(
     if not targets:
         raise RuntimeError("backward: `inputs` is empty; leave it out for all leaves")
     found = engine.run(roots, seeds, targets, retain, create_graph)
-    given = {id(s) for s in seeds}
+    given = list(seeds)
     for x, g in zip(targets, found):
         if g is not None:
             engine.accumulate(x, g, create_graph, given)
+            given.append(g)
 
 
 def grad(
