@@ -257,8 +257,7 @@ class Tensor(Methods):
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self.item())
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # by identity, without a Python call: optimisers look up a state a parameter
 
     def __repr__(self) -> str:
         from .printing import tensor_repr
