@@ -1,7 +1,7 @@
-"""The engine's Python half: what the walk of csrc/bind/engine.cpp asks for where speed is no matter, and the composites.
+"""The engine's Python half: what the walk of csrc/bind/engine.cpp asks for where speed does not matter.
 
-A gradient's way: `walk_back` (C++) takes the youngest node, calls `rule(g, needs, *saves)` of its op (beside the function,
-in ops/), and hands the parts on along the edges; leaves add theirs to `.grad`.
+A gradient's way: `walk_back` (C++) takes the youngest node, calls `rule(g, needs, *saves)` of its op (beside the
+function, in ops/), and hands the parts on along the edges; leaves add theirs to `.grad`.
 """
 
 from __future__ import annotations
