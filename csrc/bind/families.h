@@ -10,6 +10,7 @@ void add_conv(PyObject* m);
 void add_cuda(PyObject* m);
 void add_dlpack(PyObject* m);
 void add_elementwise(PyObject* m);
+void add_engine(PyObject* m);
 void add_gemm(PyObject* m);
 void add_image(PyObject* m);
 void add_index(PyObject* m);

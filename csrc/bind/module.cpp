@@ -102,6 +102,7 @@ PYBIND11_MODULE(_core, module) {
   add_cuda(m);
   add_dlpack(m);
   add_elementwise(m);
+  add_engine(m);
   add_gemm(m);
   add_image(m);
   add_index(m);

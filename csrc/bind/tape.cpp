@@ -1,9 +1,13 @@
-// The tape's nodes and its only entry, record(). What happens on the way back is Python (autograd.py).
+// The tape's nodes and its only entry, record(). The way back stands in engine.cpp.
+#include "bind/tape.h"
+
 #include "bind/fast.h"
-#include "bind/tensor.h"
 #include "core/launch.h"
 
 namespace mielina::bind {
+
+PyTypeObject* g_node = nullptr;
+
 namespace {
 
 // Per thread: whether gradients are wanted, and a Python callable that sees every op (export, FLOP counts), or NULL.
@@ -11,38 +15,8 @@ thread_local bool t_grad = true;
 thread_local PyObject* t_tracer = nullptr;
 
 std::atomic<uint64_t> g_order{0};
-PyTypeObject* g_node = nullptr;
-PyObject* g_outputs[8] = {};  // OUTPUT, OUTPUT_1, ...: placeholders among saves for the op's own results
-
-struct Shape {
-  DType dtype = DType::f32;
-  int32_t ndim = 0;
-  int64_t shape[kMaxDims];
-  void set(const Array& a) {
-    dtype = a.dtype;
-    ndim = a.ndim;
-    std::memcpy(shape, a.shape, sizeof(int64_t) * size_t(ndim));
-  }
-  bool is(const Array& a) const {
-    return a.dtype == dtype && a.ndim == ndim && std::memcmp(a.shape, shape, sizeof(int64_t) * size_t(ndim)) == 0;
-  }
-};
-
-// One recorded op. Edges name the nodes (or leaves) that made the inputs; saves hold what the rule asked for.
-struct Node {
-  PyObject_HEAD PyObject* op;
-  PyObject* edges;     // tuple: Node, leaf Tensor, or None where no gradient is wanted
-  PyObject* needs;     // tuple of bools, one an input
-  PyObject* saves;     // tuple, or NULL once freed
-  PyObject* hooks;     // Python's, or NULL
-  uint64_t order;      // counts records: a consumer is always younger
-  uint64_t* versions;  // of the saved tensors
-  Shape* inputs;       // shapes of the inputs that want gradients
-  int32_t* indices;    // which output of its node an input is
-  Shape* outputs;
-  int32_t n_outputs;
-};
-Node* as_node(PyObject* o) { return reinterpret_cast<Node*>(o); }
+PyObject* g_stack_keeper = nullptr;  // in anomaly mode: Python's stack() -> str, asked once a node
+PyObject* g_outputs[8] = {};         // OUTPUT, OUTPUT_1, ...: placeholders among saves for the op's own results
 
 int node_traverse(PyObject* o, visitproc visit, void* arg) {
   Node* n = as_node(o);
@@ -52,6 +26,7 @@ int node_traverse(PyObject* o, visitproc visit, void* arg) {
   Py_VISIT(n->needs);
   Py_VISIT(n->saves);
   Py_VISIT(n->hooks);
+  Py_VISIT(n->stack);
   return 0;
 }
 int node_clear(PyObject* o) {
@@ -61,6 +36,7 @@ int node_clear(PyObject* o) {
   Py_CLEAR(n->needs);
   Py_CLEAR(n->saves);
   Py_CLEAR(n->hooks);
+  Py_CLEAR(n->stack);
   return 0;
 }
 void node_dealloc(PyObject* o) {
@@ -167,6 +143,12 @@ PyObject* make_node(PyObject* y, PyObject* op, PyObject* inputs, PyObject* saves
     n->outputs[0].set(as_tensor(y)->array);
     own(y, o, 0);
   }
+  if (g_stack_keeper) [[unlikely]] {
+    PyObject* keeper = Py_NewRef(g_stack_keeper);  // another thread may end the mode meanwhile
+    n->stack = PyObject_CallNoArgs(keeper);
+    Py_DECREF(keeper);
+    if (!n->stack) Py_CLEAR(o);
+  }
   return o;
 }
 
@@ -215,45 +197,7 @@ PyObject* record(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return Py_NewRef(y);
 }
 
-// unpack() -> the saves as the rule sees them: versions checked, saved outputs given their history back.
-PyObject* node_unpack(PyObject* o, PyObject*) {
-  Node* n = as_node(o);
-  if (!n->saves) {
-    PyErr_SetString(PyExc_RuntimeError,
-                    "trying to go backward through the graph a second time: the saved tensors were freed by the first; "
-                    "pass retain_graph=True to the first backward()");
-    return nullptr;
-  }
-  Py_ssize_t count = PyTuple_GET_SIZE(n->saves);
-  PyObject* r = PyTuple_New(count);
-  for (Py_ssize_t i = 0; r && i < count; i++) {
-    PyObject* s = PyTuple_GET_ITEM(n->saves, i);
-    if (is_tensor(s)) {
-      PyTensor* t = as_tensor(s);
-      if (t->array.storage->version != n->versions[i]) {
-        PyErr_Format(
-            PyExc_RuntimeError,
-            "a tensor that %S needs for its gradient was changed by an in-place operation (it is at version %llu, "
-            "expected %llu): use the out-of-place form, or clone() it first",
-            n->op, (unsigned long long)t->array.storage->version, (unsigned long long)n->versions[i]);
-        Py_CLEAR(r);
-        break;
-      }
-      if (t->index < 0) {
-        PyObject* again = wrap(Array(t->array));
-        if (!again) {
-          Py_CLEAR(r);
-          break;
-        }
-        own(again, o, -1 - t->index);
-        PyTuple_SET_ITEM(r, i, again);
-        continue;
-      }
-    }
-    PyTuple_SET_ITEM(r, i, Py_NewRef(s));
-  }
-  return r;
-}
+PyObject* node_unpack(PyObject* o, PyObject*) { return unpack(as_node(o)); }
 PyObject* node_free(PyObject* o, PyObject*) {
   Py_CLEAR(as_node(o)->saves);
   Py_RETURN_NONE;
@@ -308,6 +252,7 @@ PyMemberDef node_members[] = {{"op", T_OBJECT, offsetof(Node, op), READONLY, nul
                               {"edges", T_OBJECT, offsetof(Node, edges), READONLY, nullptr},
                               {"needs", T_OBJECT, offsetof(Node, needs), READONLY, nullptr},
                               {"hooks", T_OBJECT, offsetof(Node, hooks), 0, nullptr},
+                              {"stack", T_OBJECT, offsetof(Node, stack), READONLY, nullptr},
                               {"order", T_ULONGLONG, offsetof(Node, order), READONLY, nullptr},
                               {"n_outputs", T_INT, offsetof(Node, n_outputs), READONLY, nullptr},
                               {nullptr, 0, 0, 0, nullptr}};
@@ -323,20 +268,61 @@ PyType_Slot node_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(node_dealloc
 PyType_Spec node_spec = {"mielina._core.Node", sizeof(Node), 0,
                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, node_slots};
 
-bool grad_enabled() { return t_grad; }
-bool set_grad_enabled(bool on) {
-  bool before = t_grad;
-  t_grad = on;
-  return before;
-}
 // The new tracer (or None); returns the one before.
 PyObject* set_tracer(Object f) {
   PyObject* before = t_tracer ? t_tracer : Py_NewRef(Py_None);
   t_tracer = f.p == Py_None ? nullptr : Py_NewRef(f.p);
   return before;
 }
+// Whom to ask for the stack of each op that is recorded, in any thread (or None).
+void set_stack_keeper(Object f) { Py_XSETREF(g_stack_keeper, f.p == Py_None ? nullptr : Py_NewRef(f.p)); }
+bool keeps_stacks() { return g_stack_keeper != nullptr; }
 
 }  // namespace
+
+bool grad_enabled() { return t_grad; }
+bool set_grad_enabled(bool on) {
+  bool before = t_grad;
+  t_grad = on;
+  return before;
+}
+PyObject* unpack(Node* n) {
+  if (!n->saves) {
+    PyErr_SetString(PyExc_RuntimeError,
+                    "trying to go backward through the graph a second time: the saved tensors were freed by the first; "
+                    "pass retain_graph=True to the first backward()");
+    return nullptr;
+  }
+  Py_ssize_t count = PyTuple_GET_SIZE(n->saves);
+  PyObject* r = PyTuple_New(count);
+  for (Py_ssize_t i = 0; r && i < count; i++) {
+    PyObject* s = PyTuple_GET_ITEM(n->saves, i);
+    if (is_tensor(s)) {
+      PyTensor* t = as_tensor(s);
+      if (t->array.storage->version != n->versions[i]) {
+        PyErr_Format(
+            PyExc_RuntimeError,
+            "a tensor that %S needs for its gradient was changed by an in-place operation (it is at version %llu, "
+            "expected %llu): use the out-of-place form, or clone() it first",
+            n->op, (unsigned long long)t->array.storage->version, (unsigned long long)n->versions[i]);
+        Py_CLEAR(r);
+        break;
+      }
+      if (t->index < 0) {
+        PyObject* again = wrap(Array(t->array));
+        if (!again) {
+          Py_CLEAR(r);
+          break;
+        }
+        own(again, reinterpret_cast<PyObject*>(n), -1 - t->index);
+        PyTuple_SET_ITEM(r, i, again);
+        continue;
+      }
+    }
+    PyTuple_SET_ITEM(r, i, Py_NewRef(s));
+  }
+  return r;
+}
 
 void add_tape(PyObject* m) {
   g_node = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&node_spec));
@@ -354,6 +340,8 @@ void add_tape(PyObject* m) {
   def<&grad_enabled>(m, "grad_enabled", "");
   def<&set_grad_enabled>(m, "set_grad_enabled", "on");
   def<&set_tracer>(m, "set_tracer", "tracer");
+  def<&set_stack_keeper>(m, "set_stack_keeper", "keeper");
+  def<&keeps_stacks>(m, "keeps_stacks", "");
 }
 
 }  // namespace mielina::bind

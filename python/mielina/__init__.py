@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING
 from . import autograd, config, data, nn, optim
 from ._version import __version__
 from .amp import autocast
-from .autograd import backward, enable_grad, grad, is_grad_enabled, no_grad, set_grad_enabled
+from .autograd import (
+    backward,
+    enable_grad,
+    grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .autograd.function import Function
 from .capture import capture
-from .checkpoint import checkpoint
+from .checkpoint import checkpoint, checkpoint_sequential
 from .config import get_num_threads, set_num_threads
 from .dtypes import *
-from .function import Function
 from .ops import *
 from .profile import profile
 from .random import Generator, default_generator, initial_seed, manual_seed, seed

@@ -19,13 +19,20 @@ def target() -> dtypes.dtype | None:
 
 
 class autocast:
-    """Inside the block, matmul, linear, convolution, attention and recurrent layers take their float32 inputs as
-    `dtype`.
+    """Inside the block, products (matmul, linear, convolution, attention, recurrent layers) take their float32 inputs
+    as `dtype`, and losses take half inputs as float32. Everything else computes in the dtypes that it is given.
 
     with mi.autocast(dtype=mi.bfloat16): ...    (also as a decorator). TypeError: not a half format.
     """
 
-    def __init__(self, device_type: str = "cpu", dtype: dtypes.dtype = dtypes.bfloat16, enabled: bool = True) -> None:
+    def __init__(
+        self,
+        device_type: str = "cpu",
+        dtype: dtypes.dtype | None = None,
+        enabled: bool = True,
+        cache_enabled: bool = True,
+    ) -> None:
+        dtype = dtypes.bfloat16 if dtype is None else dtype
         if dtype not in (dtypes.bfloat16, dtypes.float16):
             raise TypeError(f"autocast: expected bfloat16 or float16, got {dtype}")
         if device_type not in ("cpu", "cuda"):
@@ -59,11 +66,15 @@ class autocast:
 def cast_inputs(*inputs: Any) -> tuple[Any, ...]:
     """Floating inputs of a product in this thread's autocast dtype; called only while `anywhere` is not 0."""
     dtype = target()
-    if dtype is None:
-        return inputs
+    return inputs if dtype is None else _as(dtype, (dtypes.float32, dtypes.float16, dtypes.bfloat16), inputs)
+
+
+def widen(*inputs: Any) -> tuple[Any, ...]:
+    """Half inputs of a loss in float32 while this thread's autocast is on; called only while `anywhere` is not 0."""
+    return inputs if target() is None else _as(dtypes.float32, (dtypes.float16, dtypes.bfloat16), inputs)
+
+
+def _as(dtype: dtypes.dtype, those: tuple[dtypes.dtype, ...], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     from .ops.elementwise import cast
 
-    return tuple(
-        cast(x, dtype) if isinstance(x, Tensor) and x.dtype in (dtypes.float32, dtypes.float16, dtypes.bfloat16) else x
-        for x in inputs
-    )
+    return tuple(cast(x, dtype) if isinstance(x, Tensor) and x.dtype in those else x for x in inputs)

@@ -107,12 +107,11 @@ class Tensor(Methods):
         """Calls hook(gradient) when this tensor's gradient is known; a result that is not None replaces it."""
         if not self._tracked:
             raise RuntimeError("register_hook: the tensor does not require a gradient")
-        node = self._node
-        if node is None:
-            return RemovableHandle(self._hooks("hooks"), hook)
-        if node.hooks is None:
-            node.hooks = {}
-        return RemovableHandle(node.hooks, (self._index, hook))
+        hooks = self._gradient_hooks()
+        handle = RemovableHandle(hooks, (self._index, hook))
+        for key in [k for k in hooks if k < 0]:  # retain_grad sees what all hooks made of the gradient
+            hooks[key] = hooks.pop(key)
+        return handle
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Calls hook(tensor) after `.grad` of this leaf was updated."""
@@ -125,19 +124,36 @@ class Tensor(Methods):
             self._extra = {}
         return self._extra.setdefault(kind, {})  # type: ignore[no-any-return]
 
+    def _gradient_hooks(self) -> dict[int, tuple[int, Any]]:
+        """number -> (output of the node, hook) of the place where this tensor's gradient is collected."""
+        node = self._node
+        if node is None:
+            return self._hooks("hooks")
+        if node.hooks is None:
+            node.hooks = {}
+        return node.hooks  # type: ignore[no-any-return]
+
     def retain_grad(self) -> None:
         """Keeps `.grad` of a result of an op, too."""
-        if self._node is not None:
-            import weakref
+        if not self._tracked:
+            raise RuntimeError("retain_grad: the tensor does not require a gradient")
+        if self._node is None or self.retains_grad:
+            return
+        import weakref
 
-            me = weakref.ref(self)
+        me = weakref.ref(self)
 
-            def keep(g: Tensor) -> None:
-                t = me()
-                if t is not None:
-                    t._grad = g if t._grad is None else t._grad + g
+        def keep(g: Tensor) -> None:
+            t = me()
+            if t is not None:
+                t._grad = g if t._grad is None else t._grad + g
 
-            self.register_hook(keep)
+        self._gradient_hooks()[-1 - self._index] = (self._index, keep)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `.grad` of this result of an op is kept."""
+        return self._node is not None and -1 - self._index in (self._node.hooks or ())
 
     # ---- shape and data ----------------------------------------------------------------------------------------------
     def size(self, dim: int | None = None) -> Any:
@@ -241,8 +257,7 @@ class Tensor(Methods):
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self.item())
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # by identity, without a Python call: optimisers look up a state a parameter
 
     def __repr__(self) -> str:
         from .printing import tensor_repr

@@ -114,7 +114,70 @@ def test_a_long_chain_is_freed_without_overflowing_the_stack():
     del x
 
 
+def test_third_order_of_layer_norm():
+    """Against a difference quotient of the second order; PyTorch 2.13 takes mean and rstd for constants there."""
+    rng = np.random.default_rng(0)
+    data, step = rng.standard_normal((2, 5)), 1e-5
+
+    def second(data):
+        x = mi.tensor(data).requires_grad_()
+        (a,) = mi.grad((F.layer_norm(x, (5,)) ** 3).sum(), x, create_graph=True)
+        (b,) = mi.grad((a * a).sum(), x, create_graph=True)
+        return (b * b).sum(), x
+
+    y, x = second(data)
+    (third,) = mi.grad(y, x)
+    numeric = np.zeros_like(data)
+    for i in np.ndindex(data.shape):
+        h = np.zeros_like(data)
+        h[i] = step
+        numeric[i] = (second(data + h)[0].item() - second(data - h)[0].item()) / (2 * step)
+    np.testing.assert_allclose(third.numpy(), numeric, rtol=0, atol=1e-7 * np.abs(numeric).max())
+
+
+# ---- anomaly mode ---------------------------------------------------------------------------------------------------
+def test_anomaly_mode_shows_the_forward_lines():
+    x = mi.tensor([-1.0, 4.0], requires_grad=True)
+    with mi.autograd.set_detect_anomaly(True):
+        assert mi.autograd.is_anomaly_enabled()
+        y = x.sqrt()  # the line to be shown
+        with pytest.warns(RuntimeWarning, match="the line to be shown"):
+            with pytest.raises(RuntimeError, match="sqrt: the gradient for input 0 has NaN"):
+                y.sum().backward()
+    assert not mi.autograd.is_anomaly_enabled() and (x * 2).grad_fn.stack is None
+    y = x.sqrt()
+    y.sum().backward()
+    assert np.isnan(x.grad.numpy()[0])
+    with mi.autograd.detect_anomaly(check_nan=False):
+        x.sqrt().sum().backward()
+        y = x * 2
+        z = (y * y).sum()  # saved, then changed
+        y.add_(1)
+        with pytest.warns(RuntimeWarning, match="saved, then changed"), pytest.raises(RuntimeError, match="in-place"):
+            z.backward()
+
+
 # ---- errors ----------------------------------------------------------------------------------------------------------
+def test_an_inner_gradient_leaves_the_rest_of_the_graph_alone():
+    calls = []
+
+    class Counted(mi.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            calls.append(1)
+            return g * 2
+
+    x = mi.ones(2, requires_grad=True)
+    y = Counted.apply(x)
+    assert mi.grad((y * y).sum(), y)[0].tolist() == [4, 4] and not calls
+    y.sum().backward()
+    assert x.grad.tolist() == [2, 2] and len(calls) == 1
+
+
 def test_backward_twice():
     x = mi.ones(3, requires_grad=True)
     y = (x * x).sum()

@@ -85,6 +85,68 @@ def test_checkpoint_equals_the_plain_run(second_order):
     assert results[0] == results[1]
 
 
+def test_checkpoint_of_what_is_made_from_each_other():
+    """extra is made from w, and both are used inside: w's gradient must not come in twice."""
+    w = mi.tensor([2.0, 3.0], dtype=mi.float64).requires_grad_()
+    results = []
+    for run in (lambda f, *a, **k: f(*a, **k), mi.checkpoint):
+        extra = w * w
+        out = run(lambda x, *, pair: {"a": [x * w, pair["e"] * w], "b": (x,)}, extra, pair={"e": extra})
+        (out["a"][0].sum() + (out["a"][1] * out["b"][0]).sum()).backward()
+        results.append(w.grad.tolist())
+        w.grad = None
+    assert results[0] == results[1]
+
+
+def test_checkpoint_runs_again_under_the_same_autocast():
+    w = mi.rand(4, 8).requires_grad_()
+    x, seen = mi.rand(3, 8), []
+
+    def f(x):
+        y = F.linear(x, w)
+        seen.append(y.dtype)
+        return y
+
+    with mi.autocast():
+        y = mi.checkpoint(f, x, use_reentrant=False)
+    y.sum().backward()
+    assert seen == [mi.bfloat16] * 2 and w.grad.dtype is mi.float32
+
+
+def test_checkpoint_sequential():
+    mi.manual_seed(0)
+    net = mi.nn.Sequential(mi.nn.Linear(4, 5), mi.nn.Tanh(), mi.nn.Dropout(0.5), mi.nn.Linear(5, 3), mi.nn.ReLU())
+    x, results = mi.rand(6, 4), []
+    for segments in (None, 1, 2, 5, 9):
+        mi.manual_seed(1)
+        net.zero_grad()
+        y = net(x) if segments is None else mi.checkpoint_sequential(net, segments, x)
+        y.sum().backward()
+        results.append((y.tolist(), [p.grad.tolist() for p in net.parameters()]))
+    assert all(r == results[0] for r in results)
+    with pytest.raises(ValueError, match="at least one segment"):
+        mi.checkpoint_sequential(net, 0, x)
+
+
+def test_autocast_nests_and_losses_are_float32():
+    x, w, t = mi.rand(3, 8), mi.rand(4, 8).requires_grad_(), mi.tensor([0, 1, 2])
+    with mi.autocast("cpu", dtype=mi.float16):
+        y = F.linear(x, w)
+        assert y.dtype is mi.float16
+        with mi.autocast(enabled=False):
+            assert F.linear(x, w).dtype is mi.float32 and F.linear(x.half(), w.half()).dtype is mi.float16
+        with mi.autocast(dtype=mi.bfloat16):
+            assert (x @ w.T).dtype is mi.bfloat16
+        assert (x @ w.T).dtype is mi.float16 and (x.double() @ w.T.double()).dtype is mi.float64
+        loss = F.cross_entropy(y, t)
+        assert loss.dtype is mi.float32 and F.mse_loss(y, y).dtype is mi.float32
+        assert F.scaled_dot_product_attention(x, x, x).dtype is mi.float16
+        assert mi.nn.LSTM(8, 4)(x)[0].dtype is mi.float16
+        loss.backward()
+    assert w.grad.dtype is mi.float32
+    assert mi.autocast()(lambda: x @ w.T)().dtype is mi.bfloat16
+
+
 def test_autocast():
     x, w = mi.rand(3, 8), mi.rand(4, 8).requires_grad_()
     with mi.autocast():

@@ -28,6 +28,8 @@ __all__ = [
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
 ]
 
 
@@ -266,3 +268,46 @@ class AdaptiveMaxPool3d(_AdaptiveMax):
     """Maxima of windows that give an output of the size asked for; None keeps an axis."""
 
     function = "adaptive_max_pool3d"
+
+
+class _FractionalMaxPool(_Pool):
+    settings = ("kernel_size", "output_size", "output_ratio", "return_indices", "_random_samples")
+    ndim: int
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> None:
+        if (output_size is None) == (output_ratio is None):
+            raise ValueError(f"{type(self).__name__} takes either output_size or output_ratio")
+        size, ratio = (None if x is None else tuple_of(x, self.ndim) for x in (output_size, output_ratio))
+        if ratio is not None and not all(0 < r < 1 for r in ratio):
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
+        self._set(
+            kernel_size=tuple_of(kernel_size, self.ndim),
+            output_size=size,
+            output_ratio=ratio,
+            return_indices=return_indices,
+        )
+        self.register_buffer("_random_samples", _random_samples)
+
+    def extra_repr(self) -> str:
+        return ""
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """Max pooling with windows at random places, for sizes that are no fraction of the input's. Graham 2014."""
+
+    function = "fractional_max_pool2d"
+    ndim = 2
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """Max pooling of volumes with windows at random places; see FractionalMaxPool2d."""
+
+    function = "fractional_max_pool3d"
+    ndim = 3

@@ -35,6 +35,9 @@ def entries(module: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
 def load(module: Any, state: Mapping[str, Any], strict: bool, assign: bool) -> Keys:
     if not isinstance(state, Mapping):
         raise TypeError(f"Expected state_dict to be dict-like, got {type(state).__name__}.")
+    for path, m in list(module.named_modules()):
+        if hasattr(m, "_adopt"):  # lazy layers learn their sizes
+            m._adopt(state, path + "." if path else "")
     known = {key: (owner, name) for key, owner, name in entries(module)}
     missing = [key for key in known if key not in state]
     unexpected = [key for key in state if key not in known]

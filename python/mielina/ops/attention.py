@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
+from .. import _core, amp
 from ..autograd import OUTPUTS, enable_grad, grad, op, record
 from ..dtypes import float32
 from ..random import default_generator
@@ -41,6 +41,8 @@ def scaled_dot_product_attention(
     The scores are never in memory as a whole; the gradient makes them anew from the logsumexp of each row.
     RuntimeError: shapes, dtypes, dropout_p outside [0, 1]. Source: Vaswani et al. 2017, equation 1; Dao et al. 2022.
     """
+    if amp.anywhere:
+        query, key, value = amp.cast_inputs(query, key, value)
     if scale is None:
         scale = query.shape[-1] ** -0.5 if query.shape and query.shape[-1] else 1.0
     drawn = None

@@ -6,7 +6,10 @@ tuple are taken so here. Channels-last memory is used as it lies, and the result
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from .. import _core
 from ..autograd import op, record
@@ -17,7 +20,8 @@ __functional__ = [
     "max_pool1d", "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d",
     "avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d",
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d",
-    "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "unfold", "fold",
+    "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
+    "fractional_max_pool2d", "fractional_max_pool3d", "unfold", "fold",
 ]  # fmt: skip
 
 
@@ -115,6 +119,90 @@ def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = 
     return _adaptive_max_pool(input, 3, output_size, return_indices)
 
 
+def fractional_max_pool2d(
+    input: Tensor,
+    kernel_size: Any,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> Any:
+    """The largest value of each of P x Q windows whose places are drawn for each sample and channel.
+
+    input: (N, C, H, W) or (C, H, W). output_size (P, Q), or output_ratio: its quotient by the input's size, in (0, 1).
+    Window p starts at int((p + u) a) - int(u a), a = (H - kernel) / (P - 1), with u uniform in [0, 1); the last one
+    ends at the edge. Source: Graham 2014.
+    """
+    return _fractional_max_pool(input, 2, kernel_size, output_size, output_ratio, return_indices, _random_samples)
+
+
+def fractional_max_pool3d(
+    input: Tensor,
+    kernel_size: Any,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> Any:
+    """The same for (N, C, D, H, W); see `fractional_max_pool2d`."""
+    return _fractional_max_pool(input, 3, kernel_size, output_size, output_ratio, return_indices, _random_samples)
+
+
+def _each(x: Any, dims: int) -> tuple[Any, ...]:
+    return tuple(x) if isinstance(x, (tuple, list)) else (x,) * dims
+
+
+def _along_last(x: Tensor, index: Tensor) -> Tensor:
+    from .index import gather  # a page that comes after this one
+
+    return gather(x, -1, index)
+
+
+def _fractional_max_pool(
+    x: Tensor, dims: int, kernel_size: Any, size: Any, ratio: Any, return_indices: bool, samples: Tensor | None
+) -> Any:
+    name = f"fractional_max_pool{dims}d"
+    if (size is None) == (ratio is None):
+        raise ValueError(f"{name} requires specifying either an output_size or an output_ratio, and not both")
+    if x.ndim not in (dims + 1, dims + 2):
+        raise RuntimeError(f"{name}: expected an input of {dims + 1} or {dims + 2} dimensions, got {x.shape}")
+    sizes, kernel = x.shape[-dims:], _each(kernel_size, dims)
+    out = tuple(int(n * r) for n, r in zip(sizes, _each(ratio, dims))) if size is None else _each(size, dims)
+    if any(k < 1 or o < 1 or o + k - 1 > n for n, k, o in zip(sizes, kernel, out)):
+        raise RuntimeError(f"{name}: windows {kernel} for an output of {out} do not fit an input of {sizes}")
+    lead = x.shape[:-dims]
+    if samples is None:
+        from .random import rand
+
+        samples = rand(*(lead if len(lead) == 2 else (1, *lead)), dims)
+    if samples.ndim != 3 or samples.shape[-1] != dims or samples.shape[0] * samples.shape[1] != math.prod(lead):
+        raise RuntimeError(f"{name}: expected random samples of shape (N, C, {dims}), got {samples.shape}")
+    index = _core.from_numpy(_fractional_places(x.detach(), dims, kernel, out, samples.detach().numpy()))
+    y = _along_last(x.reshape(*lead, -1), index.reshape(*lead, -1)).reshape(*lead, *out)
+    return (y, index.reshape(*lead, *out)) if return_indices else y
+
+
+def _fractional_places(x: Tensor, dims: int, kernel: Any, out: Any, samples: np.ndarray) -> np.ndarray:
+    """Where in its plane the largest value of each window stands: (planes, product of out)."""
+    sizes = x.shape[-dims:]
+    planes = samples.reshape(-1, dims)
+    flat = np.zeros((len(planes), *(1,) * (2 * dims)), np.int64)
+    for d, (n, k, o) in enumerate(zip(sizes, kernel, out)):
+        u = planes[:, dims - 1 - d if dims == 2 else d, None].astype(np.float32)  # PyTorch's order: width first in 2-D
+        step = np.float32((n - k) / (o - 1)) if o > 1 else np.float32(0)
+        starts = ((np.arange(o, dtype=np.float32) + u) * step).astype(np.int64) - (u * step).astype(np.int64)
+        starts[:, -1] = n - k
+        place = starts[:, :, None] + np.arange(k)
+        shape = [len(planes), *(1,) * (2 * dims)]
+        shape[1 + d], shape[1 + dims + d] = o, k
+        flat = flat * n + place.reshape(shape)
+    flat = np.broadcast_to(flat, (len(planes), *out, *kernel)).reshape(len(planes), -1)
+    windows = _core.from_numpy(np.ascontiguousarray(flat))
+    values = _along_last(x.reshape(len(planes), -1), windows).reshape(len(planes), math.prod(out), -1)
+    best = values.argmax(-1).numpy()
+    return np.take_along_axis(flat.reshape(len(planes), math.prod(out), -1), best[..., None], -1)[..., 0]
+
+
 def adaptive_max_pool_backward(g: Tensor, index: Tensor, shape: tuple[int, ...], dims: int) -> Tensor:
     """Zeros of `shape` plus each g where its maximum stood."""
     y = _core.adaptive_max_pool_backward(g, index, shape, dims)
@@ -143,8 +231,8 @@ PLANE_SCATTER = op("plane_scatter", lambda g, needs, index, shape, dims: (plane_
 def _max_unpool(
     x: Tensor, indices: Tensor, dims: int, kernel_size: Any, stride: Any, padding: Any, output_size: Any
 ) -> Tensor:
-    kernel, padding = _each(kernel_size, dims), _each(padding, dims)
-    stride = _each(stride, dims) if stride is not None and stride != () and stride != [] else kernel
+    kernel, padding = __each(kernel_size, dims), __each(padding, dims)
+    stride = __each(stride, dims) if stride is not None and stride != () and stride != [] else kernel
     image = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(x.shape[-dims:], stride, padding, kernel))
     if output_size is not None:
         size = tuple(output_size)
@@ -163,7 +251,7 @@ def _max_unpool(
     return record(y, MAX_UNPOOL, (x,), (indices, y.shape, dims))  # type: ignore[no-any-return]
 
 
-def _each(x: Any, dims: int) -> tuple[int, ...]:
+def __each(x: Any, dims: int) -> tuple[int, ...]:
     return (x,) * dims if isinstance(x, int) else tuple(x) * (dims if len(x) == 1 else 1)
 
 
@@ -291,7 +379,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 # ---- power mean of a window -----------------------------------------------------------------------------------------
 def _lp_pool(x: Tensor, dims: int, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Tensor:
     count = 1
-    for k in _each(kernel_size, dims):
+    for k in __each(kernel_size, dims):
         count *= k
     mean = _avg_pool(x.pow(norm_type), dims, kernel_size, stride, 0, ceil_mode, True, None)
     return (mean * count).pow(1.0 / norm_type)  # type: ignore[no-any-return]

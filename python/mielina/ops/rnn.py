@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .. import _core, dtypes
+from .. import _core, amp, dtypes
 from ..autograd import OUTPUTS, op, record
 from ..tensor import Tensor
 from .elementwise import add, cast, mul, relu, sub
@@ -113,6 +113,8 @@ def _sequence(
         raise RuntimeError(f"{mode}: {len(weights)} weights do not fit {layers} layers of {directions} directions")
     if not 0 <= p <= 1:
         raise ValueError(f"{mode}: dropout must be between 0 and 1, got {p}")
+    if amp.anywhere:
+        x, states, weights = amp.cast_inputs(x)[0], amp.cast_inputs(*states), amp.cast_inputs(*weights)
     dtype, batched = x.dtype, x.ndim == 3 or sizes is not None
     if not batched:
         x, states = unsqueeze(x, 1), [unsqueeze(s, 1) for s in states]

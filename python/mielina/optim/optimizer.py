@@ -201,11 +201,9 @@ class Fused(Optimizer):
             params = [p for p in group["params"] if p._grad is not None]
             names = self._names(group)
             clock = () if names == (None, None, None) else ("step", "mu_product") if self.rule == "nadam" else ("step",)
-            needed = [n for n in (*clock, *names) if n is not None]
+            needed = {n for n in (*clock, *names) if n is not None}
             states = [
-                s if all(n in s for n in needed) else self._new_state(p, names, clock)
-                for p in params
-                for s in (self.state[p],)
+                s if needed <= s.keys() else self._new_state(p, names, clock) for p in params for s in (self.state[p],)
             ]
             a, b, c = ([s[n] for s in states] if n is not None else () for n in names)
             _core.optim_step(

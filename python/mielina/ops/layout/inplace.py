@@ -84,31 +84,39 @@ def refresh(view: Tensor) -> None:
 _core.set_refresh(refresh)
 
 
+def refuse_leaves(x: Tensor, name: str) -> None:
+    """RuntimeError: x is a leaf that requires a gradient, or a view of one."""
+    owner = x if x._base is None else x._base
+    if owner._leaf_flag and owner._node is None:
+        what = "a leaf" if owner is x else "a view of a leaf"
+        raise RuntimeError(f"{name}: {what} that requires a gradient is being changed in place; do it under no_grad()")
+
+
+def take_history(x: Tensor, y: Tensor) -> None:
+    """x, whose memory got y's values, becomes a result of what made y; so does the region of x's base."""
+    base = x._base
+    if base is None:
+        _core.adopt_history(x, identity(y), False)
+        return
+    result = record(_core.alias(base), REPLACE, (base, y), (_geometry(base), _geometry(x)))
+    _core.adopt_history(base, result, False)
+    _core.adopt_history(x, identity(y), True)
+
+
 def write_into(x: Tensor, y: Tensor, name: str) -> Tensor:
     """x's memory gets y's values, and x the history of y. y: x's shape after broadcasting; returns x.
 
     RuntimeError: x is a leaf that requires a gradient (outside no_grad), or y does not fit x.
     """
-    base = x._base
-    owner = x if base is None else base
-    if owner._leaf_flag and owner._node is None:
-        what = "a leaf" if base is None else "a view of a leaf"
-        raise RuntimeError(f"{name}: {what} that requires a gradient is being changed in place; do it under no_grad()")
+    refuse_leaves(x, name)
     if y.dtype is not x.dtype:
         from ..elementwise import cast
 
         y = cast(y, x.dtype)
     if y.shape != x.shape:
         y = expand(y, x.shape)
-    if base is None:
-        _core.copy_into(x, y)
-        _core.adopt_history(x, identity(y), False)
-        return x
-    geometry, window = _geometry(base), _geometry(x)
-    result = record(_core.alias(base), REPLACE, (base, y), (geometry, window))
     _core.copy_into(x, y)
-    _core.adopt_history(base, result, False)
-    _core.adopt_history(x, identity(y), True)
+    take_history(x, y)
     return x
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import _core, dtypes
+from ... import _core, amp, dtypes
 from ...autograd import OUTPUTS, op, record
 from ...tensor import Tensor
 from ..creation import full
@@ -62,6 +62,8 @@ def nll_loss(
     """
     reduction = mode(reduction, size_average, reduce)
     target = _indices(input, target)
+    if amp.anywhere:
+        (input,) = amp.widen(input)
     dim = _class_axis(input, target, "nll_loss")
     rows = pick(input, target, weight, dim, ignore_index)
     if reduction == "mean":
@@ -114,6 +116,8 @@ def cross_entropy(
         reduction = mode(reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
+    if amp.anywhere:
+        (input,) = amp.widen(input)
     if target.dtype.is_floating_point:
         if ignore_index >= 0:
             raise RuntimeError("cross_entropy: ignore_index is not supported for class probabilities")

@@ -6,7 +6,7 @@ import math
 import warnings
 from typing import Any
 
-from ... import _core
+from ... import _core, amp
 from ...autograd import op, record
 from ...tensor import Tensor
 from .. import elementwise as e
@@ -111,6 +111,8 @@ def _difference(
     weight: Tensor | None = None,
 ) -> Tensor:
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        x, t = amp.widen(x, t)
     if x.shape != t.shape:
         warnings.warn(
             f"Using a target size ({t.shape}) that is different to the input size ({x.shape}). "
@@ -192,6 +194,8 @@ def binary_cross_entropy(
     ValueError: target's shape is not input's. RuntimeError: an x outside [0, 1], NaN too.
     """
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     if target.shape != input.shape:
         raise ValueError(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. "
@@ -216,6 +220,8 @@ def binary_cross_entropy_with_logits(
     Stable for large |x|. ValueError: target's shape is not input's.
     """
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     if target.shape != input.shape:
         raise ValueError(f"Target size ({target.shape}) must be the same as input size ({input.shape})")
     if input.dtype is not target.dtype:
@@ -255,6 +261,8 @@ def kl_div(
         raise RuntimeError(f"kl_div: expected floating inputs, got {input.dtype} and {target.dtype}")
     batch = reduction == "batchmean"
     reduction = "sum" if batch else mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     first = input.shape[0] if batch and input.ndim else 1
     if input.shape != target.shape or input.dtype is not target.dtype:
         input, target = _alike(input, target)
@@ -269,6 +277,8 @@ def soft_margin_loss(
     reduction = mode(reduction, size_average, reduce)
     if _core.broadcast_shapes((input.shape, target.shape)) != input.shape:
         raise RuntimeError(f"soft_margin_loss: a target of shape {target.shape} does not go into one of {input.shape}")
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     if input.shape != target.shape or input.dtype is not target.dtype:
         input, target = _alike(input, target)
     return _fused(input, target, "soft_margin_loss", 0.0, reduction)
@@ -286,6 +296,8 @@ def poisson_nll_loss(
 ) -> Tensor:
     """exp(x) - t x, or x - t log(x + eps) without log_input; full adds t log t - t + log(2 pi t) / 2 where t > 1."""
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     if log_input:
         loss = sub(e.exp(input), mul(target, input))
     else:
@@ -305,6 +317,8 @@ def gaussian_nll_loss(
     the gradient. ValueError: negative var, another shape. Source: Nix & Weigend 1994.
     """
     reduction = mode(reduction)
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     if not isinstance(var, Tensor):
         if var < 0:
             raise ValueError("var has negative entry/entries")

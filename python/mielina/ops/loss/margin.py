@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ... import _core
+from ... import _core, amp
 from ...tensor import Tensor
 from .. import elementwise as e
 from ..creation import full
@@ -32,6 +32,8 @@ def hinge_embedding_loss(
 ) -> Tensor:
     """x where t = 1, max(0, margin - x) where t = -1; where t is neither, both. Integers: margin loses its fraction."""
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     whole = not input.dtype.is_floating_point
     far = e.where(e.ne(target, 1), e.clamp_min(sub(int(margin) if whole else margin, input), 0), 0)
     near = e.where(e.ne(target, -1), input, 0)
@@ -49,6 +51,8 @@ def margin_ranking_loss(
 ) -> Tensor:
     """max(0, -t (x1 - x2) + margin): t = 1 ranks x1 higher, t = -1 x2. RuntimeError: numbers of dims differ."""
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input1, input2 = amp.widen(input1, input2)
     if not input1.ndim == input2.ndim == target.ndim:
         raise RuntimeError(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
@@ -71,6 +75,8 @@ def cosine_embedding_loss(
     RuntimeError: shapes. PyTorch's cosine: 1e-12 is added to the squared lengths.
     """
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        input1, input2 = amp.widen(input1, input2)
     if target.ndim not in (0, 1) or input1.ndim != target.ndim + 1 or input2.ndim != target.ndim + 1:
         raise RuntimeError(
             "cosine_embedding_loss: expected inputs (N, D) with target (N), or (D) with (), "
@@ -113,6 +119,8 @@ def multi_margin_loss(
     RuntimeError: shapes, dtypes, a class out of range.
     """
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        (input,) = amp.widen(input)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.ndim != 1:
@@ -145,6 +153,8 @@ def multilabel_margin_loss(
     input: (N, C) or (C), target: the same shape, int64. RuntimeError: shapes, dtypes, a class out of range.
     """
     reduction = mode(reduction, size_average, reduce)
+    if amp.anywhere:
+        (input,) = amp.widen(input)
     if input.shape != target.shape or input.ndim not in (1, 2):
         raise RuntimeError(
             f"multilabel_margin_loss: expected input and target (N, C) or (C), got {input.shape} and {target.shape}"
@@ -180,6 +190,8 @@ def multilabel_soft_margin_loss(
     reduction = mode(reduction, size_average, reduce)
     if input.ndim == 0:
         raise IndexError("multilabel_soft_margin_loss: expected an input (..., C), got a 0-dim tensor")
+    if amp.anywhere:
+        input, target = amp.widen(input, target)
     loss = neg(add(mul(target, e.logsigmoid(input)), mul(sub(1, target), e.logsigmoid(neg(input)))))
     return reduced(mean(loss if weight is None else mul(loss, weight), -1), reduction)
 
@@ -209,6 +221,8 @@ def triplet_margin_loss(
             "triplet_margin_loss: anchor, positive and negative must have the same number of dimensions, got "
             f"{anchor.shape}, {positive.shape} and {negative.shape}"
         )
+    if amp.anywhere:
+        anchor, positive, negative = amp.widen(anchor, positive, negative)
 
     def distance(x: Tensor, y: Tensor) -> Tensor:
         return pairwise_distance(x, y, p, eps)
