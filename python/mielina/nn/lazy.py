@@ -51,11 +51,12 @@ class Lazy(Module):
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
         """Takes the size from the state dict."""
+        becomes = self.becomes
         for name in ("weight", "running_mean"):
             if prefix + name in state_dict:
                 self.materialize(self._weight_size(tuple(state_dict[prefix + name].shape)))
                 break
-        self.becomes._load_from_state_dict(self, state_dict, prefix, *rest)
+        becomes._load_from_state_dict(self, state_dict, prefix, *rest)
 
     def forward(self, input: Tensor, *args: Any, **kwargs: Any) -> Any:
         self.materialize(self._size(input))
