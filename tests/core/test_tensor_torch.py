@@ -61,10 +61,8 @@ def test_data_of_a_dtype(dtype: str) -> None:
     """Numbers that do not fit an integer dtype are errors; those of a NumPy array are converted."""
     numbers = [1, 1.7, -1, -1.5, 300, [1.9, -1.9], True, [0, 2], math.nan, 1e40, 2**40, [[]], [127.5], -129]
     for x in [*numbers, np.array([1.5, -2.5]), np.array([3, 77])]:
-        assert told(lambda lib: lib.tensor(x, dtype=getattr(lib, dtype)), mi) == told(  # noqa: B023
-            lambda lib: lib.tensor(x, dtype=getattr(lib, dtype)),
-            torch,  # noqa: B023
-        ), x
+        mine, theirs = (told(lambda lib, x=x: lib.tensor(x, dtype=getattr(lib, dtype)), lib) for lib in (mi, torch))
+        assert mine == theirs, x
 
 
 @pytest.mark.parametrize(
