@@ -240,6 +240,8 @@ PyObject* node_indices(PyObject* o, void*) {
   return r;
 }
 
+PyObject* node_repr(PyObject* o) { return PyUnicode_FromFormat("<%S>", as_node(o)->op ? as_node(o)->op : Py_None); }
+
 PyMethodDef methods[] = {{"unpack", node_unpack, METH_NOARGS, "The saved values, with versions checked."},
                          {"free", node_free, METH_NOARGS, "Drop the saved values."},
                          {"fits", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(node_fits)), METH_FASTCALL,
@@ -258,7 +260,8 @@ PyMemberDef node_members[] = {{"op", T_OBJECT, offsetof(Node, op), READONLY, nul
                               {nullptr, 0, 0, 0, nullptr}};
 PyGetSetDef node_getset[] = {{"indices", node_indices, nullptr, "Which output of its node each input is.", nullptr},
                              {nullptr, nullptr, nullptr, nullptr, nullptr}};
-PyType_Slot node_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(node_dealloc)},
+PyType_Slot node_slots[] = {{Py_tp_repr, reinterpret_cast<void*>(node_repr)},
+                            {Py_tp_dealloc, reinterpret_cast<void*>(node_dealloc)},
                             {Py_tp_traverse, reinterpret_cast<void*>(node_traverse)},
                             {Py_tp_clear, reinterpret_cast<void*>(node_clear)},
                             {Py_tp_methods, methods},

@@ -27,7 +27,7 @@ def tensor_repr(t: Any) -> str:
         if t.dtype not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool):
             suffixes.append(f"dtype={t.dtype!r}")
         short = a.size > THRESHOLD
-        body = _block(a, len(prefix), short, _formatter(_corners(a) if short else a))
+        body = _block(a, len(prefix), short, *_formatter(_corners(a) if short else a))
     if t._node is not None:
         suffixes.append(f"grad_fn=<{t._node.op.name}>")
     elif t._leaf_flag:
@@ -50,14 +50,16 @@ def _corners(a: np.ndarray) -> np.ndarray:
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
-def _formatter(a: np.ndarray) -> Callable[[Any], str]:
-    """Writes one element at the width of the widest: scientific where magnitudes differ much or are extreme."""
+def _formatter(a: np.ndarray) -> tuple[Callable[[Any], str], int]:
+    """Writes one element at the width of the widest: scientific where magnitudes differ much or are extreme. Also the
+    width that lines are broken by: 1 where no element is finite and other than 0.
+    """
     if a.dtype.kind != "f":
         width = max(len(str(x)) for x in (a.ravel().tolist() if a.dtype.kind == "b" else (a.min(), a.max())))
-        return lambda x: f"{str(x):>{width}}"
+        return (lambda x: f"{str(x):>{width}}"), width
     finite = np.abs(a[np.isfinite(a) & (a != 0)].astype(np.float64))
     if finite.size == 0:
-        return _plain
+        return _plain, 1
     low, high = float(finite.min()), float(finite.max())
     whole = bool(np.all(finite == np.ceil(finite)))
     scientific = high / low > 1000.0 or high > 1.0e8 or (not whole and low < 1.0e-4)
@@ -69,7 +71,7 @@ def _formatter(a: np.ndarray) -> Callable[[Any], str]:
         write = lambda x: f"{x:.{PRECISION}f}"
     shown = a[np.isfinite(a) & (a != 0)].ravel().tolist()
     width = max(len(write(x)) for x in shown)
-    return lambda x: f"{write(x):>{width}}"
+    return (lambda x: f"{write(x):>{width}}"), width
 
 
 def _plain(x: float) -> str:
@@ -77,7 +79,7 @@ def _plain(x: float) -> str:
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------
-def _block(a: np.ndarray, indent: int, short: bool, write: Callable[[Any], str]) -> str:
+def _block(a: np.ndarray, indent: int, short: bool, write: Callable[[Any], str], width: int) -> str:
     if a.ndim == 0:
         return write(a.item())
     cut = short and a.shape[0] > 2 * EDGE
@@ -85,13 +87,13 @@ def _block(a: np.ndarray, indent: int, short: bool, write: Callable[[Any], str])
         texts = [write(x) for x in (a[:EDGE].tolist() if cut else a.tolist())]
         if cut:
             texts += [" ...", *(write(x) for x in a[-EDGE:].tolist())]
-        per_line = max(1, int((LINE - indent) // (len(write(a[0].item())) + 2))) if len(a) else 1
+        per_line = max(1, (LINE - indent) // (width + 2))
         lines = [", ".join(texts[i : i + per_line]) for i in range(0, len(texts), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
     parts = a[:EDGE] if cut else a
-    blocks = [_block(x, indent + 1, short, write) for x in parts]
+    blocks = [_block(x, indent + 1, short, write, width) for x in parts]
     if cut:
-        blocks += ["...", *(_block(x, indent + 1, short, write) for x in a[-EDGE:])]
+        blocks += ["...", *(_block(x, indent + 1, short, write, width) for x in a[-EDGE:])]
     return "[" + ("," + "\n" * (a.ndim - 1) + " " * (indent + 1)).join(blocks) + "]"
 
 

@@ -3,6 +3,7 @@ methods that are ops are attached by their pages (`@method` in ops/)."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +12,29 @@ import numpy as np
 from . import _core, autograd, dtypes
 
 F = TypeVar("F")
+
+# NumPy's functions behind the operators: those that an array calls when a tensor is on the other side.
+_OPERATORS: dict[Any, Callable[..., Any]] = {
+    np.add: operator.add,
+    np.subtract: operator.sub,
+    np.multiply: operator.mul,
+    np.true_divide: operator.truediv,
+    np.floor_divide: operator.floordiv,
+    np.remainder: operator.mod,
+    np.power: operator.pow,
+    np.matmul: operator.matmul,
+    np.bitwise_and: operator.and_,
+    np.bitwise_or: operator.or_,
+    np.bitwise_xor: operator.xor,
+    np.left_shift: operator.lshift,
+    np.right_shift: operator.rshift,
+    np.less: operator.lt,
+    np.less_equal: operator.le,
+    np.greater: operator.gt,
+    np.greater_equal: operator.ge,
+    np.equal: operator.eq,
+    np.not_equal: operator.ne,
+}
 
 
 if TYPE_CHECKING:
@@ -26,7 +50,6 @@ class Tensor(Methods):
 
     __slots__ = ()
     __array_priority__ = 1000  # ndarray * Tensor gives a Tensor
-    __array_ufunc__ = None
 
     # ---- gradients ---------------------------------------------------------------------------------------------------
     @property
@@ -227,6 +250,23 @@ class Tensor(Methods):
             return a.astype(dtype)
         return a.copy() if copy else a
 
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """`ndarray + tensor` is our op, with gradients; other functions of NumPy compute on the memory and give a
+        tensor.
+
+        RuntimeError: such a function of a tensor that requires a gradient.
+        """
+        function = _OPERATORS.get(ufunc) if method == "__call__" and not kwargs else None
+        if function is not None:
+            from .ops.elementwise import operand
+
+            return function(*map(operand, inputs))
+        if any(isinstance(x, Tensor) for x in kwargs.get("out", ())):
+            return NotImplemented
+        arrays = [x.numpy() if isinstance(x, Tensor) else x for x in inputs]
+        found = getattr(ufunc, method)(*arrays, **kwargs)
+        return found if found is None or "out" in kwargs else _core.from_numpy(np.asarray(found))
+
     def tolist(self) -> Any:
         if self.ndim == 0:
             return self.item()
@@ -246,18 +286,30 @@ class Tensor(Methods):
             )
         return bool(self.item())
 
+    def _number(self) -> Any:
+        if self.numel() != 1:
+            raise ValueError(f"only tensors of one element can be converted to Python numbers, got shape {self.shape}")
+        return self.item()
+
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._number())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number())
+
+    def __complex__(self) -> complex:
+        return complex(self._number())
 
     def __index__(self) -> int:
-        if self.dtype.is_floating_point:
+        if self.dtype.is_floating_point or self.numel() != 1:
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self.item())
 
     __hash__ = object.__hash__  # by identity, without a Python call: optimisers look up a state a parameter
+
+    def __reversed__(self) -> Tensor:
+        """Flipped along all dimensions."""
+        return self.flip(tuple(range(self.ndim))) if self.ndim else self
 
     def __repr__(self) -> str:
         from .printing import tensor_repr
@@ -265,7 +317,7 @@ class Tensor(Methods):
         return tensor_repr(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self.ndim == 0 and spec else str(self)
+        return format(self.item(), spec) if self.ndim == 0 else str(self)
 
     def __reduce__(self) -> Any:
         if self._node is not None:

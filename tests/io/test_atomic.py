@@ -15,6 +15,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs fork and signals")
 COMMON = """
 import os, random, resource, signal, sys, time
 import mielina as mi
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore Ctrl-C
 path, folder = sys.argv[1], os.path.dirname(sys.argv[1])
 SIZE = 1 << 18  # 2 MiB in two tensors: long enough to be caught in the middle
 

@@ -46,6 +46,12 @@ class _Norm(Module):
         self.register_buffer("num_batches_tracked", _core.empty((), dtypes.int64) if statistics else None)
         self.reset_parameters()
 
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        """Files from before batches were counted: the count stays as it is."""
+        if self.num_batches_tracked is not None:
+            state_dict.setdefault(prefix + "num_batches_tracked", self.num_batches_tracked.detach())
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
     def reset_running_stats(self) -> None:
         if self.track_running_stats:
             init.zeros_(self.running_mean)

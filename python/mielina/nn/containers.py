@@ -8,7 +8,7 @@ from typing import Any
 from ..tensor import Tensor
 from .module import Module
 from .parameter import Parameter
-from .state import block, indent
+from .text import block, indent
 
 
 class _Numbered(Module):
@@ -78,6 +78,9 @@ class _Numbered(Module):
         del self[i]
         return item
 
+    def __reversed__(self) -> Iterator[Any]:
+        return reversed(self._items())
+
     def __iadd__(self, items: Iterable[Any]) -> Any:
         return self.extend(items)
 
@@ -133,6 +136,23 @@ class Sequential(_Numbered):
             delattr(self, name)
         if all(name.isdigit() for name in names):
             self._set_items(self._items())
+
+    def __mul__(self, times: int) -> Sequential:
+        """The same modules, `times` times over."""
+        return type(self)(*(self._items() * self._times(times)))
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: int) -> Sequential:
+        return self.extend(self._items() * (self._times(times) - 1))  # type: ignore[no-any-return]
+
+    @staticmethod
+    def _times(times: int) -> int:
+        if not isinstance(times, int):
+            raise TypeError(f"unsupported operand type(s) for *: Sequential and {type(times).__name__}")
+        if times <= 0:
+            raise ValueError(f"Non-positive multiplication factor {times} for a Sequential")
+        return times
 
     def forward(self, input: Any) -> Any:
         for module in self._items():
@@ -210,6 +230,16 @@ class _Named(Module):
         del self[key]
         return value
 
+    def popitem(self) -> tuple[str, Any]:
+        """Removes the last item and returns it with its name. KeyError: there is none."""
+        names = self._names()
+        if not names:
+            raise KeyError(f"popitem: this {type(self).__name__} is empty")
+        return names[-1], self.pop(names[-1])
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._names())
+
     def clear(self) -> None:
         for name in self._names():
             delattr(self, name)
@@ -267,6 +297,29 @@ class ParameterDict(_Named):
 
     def __setitem__(self, key: str, value: Any) -> None:
         self.register_parameter(key, _as_parameter(value))
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The item, which is `default` if there was none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def copy(self) -> ParameterDict:
+        """Another dict of the same parameters."""
+        return ParameterDict(self.items())
+
+    def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
+        """A new dict that has `default` under each of the keys."""
+        return ParameterDict((key, default) for key in keys)
+
+    def __or__(self, other: ParameterDict) -> ParameterDict:
+        both = self.copy()
+        both.update(other)
+        return both
+
+    def __ior__(self, other: ParameterDict) -> ParameterDict:
+        self.update(other)
+        return self
 
     def extra_repr(self) -> str:
         return _parameter_text(self.items())

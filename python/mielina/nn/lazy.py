@@ -6,7 +6,6 @@ Until then their parameters are empty. They stay the same objects, so that an op
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..tensor import Tensor
@@ -50,12 +49,14 @@ class Lazy(Module):
         setattr(self, self.size, size)
         self.__class__ = self.becomes
 
-    def _adopt(self, state: Mapping[str, Any], prefix: str) -> None:
-        """Takes the size from a state dict that is being loaded."""
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        """Takes the size from the state dict."""
+        becomes = self.becomes
         for name in ("weight", "running_mean"):
-            if prefix + name in state:
-                self.materialize(self._weight_size(tuple(state[prefix + name].shape)))
-                return
+            if prefix + name in state_dict:
+                self.materialize(self._weight_size(tuple(state_dict[prefix + name].shape)))
+                break
+        becomes._load_from_state_dict(self, state_dict, prefix, *rest)
 
     def forward(self, input: Tensor, *args: Any, **kwargs: Any) -> Any:
         self.materialize(self._size(input))

@@ -12,13 +12,13 @@ from typing import Any
 
 from .. import dtypes
 from ..tensor import Tensor
-from . import state
+from . import text
 from .hooks import Hookable
 from .parameter import Buffer, Parameter
-from .tree import Tree
+from .state import Stateful
 
 
-class Module(Tree, Hookable):
+class Module(Stateful, Hookable):
     """Base class of all layers. Subclasses set parameters and children in `__init__` and compute in `forward`."""
 
     training = True
@@ -35,17 +35,32 @@ class Module(Tree, Hookable):
                 return self.forward(*args, **kwargs)
             return self._hooks.call(self, args, kwargs)
         except Exception as error:
-            state.blame(self, error)
+            text.blame(self, error)
             raise
 
     # ---- registration ------------------------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Tensor):
-            if isinstance(value, Buffer):
-                self._declare_buffer(name, value.persistent)
-            elif not isinstance(value, Parameter) and isinstance(self.__dict__.get(name), Parameter):
-                raise TypeError(f"cannot assign a Tensor as parameter '{name}' (nn.Parameter or None expected)")
+        old = self.__dict__.get(name)
+        if isinstance(old, (Tensor, Module)) or name in self._buffer_names:
+            self._replace(name, old, value)
+        if isinstance(value, Buffer):
+            self._declare_buffer(name, value.persistent)
         object.__setattr__(self, name, value)
+
+    def _replace(self, name: str, old: Any, value: Any) -> None:
+        """What may follow what under one name. A thing of another kind goes to the end of its kind's order."""
+        if value is None:
+            return
+        kind: Any = Module if isinstance(old, Module) else Parameter if isinstance(old, Parameter) else Tensor
+        if isinstance(value, kind) and (kind is not Tensor or not isinstance(value, Parameter)):
+            return
+        if kind is Parameter or not isinstance(value, (Parameter, Module)):
+            what = {Module: "child module", Parameter: "parameter"}.get(kind, "buffer")
+            if what != "buffer" or name in self._buffer_names:
+                raise TypeError(
+                    f"cannot assign a {type(value).__name__} as {what} '{name}' (nn.{kind.__name__} or None expected)"
+                )
+        delattr(self, name)
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
@@ -62,7 +77,9 @@ class Module(Tree, Hookable):
             raise TypeError(f"{kind} name should be a string. Got {type(name).__name__}")
         if "." in name or name == "":
             raise KeyError(f'{kind} name can\'t be empty or contain ".", got: "{name}"')
-        if hasattr(self, name) and not isinstance(self.__dict__.get(name, ""), (Tensor, Module, type(None))):
+        old = self.__dict__.get(name, "")
+        same = {"parameter": isinstance(old, Parameter), "module": isinstance(old, Module)}
+        if hasattr(self, name) and not (old is None or same.get(kind, name in self._buffer_names)):
             raise KeyError(f"attribute '{name}' already exists")
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
@@ -90,24 +107,6 @@ class Module(Tree, Hookable):
         setattr(self, name, module)
 
     register_module = add_module
-
-    # ---- state -------------------------------------------------------------------------------------------------------
-    def state_dict(
-        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, Tensor]:
-        """Name -> tensor of all parameters and persistent buffers, sharing their memory (detached unless keep_vars)."""
-        result = {} if destination is None else destination
-        for key, owner, name in state.entries(self, prefix):
-            x = getattr(owner, name)
-            result[key] = x if keep_vars else x.detach()
-        return result
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> state.Keys:
-        """Copies tensors (or NumPy arrays) into the parameters and buffers; assign=True takes the tensors themselves.
-
-        RuntimeError lists all missing and unexpected keys (if strict) and sizes that differ; nothing is changed then.
-        """
-        return state.load(self, state_dict, strict, assign)
 
     # ---- changes of all tensors --------------------------------------------------------------------------------------
     def apply(self, fn: Callable[[Module], Any]) -> Module:
@@ -145,8 +144,19 @@ class Module(Tree, Hookable):
     def type(self, dst_type: Any) -> Module:
         return self.to(dst_type)
 
+    def to_empty(self, *, device: Any = None, recurse: bool = True) -> Module:
+        """For code that makes modules without memory: here they have theirs."""
+        return self.to(device)
+
+    def share_memory(self) -> Module:
+        """Threads share all memory; processes would need a copy in a file."""
+        return self
+
     def cpu(self) -> Module:
         return self
+
+    def cuda(self, device: Any = None) -> Module:
+        return self.to("cuda")
 
     def float(self) -> Module:
         return self.to(dtypes.float32)
@@ -189,4 +199,4 @@ class Module(Tree, Hookable):
         return ""
 
     def __repr__(self) -> str:
-        return state.text(self)
+        return text.text(self)

@@ -23,6 +23,11 @@ class Parameter(Tensor):
             self.requires_grad_()
         return self
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        """A parameter of its own, without the gradient."""
+        memo[id(self)] = copy = type(self)(_core.clone(self), self._leaf_flag)
+        return copy
+
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
 

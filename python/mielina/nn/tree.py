@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..tensor import Tensor
@@ -13,23 +12,58 @@ if TYPE_CHECKING:
     from .module import Module
 
 
+class Registry(dict[str, Any]):
+    """A module's parameters, buffers or children by name: made when asked for; what is written to it is written to the
+    module.
+    """
+
+    def __init__(self, owner: Any, items: Mapping[str, Any], register: Callable[[str, Any], None]) -> None:
+        super().__init__(items)
+        self._owner = owner
+        self._register = register
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name in self:
+            setattr(self._owner, name, value)
+        else:
+            self._register(name, value)
+        super().__setitem__(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        delattr(self._owner, name)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        if name in self:
+            delattr(self._owner, name)
+        return super().pop(name, *default)
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
+
+
 class Tree:
     """Base of Module: a node whose attributes are its parameters, buffers and children."""
 
     _buffer_names: Mapping[str, bool]
 
-    @property
-    def _parameters(self) -> Mapping[str, Parameter]:
-        return MappingProxyType({k: v for k, v in self.__dict__.items() if isinstance(v, Parameter)})
+    if TYPE_CHECKING:
+        register_parameter: Any
+        register_buffer: Any
+        add_module: Any
 
     @property
-    def _buffers(self) -> Mapping[str, Tensor]:
-        return MappingProxyType({name: getattr(self, name) for name in self._buffer_names})
+    def _parameters(self) -> Registry:
+        found = {k: v for k, v in self.__dict__.items() if isinstance(v, Parameter)}
+        return Registry(self, found, self.register_parameter)
 
     @property
-    def _modules(self) -> Mapping[str, Module]:
-        children: dict[str, Any] = {k: v for k, v in self.__dict__.items() if isinstance(v, Tree)}
-        return MappingProxyType(children)
+    def _buffers(self) -> Registry:
+        return Registry(self, {name: getattr(self, name) for name in self._buffer_names}, self.register_buffer)
+
+    @property
+    def _modules(self) -> Registry:
+        return Registry(self, {k: v for k, v in self.__dict__.items() if isinstance(v, Tree)}, self.add_module)
 
     def named_modules(
         self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
@@ -97,7 +131,11 @@ class Tree:
         return self._get(target, Parameter, "an nn.Parameter")  # type: ignore[no-any-return]
 
     def get_buffer(self, target: str) -> Tensor:
-        return self._get(target, Tensor, "a buffer")  # type: ignore[no-any-return]
+        owner, _, name = target.rpartition(".")
+        module = self.get_submodule(owner)
+        if hasattr(module, name) and name not in module._buffer_names:
+            raise AttributeError(f"`{target}` is not a buffer")
+        return self._get(target, object, "a buffer")  # type: ignore[no-any-return]
 
     def set_submodule(self, target: str, module: Module) -> None:
         """Puts a module at a path such as "encoder.0"."""

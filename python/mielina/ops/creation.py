@@ -23,13 +23,19 @@ def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
 def tensor(data: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
     """A new tensor with a copy of `data`: a number, nested lists, a NumPy array or a tensor.
 
-    Python floats give the default dtype, ints int64, bools bool. TypeError for data without a tensor dtype.
+    Python floats give the default dtype, ints int64, bools bool, NumPy's numbers their own. TypeError for data without
+    a tensor dtype. RuntimeError for Python numbers that an integer `dtype` cannot hold.
     """
     if isinstance(data, Tensor):
         t = _core.clone(data)
     else:
         a = np.asarray(data)
-        if a.dtype == np.float64 and not isinstance(data, (np.ndarray, np.generic)):
+        plain = not isinstance(data, (np.ndarray, np.generic))
+        if a.dtype.kind not in "fiub":
+            dtypes.from_numpy(a.dtype)  # a TypeError that lists what there is
+        if plain and dtype is not None and a.size and not dtype.is_floating_point and dtype is not dtypes.bool:
+            _check_range(a, dtype)
+        if a.dtype == np.float64 and plain and not _is_double(data):
             t = _core.convert(
                 _core.from_numpy(np.ascontiguousarray(a).reshape(a.shape)), dtype or dtypes.get_default_dtype()
             )
@@ -39,6 +45,21 @@ def tensor(data: Any, *, dtype: DType | None = None, requires_grad: bool = False
     if dtype is not None and t.dtype is not dtype:
         t = _core.convert(t, dtype)
     return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
+
+
+def _is_double(data: Any) -> bool:
+    """Whether NumPy's doubles are among nested data; Python's floats take the default dtype."""
+    if isinstance(data, (list, tuple)):
+        return any(map(_is_double, data))
+    return isinstance(data, (np.ndarray, np.generic)) and data.dtype == np.float64
+
+
+def _check_range(a: np.ndarray, dtype: DType) -> None:
+    """RuntimeError: a value that the integer dtype cannot hold; negative integers wrap in uint8, as in PyTorch."""
+    limits = np.iinfo(dtype.name)
+    lowest = -limits.max if dtype is dtypes.uint8 and a.dtype.kind in "iub" else limits.min
+    if not (a.min() >= lowest and a.max() <= limits.max):  # written so that NaN fails
+        raise RuntimeError(f"tensor: a value cannot be converted to {dtype} without overflow")
 
 
 def from_numpy(array: np.ndarray) -> Tensor:

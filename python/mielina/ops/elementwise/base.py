@@ -20,10 +20,14 @@ Function = Callable[..., Any]
 
 
 def operand(x: Any) -> Any:
-    """What the core takes as an operand: a Tensor or a Python number. NumPy's become tensors."""
+    """What the core takes as an operand: a Tensor or a Python number. NumPy's numbers are such, its arrays become
+    tensors.
+    """
+    if isinstance(x, np.generic):
+        return x.item()
     if isinstance(x, (Tensor, int, float)):
         return x
-    if isinstance(x, (np.ndarray, np.generic)):
+    if isinstance(x, np.ndarray):
         return _core.from_numpy(np.ascontiguousarray(x).reshape(np.shape(x)))
     raise TypeError(f"expected a Tensor or a number, got {type(x).__name__}")
 

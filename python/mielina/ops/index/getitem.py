@@ -249,5 +249,7 @@ def _iterate(self: Tensor) -> Iterator[Tensor]:
 
 @method_as("__contains__")
 def _contains(self: Tensor, element: Any) -> bool:
-    """Whether any element equals the number or (broadcast) the tensor."""
+    """Whether any element equals the number or (broadcast) the tensor. RuntimeError: neither."""
+    if not isinstance(element, (Tensor, int, float, np.generic)):
+        raise RuntimeError(f"`in` a tensor looks for a number or a tensor, got {type(element).__name__}")
     return _core.nonzero(self.detach() == element, True).shape[0] > 0  # type: ignore[no-any-return]
