@@ -27,6 +27,11 @@ def checkpoint(
     Dropout draws the same numbers both times unless preserve_rng_state=False; autocast is as it was. Results may be
     nested in tuples, lists and dicts. use_reentrant: PyTorch's name for two ways of doing it; here there is one.
     Source: Chen et al. 2016.
+
+    >>> x = mi.tensor([1.0], requires_grad=True)
+    >>> mi.checkpoint(lambda t: (t * 3).exp(), x).backward()
+    >>> x.grad
+    tensor([60.2566])
     """
     if not autograd.is_grad_enabled():
         return function(*args, **kwargs)

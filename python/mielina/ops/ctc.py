@@ -36,6 +36,10 @@ def ctc_loss(
     The gradient is that of the formula. PyTorch adds exp(log_probs), which log_softmax's gradient takes away again:
     what arrives before the log_softmax is the same. RuntimeError: shapes, dtypes, labels or lengths out of range.
     Source: Graves et al. 2006.
+
+    >>> logs = mi.log_softmax(mi.zeros(4, 1, 3), -1)
+    >>> F.ctc_loss(logs, mi.tensor([[1, 2]]), mi.tensor([4]), mi.tensor([2]))
+    tensor(0.8432)
     """
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f'{reduction!r} is not a reduction; use "none", "mean" or "sum"')

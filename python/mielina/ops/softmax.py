@@ -21,6 +21,10 @@ def softmax(input: Tensor, dim: int = -1, dtype: DType | None = None) -> Tensor:
 
     input: (..., C, ...) floating. Returns the same shape, dtype (or `dtype`) and stride order. A slice that is all
     -inf gives NaN. IndexError: `dim` out of range. NotImplementedError: integer input. Source: Bridle 1990.
+
+    >>> mi.softmax(mi.tensor([[0.0, 0.0], [1.0, 3.0]]), dim=1)
+    tensor([[0.5000, 0.5000],
+            [0.1192, 0.8808]])
     """
     x = input if dtype is None else cast(input, dtype)
     return record(_core.softmax(x, dim, False), SOFTMAX, (x,), (OUTPUT, dim))  # type: ignore[no-any-return]
@@ -45,7 +49,11 @@ def _softmax_backward_rule(h: Tensor, needs: Any, g: Tensor, y: Tensor, dim: int
 
 
 def softmin(input: Tensor, dim: int = -1, dtype: DType | None = None) -> Tensor:
-    """softmax(-input, dim): the smallest entry gets the largest probability."""
+    """softmax(-input, dim): the smallest entry gets the largest probability.
+
+    >>> F.softmin(mi.tensor([0.0, 0.0]), 0)
+    tensor([0.5000, 0.5000])
+    """
     return softmax(neg(input), dim, dtype)
 
 
@@ -55,7 +63,11 @@ SOFTMAX_BACKWARD = op("softmax_backward", _softmax_backward_rule, composite=_sof
 
 @method
 def log_softmax(input: Tensor, dim: int = -1, dtype: DType | None = None) -> Tensor:
-    """log(softmax(input, dim)), without the detour: y_i = x_i - m - log sum_j exp(x_j - m)."""
+    """log(softmax(input, dim)), without the detour: y_i = x_i - m - log sum_j exp(x_j - m).
+
+    >>> mi.log_softmax(mi.tensor([0.0, 0.0]), 0)
+    tensor([-0.6931, -0.6931])
+    """
     x = input if dtype is None else cast(input, dtype)
     return record(_core.softmax(x, dim, True), LOG_SOFTMAX, (x,), (OUTPUT, dim))  # type: ignore[no-any-return]
 

@@ -163,6 +163,11 @@ def fit(
     objects. seed: makes order, dropout and split repeatable. Numbers are over all samples, `val_` ones in eval mode.
 
     ValueError: empty data, lengths or shapes that do not fit, unknown names.
+
+    >>> model = nn.Linear(2, 1)
+    >>> history = mi.fit(model, mi.ones(8, 2), mi.ones(8, 1), loss="mse", epochs=3, verbose=False)
+    >>> len(history["loss"])
+    3
     """
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
         raise ValueError(f"fit: epochs must be a number from 0 up, got {epochs!r}")
@@ -279,7 +284,11 @@ def evaluate(
     metrics: Iterable[Any] = (),
     batch_size: int = 256,
 ) -> dict[str, float]:
-    """Loss and metrics over all samples, in eval mode and without gradients."""
+    """Loss and metrics over all samples, in eval mode and without gradients.
+
+    >>> mi.evaluate(nn.Identity(), mi.zeros(4, 1), mi.ones(4, 1), loss="mse")
+    {'loss': 1.0}
+    """
     data = X if isinstance(X, DataLoader) else _dataset(X, y)
     return _evaluate(
         model, _loader(data, batch_size, False), _loss(loss), resolve(metrics), _float_dtype(model)
@@ -288,7 +297,11 @@ def evaluate(
 
 @autograd.no_grad
 def predict(model: Any, X: Any, *, batch_size: int = 256) -> np.ndarray:
-    """The model's outputs for all samples as a NumPy array, in eval mode."""
+    """The model's outputs for all samples as a NumPy array, in eval mode.
+
+    >>> mi.predict(nn.ReLU(), mi.ones(4, 2)).shape
+    (4, 2)
+    """
     dtype = _float_dtype(model)
     loader = X if isinstance(X, DataLoader) else _loader(_dataset(X), batch_size, False)
     was_training = model.training

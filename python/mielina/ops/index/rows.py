@@ -20,6 +20,10 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """(..., num_classes) int64: 1 at the class, 0 elsewhere; -1: as many classes as the largest one needs.
 
     RuntimeError: a class outside [0, num_classes).
+
+    >>> F.one_hot(mi.tensor([2, 0]))
+    tensor([[0, 0, 1],
+            [1, 0, 0]])
     """
     if tensor.dtype.is_floating_point or tensor.dtype is dtypes.bool:
         raise RuntimeError(f"one_hot: expected integers, got {tensor.dtype}")
@@ -52,6 +56,11 @@ def embedding(
 
     padding_idx: this row gets no gradient. max_norm: the rows that are read are first scaled, in place, to this norm at
     most. scale_grad_by_freq: a row's gradient is divided by how often it was read. IndexError: an index outside [0, V).
+
+    >>> F.embedding(mi.tensor([1, 0, 1]), mi.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[3., 4.],
+            [1., 2.],
+            [3., 4.]])
     """
     if weight.ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, got {weight.ndim} dimensions")
@@ -128,6 +137,9 @@ def embedding_bag(
     input: (B, N), each row a bag; or flat, with each bag's first place in `offsets` (and the end after them, if
     include_last_offset). per_sample_weights (mode "sum"): factors of the rows. Entries of padding_idx are left out.
     ValueError: `offsets` do not fit, or an unknown mode.
+
+    >>> F.embedding_bag(mi.tensor([[0, 1]]), mi.tensor([[1.0, 2.0], [3.0, 4.0]]), mode="sum")
+    tensor([[4., 6.]])
     """
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f'embedding_bag: mode has to be one of "sum", "mean" or "max", got {mode!r}')
