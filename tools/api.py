@@ -24,6 +24,7 @@ PAGES = {
     "optim": ("mielina.optim", "optim", "Optimisers: one fused kernel call a parameter group."),
     "lr_scheduler": ("mielina.optim.lr_scheduler", "optim.lr_scheduler", "Learning rates over the epochs."),
     "data": ("mielina.data", "data", "Data sets, samplers, loaders."),
+    "autograd": ("mielina.autograd", "mi.autograd", "Gradients, modes, functions of one's own."),
     "train": ("mielina.train", "mi", "Training loops: `mi.fit`, `mi.evaluate`, `mi.predict` and their callbacks."),
     "io": ("mielina.io", "mi", "Files."),
     "testing": ("mielina.testing", "mi.testing", "For those who add kernels: references, checks, gradients."),
@@ -33,7 +34,7 @@ PAGES = {
 def _public(module: Any) -> Iterator[tuple[str, Any]]:
     for name, value in sorted(vars(module).items(), key=lambda item: item[0].lower()):
         home = "mielina" if module.__name__ in ("mielina", "mielina.nn.functional") else module.__name__
-        ours = getattr(value, "__module__", "").startswith(home)
+        ours = (getattr(value, "__module__", None) or "").startswith(home)
         if not name.startswith("_") and ours and (inspect.isfunction(value) or inspect.isclass(value)):
             yield name, value
 

@@ -155,6 +155,9 @@ def fractional_max_pool2d(
     input: (N, C, H, W) or (C, H, W). output_size (P, Q), or output_ratio: its quotient by the input's size, in (0, 1).
     Window p starts at int((p + u) a) - int(u a), a = (H - kernel) / (P - 1), with u uniform in [0, 1); the last one
     ends at the edge. Source: Graham 2014.
+
+    >>> F.fractional_max_pool2d(mi.ones(1, 8, 8), 2, output_size=5).shape
+    (1, 5, 5)
     """
     return _fractional_max_pool(input, 2, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
@@ -167,7 +170,11 @@ def fractional_max_pool3d(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> Any:
-    """The same for (N, C, D, H, W); see `fractional_max_pool2d`."""
+    """The same for (N, C, D, H, W); see `fractional_max_pool2d`.
+
+    >>> F.fractional_max_pool3d(mi.ones(1, 8, 8, 8), 2, output_size=3).shape
+    (1, 3, 3, 3)
+    """
     return _fractional_max_pool(input, 3, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 
