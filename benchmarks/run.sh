@@ -8,4 +8,4 @@ mkdir -p "$folder"
 for family in ${*:-$(python -c 'from mielina.bench import FAMILIES; print(*FAMILIES)')}; do
   mielina bench "$family" --json "$folder/$family.json"
 done
-python tools/tables.py
+python tools/tables.py --roofline

@@ -1,4 +1,5 @@
-"""Writes the measured tables of docs/kernels from the newest results: `python tools/tables.py`, or `--check`.
+"""Writes the measured tables of docs/kernels from the newest results: `python tools/tables.py`, or `--check`;
+`--roofline` draws all families of that folder into one picture there.
 
 benchmarks/results/DATE/FAMILY.json, as `mielina bench FAMILY --json` writes it, fills what stands between
 `<!-- measured: FAMILY -->` and `<!-- end -->`.
@@ -76,9 +77,20 @@ def stale() -> list[str]:
     return [p.name for p in pages if p.read_text() != filled(p.read_text(), newest())]
 
 
+def roofline(results: pathlib.Path) -> None:
+    """results/roofline.png: every family's cases, under the larger of the limits that their runs measured."""
+    from mielina.bench import roofline as draw
+
+    runs = [json.loads(p.read_text()) for p in sorted(results.glob("*.json"))]
+    limits = {name: max(run["limits"][name] for run in runs) for name in ("fma_peak", "copy_rate")}
+    draw([row for run in runs for row in run["rows"]], limits, str(results / "roofline.png"))
+
+
 if __name__ == "__main__":
     if "--check" in sys.argv:
         names = stale()
         sys.exit(f"out of date, run tools/tables.py: {', '.join(names)}" if names else 0)
+    if "--roofline" in sys.argv:
+        roofline(newest())
     for path in (ROOT / "docs" / "kernels").glob("*.md"):
         path.write_text(filled(path.read_text(), newest()))
