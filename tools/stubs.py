@@ -89,10 +89,8 @@ class Stub:
         self.lines: list[str] = []
         self.shadowed = set(shadowed) & set(vars(builtins))
 
-    def define(self, name: str, f: Any, indent: str = "", first: str | None = None, mark: str = "") -> None:
-        """`def name(...)` with the signature of f, whose first parameter is called `first`, and its docstring's
-        summary.
-        """
+    def signature(self, name: str, f: Any, first: str | None = None) -> str:
+        """`name(a: A, b: B = 1) -> C` of f, whose first parameter is called `first`."""
         signature = inspect.signature(f)
         parts, star = [], False
         for i, p in enumerate(signature.parameters.values()):
@@ -100,8 +98,11 @@ class Stub:
                 parts.append("*")
             star = star or p.kind in (p.KEYWORD_ONLY, p.VAR_POSITIONAL)
             parts.append(first if i == 0 and first else self._parameter(p, f))
-        returns = self._annotation(signature.return_annotation, f)
-        head = f"{indent}def {name}({', '.join(parts)}) -> {returns}:"
+        return f"{name}({', '.join(parts)}) -> {self._annotation(signature.return_annotation, f)}"
+
+    def define(self, name: str, f: Any, indent: str = "", first: str | None = None, mark: str = "") -> None:
+        """`def name(...)` with the signature of f and its docstring's summary."""
+        head = f"{indent}def {self.signature(name, f, first)}:"
         summary = _summary(f)
         if not summary:
             self.lines.append(f"{head} ...{mark}")

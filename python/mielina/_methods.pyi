@@ -501,7 +501,8 @@ class Methods(TensorBase):
         """The sum of products over the last axis of both; numbers multiply. RuntimeError: the last sizes differ."""
     def int(self) -> Tensor:
         """self as int32."""
-    def is_contiguous(self, *, memory_format: memory_format = ...) -> builtins.bool: ...
+    def is_contiguous(self, *, memory_format: memory_format = ...) -> builtins.bool:
+        """Whether the elements lie in C order, or in that of `memory_format`."""
     def isclose(self, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> Tensor:
         """|input - other| <= atol + rtol |other|, or equal (infinities too); NaN is close to NaN if `equal_nan`."""
     def isfinite(self) -> Tensor:
@@ -730,7 +731,8 @@ class Methods(TensorBase):
         """Each slice along `dim` (each element, without) so many times in a row; `repeats` an int or a vector of them."""
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in C order under another shape (one size may be -1): a view where strides allow it, else a copy."""
-    def reshape_as(self, other: Tensor) -> Tensor: ...
+    def reshape_as(self, other: Tensor) -> Tensor:
+        """input.reshape(other.shape)."""
     def roll(self, shifts: Any, dims: Any = None) -> Tensor:
         """What leaves at one end of an axis comes in at the other; without `dims`, of the elements in a row."""
     def rot90(self, k: builtins.int = 1, dims: Any = (0, 1)) -> Tensor:
@@ -793,7 +795,8 @@ class Methods(TensorBase):
         """(values, indices), in order along `dim`. Equal elements keep their order, asked for or not. NaN last, or first if descending. The gradient goes back to where the elements came from."""
     def split(self, split_size_or_sections: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """Parts of one size (the last may be smaller) or of the given sizes, as views."""
-    def split_with_sizes(self, split_sizes: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]: ...
+    def split_with_sizes(self, split_sizes: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
+        """Parts of the given sizes, as views. RuntimeError: the sizes do not add up to input's."""
     def sqrt(self) -> Tensor:
         """The square root; NaN for negative numbers."""
     def sqrt_(self) -> Tensor:
@@ -886,7 +889,8 @@ class Methods(TensorBase):
         """`dot`: there are no complex tensors to conjugate."""
     def view(self, *shape: Any) -> Tensor:
         """The same memory under another shape, or as another dtype of the same size. RuntimeError: it needs a copy."""
-    def view_as(self, other: Tensor) -> Tensor: ...
+    def view_as(self, other: Tensor) -> Tensor:
+        """input.view(other.shape)."""
     def vsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:
         """`tensor_split` along dimension 0, into equal parts."""
     def where(self, condition: Tensor, other: Any) -> Tensor:

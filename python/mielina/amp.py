@@ -23,6 +23,11 @@ class autocast:
     as `dtype`, and losses take half inputs as float32. Everything else computes in the dtypes that it is given.
 
     with mi.autocast(dtype=mi.bfloat16): ...    (also as a decorator). TypeError: not a half format.
+
+    >>> with mi.autocast():
+    ...     y = mi.ones(2, 3) @ mi.ones(3, 2)
+    >>> y.dtype
+    mielina.bfloat16
     """
 
     def __init__(

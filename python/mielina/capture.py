@@ -97,5 +97,17 @@ def _copies(x: Any) -> Any:
 def capture(step: Callable[..., Any]) -> Captured:
     """Records `step(*inputs)` at its first call and replays it afterwards, with the bits that eager execution would
     give.
+
+    >>> weight = mi.tensor([0.0], requires_grad=True)
+    >>> optimizer = mi.optim.SGD([weight], lr=0.1)
+    >>> def step(x):
+    ...     loss = ((weight - x) ** 2).sum()
+    ...     optimizer.zero_grad()
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> step = mi.capture(step)
+    >>> [step(mi.tensor([1.0])).item() for _ in range(2)]
+    [1.0, 0.64000004529953]
     """
     return Captured(step)

@@ -27,6 +27,11 @@ def checkpoint(
     Dropout draws the same numbers both times unless preserve_rng_state=False; autocast is as it was. Results may be
     nested in tuples, lists and dicts. use_reentrant: PyTorch's name for two ways of doing it; here there is one.
     Source: Chen et al. 2016.
+
+    >>> x = mi.tensor([1.0], requires_grad=True)
+    >>> mi.checkpoint(lambda t: (t * 3).exp(), x).backward()
+    >>> x.grad
+    tensor([60.2566])
     """
     if not autograd.is_grad_enabled():
         return function(*args, **kwargs)
@@ -94,7 +99,12 @@ def _state(random: bool) -> Any:
 
 
 def checkpoint_sequential(functions: Any, segments: int, input: Any, **options: Any) -> Any:
-    """Runs a Sequential (or a list of modules) in `segments` parts, of which all but the last are checkpoints."""
+    """Runs a Sequential (or a list of modules) in `segments` parts, of which all but the last are checkpoints.
+
+    >>> layers = nn.Sequential(nn.ReLU(), nn.Tanh())
+    >>> mi.checkpoint_sequential(layers, 2, mi.tensor([0.0], requires_grad=True))
+    tensor([0.], grad_fn=<tanh>)
+    """
     modules = list(functions.children()) if hasattr(functions, "children") else list(functions)
     if segments < 1:
         raise ValueError(f"checkpoint_sequential: expected at least one segment, got {segments}")

@@ -70,6 +70,12 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="mielina", description="A deep-learning library in a few megabytes.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -83,7 +89,13 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     p = commands.add_parser("bench", help="kernels beside NumPy, and PyTorch and JAX where installed")
     p.add_argument("families", nargs="*", help="families to run (default: all)")
+    p.add_argument("--quick", action="store_true", help="small sizes: shows that all runs, measures nothing")
+    p.add_argument("--threads", type=_positive, default=None, help="threads of every library (default: all)")
+    p.add_argument(
+        "--rivals", default="numpy,torch,jax", help="default: %(default)s, of which the installed ones run; empty: none"
+    )
     p.add_argument("--json", default=None, help="write the numbers to this file")
+    p.add_argument("--plot", default=None, help="write the roofline picture to this file")
     return parser
 
 
@@ -100,7 +112,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif args.command == "bench":
             from .bench import main as bench
 
-            bench(args.families, args.json)
+            bench(
+                args.families, args.json, args.plot, args.quick, args.threads, [r for r in args.rivals.split(",") if r]
+            )
     except BrokenPipeError:  # the reader of a pipe has gone: `mielina info --kernels | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -14,12 +14,23 @@ from . import _core
 
 
 def get_num_threads() -> int:
-    """How many threads work on one op."""
+    """How many threads work on one op.
+
+    >>> mi.get_num_threads() >= 1
+    True
+    """
     return _core.num_threads()  # type: ignore[no-any-return]
 
 
 def set_num_threads(n: int) -> None:
-    """Sets how many threads work on one op, above the number of cores, too. ValueError outside 1 to 1024."""
+    """Sets how many threads work on one op, above the number of cores, too. ValueError outside 1 to 1024.
+
+    >>> before = mi.get_num_threads()
+    >>> mi.set_num_threads(2)
+    >>> mi.get_num_threads()
+    2
+    >>> mi.set_num_threads(before)
+    """
     if isinstance(n, bool) or not isinstance(n, int):
         raise TypeError(f"set_num_threads: expected an int, got {type(n).__name__}")
     _core.set_num_threads(n, "set_num_threads()")

@@ -76,10 +76,20 @@ def from_numpy(d: Any) -> dtype:
 
 
 def get_default_dtype() -> dtype:
-    """The dtype of tensors made from Python floats; float32 unless changed."""
+    """The dtype of tensors made from Python floats; float32 unless changed.
+
+    >>> mi.get_default_dtype()
+    mielina.float32
+    """
     return _core.default_dtype()  # type: ignore[no-any-return]
 
 
 def set_default_dtype(d: dtype) -> None:
-    """Sets the dtype of tensors made from Python floats. TypeError unless it is a floating dtype."""
+    """Sets the dtype of tensors made from Python floats. TypeError unless it is a floating dtype.
+
+    >>> mi.set_default_dtype(mi.float64)
+    >>> mi.tensor([1.0]).dtype
+    mielina.float64
+    >>> mi.set_default_dtype(mi.float32)
+    """
     _core.set_default_dtype(d)

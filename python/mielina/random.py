@@ -77,7 +77,14 @@ default_generator = _Default()
 
 
 def manual_seed(seed: int) -> Generator:
-    """Seeds the default generator."""
+    """Seeds the default generator.
+
+    >>> generator = mi.manual_seed(0)
+    >>> a = mi.rand(3)
+    >>> generator = mi.manual_seed(0)
+    >>> mi.equal(a, mi.rand(3))
+    True
+    """
     return default_generator.manual_seed(seed)
 
 
@@ -89,4 +96,10 @@ def seed() -> int:
 
 
 def initial_seed() -> int:
+    """The seed that the default generator was last given.
+
+    >>> generator = mi.manual_seed(7)
+    >>> mi.initial_seed()
+    7
+    """
     return default_generator.initial_seed()

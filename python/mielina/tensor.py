@@ -54,6 +54,7 @@ class Tensor(Methods):
     # ---- gradients ---------------------------------------------------------------------------------------------------
     @property
     def requires_grad(self) -> bool:
+        """Whether backward gives this tensor a gradient. Assigning is `requires_grad_`."""
         return self._tracked  # type: ignore[no-any-return]
 
     @requires_grad.setter
@@ -61,7 +62,11 @@ class Tensor(Methods):
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Asks for (or declines) a gradient of this leaf. RuntimeError for integers and for results of ops."""
+        """Asks for (or declines) a gradient of this leaf. RuntimeError for integers and for results of ops.
+
+        >>> mi.zeros(2).requires_grad_().requires_grad
+        True
+        """
         if self._node is not None:
             if not requires_grad:
                 raise RuntimeError(
@@ -75,6 +80,7 @@ class Tensor(Methods):
 
     @property
     def is_leaf(self) -> bool:
+        """Whether no recorded op made this tensor."""
         return self._node is None
 
     @property
@@ -105,14 +111,24 @@ class Tensor(Methods):
     ) -> None:
         """Adds the gradient of this tensor (a number, unless `gradient` is given) to `.grad` of the leaves it came
         from.
+
+        >>> x = mi.tensor([3.0], requires_grad=True)
+        >>> (x * x).sum().backward()
+        >>> x.grad
+        tensor([6.])
         """
         autograd.backward(self, gradient, retain_graph, create_graph, inputs)
 
     def detach(self) -> Tensor:
-        """The same memory without history."""
+        """The same memory without history.
+
+        >>> mi.tensor([1.0], requires_grad=True).detach().requires_grad
+        False
+        """
         return _core.alias(self)  # type: ignore[no-any-return]
 
     def detach_(self) -> Tensor:
+        """Drops the history of this tensor, in place."""
         _core.forget_history(self)
         self._leaf_flag = False
         return self
@@ -180,12 +196,23 @@ class Tensor(Methods):
 
     # ---- shape and data ----------------------------------------------------------------------------------------------
     def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size along `dim`. IndexError: `dim` out of range.
+
+        >>> mi.zeros(2, 3).size(1)
+        3
+        """
         return self.shape if dim is None else self.shape[dim]
 
     def dim(self) -> int:
+        """The number of dimensions."""
         return self.ndim  # type: ignore[no-any-return]
 
     def numel(self) -> int:
+        """The number of elements.
+
+        >>> mi.zeros(2, 3).numel()
+        6
+        """
         n = 1
         for s in self.shape:
             n *= s
@@ -194,38 +221,51 @@ class Tensor(Methods):
     nelement = numel
 
     def stride(self, dim: int | None = None) -> Any:
-        """Strides in elements."""
+        """Strides in elements.
+
+        >>> mi.zeros(2, 3).stride()
+        (3, 1)
+        """
         return self._strides if dim is None else self._strides[dim]
 
     def storage_offset(self) -> int:
+        """Where the first element lies in the storage, in elements."""
         return self._offset  # type: ignore[no-any-return]
 
     def data_ptr(self) -> int:
+        """The address of the first element."""
         return self._address  # type: ignore[no-any-return]
 
     def element_size(self) -> int:
+        """Bytes an element."""
         return self.dtype.itemsize  # type: ignore[no-any-return]
 
     def is_floating_point(self) -> bool:
+        """Whether the dtype is float32, float64, float16 or bfloat16."""
         return self.dtype.is_floating_point  # type: ignore[no-any-return]
 
     @property
     def itemsize(self) -> int:
+        """Bytes an element."""
         return self.dtype.itemsize  # type: ignore[no-any-return]
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all elements."""
         return self.numel() * self.dtype.itemsize  # type: ignore[no-any-return]
 
     @property
     def device(self) -> str:
+        """ "cpu" or "cuda:0"."""
         return "cpu" if self._device == 0 else f"cuda:{self._device - 1}"
 
     @property
     def is_cuda(self) -> bool:
+        """Whether the elements lie on a card."""
         return bool(self._device)
 
     def cpu(self) -> Tensor:
+        """The tensor on the CPU."""
         return self
 
     def cuda(self) -> Tensor:
@@ -233,12 +273,19 @@ class Tensor(Methods):
         return self.to("cuda")  # type: ignore[attr-defined, no-any-return]
 
     def item(self) -> Any:
-        """The only element as a Python number. RuntimeError if there are more."""
+        """The only element as a Python number. RuntimeError if there are more.
+
+        >>> mi.tensor(3.5).item()
+        3.5
+        """
         return _core.item(self)
 
     def numpy(self) -> np.ndarray:
         """The same memory as a NumPy array. RuntimeError while a gradient is required (detach first); TypeError for
         bfloat16.
+
+        >>> mi.tensor([1.0, 2.0]).numpy()
+        array([1., 2.], dtype=float32)
         """
         if self._tracked:
             raise RuntimeError("numpy(): the tensor requires a gradient; use tensor.detach().numpy()")
@@ -268,6 +315,11 @@ class Tensor(Methods):
         return found if found is None or "out" in kwargs else _core.from_numpy(np.asarray(found))
 
     def tolist(self) -> Any:
+        """The elements as nested Python lists; of a 0-dim tensor, the number.
+
+        >>> mi.tensor([[1, 2], [3, 4]]).tolist()
+        [[1, 2], [3, 4]]
+        """
         if self.ndim == 0:
             return self.item()
         t = self.detach()

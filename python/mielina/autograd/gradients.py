@@ -46,6 +46,11 @@ def backward(
     """Adds d(sum of tensors * grad_tensors)/d(leaf) to `.grad` of every leaf that requires it (or of `inputs` only).
 
     RuntimeError: no history, a second walk without retain_graph=True, or a saved tensor that was changed in place.
+
+    >>> x = mi.tensor([2.0], requires_grad=True)
+    >>> mi.backward(x * x)
+    >>> x.grad
+    tensor([4.])
     """
     roots = _list(tensors)
     seeds = _seeds(roots, grad_tensors, "backward")
@@ -77,6 +82,10 @@ def grad(
 
     create_graph=True makes them differentiable themselves. RuntimeError for an input that the outputs do not depend on,
     unless allow_unused (then None) or materialize_grads (then zeros).
+
+    >>> x = mi.tensor([3.0], requires_grad=True)
+    >>> mi.grad(x ** 2, x)
+    (tensor([6.]),)
     """
     roots, targets = _list(outputs), _list(inputs)
     for x in targets:

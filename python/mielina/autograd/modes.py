@@ -82,20 +82,40 @@ def _generator_under(function: Callable[..., Any], mode: bool) -> Callable[..., 
 
 
 class no_grad(_Mode):
-    """Ops inside are not recorded: their results have no history. `with no_grad():`, `@no_grad()` or `@no_grad`."""
+    """Ops inside are not recorded: their results have no history. `with no_grad():`, `@no_grad()` or `@no_grad`.
+
+    >>> x = mi.tensor([1.0], requires_grad=True)
+    >>> with mi.no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         return super().__new__(cls) if function is None else _under(function, cls._mode)
 
 
 class enable_grad(no_grad):
-    """Ops inside are recorded, also within `no_grad`."""
+    """Ops inside are recorded, also within `no_grad`.
+
+    >>> x = mi.tensor([1.0], requires_grad=True)
+    >>> with mi.no_grad(), mi.enable_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    True
+    """
 
     _mode = True
 
 
 class inference_mode(_Mode):
-    """`no_grad` under PyTorch's other name; `inference_mode(False)` records. Results are ordinary tensors."""
+    """`no_grad` under PyTorch's other name; `inference_mode(False)` records. Results are ordinary tensors.
+
+    >>> with mi.inference_mode():
+    ...     y = mi.tensor([1.0], requires_grad=True) * 2
+    >>> y.requires_grad
+    False
+    """
 
     def __new__(cls, mode: Any = True) -> Any:
         if callable(mode):
@@ -106,7 +126,14 @@ class inference_mode(_Mode):
 
 
 class set_grad_enabled(_Mode):
-    """Switches recording on or off at once; as a context manager or decorator, for its extent only."""
+    """Switches recording on or off at once; as a context manager or decorator, for its extent only.
+
+    >>> x = mi.tensor([1.0], requires_grad=True)
+    >>> with mi.set_grad_enabled(False):
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
 
     def __init__(self, mode: bool) -> None:
         self._mode = bool(mode)
@@ -123,6 +150,12 @@ class set_grad_enabled(_Mode):
 
 
 def is_grad_enabled() -> bool:
+    """Whether ops on this thread are recorded.
+
+    >>> with mi.no_grad():
+    ...     print(mi.is_grad_enabled())
+    False
+    """
     return _core.grad_enabled()  # type: ignore[no-any-return]
 
 

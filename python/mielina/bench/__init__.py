@@ -1,5 +1,5 @@
-"""`mielina bench`: kernels beside NumPy, and beside PyTorch and JAX where they are installed, interleaved in one
-run.
-"""
+"""`mielina bench`: kernels beside NumPy, PyTorch and JAX where they are installed, interleaved in one run."""
 
+from .case import FAMILIES
+from .plot import roofline
 from .run import main

@@ -36,7 +36,11 @@ class IterableDataset(Dataset):
 
 
 class TensorDataset(Dataset):
-    """Sample i is (tensors[0][i], tensors[1][i], ...). ValueError unless all have one length."""
+    """Sample i is (tensors[0][i], tensors[1][i], ...). ValueError unless all have one length.
+
+    >>> mi.data.TensorDataset(mi.arange(3), mi.ones(3))[1]
+    (tensor(1), tensor(1.))
+    """
 
     def __init__(self, *tensors: Tensor) -> None:
         if not tensors:
@@ -57,7 +61,11 @@ class TensorDataset(Dataset):
 
 
 class Subset(Dataset):
-    """The samples of `dataset` at `indices`."""
+    """The samples of `dataset` at `indices`.
+
+    >>> mi.data.Subset(mi.data.TensorDataset(mi.arange(10)), [7])[0]
+    (tensor(7),)
+    """
 
     def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
         self.dataset = dataset
@@ -117,7 +125,11 @@ class ConcatDataset(Dataset):
 
 def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | None = None) -> list[Subset]:
     """Disjoint random subsets. `lengths`: counts that add up to len(dataset), or fractions that add up to 1 (the first
-    subsets take what rounding leaves). ValueError otherwise."""
+    subsets take what rounding leaves). ValueError otherwise.
+
+    >>> [len(part) for part in mi.data.random_split(mi.data.TensorDataset(mi.arange(10)), [8, 2])]
+    [8, 2]
+    """
     n = len(dataset)
     if abs(sum(lengths) - 1) < 1e-9 and all(0 <= f <= 1 for f in lengths):
         counts = [int(n * f) for f in lengths]

@@ -50,6 +50,10 @@ class DataLoader:
 
     Threads share memory, so pin_memory and persistent_workers are accepted and change nothing; `timeout` is the most
     seconds to wait for a batch (0: for ever). ValueError: arguments that exclude each other or are out of range.
+
+    >>> loader = mi.data.DataLoader(mi.data.TensorDataset(mi.arange(5)), batch_size=2)
+    >>> [batch[0].tolist() for batch in loader]
+    [[0, 1], [2, 3], [4]]
     """
 
     def __init__(

@@ -29,6 +29,8 @@ class Sampler:
 
 
 class SequentialSampler(Sampler):
+    """0, 1, ..., n - 1 in this order."""
+
     def __init__(self, data_source: Any) -> None:
         self.data_source = data_source
 

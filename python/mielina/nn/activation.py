@@ -68,7 +68,11 @@ class _Activation(Module):
 
 
 class ReLU(_Activation):
-    """max(x, 0)."""
+    """max(x, 0).
+
+    >>> nn.ReLU()(mi.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
 
     function = "relu"
 
@@ -114,7 +118,11 @@ class RReLU(_Activation):
 
 
 class PReLU(Module):
-    """LeakyReLU with a learnt slope: one, or one a channel."""
+    """LeakyReLU with a learnt slope: one, or one a channel.
+
+    >>> nn.PReLU()(mi.tensor([-2.0, 3.0]))
+    tensor([-0.5000,  3.0000], grad_fn=<where>)
+    """
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
@@ -163,7 +171,11 @@ class SELU(_Activation):
 
 
 class GELU(_Activation):
-    """x times the normal distribution function at x; approximate="tanh" for the tanh form."""
+    """x times the normal distribution function at x; approximate="tanh" for the tanh form.
+
+    >>> nn.GELU()(mi.tensor([1.0]))
+    tensor([0.8413])
+    """
 
     function = "gelu"
     settings = ("approximate",)
@@ -173,7 +185,11 @@ class GELU(_Activation):
 
 
 class SiLU(_Activation):
-    """x sigmoid(x)."""
+    """x sigmoid(x).
+
+    >>> nn.SiLU()(mi.tensor([1.0]))
+    tensor([0.7311])
+    """
 
     function = "silu"
 
@@ -282,14 +298,22 @@ class LogSigmoid(_Activation):
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)).
+
+    >>> nn.Sigmoid()(mi.tensor([0.0]))
+    tensor([0.5000])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return input.sigmoid()  # type: ignore[attr-defined, no-any-return]
 
 
 class Tanh(Module):
-    """tanh(x)."""
+    """tanh(x).
+
+    >>> nn.Tanh()(mi.tensor([0.0]))
+    tensor([0.])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return input.tanh()  # type: ignore[attr-defined, no-any-return]
@@ -322,7 +346,11 @@ class _Along(Module):
 
 
 class Softmax(_Along):
-    """exp(x) over its sum along `dim`."""
+    """exp(x) over its sum along `dim`.
+
+    >>> nn.Softmax(dim=1)(mi.zeros(1, 4))
+    tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softmax(input, self._dim(input))

@@ -34,6 +34,11 @@ class MultiheadAttention(Module):
     query: (L, N, E), key and value: (S, N, E) ((N, L, E) with batch_first; without N: one sample). attn_mask: (L, S) or
     (N heads, L, S), key_padding_mask: (N, S); bool (True: no attention) or added to the scores. Returns the output and,
     if need_weights, the attention weights (N, L, S), or (N, heads, L, S) with average_attn_weights=False.
+
+    >>> x = mi.ones(2, 5, 8)
+    >>> output, weights = nn.MultiheadAttention(8, 2, batch_first=True)(x, x, x)
+    >>> output.shape, weights.shape
+    ((2, 5, 8), (2, 5, 5))
     """
 
     def __init__(

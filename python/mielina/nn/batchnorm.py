@@ -123,13 +123,21 @@ class _BatchNorm(_Norm):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Each channel of (N, C) or (N, C, L) to mean 0 and variance 1 over the batch. Source: Ioffe & Szegedy 2015."""
+    """Each channel of (N, C) or (N, C, L) to mean 0 and variance 1 over the batch. Source: Ioffe & Szegedy 2015.
+
+    >>> nn.BatchNorm1d(3)(mi.zeros(2, 3)).shape
+    (2, 3)
+    """
 
     ndims = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    """Each channel of (N, C, H, W) to mean 0 and variance 1 over the batch. Source: Ioffe & Szegedy 2015."""
+    """Each channel of (N, C, H, W) to mean 0 and variance 1 over the batch. Source: Ioffe & Szegedy 2015.
+
+    >>> nn.BatchNorm2d(3)(mi.zeros(2, 3, 4, 4)).shape
+    (2, 3, 4, 4)
+    """
 
     ndims = (4,)
 

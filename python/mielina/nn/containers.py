@@ -89,7 +89,15 @@ class _Numbered(Module):
 
 
 class Sequential(_Numbered):
-    """Runs its modules one after the other: `Sequential(Linear(2, 3), ReLU())`, or with names from one dict."""
+    """Runs its modules one after the other: `Sequential(Linear(2, 3), ReLU())`, or with names from one dict.
+
+    >>> nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    Sequential(
+      (0): Linear(in_features=4, out_features=8, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=8, out_features=2, bias=True)
+    )
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
@@ -161,7 +169,11 @@ class Sequential(_Numbered):
 
 
 class ModuleList(_Numbered):
-    """A list of modules."""
+    """A list of modules.
+
+    >>> len(nn.ModuleList([nn.Linear(2, 2), nn.ReLU()]))
+    2
+    """
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
@@ -250,7 +262,11 @@ class _Named(Module):
 
 
 class ModuleDict(_Named):
-    """A dict of modules."""
+    """A dict of modules.
+
+    >>> nn.ModuleDict({"a": nn.ReLU()})["a"]
+    ReLU()
+    """
 
     def __init__(self, modules: Any = None) -> None:
         super().__init__()

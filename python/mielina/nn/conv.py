@@ -124,19 +124,31 @@ class _Straight(_Conv):
 
 
 class Conv1d(_Straight):
-    """Cross-correlation over (N, C, L)."""
+    """Cross-correlation over (N, C, L).
+
+    >>> nn.Conv1d(2, 4, 3, padding=1)(mi.ones(1, 2, 8)).shape
+    (1, 4, 8)
+    """
 
     ndim = 1
 
 
 class Conv2d(_Straight):
-    """Cross-correlation over (N, C, H, W)."""
+    """Cross-correlation over (N, C, H, W).
+
+    >>> nn.Conv2d(3, 8, 3, padding=1)(mi.ones(1, 3, 16, 16)).shape
+    (1, 8, 16, 16)
+    """
 
     ndim = 2
 
 
 class Conv3d(_Straight):
-    """Cross-correlation over (N, C, D, H, W)."""
+    """Cross-correlation over (N, C, D, H, W).
+
+    >>> nn.Conv3d(1, 2, 3)(mi.ones(1, 1, 4, 4, 4)).shape
+    (1, 2, 2, 2, 2)
+    """
 
     ndim = 3
 
@@ -210,7 +222,11 @@ class ConvTranspose1d(_Transposed):
 
 
 class ConvTranspose2d(_Transposed):
-    """The gradient of Conv2d with respect to its input, as a layer."""
+    """The gradient of Conv2d with respect to its input, as a layer.
+
+    >>> nn.ConvTranspose2d(8, 3, 2, stride=2)(mi.ones(1, 8, 4, 4)).shape
+    (1, 3, 8, 8)
+    """
 
     ndim = 2
 

@@ -8,7 +8,11 @@ from .module import Module
 
 
 class CosineSimilarity(Module):
-    """x1 . x2 / max(|x1| |x2|, eps) along dim."""
+    """x1 . x2 / max(|x1| |x2|, eps) along dim.
+
+    >>> nn.CosineSimilarity(dim=0)(mi.tensor([1.0, 0.0]), mi.tensor([1.0, 0.0]))
+    tensor(1.)
+    """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
         super().__init__()

@@ -28,7 +28,11 @@ class _Dropout(Module):
 
 
 class Dropout(_Dropout):
-    """Elements become zero with probability p, the others 1 / (1 - p) times as large. Srivastava et al. 2014."""
+    """Elements become zero with probability p, the others 1 / (1 - p) times as large. Srivastava et al. 2014.
+
+    >>> nn.Dropout(0.5).eval()(mi.ones(3))
+    tensor([1., 1., 1.])
+    """
 
     function = "dropout"
 

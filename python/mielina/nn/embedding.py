@@ -70,7 +70,11 @@ class _Table(Module):
 
 
 class Embedding(_Table):
-    """Row weight[i] for each index i of an integer tensor of any shape."""
+    """Row weight[i] for each index i of an integer tensor of any shape.
+
+    >>> nn.Embedding(10, 4)(mi.tensor([[1, 2, 3]])).shape
+    (1, 3, 4)
+    """
 
     def __init__(
         self,
@@ -133,7 +137,11 @@ class Embedding(_Table):
 
 
 class EmbeddingBag(_Table):
-    """The sum, mean or maximum of the rows of each bag of indices: (B, N), or one list cut by `offsets`."""
+    """The sum, mean or maximum of the rows of each bag of indices: (B, N), or one list cut by `offsets`.
+
+    >>> nn.EmbeddingBag(10, 4, mode="sum")(mi.tensor([[1, 2, 3]])).shape
+    (1, 4)
+    """
 
     def __init__(
         self,

@@ -16,7 +16,11 @@ _LINEAR = ("linear", *(f"conv{t}{n}d" for t in ("", "_transpose") for n in (1, 2
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor that keeps the variance of activations through a nonlinearity. ValueError for an unknown one."""
+    """The factor that keeps the variance of activations through a nonlinearity. ValueError for an unknown one.
+
+    >>> nn.init.calculate_gain("tanh")
+    1.6666666666666667
+    """
     if nonlinearity in _LINEAR:
         return 1.0
     if nonlinearity == "leaky_relu":
@@ -87,20 +91,40 @@ def _normal_quantile(p: np.ndarray) -> np.ndarray:
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
+    """Fills with one number.
+
+    >>> nn.init.constant_(mi.empty(2), 3.0)
+    tensor([3., 3.])
+    """
     _core.fill_(tensor, val)
     return tensor
 
 
 def ones_(tensor: Tensor) -> Tensor:
+    """Fills with 1.
+
+    >>> nn.init.ones_(mi.empty(2))
+    tensor([1., 1.])
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
+    """Fills with 0.
+
+    >>> nn.init.zeros_(mi.empty(2))
+    tensor([0., 0.])
+    """
     return constant_(tensor, 0.0)
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """Fills a matrix with the identity."""
+    """Fills a matrix with the identity.
+
+    >>> nn.init.eye_(mi.empty(2, 2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     return _put(tensor, np.eye(tensor.shape[0], tensor.shape[1]))

@@ -27,7 +27,11 @@ def uniform_fan_in(weight: Tensor, bias: Tensor | None, fan_in: int) -> None:
 
 
 class Identity(Module):
-    """Returns its input; takes and ignores any arguments."""
+    """Returns its input; takes and ignores any arguments.
+
+    >>> nn.Identity()(mi.tensor([1.0]))
+    tensor([1.])
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -37,7 +41,13 @@ class Identity(Module):
 
 
 class Linear(Module):
-    """y = x W^T + b; weight: (out_features, in_features)."""
+    """y = x W^T + b; weight: (out_features, in_features).
+
+    >>> nn.Linear(3, 2)(mi.ones(5, 3)).shape
+    (5, 2)
+    >>> nn.Linear(3, 2)
+    Linear(in_features=3, out_features=2, bias=True)
+    """
 
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
@@ -60,7 +70,11 @@ class Linear(Module):
 
 
 class Bilinear(Module):
-    """y_k = x1^T W_k x2 + b_k; weight: (out_features, in1_features, in2_features)."""
+    """y_k = x1^T W_k x2 + b_k; weight: (out_features, in1_features, in2_features).
+
+    >>> nn.Bilinear(2, 3, 4)(mi.ones(5, 2), mi.ones(5, 3)).shape
+    (5, 4)
+    """
 
     def __init__(
         self,

@@ -75,13 +75,21 @@ class _TwoTensorLoss(_Loss):
 
 
 class L1Loss(_TwoTensorLoss):
-    """|x - y|."""
+    """|x - y|.
+
+    >>> nn.L1Loss()(mi.tensor([1.0]), mi.tensor([3.0]))
+    tensor(2.)
+    """
 
     function = "l1_loss"
 
 
 class MSELoss(_TwoTensorLoss):
-    """(x - y)^2."""
+    """(x - y)^2.
+
+    >>> nn.MSELoss()(mi.tensor([1.0, 2.0]), mi.tensor([1.0, 4.0]))
+    tensor(2.)
+    """
 
     function = "mse_loss"
 
@@ -99,7 +107,11 @@ class MultiLabelMarginLoss(_TwoTensorLoss):
 
 
 class CrossEntropyLoss(_Loss):
-    """Cross entropy of logits (N, C, ...) with class indices (N, ...) or class probabilities (N, C, ...)."""
+    """Cross entropy of logits (N, C, ...) with class indices (N, ...) or class probabilities (N, C, ...).
+
+    >>> nn.CrossEntropyLoss(label_smoothing=0.1)(mi.tensor([[0.0, 5.0]]), mi.tensor([1]))
+    tensor(0.2567)
+    """
 
     function = "cross_entropy"
     weight: Tensor | None
@@ -127,7 +139,11 @@ class CrossEntropyLoss(_Loss):
 
 
 class NLLLoss(_Loss):
-    """-x[target] of log-probabilities (N, C, ...)."""
+    """-x[target] of log-probabilities (N, C, ...).
+
+    >>> nn.NLLLoss()(mi.tensor([[-0.5, -1.0]]), mi.tensor([1]))
+    tensor(1.)
+    """
 
     function = "nll_loss"
     settings = ("weight", "ignore_index")
@@ -188,7 +204,11 @@ class KLDivLoss(_Loss):
 
 
 class BCELoss(_Loss):
-    """-(y log x + (1 - y) log(1 - x)) for probabilities x."""
+    """-(y log x + (1 - y) log(1 - x)) for probabilities x.
+
+    >>> nn.BCELoss()(mi.tensor([0.5]), mi.tensor([1.0]))
+    tensor(0.6931)
+    """
 
     function = "binary_cross_entropy"
     settings = ("weight",)
@@ -204,7 +224,11 @@ class BCELoss(_Loss):
 
 
 class BCEWithLogitsLoss(_Loss):
-    """BCELoss of sigmoid(x), without overflow."""
+    """BCELoss of sigmoid(x), without overflow.
+
+    >>> nn.BCEWithLogitsLoss()(mi.tensor([0.0]), mi.tensor([1.0]))
+    tensor(0.6931)
+    """
 
     function = "binary_cross_entropy_with_logits"
     settings = ("weight", "pos_weight")
@@ -233,7 +257,11 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """0.5 d^2 / beta where |d| < beta, |d| - 0.5 beta elsewhere."""
+    """0.5 d^2 / beta where |d| < beta, |d| - 0.5 beta elsewhere.
+
+    >>> nn.SmoothL1Loss()(mi.tensor([0.0]), mi.tensor([3.0]))
+    tensor(2.5000)
+    """
 
     function = "smooth_l1_loss"
     settings = ("beta",)
@@ -371,7 +399,11 @@ class TripletMarginWithDistanceLoss(Module):
 
 
 class CTCLoss(_Loss):
-    """-log of the probability of all alignments of the targets (Graves et al. 2006)."""
+    """-log of the probability of all alignments of the targets (Graves et al. 2006).
+
+    >>> nn.CTCLoss()(mi.log_softmax(mi.zeros(4, 1, 3), -1), mi.tensor([[1, 2]]), mi.tensor([4]), mi.tensor([2]))
+    tensor(0.8432)
+    """
 
     function = "ctc_loss"
     settings = ("blank", "zero_infinity")

@@ -19,7 +19,14 @@ from .state import Stateful
 
 
 class Module(Stateful, Hookable):
-    """Base class of all layers. Subclasses set parameters and children in `__init__` and compute in `forward`."""
+    """Base class of all layers. Subclasses set parameters and children in `__init__` and compute in `forward`.
+
+    >>> class Twice(nn.Module):
+    ...     def forward(self, x):
+    ...         return 2 * x
+    >>> Twice()(mi.tensor([1.0]))
+    tensor([2.])
+    """
 
     training = True
     _buffer_names: Mapping[str, bool] = MappingProxyType(
@@ -27,6 +34,7 @@ class Module(Stateful, Hookable):
     )  # name -> persistent; an own dict once a buffer is registered
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes: for subclasses to define. Call the module itself, which also runs the hooks."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -93,6 +101,7 @@ class Module(Stateful, Hookable):
         self._declare_buffer(name, persistent)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Sets the attribute `name` to a Parameter (or None). KeyError: a name that is taken, empty or has a dot."""
         self._check_name(name, "parameter")
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(
@@ -101,6 +110,7 @@ class Module(Stateful, Hookable):
         setattr(self, name, param)
 
     def add_module(self, name: str, module: Module | None) -> None:
+        """Sets the attribute `name` to a child module (or None). KeyError: a name that is taken, empty or has a dot."""
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{type(module).__name__} is not a Module subclass")
         self._check_name(name, "module")
@@ -142,6 +152,7 @@ class Module(Stateful, Hookable):
         return self._apply(lambda x: x.to(dtype) if x.dtype.is_floating_point else x)
 
     def type(self, dst_type: Any) -> Module:
+        """Parameters and buffers in another dtype; returns the module."""
         return self.to(dst_type)
 
     def to_empty(self, *, device: Any = None, recurse: bool = True) -> Module:
@@ -153,21 +164,26 @@ class Module(Stateful, Hookable):
         return self
 
     def cpu(self) -> Module:
+        """The module itself: everything is on the CPU."""
         return self
 
     def cuda(self, device: Any = None) -> Module:
         return self.to("cuda")
 
     def float(self) -> Module:
+        """Parameters and floating buffers as float32; returns the module."""
         return self.to(dtypes.float32)
 
     def double(self) -> Module:
+        """Parameters and floating buffers as float64; returns the module."""
         return self.to(dtypes.float64)
 
     def half(self) -> Module:
+        """Parameters and floating buffers as float16; returns the module."""
         return self.to(dtypes.float16)
 
     def bfloat16(self) -> Module:
+        """Parameters and floating buffers as bfloat16; returns the module."""
         return self.to(dtypes.bfloat16)
 
     def train(self, mode: bool = True) -> Module:
@@ -179,14 +195,17 @@ class Module(Stateful, Hookable):
         return self
 
     def eval(self) -> Module:
+        """`train(False)`: dropout passes everything, batch norm uses its running statistics."""
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Module:
+        """Asks for (or declines) gradients of all parameters; returns the module."""
         for p in self.parameters():
             p.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets the gradients of all parameters, or with set_to_none=False fills them with 0."""
         for p in self.parameters():
             p._grad = None if set_to_none or p._grad is None else p._grad.detach() * 0
 

@@ -12,7 +12,11 @@ from .module import Module
 
 
 class LayerNorm(Module):
-    """The last axes (of shape `normalized_shape`) to mean 0 and variance 1. Source: Ba, Kiros & Hinton 2016."""
+    """The last axes (of shape `normalized_shape`) to mean 0 and variance 1. Source: Ba, Kiros & Hinton 2016.
+
+    >>> nn.LayerNorm(4)(mi.ones(2, 4)).shape
+    (2, 4)
+    """
 
     def __init__(
         self,
@@ -46,7 +50,11 @@ class LayerNorm(Module):
 
 
 class RMSNorm(Module):
-    """The last axes to a mean square of 1. eps=None: the smallest step of the dtype. Source: Zhang & Sennrich 2019."""
+    """The last axes to a mean square of 1. eps=None: the smallest step of the dtype. Source: Zhang & Sennrich 2019.
+
+    >>> nn.RMSNorm(4)(mi.ones(2, 4)).shape
+    (2, 4)
+    """
 
     def __init__(
         self,
@@ -75,7 +83,11 @@ class RMSNorm(Module):
 
 
 class GroupNorm(Module):
-    """Groups of channels of each sample to mean 0 and variance 1. Source: Wu & He 2018."""
+    """Groups of channels of each sample to mean 0 and variance 1. Source: Wu & He 2018.
+
+    >>> nn.GroupNorm(2, 4)(mi.ones(1, 4, 8)).shape
+    (1, 4, 8)
+    """
 
     def __init__(
         self,

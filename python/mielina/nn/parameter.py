@@ -11,7 +11,11 @@ from ..tensor import Tensor
 
 
 class Parameter(Tensor):
-    """A leaf that is trained: `Parameter(tensor)` shares the tensor's memory and asks for a gradient."""
+    """A leaf that is trained: `Parameter(tensor)` shares the tensor's memory and asks for a gradient.
+
+    >>> nn.Parameter(mi.zeros(2)).requires_grad
+    True
+    """
 
     __slots__ = ()
 

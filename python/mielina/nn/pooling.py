@@ -83,7 +83,11 @@ class MaxPool1d(_MaxPool):
 
 
 class MaxPool2d(_MaxPool):
-    """The largest of each window of (N, C, H, W)."""
+    """The largest of each window of (N, C, H, W).
+
+    >>> nn.MaxPool2d(2)(mi.ones(1, 3, 4, 4)).shape
+    (1, 3, 2, 2)
+    """
 
     function = "max_pool2d"
 
@@ -183,7 +187,11 @@ class _AvgPool(_Pool):
 
 
 class AvgPool2d(_AvgPool):
-    """The mean of each window of (N, C, H, W)."""
+    """The mean of each window of (N, C, H, W).
+
+    >>> nn.AvgPool2d(2)(mi.ones(1, 3, 4, 4)).shape
+    (1, 3, 2, 2)
+    """
 
     function = "avg_pool2d"
 
@@ -233,7 +241,11 @@ class AdaptiveAvgPool1d(_Adaptive):
 
 
 class AdaptiveAvgPool2d(_Adaptive):
-    """Means of windows that give an output of the size asked for; None keeps an axis."""
+    """Means of windows that give an output of the size asked for; None keeps an axis.
+
+    >>> nn.AdaptiveAvgPool2d(1)(mi.ones(2, 3, 5, 5)).shape
+    (2, 3, 1, 1)
+    """
 
     function = "adaptive_avg_pool2d"
 

@@ -189,7 +189,12 @@ class RNNBase(Module):
 
 
 class RNN(RNNBase):
-    """h_t = tanh(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh), or relu. Source: Elman 1990."""
+    """h_t = tanh(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh), or relu. Source: Elman 1990.
+
+    >>> output, h = nn.RNN(3, 5)(mi.ones(7, 2, 3))
+    >>> output.shape
+    (7, 2, 5)
+    """
 
     gates = 1
 
@@ -218,7 +223,12 @@ class RNN(RNNBase):
 
 
 class GRU(RNNBase):
-    """Gates r, z and candidate n: h_t = (1 - z) n + z h_(t-1). Source: Cho et al. 2014."""
+    """Gates r, z and candidate n: h_t = (1 - z) n + z h_(t-1). Source: Cho et al. 2014.
+
+    >>> output, h = nn.GRU(3, 5)(mi.ones(7, 2, 3))
+    >>> output.shape, h.shape
+    ((7, 2, 5), (1, 2, 5))
+    """
 
     mode = "GRU"
     gates = 3
@@ -245,6 +255,10 @@ class LSTM(RNNBase):
     """Gates i, f, g, o: c_t = f c_(t-1) + i g, h_t = o tanh(c_t), projected with proj_size.
 
     Source: Hochreiter & Schmidhuber 1997.
+
+    >>> output, (h, c) = nn.LSTM(3, 5, num_layers=2, batch_first=True)(mi.ones(2, 7, 3))
+    >>> output.shape, h.shape
+    ((2, 7, 5), (2, 2, 5))
     """
 
     mode = "LSTM"
@@ -349,7 +363,11 @@ class RNNCell(RNNCellBase):
 
 
 class GRUCell(RNNCellBase):
-    """One step of GRU."""
+    """One step of GRU.
+
+    >>> nn.GRUCell(3, 5)(mi.ones(2, 3)).shape
+    (2, 5)
+    """
 
     gates = 3
 
@@ -358,7 +376,12 @@ class GRUCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """One step of LSTM; takes and returns (h, c)."""
+    """One step of LSTM; takes and returns (h, c).
+
+    >>> h, c = nn.LSTMCell(3, 5)(mi.ones(2, 3))
+    >>> h.shape
+    (2, 5)
+    """
 
     gates = 4
 

@@ -39,7 +39,11 @@ __all__ = [
 
 
 class Flatten(Module):
-    """The axes start_dim to end_dim as one."""
+    """The axes start_dim to end_dim as one.
+
+    >>> nn.Flatten()(mi.ones(2, 3, 4)).shape
+    (2, 12)
+    """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
@@ -54,7 +58,11 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """One axis as several."""
+    """One axis as several.
+
+    >>> nn.Unflatten(1, (2, 3))(mi.ones(4, 6)).shape
+    (4, 2, 3)
+    """
 
     def __init__(self, dim: int, unflattened_size: Any) -> None:
         super().__init__()
@@ -71,7 +79,11 @@ class Unflatten(Module):
 
 
 class PixelShuffle(Module):
-    """(N, C r^2, H, W) to (N, C, H r, W r). Source: Shi et al. 2016."""
+    """(N, C r^2, H, W) to (N, C, H r, W r). Source: Shi et al. 2016.
+
+    >>> nn.PixelShuffle(2)(mi.ones(1, 4, 2, 2)).shape
+    (1, 1, 4, 4)
+    """
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
@@ -113,7 +125,11 @@ class ChannelShuffle(Module):
 
 
 class Upsample(Module):
-    """F.interpolate to a size or by a factor."""
+    """F.interpolate to a size or by a factor.
+
+    >>> nn.Upsample(scale_factor=2)(mi.ones(1, 3, 4, 4)).shape
+    (1, 3, 8, 8)
+    """
 
     def __init__(
         self,
@@ -162,7 +178,11 @@ class UpsamplingBilinear2d(Upsample):
 
 
 class Unfold(Module):
-    """The windows of (N, C, H, W) as columns: (N, C kh kw, windows)."""
+    """The windows of (N, C, H, W) as columns: (N, C kh kw, windows).
+
+    >>> nn.Unfold(2)(mi.ones(1, 3, 4, 4)).shape
+    (1, 12, 9)
+    """
 
     def __init__(self, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> None:
         super().__init__()
@@ -179,7 +199,11 @@ class Unfold(Module):
 
 
 class Fold(Unfold):
-    """The sum of columns at their windows: the gradient of Unfold."""
+    """The sum of columns at their windows: the gradient of Unfold.
+
+    >>> nn.Fold((3, 3), (2, 2))(mi.ones(1, 4, 4)).shape
+    (1, 1, 3, 3)
+    """
 
     def __init__(
         self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1

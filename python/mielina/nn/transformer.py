@@ -28,7 +28,11 @@ def _activation(activation: str | Callable[[Tensor], Tensor]) -> Callable[[Tenso
 
 
 class TransformerEncoderLayer(Module):
-    """Self-attention and two linear layers, each with a residual and a norm (before it with norm_first)."""
+    """Self-attention and two linear layers, each with a residual and a norm (before it with norm_first).
+
+    >>> nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)(mi.ones(1, 5, 8)).shape
+    (1, 5, 8)
+    """
 
     def __init__(
         self,
@@ -81,7 +85,12 @@ class TransformerEncoderLayer(Module):
 
 
 class TransformerDecoderLayer(Module):
-    """Self-attention, attention to the encoder's output (`memory`), and two linear layers."""
+    """Self-attention, attention to the encoder's output (`memory`), and two linear layers.
+
+    >>> layer = nn.TransformerDecoderLayer(8, 2, 16, batch_first=True)
+    >>> layer(mi.ones(1, 3, 8), mi.ones(1, 5, 8)).shape
+    (1, 3, 8)
+    """
 
     def __init__(
         self,
@@ -161,7 +170,12 @@ class TransformerDecoderLayer(Module):
 
 
 class TransformerEncoder(Module):
-    """num_layers copies of a layer, and a last norm."""
+    """num_layers copies of a layer, and a last norm.
+
+    >>> layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    >>> nn.TransformerEncoder(layer, 2)(mi.ones(1, 5, 8)).shape
+    (1, 5, 8)
+    """
 
     def __init__(
         self,
@@ -223,7 +237,12 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """Encoder and decoder: (src, tgt) to (T, N, d_model), or (N, T, d_model) with batch_first."""
+    """Encoder and decoder: (src, tgt) to (T, N, d_model), or (N, T, d_model) with batch_first.
+
+    >>> model = nn.Transformer(8, 2, 1, 1, 16, batch_first=True)
+    >>> model(mi.ones(1, 5, 8), mi.ones(1, 3, 8)).shape
+    (1, 3, 8)
+    """
 
     def __init__(
         self,

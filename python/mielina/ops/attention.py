@@ -40,6 +40,11 @@ def scaled_dot_product_attention(
 
     The scores are never in memory as a whole; the gradient makes them anew from the logsumexp of each row.
     RuntimeError: shapes, dtypes, dropout_p outside [0, 1]. Source: Vaswani et al. 2017, equation 1; Dao et al. 2022.
+
+    >>> q = mi.ones(1, 1, 2, 4)
+    >>> F.scaled_dot_product_attention(q, q, mi.arange(8.0).reshape(1, 1, 2, 4), is_causal=True)
+    tensor([[[[0., 1., 2., 3.],
+              [2., 3., 4., 5.]]]])
     """
     if amp.anywhere:
         query, key, value = amp.cast_inputs(query, key, value)

@@ -134,7 +134,11 @@ def conv1d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    """`conv2d` along one axis: (N, C, L) or (C, L), weight: (K, C / groups, S)."""
+    """`conv2d` along one axis: (N, C, L) or (C, L), weight: (K, C / groups, S).
+
+    >>> F.conv1d(mi.tensor([[[1.0, 2.0, 3.0, 4.0]]]), mi.tensor([[[1.0, -1.0]]]))
+    tensor([[[-1., -1., -1.]]])
+    """
     return _forward(1, input, weight, bias, stride, padding, dilation, groups)
 
 
@@ -154,6 +158,11 @@ def conv2d(
     "same" (as much as keeps the size, the odd zero behind the image). Channels-last input gives channels-last output.
     Integers are summed in float64 (exact below 2^53) and wrap; they have no gradient.
     RuntimeError: sizes, dtypes or groups that do not fit, "same" with a stride, bool.
+
+    >>> F.conv2d(mi.ones(1, 1, 3, 3), mi.ones(1, 1, 2, 2), padding=1).shape
+    (1, 1, 4, 4)
+    >>> F.conv2d(mi.ones(1, 1, 2, 2), mi.ones(1, 1, 2, 2), bias=mi.tensor([0.5]))
+    tensor([[[[4.5000]]]])
     """
     return _forward(2, input, weight, bias, stride, padding, dilation, groups)
 
@@ -167,7 +176,11 @@ def conv3d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    """`conv2d` along three axes: (N, C, D, H, W) or (C, D, H, W), weight: (K, C / groups, T, R, S)."""
+    """`conv2d` along three axes: (N, C, D, H, W) or (C, D, H, W), weight: (K, C / groups, T, R, S).
+
+    >>> F.conv3d(mi.ones(1, 2, 4, 4, 4), mi.ones(3, 2, 3, 3, 3), stride=1).shape
+    (1, 3, 2, 2, 2)
+    """
     return _forward(3, input, weight, bias, stride, padding, dilation, groups)
 
 
@@ -196,7 +209,11 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Tensor:
-    """`conv_transpose2d` along one axis."""
+    """`conv_transpose2d` along one axis.
+
+    >>> F.conv_transpose1d(mi.tensor([[[1.0, 2.0]]]), mi.tensor([[[1.0, 10.0]]]))
+    tensor([[[ 1., 12., 20.]]])
+    """
     return _transposed(1, input, weight, bias, output_padding, (stride, padding, dilation, groups))
 
 
@@ -215,6 +232,9 @@ def conv_transpose2d(
     input: (N, C, H, W) or (C, H, W); weight: (C, K / groups, R, S); bias: (K) or None. Output size along each axis:
     (H - 1) stride - 2 padding + dilation (R - 1) + 1 + output_padding; padding takes rows away, output_padding (below
     the stride or the dilation) adds some behind. RuntimeError: sizes, dtypes or groups that do not fit.
+
+    >>> F.conv_transpose2d(mi.ones(1, 3, 4, 4), mi.ones(3, 2, 2, 2), stride=2).shape
+    (1, 2, 8, 8)
     """
     return _transposed(2, input, weight, bias, output_padding, (stride, padding, dilation, groups))
 
@@ -229,5 +249,9 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Tensor:
-    """`conv_transpose2d` along three axes."""
+    """`conv_transpose2d` along three axes.
+
+    >>> F.conv_transpose3d(mi.ones(1, 1, 2, 2, 2), mi.ones(1, 1, 2, 2, 2)).shape
+    (1, 1, 3, 3, 3)
+    """
     return _transposed(3, input, weight, bias, output_padding, (stride, padding, dilation, groups))

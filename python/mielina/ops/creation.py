@@ -25,6 +25,12 @@ def tensor(data: Any, *, dtype: DType | None = None, requires_grad: bool = False
 
     Python floats give the default dtype, ints int64, bools bool, NumPy's numbers their own. TypeError for data without
     a tensor dtype. RuntimeError for Python numbers that an integer `dtype` cannot hold.
+
+    >>> mi.tensor([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]])
+    >>> mi.tensor([1, 2], dtype=mi.float32, requires_grad=True)
+    tensor([1., 2.], requires_grad=True)
     """
     if isinstance(data, Tensor):
         t = _core.clone(data)
@@ -63,12 +69,24 @@ def _check_range(a: np.ndarray, dtype: DType) -> None:
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
-    """A tensor on the array's own memory. TypeError: a dtype that tensors lack; ValueError: foreign byte order."""
+    """A tensor on the array's own memory. TypeError: a dtype that tensors lack; ValueError: foreign byte order.
+
+    >>> a = np.array([1, 2])
+    >>> mi.from_numpy(a)[0] = 7
+    >>> a
+    array([7, 2])
+    """
     return _core.from_numpy(array)  # type: ignore[no-any-return]
 
 
 def as_tensor(data: Any, dtype: DType | None = None) -> Tensor:
-    """`data` as a tensor, sharing memory where it can."""
+    """`data` as a tensor, sharing memory where it can.
+
+    >>> a = np.zeros(2, np.float32)
+    >>> mi.as_tensor(a)[0] = 5
+    >>> a
+    array([5., 0.], dtype=float32)
+    """
     if isinstance(data, Tensor):
         t = data
     elif isinstance(data, np.ndarray):
@@ -79,13 +97,21 @@ def as_tensor(data: Any, dtype: DType | None = None) -> Tensor:
 
 
 def empty(*size: Any, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """A new tensor with undefined contents."""
+    """A new tensor with undefined contents.
+
+    >>> mi.empty(2, 3).shape
+    (2, 3)
+    """
     t = _core.empty(_shape(size), dtype or dtypes.get_default_dtype())
     return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
 
 
 def empty_like(input: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """A new tensor with input's shape, dtype and stride order, and undefined contents."""
+    """A new tensor with input's shape, dtype and stride order, and undefined contents.
+
+    >>> mi.empty_like(mi.ones(2, 3)).shape
+    (2, 3)
+    """
     t = _core.empty_like(input, dtype or input.dtype)
     return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
 
@@ -94,12 +120,21 @@ asarray = as_tensor
 
 
 def scalar_tensor(s: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """A number as a 0-dim tensor of the default dtype."""
+    """A number as a 0-dim tensor of the default dtype.
+
+    >>> mi.scalar_tensor(2.5)
+    tensor(2.5000)
+    """
     return full((), s, dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
 
 
 def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """A new tensor filled with one number, whose kind gives the dtype unless `dtype` does."""
+    """A new tensor filled with one number, whose kind gives the dtype unless `dtype` does.
+
+    >>> mi.full((2, 2), 3.0)
+    tensor([[3., 3.],
+            [3., 3.]])
+    """
     if isinstance(fill_value, (Tensor, np.generic)):
         dtype = dtype or (fill_value.dtype if isinstance(fill_value, Tensor) else dtypes.from_numpy(fill_value.dtype))
         fill_value = fill_value.item()
@@ -117,24 +152,50 @@ def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_gra
 
 
 def full_like(input: Tensor, fill_value: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """A new tensor with input's shape and stride order, filled with one number, in input's dtype or `dtype`.
+
+    >>> mi.full_like(mi.tensor([1, 2]), 7)
+    tensor([7, 7])
+    """
     t = empty_like(input, dtype=dtype)
     _core.fill_(t, fill_value)
     return t.requires_grad_() if requires_grad else t
 
 
 def zeros(*size: Any, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """A new tensor of zeros, in the default dtype or `dtype`: zeros(2, 3) or zeros((2, 3)).
+
+    >>> mi.zeros(2, 3)
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
     return full(_shape(size), 0, dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
 
 
 def zeros_like(input: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """Zeros with input's shape, dtype and stride order.
+
+    >>> mi.zeros_like(mi.tensor([3, 4]))
+    tensor([0, 0])
+    """
     return full_like(input, 0, dtype=dtype, requires_grad=requires_grad)
 
 
 def ones(*size: Any, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """A new tensor of ones, in the default dtype or `dtype`: ones(2, 3) or ones((2, 3)).
+
+    >>> mi.ones(2)
+    tensor([1., 1.])
+    """
     return full(_shape(size), 1, dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
 
 
 def ones_like(input: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+    """Ones with input's shape, dtype and stride order.
+
+    >>> mi.ones_like(mi.tensor([3, 4]))
+    tensor([1, 1])
+    """
     return full_like(input, 1, dtype=dtype, requires_grad=requires_grad)
 
 
@@ -149,6 +210,11 @@ def arange(
     """start, start + step, ... below end: arange(end), arange(start, end) or arange(start, end, step).
 
     int64 if all three are integers, else the default dtype. RuntimeError: step 0, or of the wrong sign.
+
+    >>> mi.arange(5)
+    tensor([0, 1, 2, 3, 4])
+    >>> mi.arange(1, 2, 0.25)
+    tensor([1.0000, 1.2500, 1.5000, 1.7500])
     """
     if end is None:
         start, end = 0, start
@@ -164,7 +230,11 @@ def arange(
 
 
 def linspace(start: Any, end: Any, steps: int, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """`steps` numbers at equal distances from start to end, both included. RuntimeError: steps is negative."""
+    """`steps` numbers at equal distances from start to end, both included. RuntimeError: steps is negative.
+
+    >>> mi.linspace(0, 1, 5)
+    tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    """
     t = _core.linspace(float(_number(start)), float(_number(end)), steps, dtype or dtypes.get_default_dtype())
     return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
 
@@ -172,7 +242,11 @@ def linspace(start: Any, end: Any, steps: int, *, dtype: DType | None = None, re
 def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: DType | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """base ** linspace(start, end, steps), computed in float64."""
+    """base ** linspace(start, end, steps), computed in float64.
+
+    >>> mi.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
     from .elementwise import pow
 
     t = _core.convert(
@@ -182,7 +256,12 @@ def logspace(
 
 
 def eye(n: int, m: int | None = None, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """(n, m) with ones on the diagonal, zeros elsewhere; square without m."""
+    """(n, m) with ones on the diagonal, zeros elsewhere; square without m.
+
+    >>> mi.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     if n < 0 or (m is not None and m < 0):
         raise RuntimeError(f"eye: sizes must be greater or equal to 0, got {n} and {m}")
     t = zeros(n, n if m is None else m, dtype=dtype)
@@ -211,6 +290,9 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
     """A tensor on the memory of another library's array, which offers `__dlpack__`; or of a DLPack capsule.
 
     BufferError: memory or a dtype that tensors do not have. Read-only memory stays so.
+
+    >>> mi.from_dlpack(np.arange(3))
+    tensor([0, 1, 2])
     """
     if not hasattr(ext_tensor, "__dlpack__"):
         return _core.from_capsule(ext_tensor)  # type: ignore[no-any-return]

@@ -38,6 +38,10 @@ def ctc_loss(
     log_softmax in front would take away from it (equation 16). RuntimeError: shapes, dtypes, labels or lengths out of
     range, no samples. In a captured step targets are (N, S); what goes out of range in a replay gives NaN.
     Source: Graves et al. 2006.
+
+    >>> logs = mi.log_softmax(mi.zeros(4, 1, 3), -1)
+    >>> F.ctc_loss(logs, mi.tensor([[1, 2]]), mi.tensor([4]), mi.tensor([2]))
+    tensor(0.8432)
     """
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f'{reduction!r} is not a reduction; use "none", "mean" or "sum"')

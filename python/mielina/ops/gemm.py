@@ -29,6 +29,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     on the right, and their axis is removed. Integers wrap.
 
     RuntimeError: inner sizes or dtypes differ. NotImplementedError: bool.
+
+    >>> mi.matmul(mi.tensor([[1, 2], [3, 4]]), mi.tensor([1, 1]))
+    tensor([3, 7])
     """
     if amp.anywhere:
         input, other = amp.cast_inputs(input, other)
@@ -70,6 +73,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y = x W^T + b. input: (..., in), weight: (out, in) or (in), bias: (out) or None. Returns (..., out).
 
     RuntimeError: sizes or dtypes differ.
+
+    >>> F.linear(mi.tensor([[1.0, 2.0]]), mi.tensor([[1.0, 1.0], [0.0, 3.0]]), mi.tensor([0.0, 1.0]))
+    tensor([[3., 7.]])
     """
     if amp.anywhere:
         input, weight, bias = amp.cast_inputs(input, weight, bias)
@@ -92,6 +98,9 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     """y[..., o] = sum_ij input1[..., i] weight[o, i, j] input2[..., j] + bias[o].
 
     RuntimeError: batch shapes differ, or sizes do not fit weight (out, in1, in2).
+
+    >>> F.bilinear(mi.tensor([[1.0, 2.0]]), mi.tensor([[3.0]]), mi.ones(1, 2, 1))
+    tensor([[9.]])
     """
     if input1.shape[:-1] != input2.shape[:-1]:
         raise RuntimeError(f"bilinear: expected equal batch shapes, got {input1.shape[:-1]} and {input2.shape[:-1]}")
@@ -115,14 +124,23 @@ def _check_ranks(name: str, a: Tensor, b: Tensor, ranks: tuple[int, int]) -> Non
 
 @method
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """`matmul` of two matrices. RuntimeError: other ranks."""
+    """`matmul` of two matrices. RuntimeError: other ranks.
+
+    >>> mi.mm(mi.eye(2), mi.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
     _check_ranks("mm", input, mat2, (2, 2))
     return matmul(input, mat2)
 
 
 @method
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """`matmul` of two batches of matrices of equal length. RuntimeError: other ranks or lengths."""
+    """`matmul` of two batches of matrices of equal length. RuntimeError: other ranks or lengths.
+
+    >>> mi.bmm(mi.ones(2, 1, 3), mi.ones(2, 3, 1)).shape
+    (2, 1, 1)
+    """
     _check_ranks("bmm", input, mat2, (3, 3))
     if input.shape[0] != mat2.shape[0]:
         raise RuntimeError(f"bmm: expected batches of equal length, got {input.shape} and {mat2.shape}")
@@ -131,34 +149,56 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 @method
 def mv(input: Tensor, vec: Tensor) -> Tensor:
-    """`matmul` of a matrix and a vector. RuntimeError: other ranks."""
+    """`matmul` of a matrix and a vector. RuntimeError: other ranks.
+
+    >>> mi.mv(mi.tensor([[1, 2], [3, 4]]), mi.tensor([1, 1]))
+    tensor([3, 7])
+    """
     _check_ranks("mv", input, vec, (2, 1))
     return matmul(input, vec)
 
 
 @method
 def dot(input: Tensor, other: Tensor) -> Tensor:
-    """The sum of the products of two vectors, a 0-dim tensor. RuntimeError: other ranks."""
+    """The sum of the products of two vectors, a 0-dim tensor. RuntimeError: other ranks.
+
+    >>> mi.dot(mi.tensor([1, 2]), mi.tensor([3, 4]))
+    tensor(11)
+    """
     _check_ranks("dot", input, other, (1, 1))
     return matmul(input, other)
 
 
 @method
 def vdot(input: Tensor, other: Tensor) -> Tensor:
-    """`dot`: there are no complex tensors to conjugate."""
+    """`dot`: there are no complex tensors to conjugate.
+
+    >>> mi.vdot(mi.tensor([1, 2]), mi.tensor([3, 4]))
+    tensor(11)
+    """
     return dot(input, other)
 
 
 @method
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """y[i, j] = input[i] vec2[j], dtypes promoted. RuntimeError: not vectors."""
+    """y[i, j] = input[i] vec2[j], dtypes promoted. RuntimeError: not vectors.
+
+    >>> mi.outer(mi.tensor([1, 2]), mi.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
+    """
     _check_ranks("outer", input, vec2, (1, 1))
     return mul(unsqueeze(input, 1), vec2)
 
 
 @method
 def ger(input: Tensor, vec2: Tensor) -> Tensor:
-    """`outer` under the name that it has in BLAS."""
+    """`outer` under the name that it has in BLAS.
+
+    >>> mi.ger(mi.tensor([1, 2]), mi.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
+    """
     return outer(input, vec2)
 
 
@@ -191,6 +231,10 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     """beta input + alpha mat1 mat2; input: anything that expands to the product. beta = 0 ignores input, NaN too.
 
     RuntimeError: shapes or dtypes that do not fit.
+
+    >>> mi.addmm(mi.ones(2), mi.eye(2), mi.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[2., 3.],
+            [4., 5.]])
     """
     _check_ranks("addmm", mat1, mat2, (2, 2))
     return _add_product("addmm", input, mat1, mat2, beta, alpha)
@@ -198,7 +242,12 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
 
 @method
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """`addmm` for each pair of matrices of two batches."""
+    """`addmm` for each pair of matrices of two batches.
+
+    >>> mi.baddbmm(mi.ones(1, 2, 2), mi.ones(1, 2, 3), mi.ones(1, 3, 2))
+    tensor([[[4., 4.],
+             [4., 4.]]])
+    """
     _check_ranks("baddbmm", batch1, batch2, (3, 3))
     if batch1.shape[0] != batch2.shape[0]:
         raise RuntimeError(f"baddbmm: expected batches of equal length, got {batch1.shape} and {batch2.shape}")
@@ -207,7 +256,12 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
 
 @method
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta input + alpha times the sum of a batch of products: one product with the batch among the inner sizes."""
+    """beta input + alpha times the sum of a batch of products: one product with the batch among the inner sizes.
+
+    >>> mi.addbmm(mi.zeros(2, 2), mi.ones(3, 2, 4), mi.ones(3, 4, 2))
+    tensor([[12., 12.],
+            [12., 12.]])
+    """
     _check_ranks("addbmm", batch1, batch2, (3, 3))
     if batch1.shape[0] != batch2.shape[0]:
         raise RuntimeError(f"addbmm: expected batches of equal length, got {batch1.shape} and {batch2.shape}")
@@ -216,13 +270,22 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
 
 @method
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta input + alpha mat vec."""
+    """beta input + alpha mat vec.
+
+    >>> mi.addmv(mi.ones(2), mi.tensor([[1.0, 2.0], [3.0, 4.0]]), mi.ones(2))
+    tensor([4., 8.])
+    """
     return _combine("addmv", input, mv(mat, vec), beta, alpha)
 
 
 @method
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta input + alpha times the outer product of two vectors."""
+    """beta input + alpha times the outer product of two vectors.
+
+    >>> mi.addr(mi.zeros(2, 3), mi.tensor([1.0, 2.0]), mi.tensor([1.0, 2.0, 3.0]))
+    tensor([[1., 2., 3.],
+            [2., 4., 6.]])
+    """
     return _combine("addr", input, outer(vec1, vec2), beta, alpha)
 
 
@@ -291,6 +354,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     b). An axis of size 1 is repeated as often as its partner needs. The other axes follow in order, those of a first.
 
     RuntimeError: sizes or numbers of axes that do not match.
+
+    >>> mi.tensordot(mi.ones(2, 3, 4), mi.ones(3, 4, 5), dims=2).shape
+    (2, 5)
     """
     if isinstance(dims, int):
         if not 0 <= dims <= min(a.ndim, b.ndim):
@@ -313,7 +379,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 
 @method
 def inner(input: Tensor, other: Tensor) -> Tensor:
-    """The sum of products over the last axis of both; numbers multiply. RuntimeError: the last sizes differ."""
+    """The sum of products over the last axis of both; numbers multiply. RuntimeError: the last sizes differ.
+
+    >>> mi.inner(mi.tensor([1, 2]), mi.tensor([[3, 4], [5, 6]]))
+    tensor([11, 17])
+    """
     if input.ndim == 0 or other.ndim == 0:
         return mul(input, other)
     if input.shape[-1] != other.shape[-1]:
@@ -323,7 +393,11 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 
 @method
 def kron(input: Tensor, other: Tensor) -> Tensor:
-    """The Kronecker product: each element of input times the whole of other, as blocks of one tensor."""
+    """The Kronecker product: each element of input times the whole of other, as blocks of one tensor.
+
+    >>> mi.kron(mi.tensor([1, 10]), mi.tensor([1, 2]))
+    tensor([ 1,  2, 10, 20])
+    """
     n = max(input.ndim, other.ndim)
     a, b = (1,) * (n - input.ndim) + input.shape, (1,) * (n - other.ndim) + other.shape
     blocks = mul(reshape(input, [s for i in a for s in (i, 1)]), reshape(other, [s for j in b for s in (1, j)]))
@@ -398,6 +472,9 @@ def einsum(*arguments: Any) -> Tensor:
     repeated. Without `->` the output has the ellipsis, then what appears once, in alphabetical order. Operands are
     contracted in pairs from left to right, each pair as one batched matrix product.
     RuntimeError: malformed equations, and ranks or sizes that do not fit.
+
+    >>> mi.einsum("ij,kj->ik", mi.tensor([[1, 2]]), mi.tensor([[3, 4], [5, 6]]))
+    tensor([[11, 17]])
     """
     tensors, labels, right = _arguments(arguments)
     if len(tensors) != len(labels) or not tensors:

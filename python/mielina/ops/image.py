@@ -51,6 +51,11 @@ def interpolate(
     antialias (bilinear, bicubic): the kernel is stretched over the pixels that one output covers.
     ValueError: size and scale_factor, align_corners or antialias that do not go with the mode. NotImplementedError:
     a mode for another rank, or integer input (but uint8 for the nearest modes).
+
+    >>> F.interpolate(mi.tensor([[[1.0, 3.0]]]), scale_factor=2)
+    tensor([[[1., 1., 3., 3.]]])
+    >>> F.interpolate(mi.tensor([[[1.0, 3.0]]]), size=3, mode="linear", align_corners=True)
+    tensor([[[1., 2., 3.]]])
     """
     dims = input.ndim - 2
     nearest = mode in ("nearest", "nearest-exact")
@@ -112,6 +117,9 @@ def grid_sample(
     of the edge pixels, with align_corners their centres. mode: "bilinear", "nearest" or (4-D) "bicubic". padding_mode,
     for points outside: "zeros", "border" (the nearest pixel) or "reflection".
     ValueError: mode, padding_mode. RuntimeError: shapes, dtypes. Source: Jaderberg et al. 2015.
+
+    >>> F.grid_sample(mi.tensor([[[[1.0, 3.0]]]]), mi.tensor([[[[0.0, 0.0]]]]), align_corners=False)
+    tensor([[[[2.]]]])
     """
     if mode not in ("bilinear", "nearest", "bicubic"):
         raise ValueError(f"grid_sample: expected mode 'bilinear', 'nearest' or 'bicubic', got {mode!r}")
@@ -204,6 +212,9 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     theta: (N, 2, 3) for size (N, C, H, W), (N, 3, 4) for (N, C, D, H, W); floating.
     Returns (N, H, W, 2) or (N, D, H, W, 3).
     ValueError: theta not floating, shapes that do not fit.
+
+    >>> F.affine_grid(mi.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (1, 3, 4, 5), align_corners=False).shape
+    (1, 4, 5, 2)
     """
     import numpy as np
 
@@ -234,6 +245,12 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     mirrors at the edge pixels, "replicate" repeats them, "circular" wraps around.
     RuntimeError: an odd number of widths, more than axes, wider than the image allows, or a value with another mode.
     NotImplementedError: an unknown mode, or as many widths as the mode has no meaning for.
+
+    >>> F.pad(mi.tensor([[1, 2]]), (1, 0, 0, 1))
+    tensor([[0, 1, 2],
+            [0, 0, 0]])
+    >>> F.pad(mi.tensor([[[1.0, 2.0, 3.0]]]), (1, 1), mode="reflect")
+    tensor([[[2., 1., 2., 3., 2.]]])
     """
     widths = tuple(pad)
     if mode == "constant":
@@ -285,6 +302,10 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """(..., C r^2, H, W) -> (..., C, H r, W r): r x r channels become a block of pixels. Source: Shi et al. 2016.
 
     RuntimeError: fewer than 3 axes, or channels that r^2 does not divide.
+
+    >>> F.pixel_shuffle(mi.arange(4.0).reshape(1, 4, 1, 1), 2)
+    tensor([[[[0., 1.],
+              [2., 3.]]]])
     """
     r = _factor(input, upscale_factor, "pixel_shuffle")
     *lead, c, h, w = input.shape
@@ -298,6 +319,9 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """(..., C, H r, W r) -> (..., C r^2, H, W): the inverse of `pixel_shuffle`.
 
     RuntimeError: fewer than 3 axes, or an image size that r does not divide.
+
+    >>> F.pixel_unshuffle(mi.ones(1, 1, 2, 2), 2).shape
+    (1, 4, 1, 1)
     """
     r = _factor(input, downscale_factor, "pixel_unshuffle")
     *lead, c, h, w = input.shape
@@ -319,6 +343,9 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Channel g C/groups + k of (N, C, ...) goes to k groups + g. Source: Zhang et al. 2018.
 
     RuntimeError: fewer than 3 axes, groups not positive, or not a divisor of C.
+
+    >>> F.channel_shuffle(mi.arange(4.0).reshape(1, 4, 1, 1), 2).flatten()
+    tensor([0., 2., 1., 3.])
     """
     if input.ndim < 3:
         raise RuntimeError(f"channel_shuffle: expected input with at least 3 dimensions, got {input.ndim}")

@@ -109,6 +109,9 @@ def layer_norm(
 
     weight, bias: normalized_shape or None. Returns input's shape and dtype; halves have float32 statistics.
     RuntimeError: shapes. Source: Ba, Kiros & Hinton 2016.
+
+    >>> F.layer_norm(mi.tensor([[1.0, 3.0]]), (2,))
+    tensor([[-1.0000,  1.0000]])
     """
     row = _row("layer_norm", input, normalized_shape, weight, bias)
     if input.numel() == 0:
@@ -123,6 +126,9 @@ def rms_norm(
 
     eps None: the machine epsilon of the dtype that computes (float32 for halves). RuntimeError: shapes.
     Source: Zhang & Sennrich 2019.
+
+    >>> F.rms_norm(mi.tensor([[3.0, 4.0]]), (2,))
+    tensor([[0.8485, 1.1314]])
     """
     row = _row("rms_norm", input, normalized_shape, weight)
     if input.numel() == 0:
@@ -138,6 +144,9 @@ def group_norm(
     """Each of num_groups runs of channels normalised by itself: input (N, C, ...), weight and bias (C) or None.
 
     RuntimeError: C is not divisible by num_groups; shapes. ValueError: one value a group. Source: Wu & He 2018.
+
+    >>> F.group_norm(mi.tensor([[[1.0], [3.0], [5.0], [7.0]]]), 2).flatten()
+    tensor([-1.0000,  1.0000, -1.0000,  1.0000])
     """
     if input.ndim < 2:
         raise RuntimeError(f"group_norm: expected an input (N, C, ...) of at least 2 dimensions, got {input.shape}")
@@ -177,6 +186,10 @@ def batch_norm(
     read in place. ValueError: one value a channel in training, one running statistic without the other, negative eps.
     RuntimeError: shapes, no statistics outside training.
     Source: Ioffe & Szegedy 2015.
+
+    >>> F.batch_norm(mi.tensor([[1.0], [3.0]]), None, None, training=True)
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
     if training and input.ndim >= 2 and input.numel() == input.shape[1]:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
@@ -231,6 +244,10 @@ def instance_norm(
 
     The running statistics, if given, move by momentum towards the mean over the samples; use_input_stats=False uses
     them instead of the input's. ValueError: one value a channel. Source: Ulyanov, Vedaldi & Lempitsky 2016.
+
+    >>> F.instance_norm(mi.tensor([[[1.0, 3.0], [2.0, 6.0]]]))
+    tensor([[[-1.0000,  1.0000],
+             [-1.0000,  1.0000]]])
     """
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
@@ -253,6 +270,9 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 
     int64 is pooled as whole numbers. ValueError: fewer than 3 dimensions. RuntimeError: size < 1.
     Source: Krizhevsky, Sutskever & Hinton 2012, section 3.3.
+
+    >>> F.local_response_norm(mi.ones(1, 4, 2), 2).shape
+    (1, 4, 2)
     """
     if input.ndim < 3:
         raise ValueError(f"local_response_norm: expected an input of at least 3 dimensions, got {input.ndim}")
@@ -266,7 +286,11 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """x / max(|x|_p, eps) along `dim`."""
+    """x / max(|x|_p, eps) along `dim`.
+
+    >>> F.normalize(mi.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
     from .loss.distance import length
 
     return div(input, e.clamp_min(length(input, p, dim, True), eps))

@@ -43,7 +43,11 @@ def max_pool1d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The largest value of each window of a (N, C, L) input; see `max_pool2d`."""
+    """The largest value of each window of a (N, C, L) input; see `max_pool2d`.
+
+    >>> F.max_pool1d(mi.tensor([[1.0, 4.0, 2.0, 3.0]]), 2)
+    tensor([[4., 3.]])
+    """
     return _max_pool(input, 1, (kernel_size, stride, padding, dilation, ceil_mode), return_indices)
 
 
@@ -61,6 +65,10 @@ def max_pool2d(
     input: (N, C, H, W) or (C, H, W), floating or integer. stride: default kernel_size. Padding is never the largest.
     ceil_mode: a last window may reach over the edge. NaN wins. return_indices: also where each value stood, h W + w
     (int64; the first of equal ones). RuntimeError: sizes that do not fit.
+
+    >>> F.max_pool2d(mi.arange(16.0).reshape(1, 4, 4), 2)
+    tensor([[[ 5.,  7.],
+             [13., 15.]]])
     """
     return _max_pool(input, 2, (kernel_size, stride, padding, dilation, ceil_mode), return_indices)
 
@@ -74,7 +82,11 @@ def max_pool3d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """The largest value of each window of a (N, C, D, H, W) input; see `max_pool2d`."""
+    """The largest value of each window of a (N, C, D, H, W) input; see `max_pool2d`.
+
+    >>> F.max_pool3d(mi.ones(1, 1, 4, 4, 4), 2).shape
+    (1, 1, 2, 2, 2)
+    """
     return _max_pool(input, 3, (kernel_size, stride, padding, dilation, ceil_mode), return_indices)
 
 
@@ -101,7 +113,11 @@ def _target(x: Tensor, dims: int, output_size: Any) -> Any:
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The largest value of each of output_size nearly equal parts; see `adaptive_max_pool2d`."""
+    """The largest value of each of output_size nearly equal parts; see `adaptive_max_pool2d`.
+
+    >>> F.adaptive_max_pool1d(mi.tensor([[1.0, 2.0, 3.0, 5.0]]), 2)
+    tensor([[2., 5.]])
+    """
     return _adaptive_max_pool(input, 1, output_size, return_indices)
 
 
@@ -110,12 +126,19 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
     alike.
 
     output_size: P = Q, or (P, Q), where None keeps a size. Overlapping parts, NaN and indices: see `max_pool2d`.
+
+    >>> F.adaptive_max_pool2d(mi.ones(1, 3, 5, 7), 2).shape
+    (1, 3, 2, 2)
     """
     return _adaptive_max_pool(input, 2, output_size, return_indices)
 
 
 def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The largest value of each of output_size nearly equal parts; see `adaptive_max_pool2d`."""
+    """The largest value of each of output_size nearly equal parts; see `adaptive_max_pool2d`.
+
+    >>> F.adaptive_max_pool3d(mi.ones(1, 3, 4, 5, 6), 1).shape
+    (1, 3, 1, 1, 1)
+    """
     return _adaptive_max_pool(input, 3, output_size, return_indices)
 
 
@@ -132,6 +155,9 @@ def fractional_max_pool2d(
     input: (N, C, H, W) or (C, H, W). output_size (P, Q), or output_ratio: its quotient by the input's size, in (0, 1).
     Window p starts at int((p + u) a) - int(u a), a = (H - kernel) / (P - 1), with u uniform in [0, 1); the last one
     ends at the edge. Source: Graham 2014.
+
+    >>> F.fractional_max_pool2d(mi.ones(1, 8, 8), 2, output_size=5).shape
+    (1, 5, 5)
     """
     return _fractional_max_pool(input, 2, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
@@ -144,7 +170,11 @@ def fractional_max_pool3d(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> Any:
-    """The same for (N, C, D, H, W); see `fractional_max_pool2d`."""
+    """The same for (N, C, D, H, W); see `fractional_max_pool2d`.
+
+    >>> F.fractional_max_pool3d(mi.ones(1, 8, 8, 8), 2, output_size=3).shape
+    (1, 3, 3, 3)
+    """
     return _fractional_max_pool(input, 3, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 
@@ -262,7 +292,12 @@ MAX_UNPOOL = op("max_unpool", lambda g, needs, index, shape, dims: (plane_gather
 def max_unpool1d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:
-    """Zeros, but the input at `max_pool1d`'s indices; see `max_unpool2d`."""
+    """Zeros, but the input at `max_pool1d`'s indices; see `max_unpool2d`.
+
+    >>> y, places = F.max_pool1d(mi.tensor([[1.0, 4.0, 2.0, 3.0]]), 2, return_indices=True)
+    >>> F.max_unpool1d(y, places, 2)
+    tensor([[0., 4., 0., 3.]])
+    """
     return _max_unpool(input, indices, 1, kernel_size, stride, padding, output_size)
 
 
@@ -273,6 +308,11 @@ def max_unpool2d(
 
     output_size: the pooled image's size where (n - 1) stride - 2 padding + kernel_size is not it.
     RuntimeError: an index outside the image, indices of another shape or not int64. Source: Zeiler & Fergus 2014.
+
+    >>> y, places = F.max_pool2d(mi.arange(4.0).reshape(1, 2, 2), 2, return_indices=True)
+    >>> F.max_unpool2d(y, places, 2)
+    tensor([[[0., 0.],
+             [0., 3.]]])
     """
     return _max_unpool(input, indices, 2, kernel_size, stride, padding, output_size)
 
@@ -280,7 +320,12 @@ def max_unpool2d(
 def max_unpool3d(
     input: Tensor, indices: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:
-    """Zeros, but the input at `max_pool3d`'s indices; see `max_unpool2d`."""
+    """Zeros, but the input at `max_pool3d`'s indices; see `max_unpool2d`.
+
+    >>> y, places = F.max_pool3d(mi.ones(1, 2, 2, 2), 2, return_indices=True)
+    >>> F.max_unpool3d(y, places, 2).shape
+    (1, 2, 2, 2)
+    """
     return _max_unpool(input, indices, 3, kernel_size, stride, padding, output_size)
 
 
@@ -307,7 +352,11 @@ def avg_pool1d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
-    """The mean of each window of a (N, C, L) input; see `avg_pool2d`."""
+    """The mean of each window of a (N, C, L) input; see `avg_pool2d`.
+
+    >>> F.avg_pool1d(mi.tensor([[1.0, 3.0, 5.0, 7.0]]), 2)
+    tensor([[2., 6.]])
+    """
     return _avg_pool(input, 1, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
@@ -325,6 +374,10 @@ def avg_pool2d(
     input: (N, C, H, W) or (C, H, W), floating or int64. d: the window's size, with the padding that it covers unless
     count_include_pad=False; or divisor_override. ceil_mode: a last window may reach over the edge; what lies beyond
     the padding is not counted. RuntimeError: sizes that do not fit.
+
+    >>> F.avg_pool2d(mi.arange(16.0).reshape(1, 4, 4), 2)
+    tensor([[[ 2.5000,  4.5000],
+             [10.5000, 12.5000]]])
     """
     return _avg_pool(input, 2, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
@@ -338,7 +391,11 @@ def avg_pool3d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """The mean of each window of a (N, C, D, H, W) input; see `avg_pool2d`."""
+    """The mean of each window of a (N, C, D, H, W) input; see `avg_pool2d`.
+
+    >>> F.avg_pool3d(mi.ones(1, 4, 4, 4), 2).shape
+    (1, 2, 2, 2)
+    """
     return _avg_pool(input, 3, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
@@ -358,7 +415,11 @@ ADAPTIVE_AVG_POOL_BACKWARD = op("adaptive_avg_pool_backward", lambda g, needs, *
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
-    """The mean of each of output_size nearly equal parts; see `adaptive_avg_pool2d`."""
+    """The mean of each of output_size nearly equal parts; see `adaptive_avg_pool2d`.
+
+    >>> F.adaptive_avg_pool1d(mi.tensor([[1.0, 2.0, 3.0, 5.0]]), 2)
+    tensor([[1.5000, 4.0000]])
+    """
     return _adaptive_avg_pool(input, 1, _target(input, 1, output_size))
 
 
@@ -367,12 +428,19 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
 
     input: (N, C, H, W) or (C, H, W), floating. output_size: P = Q, or (P, Q), where None keeps a size; 1 is the mean
     of the whole image. RuntimeError: sizes that do not fit.
+
+    >>> F.adaptive_avg_pool2d(mi.ones(1, 3, 5, 7), 1).shape
+    (1, 3, 1, 1)
     """
     return _adaptive_avg_pool(input, 2, _target(input, 2, output_size))
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
-    """The mean of each of output_size nearly equal parts; see `adaptive_avg_pool2d`."""
+    """The mean of each of output_size nearly equal parts; see `adaptive_avg_pool2d`.
+
+    >>> F.adaptive_avg_pool3d(mi.ones(1, 3, 4, 5, 6), (2, 1, 3)).shape
+    (1, 3, 2, 1, 3)
+    """
     return _adaptive_avg_pool(input, 3, _target(input, 3, output_size))
 
 
@@ -386,7 +454,11 @@ def _lp_pool(x: Tensor, dims: int, norm_type: float, kernel_size: Any, stride: A
 
 
 def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
-    """(sum of x^norm_type over each window)^(1 / norm_type); see `lp_pool2d`."""
+    """(sum of x^norm_type over each window)^(1 / norm_type); see `lp_pool2d`.
+
+    >>> F.lp_pool1d(mi.tensor([[3.0, 4.0]]), 2, 2)
+    tensor([[5.]])
+    """
     return _lp_pool(input, 1, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -395,12 +467,19 @@ def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
 
     input: (N, C, H, W) or (C, H, W), floating. A window that ceil_mode cuts off counts as if it were full, as in
     PyTorch.
+
+    >>> F.lp_pool2d(mi.ones(1, 2, 2), 2, 2)
+    tensor([[[2.]]])
     """
     return _lp_pool(input, 2, norm_type, kernel_size, stride, ceil_mode)
 
 
 def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
-    """(sum of x^norm_type over each window)^(1 / norm_type); see `lp_pool2d`."""
+    """(sum of x^norm_type over each window)^(1 / norm_type); see `lp_pool2d`.
+
+    >>> F.lp_pool3d(mi.ones(1, 1, 2, 2, 2), 1, 2)
+    tensor([[[[[8.]]]]])
+    """
     return _lp_pool(input, 3, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -410,6 +489,12 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     0 outside.
 
     input: (N, C, H, W) or (C, H, W), floating or bool. Returns (N, C R S, P Q). RuntimeError: sizes that do not fit.
+
+    >>> F.unfold(mi.arange(9.0).reshape(1, 1, 3, 3), 2)
+    tensor([[[0., 1., 3., 4.],
+             [1., 2., 4., 5.],
+             [3., 4., 6., 7.],
+             [4., 5., 7., 8.]]])
     """
     y = _core.unfold(input, kernel_size, dilation, padding, stride)
     return record(y, UNFOLD, (input,), (input.shape[-2:], kernel_size, dilation, padding, stride))  # type: ignore[no-any-return]
@@ -421,6 +506,11 @@ def fold(
     """The sum of columns where `unfold` would have taken them from: its transpose. Overlapping windows add up.
 
     input: (N, C R S, P Q) or (C R S, P Q). Returns (N, C, *output_size). RuntimeError: sizes that do not fit.
+
+    >>> F.fold(mi.ones(1, 4, 4), (3, 3), (2, 2))
+    tensor([[[[1., 2., 1.],
+              [2., 4., 2.],
+              [1., 2., 1.]]]])
     """
     y = _core.fold(input, output_size, kernel_size, dilation, padding, stride)
     return record(y, FOLD, (input,), (kernel_size, dilation, padding, stride))  # type: ignore[no-any-return]

@@ -40,7 +40,11 @@ def _grad(t: Tensor, requires_grad: bool) -> Tensor:
 def rand(
     *size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Uniform numbers in [0, 1): multiples of 2^-24, of 2^-53 in float64."""
+    """Uniform numbers in [0, 1): multiples of 2^-24, of 2^-53 in float64.
+
+    >>> mi.rand(2, 3).shape
+    (2, 3)
+    """
     shape, dtype = _shape(size), dtype or dtypes.get_default_dtype()
     return _grad(_core.uniform(shape, dtype, _key(shape, dtype, generator), 0.0, 1.0), requires_grad)
 
@@ -48,7 +52,11 @@ def rand(
 def randn(
     *size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Normal numbers with mean 0 and standard deviation 1. Source: Box & Muller 1958."""
+    """Normal numbers with mean 0 and standard deviation 1. Source: Box & Muller 1958.
+
+    >>> mi.randn(2, 3).shape
+    (2, 3)
+    """
     shape, dtype = _shape(size), dtype or dtypes.get_default_dtype()
     return _grad(_core.normal(shape, dtype, _key(shape, dtype, generator), 0.0, 1.0), requires_grad)
 
@@ -62,7 +70,11 @@ def randint(
     dtype: DType = dtypes.int64,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Whole numbers in [low, high); randint(high, size) starts at 0. RuntimeError: low >= high."""
+    """Whole numbers in [low, high); randint(high, size) starts at 0. RuntimeError: low >= high.
+
+    >>> mi.randint(5, 6, (3,))
+    tensor([5, 5, 5])
+    """
     if size is None:
         low, high, size = 0, low, high
     shape = tuple(size)
@@ -71,7 +83,11 @@ def randint(
 
 
 def randperm(n: int, *, generator: Generator | None = None, dtype: DType = dtypes.int64) -> Tensor:
-    """A random order of 0 .. n - 1. RuntimeError: negative n."""
+    """A random order of 0 .. n - 1. RuntimeError: negative n.
+
+    >>> mi.sort(mi.randperm(4))[0]
+    tensor([0, 1, 2, 3])
+    """
     if n < 0:
         raise RuntimeError(f"randperm: n must not be negative, got {n}")
     order = randint(0, 1 << 32, (n,), generator=generator).argsort(stable=True)
@@ -81,18 +97,33 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: DType = dtype
 def rand_like(
     input: Tensor, *, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False
 ) -> Tensor:
+    """`rand` with input's shape and dtype.
+
+    >>> mi.rand_like(mi.zeros(2, 3)).shape
+    (2, 3)
+    """
     return rand(*input.shape, dtype=dtype or input.dtype, generator=generator, requires_grad=requires_grad)
 
 
 def randn_like(
     input: Tensor, *, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False
 ) -> Tensor:
+    """`randn` with input's shape and dtype.
+
+    >>> mi.randn_like(mi.zeros(2, 3)).shape
+    (2, 3)
+    """
     return randn(*input.shape, dtype=dtype or input.dtype, generator=generator, requires_grad=requires_grad)
 
 
 def randint_like(
     input: Tensor, low: int, high: int | None = None, *, dtype: DType | None = None, generator: Generator | None = None
 ) -> Tensor:
+    """`randint` with input's shape and dtype: randint_like(x, high) or randint_like(x, low, high).
+
+    >>> mi.randint_like(mi.zeros(2), 5, 6)
+    tensor([5., 5.])
+    """
     low, high = (0, low) if high is None else (low, high)
     return randint(low, high, input.shape, dtype=dtype or input.dtype, generator=generator)
 
@@ -100,7 +131,12 @@ def randint_like(
 def normal(
     mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: DType | None = None
 ) -> Tensor:
-    """Normal numbers: of `size`, or one for each element of the mean and std tensors. RuntimeError: negative std."""
+    """Normal numbers: of `size`, or one for each element of the mean and std tensors. RuntimeError: negative std.
+
+    >>> generator = mi.manual_seed(0)
+    >>> mi.normal(0.0, 1.0, (2, 3)).shape
+    (2, 3)
+    """
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         shape = () if size is None else tuple(size)
         dtype = dtype or dtypes.get_default_dtype()
@@ -113,7 +149,11 @@ def normal(
 
 @method
 def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
-    """1 with probability input[i] (or p), else 0, in input's dtype. RuntimeError: a probability outside [0, 1]."""
+    """1 with probability input[i] (or p), else 0, in input's dtype. RuntimeError: a probability outside [0, 1].
+
+    >>> mi.bernoulli(mi.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
     if p is None:
         if not input.dtype.is_floating_point:
             raise RuntimeError(f"bernoulli: expected floating probabilities, got {input.dtype}")
@@ -135,6 +175,9 @@ def multinomial(
 
     With replacement by inverting the cumulative sum; without, the largest of log w - log(-log u), in that order (Gumbel
     top-k, Kool et al. 2019). RuntimeError: negative, infinite or NaN weights, all zero, or too few of them above 0.
+
+    >>> mi.multinomial(mi.tensor([0.0, 1.0, 0.0]), 2, replacement=True)
+    tensor([1, 1])
     """
     if input.ndim not in (1, 2) or not input.dtype.is_floating_point:
         raise RuntimeError(f"multinomial: expected floating weights (C) or (N, C), got {input.shape} {input.dtype}")
@@ -235,6 +278,9 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 
     Only the generator's key is kept for the gradient, not the mask. ValueError: p outside [0, 1].
     Source: Srivastava et al. 2014.
+
+    >>> mi.dropout(mi.ones(4), 0.5, False)
+    tensor([1., 1., 1., 1.])
     """
     _check_p("dropout", p)
     if not training or p == 0:
@@ -282,7 +328,12 @@ def _drop_channels(
 
 
 def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Whole channels of (N, C, L) or (C, L) are dropped. RuntimeError: other shapes. Source: Tompson et al. 2015."""
+    """Whole channels of (N, C, L) or (C, L) are dropped. RuntimeError: other shapes. Source: Tompson et al. 2015.
+
+    >>> F.dropout1d(mi.ones(1, 2, 3), training=False)
+    tensor([[[1., 1., 1.],
+             [1., 1., 1.]]])
+    """
     _check_p("dropout1d", p)
     if input.ndim not in (2, 3):
         raise RuntimeError(f"dropout1d: expected 2 or 3 dimensions, got shape {input.shape}")
@@ -314,7 +365,11 @@ def _alpha(input: Tensor, p: float, keep: Tensor) -> Tensor:
 
 
 def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """Dropout that keeps mean and variance of selu's outputs. Source: Klambauer et al. 2017."""
+    """Dropout that keeps mean and variance of selu's outputs. Source: Klambauer et al. 2017.
+
+    >>> F.alpha_dropout(mi.ones(3), 0.5)
+    tensor([1., 1., 1.])
+    """
     _check_p("alpha_dropout", p)
     if not training or p == 0:
         return input
@@ -322,7 +377,12 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
 
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """alpha_dropout of whole channels (N, C, ...)."""
+    """alpha_dropout of whole channels (N, C, ...).
+
+    >>> F.feature_alpha_dropout(mi.ones(1, 2, 2), training=False)
+    tensor([[[1., 1.],
+             [1., 1.]]])
+    """
     _check_p("feature_alpha_dropout", p)
     if not training or p == 0:
         return input

@@ -281,7 +281,12 @@ def lstm_cell(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One step of `lstm`: (h, c) from input (N, I) and hx = (h, c), both (N, H); unbatched without N."""
+    """One step of `lstm`: (h, c) from input (N, I) and hx = (h, c), both (N, H); unbatched without N.
+
+    >>> h, c = mi.lstm_cell(mi.ones(2, 3), (mi.zeros(2, 4), mi.zeros(2, 4)), mi.ones(16, 3), mi.ones(16, 4))
+    >>> h.shape
+    (2, 4)
+    """
     h, c = _cell("LSTM", input, hx, w_ih, w_hh, b_ih, b_hh)
     return select(h, 0, 0), select(c, 0, 0)
 
@@ -289,19 +294,31 @@ def lstm_cell(
 def gru_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
-    """One step of `gru`: h from input (N, I) and hx (N, H)."""
+    """One step of `gru`: h from input (N, I) and hx (N, H).
+
+    >>> mi.gru_cell(mi.ones(2, 3), mi.zeros(2, 4), mi.ones(12, 3), mi.ones(12, 4)).shape
+    (2, 4)
+    """
     return select(_cell("GRU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0], 0, 0)
 
 
 def rnn_tanh_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
-    """tanh(W_ih x + b_ih + W_hh h + b_hh)."""
+    """tanh(W_ih x + b_ih + W_hh h + b_hh).
+
+    >>> mi.rnn_tanh_cell(mi.ones(1, 2), mi.zeros(1, 1), mi.ones(1, 2), mi.ones(1, 1))
+    tensor([[0.9640]])
+    """
     return select(_cell("RNN_TANH", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0], 0, 0)
 
 
 def rnn_relu_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
-    """max(0, W_ih x + b_ih + W_hh h + b_hh)."""
+    """max(0, W_ih x + b_ih + W_hh h + b_hh).
+
+    >>> mi.rnn_relu_cell(mi.ones(1, 2), mi.zeros(1, 1), mi.ones(1, 2), mi.ones(1, 1))
+    tensor([[2.]])
+    """
     return select(_cell("RNN_RELU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0], 0, 0)

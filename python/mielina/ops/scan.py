@@ -30,7 +30,11 @@ __all__ = [
 
 @method
 def cumsum(input: Tensor, dim: int | None = None, *, dtype: DType | None = None, axis: int | None = None) -> Tensor:
-    """y_i = x_0 + ... + x_i along `dim`; integers and bool become int64. Floats add up in double."""
+    """y_i = x_0 + ... + x_i along `dim`; integers and bool become int64. Floats add up in double.
+
+    >>> mi.cumsum(mi.tensor([1, 2, 3, 4]), dim=0)
+    tensor([ 1,  3,  6, 10])
+    """
     x = input if dtype is None else ew.cast(input, dtype)
     return running_sum(x, axis if dim is None else dim, False)  # type: ignore[arg-type]
 
@@ -44,7 +48,11 @@ CUMSUM = op("cumsum", lambda g, needs, dim, reverse: (running_sum(g, dim, not re
 
 @method
 def cumprod(input: Tensor, dim: int | None = None, *, dtype: DType | None = None, axis: int | None = None) -> Tensor:
-    """y_i = x_0 ... x_i along `dim`; integers and bool become int64."""
+    """y_i = x_0 ... x_i along `dim`; integers and bool become int64.
+
+    >>> mi.cumprod(mi.tensor([1, 2, 3, 4]), dim=0)
+    tensor([ 1,  2,  6, 24])
+    """
     x = input if dtype is None else ew.cast(input, dtype)
     return running_product(x, axis if dim is None else dim, False)  # type: ignore[arg-type]
 
@@ -80,7 +88,11 @@ RECURRENCE = op("recurrence", _recurrence_rule)
 
 @method
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
-    """y_i = log(exp x_0 + ... + exp x_i) along `dim`, without overflow. Integers become floating."""
+    """y_i = log(exp x_0 + ... + exp x_i) along `dim`, without overflow. Integers become floating.
+
+    >>> mi.logcumsumexp(mi.zeros(3), 0)
+    tensor([0.0000, 0.6931, 1.0986])
+    """
     x = input if input.dtype.is_floating_point else ew.mul(input, 1.0)
     return record(_core.logcumsumexp(x, dim), LOGCUMSUMEXP, (x,), (x, OUTPUT, dim))  # type: ignore[no-any-return]
 
@@ -100,13 +112,21 @@ LOGCUMSUMEXP = op("logcumsumexp", _logcumsumexp_rule)
 
 @method
 def cummax(input: Tensor, dim: int) -> Extreme:
-    """The running maximum along `dim` and the last index at which it was reached; NaN stays from its first place on."""
+    """The running maximum along `dim` and the last index at which it was reached; NaN stays from its first place on.
+
+    >>> mi.cummax(mi.tensor([1, 3, 2, 3]), dim=0)
+    Extreme(values=tensor([1, 3, 3, 3]), indices=tensor([0, 1, 1, 3]))
+    """
     return Extreme(*record(_core.cummax(input, dim), CUMMAX, (input,), (input.shape, OUTPUTS[1], dim, True)))
 
 
 @method
 def cummin(input: Tensor, dim: int) -> Extreme:
-    """The running minimum along `dim` and the last index at which it was reached; NaN stays from its first place on."""
+    """The running minimum along `dim` and the last index at which it was reached; NaN stays from its first place on.
+
+    >>> mi.cummin(mi.tensor([2, 3, 1]), dim=0)
+    Extreme(values=tensor([2, 2, 1]), indices=tensor([0, 0, 2]))
+    """
     return Extreme(*record(_core.cummin(input, dim), CUMMIN, (input,), (input.shape, OUTPUTS[1], dim, True)))
 
 
@@ -128,6 +148,9 @@ def diff(
     """The n-th difference x_{i+1} - x_i along `dim`, of input with `prepend` and `append` around it; xor for bool.
 
     RuntimeError: a 0-dim input, n < 0.
+
+    >>> mi.diff(mi.tensor([1, 4, 9]))
+    tensor([3, 5])
     """
     if input.ndim == 0:
         raise RuntimeError("diff: expected at least one dimension")
@@ -160,7 +183,11 @@ def _strips(name: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) 
 
 
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1) -> Tensor:
-    """The integral of y along `dim` by the trapezoidal rule, at points x or dx (1) apart."""
+    """The integral of y along `dim` by the trapezoidal rule, at points x or dx (1) apart.
+
+    >>> mi.trapezoid(mi.tensor([0.0, 1.0, 2.0]))
+    tensor(2.)
+    """
     return sum(_strips("trapezoid", y, x, dx, dim), dim)
 
 
@@ -168,5 +195,9 @@ trapz = trapezoid
 
 
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1) -> Tensor:
-    """The running integral of y along `dim`: one element fewer than y."""
+    """The running integral of y along `dim`: one element fewer than y.
+
+    >>> mi.cumulative_trapezoid(mi.tensor([0.0, 1.0, 2.0]))
+    tensor([0.5000, 2.0000])
+    """
     return cumsum(_strips("cumulative_trapezoid", y, x, dx, dim), dim)

@@ -30,6 +30,10 @@ def softmax(input: Tensor, dim: int | None = None, dtype: DType | None = None, *
     input: (..., C, ...) floating. Returns the same shape, dtype (or `dtype`) and stride order. A slice that is all
     -inf gives NaN. Without `dim` (UserWarning): 0 for 0-, 1- and 3-D inputs, else 1. IndexError: `dim` out of range.
     NotImplementedError: integer input. Source: Bridle 1990.
+
+    >>> mi.softmax(mi.tensor([[0.0, 0.0], [1.0, 3.0]]), dim=1)
+    tensor([[0.5000, 0.5000],
+            [0.1192, 0.8808]])
     """
     if dim is None:
         dim = _implicit(input, "softmax", _stacklevel)
@@ -56,7 +60,11 @@ def _softmax_backward_rule(h: Tensor, needs: Any, g: Tensor, y: Tensor, dim: int
 
 
 def softmin(input: Tensor, dim: int | None = None, dtype: DType | None = None, *, _stacklevel: int = 3) -> Tensor:
-    """softmax(-input, dim): the smallest entry gets the largest probability."""
+    """softmax(-input, dim): the smallest entry gets the largest probability.
+
+    >>> F.softmin(mi.tensor([0.0, 0.0]), 0)
+    tensor([0.5000, 0.5000])
+    """
     if dim is None:
         dim = _implicit(input, "softmin", _stacklevel)
     return softmax(neg(input), dim, dtype)
@@ -68,7 +76,11 @@ SOFTMAX_BACKWARD = op("softmax_backward", _softmax_backward_rule, composite=_sof
 
 @method
 def log_softmax(input: Tensor, dim: int | None = None, dtype: DType | None = None, *, _stacklevel: int = 3) -> Tensor:
-    """log(softmax(input, dim)), without the detour: y_i = x_i - m - log sum_j exp(x_j - m)."""
+    """log(softmax(input, dim)), without the detour: y_i = x_i - m - log sum_j exp(x_j - m).
+
+    >>> mi.log_softmax(mi.tensor([0.0, 0.0]), 0)
+    tensor([-0.6931, -0.6931])
+    """
     if dim is None:
         dim = _implicit(input, "log_softmax", _stacklevel)
     x = input if dtype is None else cast(input, dtype)

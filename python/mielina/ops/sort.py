@@ -20,40 +20,64 @@ __all__ = [
 @method
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Extreme:
     """(values, indices), in order along `dim`. Equal elements keep their order, asked for or not. NaN last, or first if
-    descending. The gradient goes back to where the elements came from."""
+    descending. The gradient goes back to where the elements came from.
+
+    >>> mi.sort(mi.tensor([3, 1, 2]))
+    Extreme(values=tensor([1, 2, 3]), indices=tensor([1, 2, 0]))
+    """
     y = _core.sort(input, dim, descending)
     return Extreme(*record(y, SORT, (input,), (input.shape, OUTPUTS[1], dim, True)))
 
 
 @method
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    """The indices that sort input along `dim`, int64."""
+    """The indices that sort input along `dim`, int64.
+
+    >>> mi.argsort(mi.tensor([3, 1, 2]))
+    tensor([1, 2, 0])
+    """
     return sort(input, dim, descending).indices
 
 
 @method
 def msort(input: Tensor) -> Tensor:
-    """Sorted along the first dimension."""
+    """Sorted along the first dimension.
+
+    >>> mi.msort(mi.tensor([3, 1, 2]))
+    tensor([1, 2, 3])
+    """
     return sort(input, 0).values
 
 
 @method
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Extreme:
-    """The k largest (or smallest) along `dim` and their indices, in order. RuntimeError: k out of range."""
+    """The k largest (or smallest) along `dim` and their indices, in order. RuntimeError: k out of range.
+
+    >>> mi.topk(mi.tensor([3, 1, 2, 5]), 2)
+    Extreme(values=tensor([5, 3]), indices=tensor([3, 0]))
+    """
     y = _core.topk(input, k, dim, largest)
     return Extreme(*record(y, TOPK, (input,), (input.shape, OUTPUTS[1], dim, True)))
 
 
 @method
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Extreme:
-    """The k-th smallest along `dim` (k from 1) and its index."""
+    """The k-th smallest along `dim` (k from 1) and its index.
+
+    >>> mi.kthvalue(mi.tensor([3, 1, 2]), 2)
+    Extreme(values=tensor(2), indices=tensor(2))
+    """
     y = _core.kthvalue(input, k, dim, keepdim)
     return Extreme(*record(y, KTHVALUE, (input,), (input.shape, OUTPUTS[1], dim, keepdim)))
 
 
 @method
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Extreme:
-    """The most frequent element along `dim`, the smallest of equally frequent ones, and its last index."""
+    """The most frequent element along `dim`, the smallest of equally frequent ones, and its last index.
+
+    >>> mi.mode(mi.tensor([1, 2, 2, 3]))
+    Extreme(values=tensor(2), indices=tensor(2))
+    """
     y = _core.mode(input, dim, keepdim)
     return Extreme(*record(y, MODE, (input,), (input.shape, OUTPUTS[1], dim, keepdim)))
 
@@ -85,6 +109,9 @@ def searchsorted(
 
     sorted_sequence: (n), or with input's leading dimensions, rows matching; `sorter`: the indices that sort it.
     input may be a number. side: "left" or "right". RuntimeError: side contradicts right=True, shapes.
+
+    >>> mi.searchsorted(mi.tensor([1, 3, 5]), mi.tensor([0, 3, 9]))
+    tensor([0, 1, 3])
     """
     if side not in (None, "left", "right"):
         raise RuntimeError(f'searchsorted: side must be "left" or "right", got {side!r}')
@@ -107,14 +134,22 @@ def _number(x: Any, like: Tensor) -> Tensor:
 
 @method
 def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
-    """The i with boundaries[i - 1] < x <= boundaries[i], or <= and < if `right`. boundaries: (n), sorted."""
+    """The i with boundaries[i - 1] < x <= boundaries[i], or <= and < if `right`. boundaries: (n), sorted.
+
+    >>> mi.bucketize(mi.tensor([0.5, 1.0, 2.5]), mi.tensor([1.0, 2.0]))
+    tensor([0, 0, 2])
+    """
     if boundaries.ndim != 1:
         raise RuntimeError(f"bucketize: boundaries must have one dimension, got shape {boundaries.shape}")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
-    """Whether each element is one of test_elements (either may be a number)."""
+    """Whether each element is one of test_elements (either may be a number).
+
+    >>> mi.isin(mi.tensor([1, 2, 3]), mi.tensor([1, 3]))
+    tensor([ True, False,  True])
+    """
     if not isinstance(elements, Tensor):
         elements = _number(elements, test_elements)
     if not isinstance(test_elements, Tensor):
@@ -150,6 +185,9 @@ def unique(
     """The distinct elements (or slices along `dim`), sorted. Every NaN is distinct.
 
     return_inverse: also where each element went; return_counts: also how many there were of each.
+
+    >>> mi.unique(mi.tensor([3, 1, 3]))
+    tensor([1, 3])
     """
     return _unique(input, return_inverse, return_counts, dim, False)
 
@@ -158,7 +196,11 @@ def unique(
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
-    """Runs of equal elements (or slices along `dim`) become one."""
+    """Runs of equal elements (or slices along `dim`) become one.
+
+    >>> mi.unique_consecutive(mi.tensor([1, 1, 2, 1]))
+    tensor([1, 2, 1])
+    """
     return _unique(input, return_inverse, return_counts, dim, True)
 
 
@@ -168,11 +210,18 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     """y_v = how many elements are v (int64), or the sum of their weights (float64; float32 for float32 weights).
 
     RuntimeError: negative or floating input, more than one dimension.
+
+    >>> mi.bincount(mi.tensor([0, 1, 1, 3]))
+    tensor([1, 2, 0, 1])
     """
     return record(_core.bincount(input, weights, minlength), SEARCH, (input,), ())  # type: ignore[no-any-return]
 
 
 @method
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """How many elements fall into each of `bins` equal parts of [min, max], or of the data's range if min = max."""
+    """How many elements fall into each of `bins` equal parts of [min, max], or of the data's range if min = max.
+
+    >>> mi.histc(mi.tensor([0.1, 0.2, 0.9]), bins=2, min=0, max=1)
+    tensor([2., 1.])
+    """
     return record(_core.histc(input, bins, float(min), float(max)), SEARCH, (input,), ())  # type: ignore[no-any-return]

@@ -31,6 +31,13 @@ class Adam(_Moments):
     """m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr m^ / (sqrt(v^) + eps), with m^ and v^ free of their bias.
 
     weight_decay adds wd * p to the gradient (decoupled: takes lr * wd * p off the weights). Source: Kingma & Ba 2015.
+
+    >>> w = mi.tensor([1.0], requires_grad=True)
+    >>> optimizer = mi.optim.Adam([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0.9000], requires_grad=True)
     """
 
     rule = "adam"
@@ -67,7 +74,15 @@ class Adam(_Moments):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay (default 0.01). Source: Loshchilov & Hutter 2019."""
+    """Adam with decoupled weight decay (default 0.01). Source: Loshchilov & Hutter 2019.
+
+    >>> w = mi.tensor([1.0], requires_grad=True)
+    >>> optimizer = mi.optim.AdamW([w], lr=0.1, weight_decay=0.5)
+    >>> w.sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0.8500], requires_grad=True)
+    """
 
     def __init__(
         self,

@@ -12,6 +12,13 @@ class SGD(Fused):
     """b = momentum b + (1 - dampening) g, the first g as it is; p -= lr b, or lr (g + momentum b) with nesterov.
 
     weight_decay adds wd * p to the gradient. Source: Sutskever et al. 2013.
+
+    >>> w = mi.tensor([1.0], requires_grad=True)
+    >>> optimizer = mi.optim.SGD([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    tensor([0.8000], requires_grad=True)
     """
 
     rule = "sgd"

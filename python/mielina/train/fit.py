@@ -48,6 +48,11 @@ def fit(
     back into the mode it was in, and KeyboardInterrupt is raised. A loss of NaN or infinity is a RuntimeWarning, once,
     before the weights follow it. ValueError: empty data, lengths or shapes that do not fit, unknown names. TypeError:
     data that are no numbers, class labels that are no integers. IndexError: labels out of range.
+
+    >>> model = nn.Linear(2, 1)
+    >>> history = mi.fit(model, mi.ones(8, 2), mi.ones(8, 1), loss="mse", epochs=3, verbose=False)
+    >>> len(history["loss"])
+    3
     """
     check_model(model, "fit")
     epochs, batch_size = count(epochs, "fit: epochs", 0), count(batch_size, "fit: batch_size", 1)
@@ -200,6 +205,9 @@ def evaluate(
     """Loss and metrics over all samples, in eval mode and without gradients. X, y, loss, metrics: as for fit.
 
     ValueError: no samples, lengths or shapes that do not fit, unknown names.
+
+    >>> mi.evaluate(nn.Identity(), mi.zeros(4, 1), mi.ones(4, 1), loss="mse")
+    {'loss': 1.0}
     """
     check_model(model, "evaluate")
     if isinstance(X, DataLoader) and y is not None:
@@ -213,6 +221,9 @@ def predict(model: Any, X: Any, *, batch_size: int = 256) -> np.ndarray:
     """The model's outputs for all samples as a NumPy array (bfloat16 as float32), in eval mode and without gradients.
 
     X: as for fit; targets are left alone. ValueError: no samples. TypeError: the model's output is no tensor.
+
+    >>> mi.predict(nn.ReLU(), mi.ones(4, 2)).shape
+    (4, 2)
     """
     check_model(model, "predict")
     dtype, parts = float_dtype(model), []

@@ -62,6 +62,13 @@ def clip_grad_norm_(
 
     One pass for the norm, whose partial sums are added in a fixed order, and one for the scaling if it is needed.
     Source: Pascanu, Mikolov & Bengio 2013.
+
+    >>> w = mi.tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> nn.utils.clip_grad_norm_([w], 1.0)
+    tensor(10.)
+    >>> w.grad
+    tensor([0.6000, 0.8000])
     """
     parameters = _list(parameters)
     norm = get_total_norm(_gradients(parameters), norm_type, error_if_nonfinite)

@@ -9,7 +9,11 @@ from ...tensor import Tensor
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """The elements of all parameters, one after the other."""
+    """The elements of all parameters, one after the other.
+
+    >>> nn.utils.parameters_to_vector([mi.ones(2), mi.zeros(1)])
+    tensor([1., 1., 0.])
+    """
     from ...ops import cat
 
     return cat([p.reshape(-1) for p in parameters], 0)  # type: ignore[no-any-return]

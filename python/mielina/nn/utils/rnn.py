@@ -26,6 +26,7 @@ def indices(values: Any) -> Tensor:
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
+    """The permutation that undoes this one: y[permutation[i]] = i; None for None."""
     return None if permutation is None else indices(np.argsort(permutation.numpy(), kind="stable"))
 
 

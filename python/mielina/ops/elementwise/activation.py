@@ -52,7 +52,11 @@ RELU = unary_op("relu", "y", None)
 
 @method
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(x, 0); NaN stays NaN. Keeps shape, dtype and stride order. Source: Nair & Hinton 2010."""
+    """max(x, 0); NaN stays NaN. Keeps shape, dtype and stride order. Source: Nair & Hinton 2010.
+
+    >>> mi.relu(mi.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
     if inplace:
         return relu_(input)
     return record(_core.relu(input), RELU, (input,), (OUTPUT,))
@@ -69,12 +73,20 @@ _hardshrink, _softshrink, _hardsigmoid = (
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """x where x > 0, else negative_slope x. Source: Maas et al. 2013."""
+    """x where x > 0, else negative_slope x. Source: Maas et al. 2013.
+
+    >>> F.leaky_relu(mi.tensor([-1.0, 2.0]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
     return _leaky_relu(input, inplace, negative_slope)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """x between the two, else the nearer of them. ValueError: min_val > max_val."""
+    """x between the two, else the nearer of them. ValueError: min_val > max_val.
+
+    >>> F.hardtanh(mi.tensor([-2.0, 0.5, 2.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val must not exceed max_val, got {min_val} and {max_val}")
     if not input.dtype.is_floating_point:
@@ -83,12 +95,20 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """min(max(x, 0), 6)."""
+    """min(max(x, 0), 6).
+
+    >>> F.relu6(mi.tensor([-1.0, 7.0]))
+    tensor([0., 6.])
+    """
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """x where x > threshold, else `value`."""
+    """x where x > threshold, else `value`.
+
+    >>> mi.threshold(mi.tensor([-1.0, 2.0]), 0.0, 7.0)
+    tensor([7., 2.])
+    """
     if not input.dtype.is_floating_point and not inplace:
         return where(gt(input, threshold), input, int(value))
     return _threshold(input, inplace, threshold, value)
@@ -96,19 +116,31 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 @method
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """0 where |x| <= lambd, else x."""
+    """0 where |x| <= lambd, else x.
+
+    >>> F.hardshrink(mi.tensor([-1.0, 0.3, 2.0]))
+    tensor([-1.,  0.,  2.])
+    """
     return _hardshrink(input, False, lambd)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """x moved toward 0 by lambd. RuntimeError: lambd < 0."""
+    """x moved toward 0 by lambd. RuntimeError: lambd < 0.
+
+    >>> F.softshrink(mi.tensor([-1.0, 0.3, 2.0]))
+    tensor([-0.5000,  0.0000,  1.5000])
+    """
     if lambd < 0:
         raise RuntimeError(f"softshrink: lambd must not be negative, got {lambd}")
     return _softshrink(input, False, lambd)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """min(max(x + 3, 0), 6) / 6. Source: Howard et al. 2019."""
+    """min(max(x + 3, 0), 6) / 6. Source: Howard et al. 2019.
+
+    >>> F.hardsigmoid(mi.tensor([-4.0, 0.0, 4.0]))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     return _hardsigmoid(input, inplace)
 
 
@@ -120,7 +152,11 @@ _hardswish = _activation("hardswish", "x", _hardswish_slope)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x hardsigmoid(x). Source: Howard et al. 2019."""
+    """x hardsigmoid(x). Source: Howard et al. 2019.
+
+    >>> F.hardswish(mi.tensor([-4.0, 1.0, 4.0]))
+    tensor([-0.0000, 0.6667, 4.0000])
+    """
     return _hardswish(input, inplace)
 
 
@@ -129,6 +165,9 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where x > 0, else weight x; weight: one number, or one a channel (axis 1). Source: He et al. 2015.
 
     RuntimeError: weight has neither one element nor as many as there are channels.
+
+    >>> mi.prelu(mi.tensor([-2.0, 3.0]), mi.tensor([0.25]))
+    tensor([-0.5000,  3.0000])
     """
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.numel() not in (1, channels):
@@ -142,7 +181,11 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
-    """leaky_relu with slopes drawn from [lower, upper], or their mean without `training`. Source: Xu et al. 2015."""
+    """leaky_relu with slopes drawn from [lower, upper], or their mean without `training`. Source: Xu et al. 2015.
+
+    >>> mi.rrelu(mi.tensor([-1.0, 2.0]))
+    tensor([-0.2292,  2.0000])
+    """
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     from ..random import rand
@@ -180,6 +223,11 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """x Phi(x), Phi the normal distribution; approximate="tanh": x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
 
     RuntimeError: another `approximate`. Source: Hendrycks & Gimpel 2016.
+
+    >>> F.gelu(mi.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.1587,  0.0000,  0.8413])
+    >>> F.gelu(mi.tensor([1.0]), approximate="tanh")
+    tensor([0.8412])
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
@@ -214,49 +262,85 @@ _tanhshrink = _activation("tanhshrink", "x", lambda x: square(tanh(x)))
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x sigmoid(x). Source: Elfwing et al. 2017."""
+    """x sigmoid(x). Source: Elfwing et al. 2017.
+
+    >>> F.silu(mi.tensor([-1.0, 1.0]))
+    tensor([-0.2689,  0.7311])
+    """
     return _silu(input, inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """x tanh(softplus(x)). Source: Misra 2019."""
+    """x tanh(softplus(x)). Source: Misra 2019.
+
+    >>> F.mish(mi.tensor([-1.0, 1.0]))
+    tensor([-0.3034,  0.8651])
+    """
     return _mish(input, inplace)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where x > 0, else alpha (exp(x) - 1). Source: Clevert et al. 2015."""
+    """x where x > 0, else alpha (exp(x) - 1). Source: Clevert et al. 2015.
+
+    >>> F.elu(mi.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
     return _elu(input, inplace, alpha, 1.0)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where x > 0, else alpha (exp(x / alpha) - 1). RuntimeError: alpha is 0. Source: Barron 2017."""
+    """x where x > 0, else alpha (exp(x / alpha) - 1). RuntimeError: alpha is 0. Source: Barron 2017.
+
+    >>> F.celu(mi.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
     if alpha == 0:
         raise RuntimeError("celu: alpha must not be 0")
     return _elu(input, inplace, alpha, 1.0 / alpha)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """1.0507 elu(x, 1.6733), which keeps mean 0 and variance 1. Source: Klambauer et al. 2017."""
+    """1.0507 elu(x, 1.6733), which keeps mean 0 and variance 1. Source: Klambauer et al. 2017.
+
+    >>> mi.selu(mi.tensor([-1.0, 1.0]))
+    tensor([-1.1113,  1.0507])
+    """
     return _selu(input, inplace)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + exp(beta x)) / beta, and x itself where beta x > threshold."""
+    """log(1 + exp(beta x)) / beta, and x itself where beta x > threshold.
+
+    >>> F.softplus(mi.tensor([0.0, 30.0]))
+    tensor([ 0.6931, 30.0000])
+    """
     return _softplus(input, False, beta, threshold)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """log(sigmoid(x)) without underflow."""
+    """log(sigmoid(x)) without underflow.
+
+    >>> F.logsigmoid(mi.tensor([0.0, 100.0]))
+    tensor([-6.9315e-01, -3.7835e-44])
+    """
     return _log_sigmoid(input, False)
 
 
 def softsign(input: Tensor) -> Tensor:
-    """x / (1 + |x|)."""
+    """x / (1 + |x|).
+
+    >>> F.softsign(mi.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
     return _softsign(input, False)
 
 
 def tanhshrink(input: Tensor) -> Tensor:
-    """x - tanh(x)."""
+    """x - tanh(x).
+
+    >>> F.tanhshrink(mi.tensor([1.0]))
+    tensor([0.2384])
+    """
     return _tanhshrink(input, False)
 
 
@@ -264,6 +348,9 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a sigmoid(b), a and b the halves of input along `dim`. Source: Dauphin et al. 2017.
 
     RuntimeError: an odd size there.
+
+    >>> F.glu(mi.tensor([1.0, 2.0, 0.0, 0.0]))
+    tensor([0.5000, 1.0000])
     """
     if input.ndim == 0:
         raise RuntimeError("glu: a 0-dim tensor has no halves")

@@ -23,7 +23,11 @@ __all__ = [
 # ---- + - * / ---------------------------------------------------------------------------------------------------------
 @method
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """input + alpha * other, broadcast; dtypes promote as PyTorch's. Of bools: or."""
+    """input + alpha * other, broadcast; dtypes promote as PyTorch's. Of bools: or.
+
+    >>> mi.add(mi.tensor([1, 2]), mi.tensor([10.0, 20.0]), alpha=2)
+    tensor([21., 42.])
+    """
     if alpha != 1:
         other = mul(other, alpha)
     try:
@@ -38,7 +42,11 @@ ADD = op("add", lambda g, needs: (g, g), broadcast=True)
 
 @method
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """input - alpha * other, broadcast. RuntimeError for bool tensors."""
+    """input - alpha * other, broadcast. RuntimeError for bool tensors.
+
+    >>> mi.sub(mi.tensor([5, 6]), mi.tensor([1, 2]), alpha=2)
+    tensor([3, 2])
+    """
     if alpha != 1:
         other = mul(other, alpha)
     try:
@@ -53,7 +61,11 @@ SUB = op("sub", lambda g, needs: (g, neg(g) if needs[1] else None), broadcast=Tr
 
 @method
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """other - alpha * input."""
+    """other - alpha * input.
+
+    >>> mi.rsub(mi.tensor([1, 2]), 10)
+    tensor([9, 8])
+    """
     return sub(other, input, alpha=alpha)
 
 
@@ -61,7 +73,17 @@ def _mul_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
     return mul(g, b) if needs[0] else None, mul(g, a) if needs[1] else None
 
 
-mul = binary("mul", "input * other, broadcast. Of bools: and.", _mul_rule, bilinear=True)
+mul = binary(
+    "mul",
+    """input * other, broadcast. Of bools: and.
+
+    >>> mi.mul(mi.tensor([1, 2]), mi.tensor([[1], [10]]))
+    tensor([[ 1,  2],
+            [10, 20]])
+    """,
+    _mul_rule,
+    bilinear=True,
+)
 
 
 def _div_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
@@ -78,6 +100,11 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
 
     rounding_mode: "trunc" rounds toward zero, "floor" down (Python's //); both keep integers. RuntimeError: an integer
     divided by 0 under a rounding mode. ValueError: another mode.
+
+    >>> mi.div(mi.tensor([7, -7]), 2)
+    tensor([ 3.5000, -3.5000])
+    >>> mi.div(mi.tensor([7, -7]), 2, rounding_mode="floor")
+    tensor([ 3, -4])
     """
     if rounding_mode is not None:
         return _rounded_div(input, other, rounding_mode)
@@ -98,7 +125,13 @@ def _rounded_div(input: Any, other: Any, mode: str) -> Tensor:
 
 
 floor_divide = binary(
-    "floor_divide", "floor(input / other), in the operands' dtype. RuntimeError: an integer divided by 0.", None
+    "floor_divide",
+    """floor(input / other), in the operands' dtype. RuntimeError: an integer divided by 0.
+
+    >>> mi.floor_divide(mi.tensor([7, -7]), 2)
+    tensor([ 3, -4])
+    """,
+    None,
 )
 _trunc_divide = binary("trunc_divide", "trunc(input / other), in the operands' dtype.", None, "")
 
@@ -112,26 +145,89 @@ def _fmod_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
 
 
 remainder = binary(
-    "remainder", "input - floor(input / other) other, exactly: the sign of other, as Python's %.", _remainder_rule
-)
-fmod = binary("fmod", "input - trunc(input / other) other, exactly: the sign of input, as C's fmod.", _fmod_rule)
+    "remainder",
+    """input - floor(input / other) other, exactly: the sign of other, as Python's %.
 
-neg: Function = unary("neg", "-input. RuntimeError for bool tensors.", "x", None)
+    >>> mi.remainder(mi.tensor([-7, 7]), 3)
+    tensor([2, 1])
+    """,
+    _remainder_rule,
+)
+fmod = binary(
+    "fmod",
+    """input - trunc(input / other) other, exactly: the sign of input, as C's fmod.
+
+    >>> mi.fmod(mi.tensor([-7.0, 7.0]), 3.0)
+    tensor([-1.,  1.])
+    """,
+    _fmod_rule,
+)
+
+neg: Function = unary(
+    "neg",
+    """-input. RuntimeError for bool tensors.
+
+    >>> mi.neg(mi.tensor([1, -2]))
+    tensor([-1,  2])
+    """,
+    "x",
+    None,
+)
 
 
 @method
 def positive(input: Tensor) -> Tensor:
-    """input itself. RuntimeError for bool tensors."""
+    """input itself. RuntimeError for bool tensors.
+
+    >>> mi.positive(mi.tensor([1, -2]))
+    tensor([ 1, -2])
+    """
     if input.dtype.name == "bool":
         raise RuntimeError("positive: bool tensors have no sign")
     return input
 
 
 # ---- powers ----------------------------------------------------------------------------------------------------------
-square = unary("square", "input^2.", "x", lambda x: x + x)
-sqrt = unary("sqrt", "The square root; NaN for negative numbers.", "y", lambda y: 0.5 / y)
-rsqrt = unary("rsqrt", "1 / sqrt(input).", "y", lambda y: -0.5 * y * y * y)
-reciprocal = unary("reciprocal", "1 / input.", "y", lambda y: -(y * y))
+square = unary(
+    "square",
+    """input^2.
+
+    >>> mi.square(mi.tensor([-2.0, 3.0]))
+    tensor([4., 9.])
+    """,
+    "x",
+    lambda x: x + x,
+)
+sqrt = unary(
+    "sqrt",
+    """The square root; NaN for negative numbers.
+
+    >>> mi.sqrt(mi.tensor([4.0, 9.0]))
+    tensor([2., 3.])
+    """,
+    "y",
+    lambda y: 0.5 / y,
+)
+rsqrt = unary(
+    "rsqrt",
+    """1 / sqrt(input).
+
+    >>> mi.rsqrt(mi.tensor([4.0, 16.0]))
+    tensor([0.5000, 0.2500])
+    """,
+    "y",
+    lambda y: -0.5 * y * y * y,
+)
+reciprocal = unary(
+    "reciprocal",
+    """1 / input.
+
+    >>> mi.reciprocal(mi.tensor([2.0, 4.0]))
+    tensor([0.5000, 0.2500])
+    """,
+    "y",
+    lambda y: -(y * y),
+)
 
 
 @method
@@ -140,6 +236,9 @@ def pow(input: Any, exponent: Any) -> Tensor:
 
     RuntimeError: integers to a negative integer number. (Negative integers inside an exponent tensor give 0, or +-1 for
     bases of +-1.) The powers 2, 1/2, -1 and -1/2 are taken by multiplication, root and division.
+
+    >>> mi.pow(mi.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
     """
     try:
         y = _core.pow(input, exponent)
@@ -181,7 +280,15 @@ def _xlogy_rule(g: Tensor, needs: Any, x: Any, y: Any) -> Any:
     return dx, mul(g, div(x, y)) if needs[1] else None
 
 
-xlogy = binary("xlogy", "input log(other), and 0 where input is 0 (unless other is NaN).", _xlogy_rule)
+xlogy = binary(
+    "xlogy",
+    """input log(other), and 0 where input is 0 (unless other is NaN).
+
+    >>> mi.xlogy(mi.tensor([0.0, 1.0]), mi.tensor([0.0, 2.0]))
+    tensor([0.0000, 0.6931])
+    """,
+    _xlogy_rule,
+)
 
 
 def _logaddexp_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
@@ -198,8 +305,26 @@ def _logaddexp2_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
     return mul(g, sigmoid(gap)) if needs[0] else None, mul(g, sigmoid(neg(gap))) if needs[1] else None
 
 
-logaddexp = binary("logaddexp", "log(exp(input) + exp(other)) without overflow.", _logaddexp_rule, "out of place")
-logaddexp2 = binary("logaddexp2", "log2(2^input + 2^other) without overflow.", _logaddexp2_rule, "out of place")
+logaddexp = binary(
+    "logaddexp",
+    """log(exp(input) + exp(other)) without overflow.
+
+    >>> mi.logaddexp(mi.tensor([1000.0]), mi.tensor([1000.0]))
+    tensor([1000.6932])
+    """,
+    _logaddexp_rule,
+    "out of place",
+)
+logaddexp2 = binary(
+    "logaddexp2",
+    """log2(2^input + 2^other) without overflow.
+
+    >>> mi.logaddexp2(mi.tensor([3.0]), mi.tensor([3.0]))
+    tensor([4.])
+    """,
+    _logaddexp2_rule,
+    "out of place",
+)
 
 
 def _hypot_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
@@ -215,17 +340,79 @@ def _atan2_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
     return mul(scaled, b) if needs[0] else None, neg(mul(scaled, a)) if needs[1] else None
 
 
-hypot = binary("hypot", "sqrt(input^2 + other^2) without overflow.", _hypot_rule)
-atan2 = binary("atan2", "The angle of the point (other, input), in (-pi, pi].", _atan2_rule)
+hypot = binary(
+    "hypot",
+    """sqrt(input^2 + other^2) without overflow.
+
+    >>> mi.hypot(mi.tensor([3.0]), mi.tensor([4.0]))
+    tensor([5.])
+    """,
+    _hypot_rule,
+)
+atan2 = binary(
+    "atan2",
+    """The angle of the point (other, input), in (-pi, pi].
+
+    >>> mi.atan2(mi.tensor([1.0, -1.0]), mi.tensor([0.0, -1.0]))
+    tensor([ 1.5708, -2.3562])
+    """,
+    _atan2_rule,
+)
 
 
 # ---- signs and rounding ----------------------------------------------------------------------------------------------
-abs: Function = unary("abs", "|input|; the gradient at 0 is 0.", "x", lambda x: sign(x))
-sign: Function = step("sign", "-1, 0 or 1.")
-ceil = step("ceil", "The smallest integer >= input. Integers stay as they are.")
-floor = step("floor", "The largest integer <= input. Integers stay as they are.")
-trunc = step("trunc", "The integer part, toward 0.")
-frac = unary("frac", "input - trunc(input).", "x", None)
+abs: Function = unary(
+    "abs",
+    """|input|; the gradient at 0 is 0.
+
+    >>> mi.abs(mi.tensor([-1.5, 0.0, 2.0]))
+    tensor([1.5000, 0.0000, 2.0000])
+    """,
+    "x",
+    lambda x: sign(x),
+)
+sign: Function = step(
+    "sign",
+    """-1, 0 or 1.
+
+    >>> mi.sgn(mi.tensor([-2.0, 0.0, 3.0]))
+    tensor([-1.,  0.,  1.])
+    """,
+)
+ceil = step(
+    "ceil",
+    """The smallest integer >= input. Integers stay as they are.
+
+    >>> mi.ceil(mi.tensor([-0.5, 1.2]))
+    tensor([-0., 2.])
+    """,
+)
+floor = step(
+    "floor",
+    """The largest integer <= input. Integers stay as they are.
+
+    >>> mi.floor(mi.tensor([-0.5, 1.2]))
+    tensor([-1.,  1.])
+    """,
+)
+trunc = step(
+    "trunc",
+    """The integer part, toward 0.
+
+    >>> mi.trunc(mi.tensor([-1.7, 1.7]))
+    tensor([-1.,  1.])
+    """,
+)
+frac = unary(
+    "frac",
+    """input - trunc(input).
+
+    >>> mi.frac(mi.tensor([-1.25, 2.5]))
+    tensor([-0.2500,  0.5000])
+    """,
+    "x",
+    None,
+)
 
 
 @method
@@ -233,6 +420,11 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest number with so many decimals (negative: tens, hundreds); halves to even.
 
     RuntimeError: integers with decimals other than 0.
+
+    >>> mi.round(mi.tensor([0.5, 1.5, -2.6]))
+    tensor([ 0.,  2., -3.])
+    >>> mi.round(mi.tensor([1.234]), decimals=1)
+    tensor([1.2000])
     """
     y = _core.round(input) if decimals == 0 else _rounded(input, decimals)
     return record(y, ROUND, (input,), ())
@@ -257,8 +449,24 @@ def _copysign_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
     return da, mul(g, 0.0) if needs[1] else None
 
 
-copysign = binary("copysign", "|input| with the sign of other (of -0, too).", _copysign_rule)
-heaviside = binary("heaviside", "0 where input < 0, `other` where input = 0, 1 where input > 0.", None)
+copysign = binary(
+    "copysign",
+    """|input| with the sign of other (of -0, too).
+
+    >>> mi.copysign(mi.tensor([1.0, 2.0]), mi.tensor([-0.0, 1.0]))
+    tensor([-1.,  2.])
+    """,
+    _copysign_rule,
+)
+heaviside = binary(
+    "heaviside",
+    """0 where input < 0, `other` where input = 0, 1 where input > 0.
+
+    >>> mi.heaviside(mi.tensor([-1.0, 0.0, 2.0]), mi.tensor([0.5]))
+    tensor([0.0000, 0.5000, 1.0000])
+    """,
+    None,
+)
 
 
 # ---- order -----------------------------------------------------------------------------------------------------------
@@ -271,10 +479,24 @@ def _minimum_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
 
 
 maximum = binary(
-    "maximum", "The larger of two, NaN if either is NaN; ties share the gradient.", _maximum_rule, "out of place"
+    "maximum",
+    """The larger of two, NaN if either is NaN; ties share the gradient.
+
+    >>> mi.maximum(mi.tensor([1, 5]), mi.tensor([3, 2]))
+    tensor([3, 5])
+    """,
+    _maximum_rule,
+    "out of place",
 )
 minimum = binary(
-    "minimum", "The smaller of two, NaN if either is NaN; ties share the gradient.", _minimum_rule, "out of place"
+    "minimum",
+    """The smaller of two, NaN if either is NaN; ties share the gradient.
+
+    >>> mi.minimum(mi.tensor([1, 5]), mi.tensor([3, 2]))
+    tensor([1, 2])
+    """,
+    _minimum_rule,
+    "out of place",
 )
 
 
@@ -288,8 +510,26 @@ def _numbers_rule(first: Any) -> Any:
     return rule
 
 
-fmax = binary("fmax", "The larger of two; a number wins over NaN.", _numbers_rule(_core.ge), "out of place")
-fmin = binary("fmin", "The smaller of two; a number wins over NaN.", _numbers_rule(_core.le), "out of place")
+fmax = binary(
+    "fmax",
+    """The larger of two; a number wins over NaN.
+
+    >>> mi.fmax(mi.tensor([1.0, float("nan")]), mi.tensor([2.0, 3.0]))
+    tensor([2., 3.])
+    """,
+    _numbers_rule(_core.ge),
+    "out of place",
+)
+fmin = binary(
+    "fmin",
+    """The smaller of two; a number wins over NaN.
+
+    >>> mi.fmin(mi.tensor([1.0, float("nan")]), mi.tensor([2.0, 3.0]))
+    tensor([1., 3.])
+    """,
+    _numbers_rule(_core.le),
+    "out of place",
+)
 
 
 @method
@@ -297,6 +537,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """minimum(maximum(input, min), max): NaN stays, and max wins where min > max. Bounds are numbers or tensors.
 
     The gradient passes where min <= input <= max. RuntimeError: no bound.
+
+    >>> mi.clamp(mi.tensor([-2.0, 0.5, 3.0]), min=0.0, max=1.0)
+    tensor([0.0000, 0.5000, 1.0000])
     """
     if min is None and max is None:
         raise RuntimeError("clamp: expected at least one of min and max")
@@ -339,13 +582,21 @@ CLAMP_BETWEEN = op("clamp", _clamp_rule, broadcast=True)
 
 @method
 def clamp_min(input: Tensor, min: Any) -> Tensor:
-    """The larger of input and min."""
+    """The larger of input and min.
+
+    >>> mi.clamp_min(mi.tensor([1, 5]), 3)
+    tensor([3, 5])
+    """
     return clamp(input, min)
 
 
 @method
 def clamp_max(input: Tensor, max: Any) -> Tensor:
-    """The smaller of input and max."""
+    """The smaller of input and max.
+
+    >>> mi.clamp_max(mi.tensor([1, 5]), 3)
+    tensor([1, 3])
+    """
     return clamp(input, None, max)
 
 
@@ -355,7 +606,11 @@ clamp_, _, _ = map(add_in_place, (clamp, clamp_min, clamp_max))
 # ---- three operands --------------------------------------------------------------------------------------------------
 @method
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
-    """input + weight (end - input), broadcast; weight 1 gives `end` exactly. RuntimeError for integers."""
+    """input + weight (end - input), broadcast; weight 1 gives `end` exactly. RuntimeError for integers.
+
+    >>> mi.lerp(mi.tensor([0.0, 0.0]), mi.tensor([10.0, 20.0]), 0.5)
+    tensor([ 5., 10.])
+    """
     return record(_core.lerp(input, end, weight), LERP, (input, end, weight), (input, end, weight))
 
 
@@ -372,7 +627,11 @@ LERP = op("lerp", _lerp_rule, broadcast=True)
 
 @method
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
-    """input + value tensor1 tensor2, broadcast."""
+    """input + value tensor1 tensor2, broadcast.
+
+    >>> mi.addcmul(mi.tensor([1.0, 1.0]), mi.tensor([1.0, 2.0]), mi.tensor([3.0, 4.0]), value=0.1)
+    tensor([1.3000, 1.8000])
+    """
     y = _core.addcmul(input, tensor1, tensor2, value)
     return record(y, ADDCMUL, (input, tensor1, tensor2), (tensor1, tensor2, value))
 
@@ -386,7 +645,11 @@ ADDCMUL = op("addcmul", _addcmul_rule, broadcast=True)
 
 @method
 def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
-    """input + value tensor1 / tensor2, broadcast. RuntimeError for integers."""
+    """input + value tensor1 / tensor2, broadcast. RuntimeError for integers.
+
+    >>> mi.addcdiv(mi.tensor([1.0, 1.0]), mi.tensor([1.0, 2.0]), mi.tensor([2.0, 4.0]), value=0.5)
+    tensor([1.2500, 1.2500])
+    """
     y = _core.addcdiv(input, tensor1, tensor2, value)
     return record(y, ADDCDIV, (input, tensor1, tensor2), (tensor1, tensor2, value))
 

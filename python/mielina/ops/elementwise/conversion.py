@@ -14,7 +14,11 @@ __all__ = ["cast", "clone", "to"]
 
 
 def cast(input: Tensor, dtype: DType) -> Tensor:
-    """input as `dtype`; itself when it has it already."""
+    """input as `dtype`; itself when it has it already.
+
+    >>> mi.cast(mi.tensor([1.7, -1.7]), mi.int64)
+    tensor([ 1, -1])
+    """
     if input.dtype is dtype:
         return input
     return record(_core.convert(input, dtype), CAST, (input,), (input.dtype,))
@@ -37,6 +41,9 @@ def to(
 
     copy: never itself. Floating to integer truncates. Arguments come in PyTorch's orders: to(dtype), to("cpu", dtype),
     to(tensor).
+
+    >>> mi.tensor([1.5]).to(mi.int64)
+    tensor([1])
     """
     for a in args:
         if isinstance(a, DType):
@@ -63,7 +70,14 @@ def _reason(device: Any) -> str:
 
 @method
 def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
-    """A copy of the data with the same history; dense tensors keep their stride order, or take `memory_format`'s."""
+    """A copy of the data with the same history; dense tensors keep their stride order, or take `memory_format`'s.
+
+    >>> x = mi.tensor([1, 2])
+    >>> y = mi.clone(x)
+    >>> y[0] = 9
+    >>> x
+    tensor([1, 2])
+    """
     if memory_format is not preserve_format:
         y = contiguous(input, memory_format=memory_format)
         if y is not input:

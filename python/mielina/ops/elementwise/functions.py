@@ -21,38 +21,222 @@ __all__ = [
 ]  # fmt: skip
 
 # ---- exponentials and logarithms -------------------------------------------------------------------------------------
-exp = unary("exp", "e^input.", "y", lambda y: y)
-exp2 = unary("exp2", "2^input.", "y", lambda y: y * math.log(2))
-expm1 = unary("expm1", "e^input - 1, exact near 0.", "y", lambda y: y + 1)
-log = unary("log", "The natural logarithm; -inf at 0, NaN for negative numbers.", "x", lambda x: reciprocal(x))
-log2 = unary("log2", "The logarithm to base 2.", "x", lambda x: reciprocal(x * math.log(2)))
-log10 = unary("log10", "The logarithm to base 10.", "x", lambda x: reciprocal(x * math.log(10)))
-log1p = unary("log1p", "log(1 + input), exact near 0.", "x", lambda x: reciprocal(x + 1))
-sigmoid = unary("sigmoid", "1 / (1 + exp(-input)).", "y", lambda y: y * (1 - y))
+exp = unary(
+    "exp",
+    """e^input.
+
+    >>> mi.exp(mi.tensor([0.0, 1.0]))
+    tensor([1.0000, 2.7183])
+    """,
+    "y",
+    lambda y: y,
+)
+exp2 = unary(
+    "exp2",
+    """2^input.
+
+    >>> mi.exp2(mi.tensor([0.0, 3.0]))
+    tensor([1., 8.])
+    """,
+    "y",
+    lambda y: y * math.log(2),
+)
+expm1 = unary(
+    "expm1",
+    """e^input - 1, exact near 0.
+
+    >>> mi.expm1(mi.tensor([0.0, 1.0]))
+    tensor([0.0000, 1.7183])
+    """,
+    "y",
+    lambda y: y + 1,
+)
+log = unary(
+    "log",
+    """The natural logarithm; -inf at 0, NaN for negative numbers.
+
+    >>> mi.log(mi.tensor([1.0, 10.0]))
+    tensor([0.0000, 2.3026])
+    """,
+    "x",
+    lambda x: reciprocal(x),
+)
+log2 = unary(
+    "log2",
+    """The logarithm to base 2.
+
+    >>> mi.log2(mi.tensor([1.0, 8.0]))
+    tensor([0., 3.])
+    """,
+    "x",
+    lambda x: reciprocal(x * math.log(2)),
+)
+log10 = unary(
+    "log10",
+    """The logarithm to base 10.
+
+    >>> mi.log10(mi.tensor([1.0, 1000.0]))
+    tensor([0., 3.])
+    """,
+    "x",
+    lambda x: reciprocal(x * math.log(10)),
+)
+log1p = unary(
+    "log1p",
+    """log(1 + input), exact near 0.
+
+    >>> mi.log1p(mi.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.6931])
+    """,
+    "x",
+    lambda x: reciprocal(x + 1),
+)
+sigmoid = unary(
+    "sigmoid",
+    """1 / (1 + exp(-input)).
+
+    >>> mi.sigmoid(mi.tensor([0.0, 2.0]))
+    tensor([0.5000, 0.8808])
+    """,
+    "y",
+    lambda y: y * (1 - y),
+)
 _logit = unary("logit", "log(input / (1 - input)).", "x", lambda x: reciprocal(x * (1 - x)))
 
 
 @method
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
-    """log(input / (1 - input)), the inverse of sigmoid; `eps` first clamps the input to [eps, 1 - eps]."""
+    """log(input / (1 - input)), the inverse of sigmoid; `eps` first clamps the input to [eps, 1 - eps].
+
+    >>> mi.logit(mi.tensor([0.5, 0.9]))
+    tensor([0.0000, 2.1972])
+    """
     return _logit(input if eps is None else clamp(input, eps, 1 - eps))
 
 
 add_in_place(logit)
 
 # ---- circles and hyperbolas ------------------------------------------------------------------------------------------
-sin = unary("sin", "The sine; arguments of any size are reduced exactly.", "x", lambda x: cos(x))
-cos: Function = unary("cos", "The cosine.", "x", lambda x: -sin(x))
-tan = unary("tan", "The tangent.", "y", lambda y: 1 + square(y))
-asin = unary("asin", "The inverse sine, in [-pi/2, pi/2].", "x", lambda x: rsqrt(1 - square(x)))
-acos = unary("acos", "The inverse cosine, in [0, pi].", "x", lambda x: -rsqrt(1 - square(x)))
-atan = unary("atan", "The inverse tangent, in [-pi/2, pi/2].", "x", lambda x: reciprocal(1 + square(x)))
-sinh = unary("sinh", "The hyperbolic sine.", "x", lambda x: cosh(x))
-cosh: Function = unary("cosh", "The hyperbolic cosine.", "x", lambda x: sinh(x))
-tanh = unary("tanh", "The hyperbolic tangent.", "y", lambda y: 1 - square(y))
-asinh = unary("asinh", "The inverse hyperbolic sine.", "x", lambda x: rsqrt(square(x) + 1))
-acosh = unary("acosh", "The inverse hyperbolic cosine, for input >= 1.", "x", lambda x: rsqrt(square(x) - 1))
-atanh = unary("atanh", "The inverse hyperbolic tangent, for |input| <= 1.", "x", lambda x: reciprocal(1 - square(x)))
+sin = unary(
+    "sin",
+    """The sine; arguments of any size are reduced exactly.
+
+    >>> mi.sin(mi.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8415])
+    """,
+    "x",
+    lambda x: cos(x),
+)
+cos: Function = unary(
+    "cos",
+    """The cosine.
+
+    >>> mi.cos(mi.tensor([0.0, 1.0]))
+    tensor([1.0000, 0.5403])
+    """,
+    "x",
+    lambda x: -sin(x),
+)
+tan = unary(
+    "tan",
+    """The tangent.
+
+    >>> mi.tan(mi.tensor([0.0, 1.0]))
+    tensor([0.0000, 1.5574])
+    """,
+    "y",
+    lambda y: 1 + square(y),
+)
+asin = unary(
+    "asin",
+    """The inverse sine, in [-pi/2, pi/2].
+
+    >>> mi.asin(mi.tensor([-1.0, 0.0, 1.0]))
+    tensor([-1.5708,  0.0000,  1.5708])
+    """,
+    "x",
+    lambda x: rsqrt(1 - square(x)),
+)
+acos = unary(
+    "acos",
+    """The inverse cosine, in [0, pi].
+
+    >>> mi.acos(mi.tensor([-1.0, 0.0, 1.0]))
+    tensor([3.1416, 1.5708, 0.0000])
+    """,
+    "x",
+    lambda x: -rsqrt(1 - square(x)),
+)
+atan = unary(
+    "atan",
+    """The inverse tangent, in [-pi/2, pi/2].
+
+    >>> mi.atan(mi.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.7854])
+    """,
+    "x",
+    lambda x: reciprocal(1 + square(x)),
+)
+sinh = unary(
+    "sinh",
+    """The hyperbolic sine.
+
+    >>> mi.sinh(mi.tensor([0.0, 1.0]))
+    tensor([0.0000, 1.1752])
+    """,
+    "x",
+    lambda x: cosh(x),
+)
+cosh: Function = unary(
+    "cosh",
+    """The hyperbolic cosine.
+
+    >>> mi.cosh(mi.tensor([0.0, 1.0]))
+    tensor([1.0000, 1.5431])
+    """,
+    "x",
+    lambda x: sinh(x),
+)
+tanh = unary(
+    "tanh",
+    """The hyperbolic tangent.
+
+    >>> mi.tanh(mi.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.7616])
+    """,
+    "y",
+    lambda y: 1 - square(y),
+)
+asinh = unary(
+    "asinh",
+    """The inverse hyperbolic sine.
+
+    >>> mi.asinh(mi.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8814])
+    """,
+    "x",
+    lambda x: rsqrt(square(x) + 1),
+)
+acosh = unary(
+    "acosh",
+    """The inverse hyperbolic cosine, for input >= 1.
+
+    >>> mi.acosh(mi.tensor([1.0, 2.0]))
+    tensor([0.0000, 1.3170])
+    """,
+    "x",
+    lambda x: rsqrt(square(x) - 1),
+)
+atanh = unary(
+    "atanh",
+    """The inverse hyperbolic tangent, for |input| <= 1.
+
+    >>> mi.atanh(mi.tensor([0.0, 0.5]))
+    tensor([0.0000, 0.5493])
+    """,
+    "x",
+    lambda x: reciprocal(1 - square(x)),
+)
 
 
 def _sinc_slope(x: Tensor) -> Tensor:
@@ -65,16 +249,59 @@ def _sinc_slope(x: Tensor) -> Tensor:
     return where(at_zero, x * (-(math.pi**2) / 3), slope)
 
 
-sinc = unary("sinc", "sin(pi input) / (pi input), and 1 at 0.", "x", _sinc_slope)
+sinc = unary(
+    "sinc",
+    """sin(pi input) / (pi input), and 1 at 0.
+
+    >>> mi.sinc(mi.tensor([0.0, 0.5]))
+    tensor([1.0000, 0.6366])
+    """,
+    "x",
+    _sinc_slope,
+)
 
 # ---- the error function's and the gamma function's families ----------------------------------------------------------
 _SLOPE = 2 / math.sqrt(math.pi)
 erf = unary(
-    "erf", "2 / sqrt(pi) times the integral of exp(-t^2) from 0 to input.", "x", lambda x: _SLOPE * exp(-square(x))
+    "erf",
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to input.
+
+    >>> mi.erf(mi.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8427])
+    """,
+    "x",
+    lambda x: _SLOPE * exp(-square(x)),
 )
-erfc = unary("erfc", "1 - erf(input), exact for large input.", "x", lambda x: -_SLOPE * exp(-square(x)))
-erfinv = unary("erfinv", "The inverse of erf, on [-1, 1].", "y", lambda y: exp(square(y)) / _SLOPE)
-lgamma = unary("lgamma", "log |Gamma(input)|.", "x", lambda x: digamma(x))
+erfc = unary(
+    "erfc",
+    """1 - erf(input), exact for large input.
+
+    >>> mi.erfc(mi.tensor([0.0, 1.0]))
+    tensor([1.0000, 0.1573])
+    """,
+    "x",
+    lambda x: -_SLOPE * exp(-square(x)),
+)
+erfinv = unary(
+    "erfinv",
+    """The inverse of erf, on [-1, 1].
+
+    >>> mi.erfinv(mi.tensor([0.0, 0.5]))
+    tensor([0.0000, 0.4769])
+    """,
+    "y",
+    lambda y: exp(square(y)) / _SLOPE,
+)
+lgamma = unary(
+    "lgamma",
+    """log |Gamma(input)|.
+
+    >>> mi.lgamma(mi.tensor([1.0, 5.0]))
+    tensor([0.0000, 3.1781])
+    """,
+    "x",
+    lambda x: digamma(x),
+)
 
 
 def _trigamma(x: Tensor) -> Tensor:
@@ -86,19 +313,36 @@ def _no_rule(g: Tensor, needs: Any) -> Any:
 
 
 TRIGAMMA = op("trigamma", _no_rule)
-digamma: Function = unary("digamma", "The derivative of lgamma; NaN at the poles.", "x", _trigamma)
+digamma: Function = unary(
+    "digamma",
+    """The derivative of lgamma; NaN at the poles.
+
+    >>> mi.digamma(mi.tensor([1.0, 2.0]))
+    tensor([-0.5772,  0.4228])
+    """,
+    "x",
+    _trigamma,
+)
 
 
 # ---- angles ----------------------------------------------------------------------------------------------------------
 @method
 def deg2rad(input: Tensor) -> Tensor:
-    """Degrees as radians."""
+    """Degrees as radians.
+
+    >>> mi.deg2rad(mi.tensor([0.0, 180.0]))
+    tensor([0.0000, 3.1416])
+    """
     return mul(input, math.pi / 180)
 
 
 @method
 def rad2deg(input: Tensor) -> Tensor:
-    """Radians as degrees."""
+    """Radians as degrees.
+
+    >>> mi.rad2deg(mi.tensor([0.0, 3.14159265]))
+    tensor([  0., 180.])
+    """
     return mul(input, 180 / math.pi)
 
 

@@ -38,15 +38,78 @@ def _predicate(name: str, doc: str) -> Callable[..., Tensor]:
     return function
 
 
-eq = _predicate("eq", "input == other, broadcast: a bool tensor.")
-ne = _predicate("ne", "input != other, broadcast: a bool tensor.")
-lt = _predicate("lt", "input < other, broadcast: a bool tensor; False beside NaN.")
-le = _predicate("le", "input <= other, broadcast: a bool tensor; False beside NaN.")
-gt = _predicate("gt", "input > other, broadcast: a bool tensor; False beside NaN.")
-ge = _predicate("ge", "input >= other, broadcast: a bool tensor; False beside NaN.")
-logical_and = _predicate("logical_and", "Whether both are not 0.")
-logical_or = _predicate("logical_or", "Whether one is not 0.")
-logical_xor = _predicate("logical_xor", "Whether exactly one is not 0.")
+eq = _predicate(
+    "eq",
+    """input == other, broadcast: a bool tensor.
+
+    >>> mi.eq(mi.tensor([1, 2]), mi.tensor([1, 3]))
+    tensor([ True, False])
+    """,
+)
+ne = _predicate(
+    "ne",
+    """input != other, broadcast: a bool tensor.
+
+    >>> mi.ne(mi.tensor([1, 2]), mi.tensor([1, 3]))
+    tensor([False,  True])
+    """,
+)
+lt = _predicate(
+    "lt",
+    """input < other, broadcast: a bool tensor; False beside NaN.
+
+    >>> mi.lt(mi.tensor([1, 2]), mi.tensor([2, 2]))
+    tensor([ True, False])
+    """,
+)
+le = _predicate(
+    "le",
+    """input <= other, broadcast: a bool tensor; False beside NaN.
+
+    >>> mi.le(mi.tensor([1, 2]), mi.tensor([1, 1]))
+    tensor([ True, False])
+    """,
+)
+gt = _predicate(
+    "gt",
+    """input > other, broadcast: a bool tensor; False beside NaN.
+
+    >>> mi.gt(mi.tensor([1, 2]), mi.tensor([0, 2]))
+    tensor([ True, False])
+    """,
+)
+ge = _predicate(
+    "ge",
+    """input >= other, broadcast: a bool tensor; False beside NaN.
+
+    >>> mi.ge(mi.tensor([1, 2]), mi.tensor([1, 3]))
+    tensor([ True, False])
+    """,
+)
+logical_and = _predicate(
+    "logical_and",
+    """Whether both are not 0.
+
+    >>> mi.logical_and(mi.tensor([True, False]), mi.tensor([True, True]))
+    tensor([ True, False])
+    """,
+)
+logical_or = _predicate(
+    "logical_or",
+    """Whether one is not 0.
+
+    >>> mi.logical_or(mi.tensor([True, False]), mi.tensor([False, False]))
+    tensor([ True, False])
+    """,
+)
+logical_xor = _predicate(
+    "logical_xor",
+    """Whether exactly one is not 0.
+
+    >>> mi.logical_xor(mi.tensor([True, False]), mi.tensor([True, True]))
+    tensor([False,  True])
+    """,
+)
 
 
 def _compared(function: Callable[..., Tensor]) -> Any:
@@ -86,19 +149,79 @@ def _property(name: str, doc: str, core: Callable[[Tensor], Tensor]) -> Callable
     return method(function)
 
 
-isnan = _property("isnan", "Whether each element is NaN.", _core.isnan)
-isinf = _property("isinf", "Whether each element is infinite.", _core.isinf)
-isfinite = _property("isfinite", "Whether each element is neither infinite nor NaN.", _core.isfinite)
-isposinf = _property("isposinf", "Whether each element is +inf.", lambda x: _core.eq(x, float("inf")))
-isneginf = _property("isneginf", "Whether each element is -inf.", lambda x: _core.eq(x, -float("inf")))
-signbit = _property("signbit", "Whether the sign is minus, of -0 and NaN too.", _core.signbit)
-logical_not = _property("logical_not", "Whether each element is 0.", lambda x: _core.eq(x, 0))
+isnan = _property(
+    "isnan",
+    """Whether each element is NaN.
+
+    >>> mi.isnan(mi.tensor([1.0, float("inf"), float("nan")]))
+    tensor([False, False,  True])
+    """,
+    _core.isnan,
+)
+isinf = _property(
+    "isinf",
+    """Whether each element is infinite.
+
+    >>> mi.isinf(mi.tensor([1.0, float("inf"), float("nan")]))
+    tensor([False,  True, False])
+    """,
+    _core.isinf,
+)
+isfinite = _property(
+    "isfinite",
+    """Whether each element is neither infinite nor NaN.
+
+    >>> mi.isfinite(mi.tensor([1.0, float("inf"), float("nan")]))
+    tensor([ True, False, False])
+    """,
+    _core.isfinite,
+)
+isposinf = _property(
+    "isposinf",
+    """Whether each element is +inf.
+
+    >>> mi.isposinf(mi.tensor([-float("inf"), float("inf")]))
+    tensor([False,  True])
+    """,
+    lambda x: _core.eq(x, float("inf")),
+)
+isneginf = _property(
+    "isneginf",
+    """Whether each element is -inf.
+
+    >>> mi.isneginf(mi.tensor([-float("inf"), float("inf")]))
+    tensor([ True, False])
+    """,
+    lambda x: _core.eq(x, -float("inf")),
+)
+signbit = _property(
+    "signbit",
+    """Whether the sign is minus, of -0 and NaN too.
+
+    >>> mi.signbit(mi.tensor([-0.0, 1.0]))
+    tensor([ True, False])
+    """,
+    _core.signbit,
+)
+logical_not = _property(
+    "logical_not",
+    """Whether each element is 0.
+
+    >>> mi.logical_not(mi.tensor([0, 3]))
+    tensor([ True, False])
+    """,
+    lambda x: _core.eq(x, 0),
+)
 add_in_place(logical_not)
 
 
 @method
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
-    """|input - other| <= atol + rtol |other|, or equal (infinities too); NaN is close to NaN if `equal_nan`."""
+    """|input - other| <= atol + rtol |other|, or equal (infinities too); NaN is close to NaN if `equal_nan`.
+
+    >>> mi.isclose(mi.tensor([1.0, 2.0]), mi.tensor([1.0, 2.1]))
+    tensor([ True, False])
+    """
     if rtol < 0 or atol < 0:
         raise RuntimeError(f"isclose: rtol and atol must not be negative, got {rtol} and {atol}")
     if input.dtype is not other.dtype:
@@ -119,29 +242,79 @@ ISCLOSE = op("isclose", lambda g, needs: (None, None))
 
 @method
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
-    """Whether all elements are close, as isclose has it."""
+    """Whether all elements are close, as isclose has it.
+
+    >>> mi.allclose(mi.tensor([1.0, 2.0]), mi.tensor([1.0, 2.0 + 1e-7]))
+    True
+    """
     return not _core.item(_core.any_zero(isclose(input, other, rtol, atol, equal_nan)))
 
 
 @method
 def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether both have one shape and equal elements."""
+    """Whether both have one shape and equal elements.
+
+    >>> mi.equal(mi.tensor([1, 2]), mi.tensor([1, 2]))
+    True
+    """
     return input.shape == other.shape and not _core.item(_core.any_zero(_core.eq(input, other)))
 
 
 # ---- bits ------------------------------------------------------------------------------------------------------------
-bitwise_and = binary("bitwise_and", "The bits of both; of bools: and. NotImplementedError for floating tensors.", None)
-bitwise_or = binary("bitwise_or", "The bits of either; of bools: or. NotImplementedError for floating tensors.", None)
-bitwise_xor = binary(
-    "bitwise_xor", "The bits of exactly one; of bools: xor. NotImplementedError for floating tensors.", None
+bitwise_and = binary(
+    "bitwise_and",
+    """The bits of both; of bools: and. NotImplementedError for floating tensors.
+
+    >>> mi.bitwise_and(mi.tensor([6, 5]), 3)
+    tensor([2, 1])
+    """,
+    None,
 )
-bitwise_left_shift = binary("bitwise_left_shift", "input 2^other, without the bits that leave the dtype.", None)
-bitwise_right_shift = binary("bitwise_right_shift", "floor(input / 2^other).", None)
+bitwise_or = binary(
+    "bitwise_or",
+    """The bits of either; of bools: or. NotImplementedError for floating tensors.
+
+    >>> mi.bitwise_or(mi.tensor([4, 1]), 2)
+    tensor([6, 3])
+    """,
+    None,
+)
+bitwise_xor = binary(
+    "bitwise_xor",
+    """The bits of exactly one; of bools: xor. NotImplementedError for floating tensors.
+
+    >>> mi.bitwise_xor(mi.tensor([6, 5]), 3)
+    tensor([5, 6])
+    """,
+    None,
+)
+bitwise_left_shift = binary(
+    "bitwise_left_shift",
+    """input 2^other, without the bits that leave the dtype.
+
+    >>> mi.bitwise_left_shift(mi.tensor([1, 3]), 2)
+    tensor([ 4, 12])
+    """,
+    None,
+)
+bitwise_right_shift = binary(
+    "bitwise_right_shift",
+    """floor(input / 2^other).
+
+    >>> mi.bitwise_right_shift(mi.tensor([8, -8]), 2)
+    tensor([ 2, -2])
+    """,
+    None,
+)
 
 
 @method
 def bitwise_not(input: Tensor) -> Tensor:
-    """All bits turned; of bools: not. NotImplementedError for floating tensors."""
+    """All bits turned; of bools: not. NotImplementedError for floating tensors.
+
+    >>> mi.bitwise_not(mi.tensor([0, 5]))
+    tensor([-1, -6])
+    """
     return bitwise_xor(input, True if input.dtype.name == "bool" else -1)
 
 
@@ -159,6 +332,9 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition holds, else other; all three broadcast, the last two promote.
 
     With the condition alone: where it holds, as nonzero(as_tuple=True). RuntimeError: the condition is not bool.
+
+    >>> mi.where(mi.tensor([True, False]), mi.tensor([1, 2]), 0)
+    tensor([1, 0])
     """
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
@@ -194,7 +370,11 @@ _EXTREMES = {
 def nan_to_num(
     input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
 ) -> Tensor:
-    """NaN replaced by `nan` (0), infinities by `posinf` and `neginf` (the largest and smallest number of the dtype)."""
+    """NaN replaced by `nan` (0), infinities by `posinf` and `neginf` (the largest and smallest number of the dtype).
+
+    >>> mi.nan_to_num(mi.tensor([float("nan"), float("inf")]), posinf=9.0)
+    tensor([0., 9.])
+    """
     if not input.dtype.is_floating_point:
         return input.clone()
     top = _EXTREMES[input.dtype.name]

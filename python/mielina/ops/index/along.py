@@ -29,6 +29,10 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     """y[i][j] = input[index[i][j]][j] for dim 0, and so on. index: integers, no larger than input along other axes.
 
     Returns index's shape. IndexError: an index outside [0, size). RuntimeError: shapes.
+
+    >>> mi.gather(mi.tensor([[1, 2], [3, 4]]), 1, mi.tensor([[0, 0], [1, 0]]))
+    tensor([[1, 1],
+            [4, 3]])
     """
     return record(_core.gather(input, dim, index), GATHER, (input,), (input.shape, dim, index))  # type: ignore[no-any-return]
 
@@ -46,7 +50,12 @@ GATHER_BACKWARD = op("gather_backward", lambda g, needs, dim, index: (gather(g, 
 
 @method
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """`gather` with both broadcast along the other axes; without `dim`, of the elements in a row."""
+    """`gather` with both broadcast along the other axes; without `dim`, of the elements in a row.
+
+    >>> mi.take_along_dim(mi.tensor([[3, 1], [2, 4]]), mi.tensor([[1], [0]]), 1)
+    tensor([[1],
+            [2]])
+    """
     if dim is None:
         return gather(ravel(input), 0, ravel(indices))
     if input.ndim != indices.ndim:
@@ -63,7 +72,11 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 
 @method
 def take(input: Tensor, index: Tensor) -> Tensor:
-    """Elements of input in a row, by their places (negative ones count from the end), in index's shape."""
+    """Elements of input in a row, by their places (negative ones count from the end), in index's shape.
+
+    >>> mi.take(mi.tensor([[1, 2], [3, 4]]), mi.tensor([3, 0]))
+    tensor([4, 1])
+    """
     return record(_core.take(input, index), TAKE, (input,), (input.shape, index))  # type: ignore[no-any-return]
 
 
@@ -85,7 +98,12 @@ TAKE = op("take", _take_rule)
 
 @method
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices at `index`, a vector, along `dim`. IndexError: an index outside [0, size)."""
+    """The slices at `index`, a vector, along `dim`. IndexError: an index outside [0, size).
+
+    >>> mi.index_select(mi.tensor([[1, 2], [3, 4]]), 1, mi.tensor([1, 1]))
+    tensor([[2, 2],
+            [4, 4]])
+    """
     return record(_core.index_select(input, dim, index), INDEX_SELECT, (input,), (input.shape, dim, index))  # type: ignore[no-any-return]
 
 
@@ -128,6 +146,9 @@ def scatter(
 
     reduce: "add" or "multiply" instead of assigning. Where an index repeats, the last assignment counts.
     IndexError: an index outside [0, size). RuntimeError: shapes or dtypes.
+
+    >>> mi.scatter(mi.zeros(3), 0, mi.tensor([2, 0]), mi.tensor([1.0, 2.0]))
+    tensor([2., 0., 1.])
     """
     src = source(value if src is None else src, input, "scatter")
     if reduce == "add":
@@ -154,7 +175,11 @@ SCATTER = op("scatter", _scatter_rule, broadcast=True)
 
 @method
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """A copy of input with y[index[i][j]][j] += src[i][j] for dim 0, and so on, in the order of src."""
+    """A copy of input with y[index[i][j]][j] += src[i][j] for dim 0, and so on, in the order of src.
+
+    >>> mi.scatter_add(mi.zeros(3), 0, mi.tensor([0, 0, 2]), mi.tensor([1.0, 2.0, 3.0]))
+    tensor([3., 0., 3.])
+    """
     src = _cropped(source(src, input, "scatter_add"), index)
     y = _core.clone(input)
     _core.scatter_(y, dim, index, src, "add")
@@ -184,7 +209,11 @@ scatter_add_ = in_place(
 # ---- by slices -------------------------------------------------------------------------------------------------------
 @method
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
-    """A copy of input whose slices at index[i] got alpha times the i-th slice of source added, in order."""
+    """A copy of input whose slices at index[i] got alpha times the i-th slice of source added, in order.
+
+    >>> mi.index_add(mi.zeros(3), 0, mi.tensor([0, 2, 0]), mi.tensor([1.0, 2.0, 3.0]))
+    tensor([4., 0., 2.])
+    """
     src = _scaled(source, input, alpha, "index_add")
     y = _core.clone(input)
     _core.index_into(y, dim, index, src, "add")
@@ -203,7 +232,11 @@ INDEX_ADD = op(
 
 @method
 def index_copy(input: Tensor, dim: int, index: Tensor, tensor: Tensor) -> Tensor:
-    """A copy of input whose slices at index[i] are the slices of `tensor`; of repeated ones the last."""
+    """A copy of input whose slices at index[i] are the slices of `tensor`; of repeated ones the last.
+
+    >>> mi.index_copy(mi.zeros(3), 0, mi.tensor([2, 0]), mi.tensor([1.0, 2.0]))
+    tensor([2., 0., 1.])
+    """
     src = source(tensor, input, "index_copy")
     y = _core.clone(input)
     _core.index_into(y, dim, index, src, "assign")
@@ -219,7 +252,11 @@ INDEX_COPY = op("index_copy", _index_copy_rule, broadcast=True)
 
 @method
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
-    """A copy of input with `value` (a number or a 0-dim tensor) in the slices at `index`."""
+    """A copy of input with `value` (a number or a 0-dim tensor) in the slices at `index`.
+
+    >>> mi.index_fill(mi.tensor([1, 2, 3]), 0, mi.tensor([0, 2]), 9)
+    tensor([9, 2, 9])
+    """
     value = operand(value)
     if not isinstance(value, Tensor):
         value = _core.scalar(value, input.dtype)

@@ -219,6 +219,9 @@ def index_put(input: Tensor, indices: Any, values: Any, accumulate: bool = False
     """A copy of input with values at input[indices] (added, if `accumulate`; else the last of several counts).
 
     indices: a tuple of integer or bool tensors, None for a whole axis. IndexError: an index out of range.
+
+    >>> mi.index_put(mi.zeros(3), (mi.tensor([0, 0]),), mi.tensor([1.0, 2.0]), accumulate=True)
+    tensor([3., 0., 0.])
     """
     x, places, axes, values = _put(input, indices, values)
     y = index_put_values(x, places, axes, values, accumulate)

@@ -18,6 +18,9 @@ __all__ = ["argwhere", "masked_fill", "masked_scatter", "masked_select", "nonzer
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`value` (a number or a 0-dim tensor) where the mask is True, else input; both broadcast. RuntimeError: mask not
     bool.
+
+    >>> mi.masked_fill(mi.tensor([1, 2]), mi.tensor([True, False]), 0)
+    tensor([0, 2])
     """
     value = operand(value)
     return record(_core.masked_fill(input, mask, value), MASKED_FILL, (input, value), (mask,))  # type: ignore[no-any-return]
@@ -33,7 +36,11 @@ masked_fill_ = in_place(masked_fill, lambda x, mask, value: _core.masked_fill_(x
 
 @method
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where the mask is True, in a row; both broadcast. RuntimeError: mask not bool."""
+    """The elements where the mask is True, in a row; both broadcast. RuntimeError: mask not bool.
+
+    >>> mi.masked_select(mi.tensor([1, 2, 3]), mi.tensor([True, False, True]))
+    tensor([1, 3])
+    """
     shape = _core.broadcast_shapes((input.shape, mask.shape))
     _check(mask, "masked_select")
     return index(ravel(expand(input, shape)), (_core.nonzero(_core.expand(mask, shape), True),), (0,))
@@ -43,6 +50,9 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """A copy of input in which the elements under the mask are those of source, in order. RuntimeError: source is too
     short.
+
+    >>> mi.masked_scatter(mi.zeros(3), mi.tensor([True, False, True]), mi.tensor([5.0, 6.0]))
+    tensor([5., 0., 6.])
     """
     _check(mask, "masked_scatter")
     if source.dtype is not input.dtype:
@@ -68,7 +78,12 @@ def _check(mask: Tensor, name: str) -> None:
 
 @method
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """Where input is not zero, in C order: (n, ndim) int64, or a vector for each axis. RuntimeError while recording."""
+    """Where input is not zero, in C order: (n, ndim) int64, or a vector for each axis. RuntimeError while recording.
+
+    >>> mi.nonzero(mi.tensor([[1, 0], [0, 2]]))
+    tensor([[0, 0],
+            [1, 1]])
+    """
     if not as_tuple:
         return _core.nonzero(input, False)
     places = _core.nonzero(input if input.ndim else _core.unsqueeze(input, 0), False)
@@ -82,5 +97,10 @@ def nonzero_tuple(input: Tensor) -> Any:
 
 @method
 def argwhere(input: Tensor) -> Tensor:
-    """Where input is not zero: (n, ndim) int64."""
+    """Where input is not zero: (n, ndim) int64.
+
+    >>> mi.argwhere(mi.tensor([[1, 0], [0, 2]]))
+    tensor([[0, 0],
+            [1, 1]])
+    """
     return _core.nonzero(input, False)  # type: ignore[no-any-return]

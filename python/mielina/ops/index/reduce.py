@@ -38,6 +38,9 @@ def scatter_reduce(
 
     reduce: "sum", "prod", "mean" (of integers rounded down), "amax" or "amin" (the gradient is shared among equals).
     include_self=False leaves out input's own value where src has any. IndexError: an index outside [0, size).
+
+    >>> mi.scatter_reduce(mi.zeros(2), 0, mi.tensor([0, 0, 1]), mi.tensor([1.0, 5.0, 2.0]), "amax")
+    tensor([5., 2.])
     """
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(f"scatter_reduce: reduce must be sum, prod, mean, amax or amin, got {reduce!r}")

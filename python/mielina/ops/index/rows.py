@@ -20,6 +20,10 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """(..., num_classes) int64: 1 at the class, 0 elsewhere; -1: as many classes as the largest one needs.
 
     input: int64. RuntimeError: another dtype, a class outside [0, num_classes).
+
+    >>> F.one_hot(mi.tensor([2, 0]))
+    tensor([[0, 0, 1],
+            [1, 0, 0]])
     """
     _check_tensor("one_hot", input)
     if input.dtype is not dtypes.int64:
@@ -60,6 +64,11 @@ def embedding(
     padding_idx: this row gets no gradient. max_norm: the rows that are read are first scaled, in place, to this norm at
     most. scale_grad_by_freq: a row's gradient is divided by how often it was read. IndexError: an index outside [0, V).
     RuntimeError: dtypes, shapes.
+
+    >>> F.embedding(mi.tensor([1, 0, 1]), mi.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[3., 4.],
+            [1., 2.],
+            [3., 4.]])
     """
     _check_tensor("embedding", input, weight)
     if input.dtype is not dtypes.int64 and input.dtype is not dtypes.int32:
@@ -140,6 +149,9 @@ def embedding_bag(
     include_last_offset). per_sample_weights (mode "sum"): factors of the rows. Entries of padding_idx are left out.
     "max": the first of equal ones; a NaN counts only where it stands first, as in PyTorch. ValueError: numbers of dims,
     an unknown mode. RuntimeError: indices, offsets or dtypes that do not fit.
+
+    >>> F.embedding_bag(mi.tensor([[0, 1]]), mi.tensor([[1.0, 2.0], [3.0, 4.0]]), mode="sum")
+    tensor([[4., 6.]])
     """
     _check_tensor("embedding_bag", input, weight)
     if mode not in ("sum", "mean", "max"):

@@ -33,6 +33,10 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The tensors side by side along `dim`; dtypes promote, empty vectors are skipped.
 
     ValueError: no tensors. RuntimeError: sizes that differ elsewhere. IndexError: `dim` out of range.
+
+    >>> mi.cat([mi.tensor([[1], [2]]), mi.tensor([[3], [4]])], dim=1)
+    tensor([[1, 3],
+            [2, 4]])
     """
     tensors, dim = tuple(tensors), dim if axis is None else axis
     return record(_core.cat(tensors, dim), CAT, tensors, (_core.sizes_along(tensors, dim), dim))  # type: ignore[no-any-return]
@@ -55,7 +59,12 @@ concat = concatenate = cat
 
 
 def stack(tensors: Any, dim: int = 0) -> Tensor:
-    """The tensors side by side along a new axis. RuntimeError: their shapes differ."""
+    """The tensors side by side along a new axis. RuntimeError: their shapes differ.
+
+    >>> mi.stack([mi.tensor([1, 2]), mi.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     tensors = tuple(tensors)
     if not tensors:
         raise RuntimeError("stack: expected a non-empty list of tensors")
@@ -88,28 +97,49 @@ def _atleast(input: Any, n: int) -> Any:
 
 
 def atleast_1d(*tensors: Any) -> Any:
-    """Numbers as vectors of one; others as they are."""
+    """Numbers as vectors of one; others as they are.
+
+    >>> mi.atleast_1d(mi.tensor(3.0))
+    tensor([3.])
+    """
     return _atleast(tensors, 1)
 
 
 def atleast_2d(*tensors: Any) -> Any:
-    """Vectors as one row."""
+    """Vectors as one row.
+
+    >>> mi.atleast_2d(mi.tensor([1, 2]))
+    tensor([[1, 2]])
+    """
     return _atleast(tensors, 2)
 
 
 def atleast_3d(*tensors: Any) -> Any:
-    """Vectors as (1, n, 1), matrices as (m, n, 1)."""
+    """Vectors as (1, n, 1), matrices as (m, n, 1).
+
+    >>> mi.atleast_3d(mi.tensor([1, 2])).shape
+    (1, 2, 1)
+    """
     return _atleast(tensors, 3)
 
 
 def hstack(tensors: Any) -> Tensor:
-    """Side by side along the second axis; vectors along their only one."""
+    """Side by side along the second axis; vectors along their only one.
+
+    >>> mi.hstack([mi.tensor([1, 2]), mi.tensor([3])])
+    tensor([1, 2, 3])
+    """
     tensors = _atleast((tuple(tensors),), 1)
     return cat(tensors, 0 if tensors[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Any) -> Tensor:
-    """One below the other; vectors are rows."""
+    """One below the other; vectors are rows.
+
+    >>> mi.vstack([mi.tensor([1, 2]), mi.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return cat(_atleast((tuple(tensors),), 2), 0)
 
 
@@ -117,18 +147,33 @@ row_stack = vstack
 
 
 def dstack(tensors: Any) -> Tensor:
-    """One behind the other, along the third axis."""
+    """One behind the other, along the third axis.
+
+    >>> mi.dstack([mi.tensor([1, 2]), mi.tensor([3, 4])])
+    tensor([[[1, 3],
+             [2, 4]]])
+    """
     return cat(_atleast((tuple(tensors),), 3), 2)
 
 
 def column_stack(tensors: Any) -> Tensor:
-    """Side by side; vectors are columns."""
+    """Side by side; vectors are columns.
+
+    >>> mi.column_stack([mi.tensor([1, 2]), mi.tensor([3, 4])])
+    tensor([[1, 3],
+            [2, 4]])
+    """
     return hstack([reshape(x, (x.numel(), 1)) if x.ndim <= 1 else x for x in tensors])
 
 
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """Coordinates of the grid of the vectors, one tensor each: indexing "ij" (the default) or "xy" (first two
     exchanged).
+
+    >>> x, y = mi.meshgrid(mi.tensor([1, 2]), mi.tensor([3, 4, 5]), indexing="ij")
+    >>> y
+    tensor([[3, 4, 5],
+            [3, 4, 5]])
     """
     tensors = several(tensors)
     if indexing not in (None, "ij", "xy"):
@@ -147,7 +192,14 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
 
 
 def cartesian_prod(*tensors: Any) -> Tensor:
-    """All combinations of the vectors' elements, a row each."""
+    """All combinations of the vectors' elements, a row each.
+
+    >>> mi.cartesian_prod(mi.tensor([1, 2]), mi.tensor([5, 6]))
+    tensor([[1, 5],
+            [1, 6],
+            [2, 5],
+            [2, 6]])
+    """
     if len(tensors) == 1:
         return tensors[0]  # type: ignore[no-any-return]
     return stack([reshape(g, (-1,)) for g in meshgrid(*tensors)], 1)
@@ -156,7 +208,11 @@ def cartesian_prod(*tensors: Any) -> Tensor:
 # ---- diagonals -------------------------------------------------------------------------------------------------------
 @method
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    """Matrices in the axes dim1 and dim2 of the result, with input's last axis on their diagonals."""
+    """Matrices in the axes dim1 and dim2 of the result, with input's last axis on their diagonals.
+
+    >>> mi.diag_embed(mi.tensor([[1, 2], [3, 4]])).shape
+    (2, 2, 2)
+    """
     n = input.ndim + 1
     size = input.shape[-1] + abs(offset)
     first, second = axis(dim1, n, "diag_embed"), axis(dim2, n, "diag_embed")
@@ -169,7 +225,12 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 @method
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The square matrix with this diagonal; or a copy of the diagonal of a matrix."""
+    """The square matrix with this diagonal; or a copy of the diagonal of a matrix.
+
+    >>> mi.diag(mi.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     if input.ndim == 1:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
@@ -182,14 +243,24 @@ _diagonal = diagonal
 
 @method
 def trace(input: Tensor) -> Tensor:
-    """The sum of a matrix's diagonal; of integers an int64."""
+    """The sum of a matrix's diagonal; of integers an int64.
+
+    >>> mi.trace(mi.tensor([[1, 2], [3, 4]]))
+    tensor(5)
+    """
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, got {input.ndim} dimensions")
     return _diagonal(input).sum()  # type: ignore[no-any-return]
 
 
 def block_diag(*tensors: Any) -> Tensor:
-    """Matrices one after the other down the diagonal, zeros elsewhere; vectors are rows, numbers 1 x 1."""
+    """Matrices one after the other down the diagonal, zeros elsewhere; vectors are rows, numbers 1 x 1.
+
+    >>> mi.block_diag(mi.tensor([[1, 2]]), mi.tensor([[3], [4]]))
+    tensor([[1, 2, 0],
+            [0, 0, 3],
+            [0, 0, 4]])
+    """
     blocks = [_atleast((x,), 2) for x in tensors] or [zeros((1, 0), _core.default_dtype())]
     for x in blocks:
         if x.ndim != 2:
@@ -227,6 +298,9 @@ def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Ten
     """Parts of one size (the last may be smaller) or of the given sizes, as views.
 
     RuntimeError: a negative size, or sizes that do not add up to that of `dim`.
+
+    >>> mi.split(mi.arange(5), 2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
     if not isinstance(split_size_or_sections, int):
         return split_with_sizes(input, split_size_or_sections, dim)
@@ -238,6 +312,11 @@ def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Ten
 
 @method
 def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Parts of the given sizes, as views. RuntimeError: the sizes do not add up to input's.
+
+    >>> mi.split_with_sizes(mi.arange(5), [1, 4])
+    (tensor([0]), tensor([1, 2, 3, 4]))
+    """
     n = _size(input, dim, "split")
     if sum(split_sizes) != n or min(split_sizes, default=0) < 0:
         raise RuntimeError(
@@ -258,7 +337,11 @@ def _size(input: Tensor, dim: int, name: str) -> int:
 
 @method
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` parts of size ceil(n / chunks), as views."""
+    """At most `chunks` parts of size ceil(n / chunks), as views.
+
+    >>> mi.chunk(mi.arange(5), 2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
     if chunks <= 0:
         raise RuntimeError(f"chunk: expects `chunks` to be greater than 0, got {chunks}")
     n = _size(input, dim, "chunk")
@@ -267,7 +350,11 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 @method
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """That many parts of sizes that differ by at most one, or the parts between the given places, as views."""
+    """That many parts of sizes that differ by at most one, or the parts between the given places, as views.
+
+    >>> mi.tensor_split(mi.arange(5), 2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
     n = _size(input, dim, "tensor_split")
     if isinstance(indices_or_sections, Tensor):
         indices_or_sections = indices_or_sections.tolist()
@@ -284,6 +371,8 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
 
 
 def _splitter(name: str, dim: int) -> Any:
+    part = tuple(1 if d == dim else 2 for d in range(3))
+
     def function(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
         d = 0 if name == "hsplit" and input.ndim == 1 else dim
         if input.ndim < (1 if name == "hsplit" else dim + 1) or (name == "vsplit" and input.ndim < 2):
@@ -295,9 +384,12 @@ def _splitter(name: str, dim: int) -> Any:
         return tensor_split(input, indices_or_sections, d)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = (
-        f"`tensor_split` along dimension {dim}{' (0 for vectors)' if name == 'hsplit' else ''}, into equal parts."
-    )
+    note = " (0 for vectors)" if name == "hsplit" else ""
+    function.__doc__ = f"""`tensor_split` along dimension {dim}{note}, into equal parts.
+
+    >>> [tuple(part.shape) for part in mi.{name}(mi.ones(2, 2, 2), 2)]
+    [{part}, {part}]
+    """
     return method(function)
 
 
@@ -306,7 +398,11 @@ hsplit, vsplit, dsplit = _splitter("hsplit", 1), _splitter("vsplit", 0), _splitt
 
 @method
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """All slices along an axis, without it, as views."""
+    """All slices along an axis, without it, as views.
+
+    >>> mi.unbind(mi.tensor([[1, 2], [3, 4]]))
+    (tensor([1, 2]), tensor([3, 4]))
+    """
     n = _size(input, dim, "unbind")
     parts = [_core.select(input, dim, i) for i in range(n)]
     for part in parts:

@@ -45,6 +45,9 @@ def contiguous(input: Tensor, *, memory_format: memory_format = contiguous_forma
     """The tensor itself if its elements lie in C order (or in that of `memory_format`), else a copy whose do.
 
     RuntimeError: channels_last for other than 4 dimensions, channels_last_3d for other than 5.
+
+    >>> mi.contiguous(mi.ones(2, 3).T).stride()
+    (2, 1)
     """
     order = memory_format.order
     if order is None:
@@ -62,6 +65,11 @@ CONTIGUOUS = op("contiguous", lambda g, needs: (g,))
 
 @method
 def is_contiguous(input: Tensor, *, memory_format: memory_format = contiguous_format) -> bool:
+    """Whether the elements lie in C order, or in that of `memory_format`.
+
+    >>> mi.is_contiguous(mi.ones(2, 3).T)
+    False
+    """
     order = memory_format.order
     if order is not None:
         return len(order) == input.ndim and _core.is_contiguous(_core.permute(input, order))  # type: ignore[no-any-return]
@@ -70,7 +78,12 @@ def is_contiguous(input: Tensor, *, memory_format: memory_format = contiguous_fo
 
 @method
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
-    """A window of any shape and strides (in elements) on input's memory. RuntimeError where it reaches outside."""
+    """A window of any shape and strides (in elements) on input's memory. RuntimeError where it reaches outside.
+
+    >>> mi.as_strided(mi.arange(6), (2, 3), (1, 2))
+    tensor([[0, 2, 4],
+            [1, 3, 5]])
+    """
     offset = input._offset if storage_offset is None else storage_offset
     y = _core.as_strided(input, tuple(size), tuple(stride), offset)
     return region(input, y)
@@ -78,7 +91,13 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 
 # ---- windows along an axis -------------------------------------------------------------------------------------------
 def unfold_windows(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
-    """All windows of `size` along an axis, `step` apart, as a new last axis; a view."""
+    """All windows of `size` along an axis, `step` apart, as a new last axis; a view.
+
+    >>> mi.arange(5).unfold(0, 3, 1)
+    tensor([[0, 1, 2],
+            [1, 2, 3],
+            [2, 3, 4]])
+    """
     return view_of(_core.windows(input, dimension, size, step), UNFOLD, input, input.shape, dimension, size, step)
 
 

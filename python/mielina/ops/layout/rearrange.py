@@ -31,7 +31,12 @@ __all__ = [
 
 @method
 def flip(input: Tensor, *dims: Any) -> Tensor:
-    """A copy in the reverse order along `dims`. RuntimeError: a repeated dim."""
+    """A copy in the reverse order along `dims`. RuntimeError: a repeated dim.
+
+    >>> mi.flip(mi.tensor([[1, 2], [3, 4]]), (1,))
+    tensor([[2, 1],
+            [4, 3]])
+    """
     dims = sizes(dims)
     return record(_core.flip(input, dims), FLIP, (input,), (dims,))  # type: ignore[no-any-return]
 
@@ -41,19 +46,33 @@ FLIP = op("flip", lambda g, needs, dims: (flip(g, dims),))
 
 @method
 def fliplr(input: Tensor) -> Tensor:
-    """Columns in reverse order."""
+    """Columns in reverse order.
+
+    >>> mi.fliplr(mi.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 1],
+            [4, 3]])
+    """
     return flip(input, 1)
 
 
 @method
 def flipud(input: Tensor) -> Tensor:
-    """Rows in reverse order."""
+    """Rows in reverse order.
+
+    >>> mi.flipud(mi.tensor([[1, 2], [3, 4]]))
+    tensor([[3, 4],
+            [1, 2]])
+    """
     return flip(input, 0)
 
 
 @method
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
-    """What leaves at one end of an axis comes in at the other; without `dims`, of the elements in a row."""
+    """What leaves at one end of an axis comes in at the other; without `dims`, of the elements in a row.
+
+    >>> mi.roll(mi.tensor([1, 2, 3]), 1)
+    tensor([3, 1, 2])
+    """
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     dims = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
     if not dims:
@@ -74,7 +93,12 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 @method
 def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
-    """The planes in `dims` turned by k * 90 degrees, from the first axis towards the second."""
+    """The planes in `dims` turned by k * 90 degrees, from the first axis towards the second.
+
+    >>> mi.rot90(mi.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 4],
+            [1, 3]])
+    """
     first, second = (axis(d, input.ndim, "rot90") for d in dims)
     if first == second:
         raise RuntimeError(f"rot90: expected two different dims, got {tuple(dims)}")
@@ -91,6 +115,10 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """The whole tensor so many times along each axis; missing leading axes are added.
 
     RuntimeError: fewer numbers than dimensions, or a negative one.
+
+    >>> mi.tensor([1, 2]).repeat(2, 2)
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
     """
     times = sizes(repeats)
     if len(times) < input.ndim or min(times, default=0) < 0:
@@ -114,7 +142,11 @@ method_as("repeat")(repeat)
 
 @method
 def tile(input: Tensor, *dims: Any) -> Tensor:
-    """`repeat`, with ones for missing numbers."""
+    """`repeat`, with ones for missing numbers.
+
+    >>> mi.tile(mi.tensor([1, 2]), (2,))
+    tensor([1, 2, 1, 2])
+    """
     times = sizes(dims)
     return repeat(input, (1,) * (input.ndim - len(times)) + tuple(times))
 
@@ -126,6 +158,9 @@ def repeat_interleave(
     """Each slice along `dim` (each element, without) so many times in a row; `repeats` an int or a vector of them.
 
     repeat_interleave(counts) alone gives 0 counts[0] times, 1 counts[1] times, and so on.
+
+    >>> mi.repeat_interleave(mi.tensor([1, 2]), 2)
+    tensor([1, 1, 2, 2])
     """
     if repeats is None:
         return _core.repeat_index(input)  # type: ignore[no-any-return]
@@ -160,13 +195,23 @@ def repeat_interleave(
 # ---- triangles -------------------------------------------------------------------------------------------------------
 @method
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The matrices in the last two axes, zero above the diagonal (the one `diagonal` above the main one)."""
+    """The matrices in the last two axes, zero above the diagonal (the one `diagonal` above the main one).
+
+    >>> mi.tril(mi.ones(2, 2))
+    tensor([[1., 0.],
+            [1., 1.]])
+    """
     return record(_core.tri(input, diagonal, False), TRIL, (input,), (diagonal,))  # type: ignore[no-any-return]
 
 
 @method
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The matrices in the last two axes, zero below the diagonal (the one `diagonal` above the main one)."""
+    """The matrices in the last two axes, zero below the diagonal (the one `diagonal` above the main one).
+
+    >>> mi.triu(mi.ones(2, 2))
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
     return record(_core.tri(input, diagonal, True), TRIU, (input,), (diagonal,))  # type: ignore[no-any-return]
 
 
@@ -185,10 +230,20 @@ def _indices(row: int, col: int, offset: int, dtype: DType, upper: bool) -> Tens
 
 
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType = int64) -> Tensor:
-    """(2, n): rows and columns of the elements that `tril` keeps."""
+    """(2, n): rows and columns of the elements that `tril` keeps.
+
+    >>> mi.tril_indices(2, 2)
+    tensor([[0, 1, 1],
+            [0, 0, 1]])
+    """
     return _indices(row, col, offset, dtype, False)
 
 
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: DType = int64) -> Tensor:
-    """(2, n): rows and columns of the elements that `triu` keeps."""
+    """(2, n): rows and columns of the elements that `triu` keeps.
+
+    >>> mi.triu_indices(2, 2)
+    tensor([[0, 0, 1],
+            [0, 1, 1]])
+    """
     return _indices(row, col, offset, dtype, True)

@@ -50,6 +50,10 @@ def zeros(shape: Any, dtype: DType) -> Tensor:
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements in C order under another shape (one size may be -1): a view where strides allow it, else a
     copy.
+
+    >>> mi.reshape(mi.arange(6), (2, -1))
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
     """
     y = _core.reshape(input, sizes(shape))
     if y._storage == input._storage:
@@ -62,7 +66,12 @@ RESHAPE = op("reshape", lambda g, needs, shape: (reshape(g, shape),))
 
 @method
 def view(input: Tensor, *shape: Any) -> Tensor:
-    """The same memory under another shape, or as another dtype of the same size. RuntimeError: it needs a copy."""
+    """The same memory under another shape, or as another dtype of the same size. RuntimeError: it needs a copy.
+
+    >>> mi.arange(4).view(2, 2)
+    tensor([[0, 1],
+            [2, 3]])
+    """
     if len(shape) == 1 and isinstance(shape[0], DType):
         return _core.bit_view(input, shape[0])  # type: ignore[no-any-return]
     return view_of(_core.view(input, sizes(shape)), RESHAPE, input, input.shape)
@@ -70,23 +79,42 @@ def view(input: Tensor, *shape: Any) -> Tensor:
 
 @method
 def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """input.view(other.shape).
+
+    >>> mi.arange(4).view_as(mi.ones(2, 2)).shape
+    (2, 2)
+    """
     return view(input, other.shape)
 
 
 @method
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """input.reshape(other.shape).
+
+    >>> mi.reshape_as(mi.arange(4), mi.ones(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return reshape(input, other.shape)
 
 
 @method
 def ravel(input: Tensor) -> Tensor:
-    """All elements in one row."""
+    """All elements in one row.
+
+    >>> mi.ravel(mi.tensor([[1, 2], [3, 4]]))
+    tensor([1, 2, 3, 4])
+    """
     return reshape(input, (-1,))
 
 
 @method
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The axes from start_dim to end_dim as one; a 0-dim tensor becomes a vector. RuntimeError: wrong order."""
+    """The axes from start_dim to end_dim as one; a 0-dim tensor becomes a vector. RuntimeError: wrong order.
+
+    >>> mi.flatten(mi.ones(2, 3, 4), 1).shape
+    (2, 12)
+    """
     if input.ndim == 0:
         return reshape(input, (1,))
     first, last = axis(start_dim, input.ndim, "flatten"), axis(end_dim, input.ndim, "flatten")
@@ -102,7 +130,12 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 @method
 def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
-    """One axis split into several; one of `sizes` may be -1. RuntimeError: their product is not the axis's size."""
+    """One axis split into several; one of `sizes` may be -1. RuntimeError: their product is not the axis's size.
+
+    >>> mi.unflatten(mi.arange(6), 0, (2, 3))
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
     dim = axis(dim, input.ndim, "unflatten")
     known = [s for s in sizes if s != -1]
     n = 1
@@ -120,7 +153,11 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
 # ---- the order of axes -----------------------------------------------------------------------------------------------
 @method
 def permute(input: Tensor, *dims: Any) -> Tensor:
-    """The axes in another order, as a view."""
+    """The axes in another order, as a view.
+
+    >>> mi.permute(mi.ones(2, 3, 4), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     axes = sizes(dims)
     inverse = [0] * len(axes)
     y = _core.permute(input, axes)
@@ -134,7 +171,11 @@ PERMUTE = op("permute", lambda g, needs, axes: (permute(g, axes),))
 
 @method
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Two axes exchanged, as a view."""
+    """Two axes exchanged, as a view.
+
+    >>> mi.swapaxes(mi.tensor([[1, 2, 3]]), 0, 1).shape
+    (3, 1)
+    """
     return view_of(_core.transpose(input, dim0, dim1), TRANSPOSE, input, dim0, dim1)
 
 
@@ -145,7 +186,13 @@ method_as("swapaxes", "swapdims")(transpose)
 
 @method
 def t(input: Tensor) -> Tensor:
-    """The transpose of a matrix; vectors and numbers stay as they are. RuntimeError beyond two dimensions."""
+    """The transpose of a matrix; vectors and numbers stay as they are. RuntimeError beyond two dimensions.
+
+    >>> mi.t(mi.tensor([[1, 2, 3]]))
+    tensor([[1],
+            [2],
+            [3]])
+    """
     if input.ndim > 2:
         raise RuntimeError(f"t: expected a tensor with at most 2 dimensions, got {input.ndim}")
     return input if input.ndim < 2 else transpose(input, 0, 1)
@@ -153,12 +200,21 @@ def t(input: Tensor) -> Tensor:
 
 @method
 def adjoint(input: Tensor) -> Tensor:
-    """The last two axes exchanged: of real numbers, the adjoint matrices."""
+    """The last two axes exchanged: of real numbers, the adjoint matrices.
+
+    >>> mi.adjoint(mi.tensor([[1, 2], [3, 4]]))
+    tensor([[1, 3],
+            [2, 4]])
+    """
     return transpose(input, -2, -1)
 
 
 def _reversed(self: Tensor) -> Tensor:
-    """All axes in reverse order."""
+    """All axes in reverse order.
+
+    >>> mi.tensor([[1, 2, 3]]).T.shape
+    (3, 1)
+    """
     return permute(self, *reversed(range(self.ndim)))
 
 
@@ -169,7 +225,11 @@ method_as("H")(property(t))
 
 @method
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
-    """The axes `source` at the places `destination`, the others in their order around them."""
+    """The axes `source` at the places `destination`, the others in their order around them.
+
+    >>> mi.movedim(mi.ones(2, 3, 4), 0, -1).shape
+    (3, 4, 2)
+    """
     one = isinstance(source, int)
     given = ((source,), (destination,)) if one else (tuple(source), tuple(destination))
     if len(given[0]) != len(given[1]):
@@ -192,7 +252,12 @@ method_as("moveaxis")(movedim)
 # ---- sizes of one, and repetition ------------------------------------------------------------------------------------
 @method
 def expand(input: Tensor, *size: Any) -> Tensor:
-    """Axes of size 1 repeated without copying (stride 0); -1 keeps a size."""
+    """Axes of size 1 repeated without copying (stride 0); -1 keeps a size.
+
+    >>> mi.expand(mi.tensor([[1], [2]]), 2, 3)
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
     return view_of(_core.expand(input, sizes(size)), EXPAND, input, input.shape)
 
 
@@ -207,18 +272,34 @@ EXPAND = op("expand", _expand_rule)
 
 @method
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
-    """input.expand(other.shape)."""
+    """input.expand(other.shape).
+
+    >>> mi.expand_as(mi.tensor([1, 2]), mi.ones(2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     return expand(input, other.shape)
 
 
 @method
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
-    """input.expand(size)."""
+    """input.expand(size).
+
+    >>> mi.broadcast_to(mi.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     return expand(input, size)
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
-    """All of them expanded to their common shape. RuntimeError: there is none."""
+    """All of them expanded to their common shape. RuntimeError: there is none.
+
+    >>> a, b = mi.broadcast_tensors(mi.tensor([[1], [2]]), mi.tensor([3, 4]))
+    >>> a
+    tensor([[1, 1],
+            [2, 2]])
+    """
     tensors = several(tensors)
     shape = _core.broadcast_shapes(tuple(x.shape for x in tensors))
     return tuple(expand(x, shape) for x in tensors)
@@ -226,13 +307,21 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
 
 @method
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """A new axis of size 1 at `dim`, as a view."""
+    """A new axis of size 1 at `dim`, as a view.
+
+    >>> mi.unsqueeze(mi.tensor([1, 2]), 0)
+    tensor([[1, 2]])
+    """
     return view_of(_core.unsqueeze(input, dim), RESHAPE, input, input.shape)
 
 
 @method
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
-    """Axes of size 1 removed (all, or those in `dim`), as a view."""
+    """Axes of size 1 removed (all, or those in `dim`), as a view.
+
+    >>> mi.squeeze(mi.ones(1, 2, 1)).shape
+    (2,)
+    """
     return view_of(_core.squeeze(input, () if dim is None else dim, dim is None), RESHAPE, input, input.shape)
 
 
@@ -255,7 +344,11 @@ SLICE_BACKWARD = op("slice_backward", lambda g, needs, *where: (slice(g, *where)
 
 @method
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
-    """`length` elements from `start` along `dim`, as a view."""
+    """`length` elements from `start` along `dim`, as a view.
+
+    >>> mi.narrow(mi.arange(5), 0, 1, 3)
+    tensor([1, 2, 3])
+    """
     if input.ndim == 0:
         raise RuntimeError("narrow: cannot be applied to a 0-dim tensor")
     n, start = input.shape[axis(dim, input.ndim, "narrow")], int(start)
@@ -267,7 +360,11 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
 
 @method
 def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """The slice at `index` along `dim`, one axis fewer, as a view."""
+    """The slice at `index` along `dim`, one axis fewer, as a view.
+
+    >>> mi.select(mi.tensor([[1, 2], [3, 4]]), 1, 0)
+    tensor([1, 3])
+    """
     return view_of(_core.select(input, dim, index), SELECT, input, input.shape, dim, index)
 
 
@@ -282,7 +379,11 @@ SELECT = op("select", _select_rule)
 
 @method
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The diagonals of the matrices in dim1 and dim2 as a new last axis, as a view."""
+    """The diagonals of the matrices in dim1 and dim2 as a new last axis, as a view.
+
+    >>> mi.diagonal(mi.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
+    """
     return view_of(_core.diagonal(input, offset, dim1, dim2), DIAGONAL, input, input.shape, offset, dim1, dim2)
 
 
@@ -299,7 +400,12 @@ DIAGONAL_BACKWARD = op("diagonal_backward", lambda g, needs, *where: (diagonal(g
 
 # ---- the same values -------------------------------------------------------------------------------------------------
 def identity(input: Tensor) -> Tensor:
-    """The same memory as a new result of an op."""
+    """The same memory as a new result of an op.
+
+    >>> x = mi.tensor([1, 2])
+    >>> mi.identity(x).data_ptr() == x.data_ptr()
+    True
+    """
     return record(_core.alias(input), IDENTITY, (input,), ())  # type: ignore[no-any-return]
 
 

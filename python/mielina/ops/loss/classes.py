@@ -59,6 +59,9 @@ def nll_loss(
     input: (C), (N, C) or (N, C, d1, ...), logarithms of probabilities; target: the same without C, int64 or uint8.
     `reduction`: "mean" divides by the sum of w_t over the targets that are not ignore_index (NaN if there are none),
     "sum", "none". IndexError: a target outside [0, C). ValueError: N differs. RuntimeError: other shapes and dtypes.
+
+    >>> F.nll_loss(mi.tensor([[-0.5, -1.0]]), mi.tensor([1]))
+    tensor(1.)
     """
     reduction = mode(reduction, size_average, reduce)
     target = _indices(input, target)
@@ -111,6 +114,9 @@ def cross_entropy(
     IndexError: a target outside [0, C). ValueError: N differs. RuntimeError: other shapes, dtypes, label_smoothing
     outside [0, 1], ignore_index with probabilities.
     Source of the smoothing: Szegedy et al. 2016.
+
+    >>> F.cross_entropy(mi.tensor([[0.0, 0.0], [0.0, 5.0]]), mi.tensor([0, 1]))
+    tensor(0.3499)
     """
     if size_average is not None or reduce is not None or reduction not in ("mean", "sum", "none"):
         reduction = mode(reduction, size_average, reduce)

@@ -23,12 +23,20 @@ def length(x: Tensor, p: float, dim: int, keepdim: bool = False) -> Tensor:
 
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
-    """|x1 - x2 + eps|_p over the last axis, broadcast."""
+    """|x1 - x2 + eps|_p over the last axis, broadcast.
+
+    >>> mi.pairwise_distance(mi.tensor([[0.0, 0.0]]), mi.tensor([[3.0, 4.0]]))
+    tensor([5.0000])
+    """
     return length(add(sub(x1, x2), eps), p, -1, keepdim)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim`, broadcast and promoted. RuntimeError: not floating."""
+    """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim`, broadcast and promoted. RuntimeError: not floating.
+
+    >>> mi.cosine_similarity(mi.tensor([1.0, 0.0]), mi.tensor([1.0, 1.0]), dim=0)
+    tensor(0.7071)
+    """
     if x1.dtype is not x2.dtype:
         dtype = _core.common_type(x1, x2)
         x1, x2 = cast(x1, dtype), cast(x2, dtype)
@@ -45,6 +53,9 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
     p = 2 with more than 25 rows (or by compute_mode) goes through |a|^2 + |b|^2 - 2 a b, which loses digits where
     points are close beside their size. The gradient at distance 0 is 0. RuntimeError: dims, negative p. ValueError:
     compute_mode.
+
+    >>> mi.cdist(mi.tensor([[0.0, 0.0]]), mi.tensor([[3.0, 4.0], [0.0, 1.0]]))
+    tensor([[5., 1.]])
     """
     modes = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
     if compute_mode not in modes:

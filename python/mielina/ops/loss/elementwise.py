@@ -141,7 +141,11 @@ def mse_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """(x - t)^2; the weighted mean divides by the sum of the weights. UserWarning: shapes differ (they broadcast)."""
+    """(x - t)^2; the weighted mean divides by the sum of the weights. UserWarning: shapes differ (they broadcast).
+
+    >>> F.mse_loss(mi.tensor([1.0, 2.0]), mi.tensor([2.0, 4.0]))
+    tensor(2.5000)
+    """
     return _difference("mse_loss", input, target, 0.0, size_average, reduce, reduction, weight)
 
 
@@ -153,7 +157,11 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """|x - t|; the weighted mean divides by the sum of the weights. UserWarning: shapes differ (they broadcast)."""
+    """|x - t|; the weighted mean divides by the sum of the weights. UserWarning: shapes differ (they broadcast).
+
+    >>> F.l1_loss(mi.tensor([1.0, 2.0]), mi.tensor([2.0, 5.0]))
+    tensor(2.)
+    """
     return _difference("l1_loss", input, target, 0.0, size_average, reduce, reduction, weight)
 
 
@@ -165,7 +173,11 @@ def smooth_l1_loss(
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:
-    """d^2 / 2 beta where d = |x - t| < beta, else d - beta / 2. RuntimeError: negative beta. Source: Girshick 2015."""
+    """d^2 / 2 beta where d = |x - t| < beta, else d - beta / 2. RuntimeError: negative beta. Source: Girshick 2015.
+
+    >>> F.smooth_l1_loss(mi.tensor([0.0, 0.0]), mi.tensor([0.5, 3.0]))
+    tensor(1.3125)
+    """
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
     return _difference("smooth_l1_loss" if beta else "l1_loss", input, target, beta, size_average, reduce, reduction)
@@ -174,7 +186,11 @@ def smooth_l1_loss(
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
-    """d^2 / 2 where d = |x - t| <= delta, else delta (d - delta / 2). RuntimeError: delta <= 0. Source: Huber 1964."""
+    """d^2 / 2 where d = |x - t| <= delta, else delta (d - delta / 2). RuntimeError: delta <= 0. Source: Huber 1964.
+
+    >>> F.huber_loss(mi.tensor([0.0, 0.0]), mi.tensor([0.5, 3.0]))
+    tensor(1.3125)
+    """
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
     return _difference("huber_loss", input, target, delta, None, None, reduction, weight)
@@ -192,6 +208,9 @@ def binary_cross_entropy(
     """-w (t log x + (1 - t) log(1 - x)) for probabilities x; logarithms are at least -100.
 
     ValueError: target's shape is not input's. RuntimeError: an x outside [0, 1], NaN too.
+
+    >>> F.binary_cross_entropy(mi.tensor([0.5, 0.9]), mi.tensor([1.0, 1.0]))
+    tensor(0.3993)
     """
     reduction = mode(reduction, size_average, reduce)
     if amp.anywhere:
@@ -218,6 +237,9 @@ def binary_cross_entropy_with_logits(
     """-w (p t log sigmoid(x) + (1 - t) log sigmoid(-x)), p = pos_weight: the weight of positive targets, broadcast.
 
     Stable for large |x|. ValueError: target's shape is not input's.
+
+    >>> F.binary_cross_entropy_with_logits(mi.tensor([0.0, 2.0]), mi.tensor([1.0, 1.0]))
+    tensor(0.4100)
     """
     reduction = mode(reduction, size_average, reduce)
     if amp.anywhere:
@@ -249,6 +271,9 @@ def kl_div(
 
     reduction "batchmean" divides the sum by the first dim: the divergence of Kullback & Leibler 1951. "mean" divides by
     the number of elements (UserWarning).
+
+    >>> F.kl_div(mi.tensor([[0.5, 0.5]]).log(), mi.tensor([[0.5, 0.5]]), reduction="batchmean")
+    tensor(0.)
     """
     if reduction == "mean" and size_average is None and reduce is None:
         warnings.warn(
@@ -273,7 +298,11 @@ def kl_div(
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
 ) -> Tensor:
-    """log(1 + exp(-t x)) for targets t of 1 and -1; a target may be broadcast to input. RuntimeError: shapes."""
+    """log(1 + exp(-t x)) for targets t of 1 and -1; a target may be broadcast to input. RuntimeError: shapes.
+
+    >>> F.soft_margin_loss(mi.tensor([0.0]), mi.tensor([1.0]))
+    tensor(0.6931)
+    """
     reduction = mode(reduction, size_average, reduce)
     if _core.broadcast_shapes((input.shape, target.shape)) != input.shape:
         raise RuntimeError(f"soft_margin_loss: a target of shape {target.shape} does not go into one of {input.shape}")
@@ -294,7 +323,11 @@ def poisson_nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """exp(x) - t x, or x - t log(x + eps) without log_input; full adds t log t - t + log(2 pi t) / 2 where t > 1."""
+    """exp(x) - t x, or x - t log(x + eps) without log_input; full adds t log t - t + log(2 pi t) / 2 where t > 1.
+
+    >>> F.poisson_nll_loss(mi.tensor([0.0]), mi.tensor([1.0]))
+    tensor(1.)
+    """
     reduction = mode(reduction, size_average, reduce)
     if amp.anywhere:
         input, target = amp.widen(input, target)
@@ -315,6 +348,9 @@ def gaussian_nll_loss(
 
     var: input's shape, or that with a last dim of 1, or without it, or a number. The bound changes the value and not
     the gradient. ValueError: negative var, another shape. Source: Nix & Weigend 1994.
+
+    >>> F.gaussian_nll_loss(mi.tensor([0.0]), mi.tensor([1.0]), mi.tensor([1.0]))
+    tensor(0.5000)
     """
     reduction = mode(reduction)
     if amp.anywhere:

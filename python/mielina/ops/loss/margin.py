@@ -30,7 +30,11 @@ def hinge_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """x where t = 1, max(0, margin - x) where t = -1; where t is neither, both. Integers: margin loses its fraction."""
+    """x where t = 1, max(0, margin - x) where t = -1; where t is neither, both. Integers: margin loses its fraction.
+
+    >>> F.hinge_embedding_loss(mi.tensor([0.5, 0.5]), mi.tensor([1, -1]))
+    tensor(0.5000)
+    """
     reduction = mode(reduction, size_average, reduce)
     if amp.anywhere:
         input, target = amp.widen(input, target)
@@ -49,7 +53,11 @@ def margin_ranking_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """max(0, -t (x1 - x2) + margin): t = 1 ranks x1 higher, t = -1 x2. RuntimeError: numbers of dims differ."""
+    """max(0, -t (x1 - x2) + margin): t = 1 ranks x1 higher, t = -1 x2. RuntimeError: numbers of dims differ.
+
+    >>> F.margin_ranking_loss(mi.tensor([1.0]), mi.tensor([3.0]), mi.tensor([1.0]))
+    tensor(2.)
+    """
     reduction = mode(reduction, size_average, reduce)
     if amp.anywhere:
         input1, input2 = amp.widen(input1, input2)
@@ -73,6 +81,9 @@ def cosine_embedding_loss(
     """1 - cos(x1, x2) where t = 1, max(0, cos(x1, x2) - margin) where t = -1. inputs: (N, D) or (D), target: (N) or ().
 
     RuntimeError: shapes. PyTorch's cosine: 1e-12 is added to the squared lengths.
+
+    >>> F.cosine_embedding_loss(mi.tensor([[1.0, 0.0]]), mi.tensor([[0.0, 1.0]]), mi.tensor([1.0]))
+    tensor(1.)
     """
     reduction = mode(reduction, size_average, reduce)
     if amp.anywhere:
@@ -117,6 +128,9 @@ def multi_margin_loss(
 
     Only terms above 0 count, in the gradient too. ValueError: another p, a weight that is not (C).
     RuntimeError: shapes, dtypes, a class out of range.
+
+    >>> F.multi_margin_loss(mi.tensor([[0.1, 0.9]]), mi.tensor([1]))
+    tensor(0.1000)
     """
     reduction = mode(reduction, size_average, reduce)
     if amp.anywhere:
@@ -151,6 +165,9 @@ def multilabel_margin_loss(
     """sum_ij max(0, 1 - (x_{t_j} - x_i)) / C over targets t_j (those before the first -1) and classes i that are none.
 
     input: (N, C) or (C), target: the same shape, int64. RuntimeError: shapes, dtypes, a class out of range.
+
+    >>> F.multilabel_margin_loss(mi.tensor([[0.1, 0.2, 0.4, 0.8]]), mi.tensor([[3, 0, -1, 1]]))
+    tensor(0.8500)
     """
     reduction = mode(reduction, size_average, reduce)
     if amp.anywhere:
@@ -186,6 +203,8 @@ def multilabel_soft_margin_loss(
     """The mean over classes of -w (t log sigmoid(x) + (1 - t) log sigmoid(-x)): input and target (..., C).
 
     target and weight broadcast. IndexError: no class axis. RuntimeError: shapes.
+    >>> F.multilabel_soft_margin_loss(mi.tensor([[0.0, 0.0]]), mi.tensor([[1.0, 0.0]]))
+    tensor(0.6931)
     """
     reduction = mode(reduction, size_average, reduce)
     if input.ndim == 0:
@@ -212,6 +231,9 @@ def triplet_margin_loss(
     """max(0, d(a, p) - d(a, n) + margin) with p-norm distances over the last axis; swap uses min(d(a, n), d(p, n)).
 
     ValueError: margin <= 0. RuntimeError: numbers of dims differ. Source: Balntas et al. 2016.
+
+    >>> F.triplet_margin_loss(mi.tensor([[0.0]]), mi.tensor([[1.0]]), mi.tensor([[1.5]]))
+    tensor(0.5000)
     """
     reduction = mode(reduction, size_average, reduce)
     if margin <= 0:
@@ -240,7 +262,11 @@ def triplet_margin_with_distance_loss(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
-    """triplet_margin_loss with any distance; the default is pairwise_distance. ValueError: margin <= 0."""
+    """triplet_margin_loss with any distance; the default is pairwise_distance. ValueError: margin <= 0.
+
+    >>> F.triplet_margin_with_distance_loss(mi.tensor([[0.0]]), mi.tensor([[1.0]]), mi.tensor([[1.5]]))
+    tensor(0.5000)
+    """
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     return _triplet(anchor, positive, negative, distance_function or pairwise_distance, margin, swap, mode(reduction))

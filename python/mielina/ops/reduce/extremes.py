@@ -20,6 +20,9 @@ def amax(
     """The largest over `dim`; NaN if there is one. The gradient is split evenly among equals.
 
     IndexError: nothing to choose from (RuntimeError without `dim`).
+
+    >>> mi.amax(mi.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
+    tensor([5., 3.])
     """
     dim = dim if axis is None else axis
     keepdim = keepdim if keepdims is None else keepdims
@@ -30,7 +33,11 @@ def amax(
 def amin(
     input: Tensor, dim: Any = (), keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None
 ) -> Tensor:
-    """The smallest over `dim`; NaN if there is one. The gradient is split evenly among equals."""
+    """The smallest over `dim`; NaN if there is one. The gradient is split evenly among equals.
+
+    >>> mi.amin(mi.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
+    tensor([1., 2.])
+    """
     dim = dim if axis is None else axis
     keepdim = keepdim if keepdims is None else keepdims
     return record(_core.amin(input, axes_of(dim), keepdim), AMIN, (input,), (input, OUTPUT, dim, keepdim))  # type: ignore[no-any-return]
@@ -78,6 +85,9 @@ def max(
     """max(x): the largest of all. max(x, dim): (values, first index). max(x, other): maximum(x, other).
 
     NaN counts as the largest. The gradient goes to the index; max(x) shares it among equals.
+
+    >>> mi.max(mi.tensor([[1.0, 5.0], [3.0, 2.0]]), 1)
+    Extreme(values=tensor([5., 3.]), indices=tensor([1, 0]))
     """
     dim = other if other is not None else axis if dim is None else dim
     return _extreme("max", input, dim, keepdim if keepdims is None else keepdims)
@@ -96,6 +106,9 @@ def min(
     """min(x): the smallest of all. min(x, dim): (values, first index). min(x, other): minimum(x, other).
 
     NaN counts as the smallest. The gradient goes to the index; min(x) shares it among equals.
+
+    >>> mi.min(mi.tensor([[1.0, 5.0], [3.0, 2.0]]), 1)
+    Extreme(values=tensor([1., 2.]), indices=tensor([0, 1]))
     """
     dim = other if other is not None else axis if dim is None else dim
     return _extreme("min", input, dim, keepdim if keepdims is None else keepdims)
@@ -109,7 +122,11 @@ MIN = op("min", put_rule)
 def argmax(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None
 ) -> Tensor:
-    """The first index of the largest (in the flattened tensor without `dim`), int64; NaN counts as the largest."""
+    """The first index of the largest (in the flattened tensor without `dim`), int64; NaN counts as the largest.
+
+    >>> mi.argmax(mi.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
+    tensor([1, 0])
+    """
     dim = axis if dim is None else dim
     return record(_core.argmax(input, dim, keepdim if keepdims is None else keepdims), ARG, (input,), ())  # type: ignore[no-any-return]
 
@@ -118,7 +135,11 @@ def argmax(
 def argmin(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None
 ) -> Tensor:
-    """The first index of the smallest (in the flattened tensor without `dim`), int64; NaN counts as the smallest."""
+    """The first index of the smallest (in the flattened tensor without `dim`), int64; NaN counts as the smallest.
+
+    >>> mi.argmin(mi.tensor([[1.0, 5.0], [3.0, 2.0]]), dim=1)
+    tensor([0, 1])
+    """
     dim = axis if dim is None else dim
     return record(_core.argmin(input, dim, keepdim if keepdims is None else keepdims), ARG, (input,), ())  # type: ignore[no-any-return]
 
@@ -133,7 +154,11 @@ class MinMax(NamedTuple):
 
 @method
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
-    """The smallest and the largest over `dim`, in one pass."""
+    """The smallest and the largest over `dim`, in one pass.
+
+    >>> mi.aminmax(mi.tensor([3, 1, 2]))
+    MinMax(min=tensor(1), max=tensor(3))
+    """
     y = _core.aminmax(input, axes_of(dim), keepdim)
     return MinMax(*record(y, AMINMAX, (input,), (input, OUTPUTS[0], OUTPUTS[1], dim, keepdim)))
 

@@ -37,7 +37,13 @@ def var(
     axis: Any = None,
     keepdims: bool | None = None,
 ) -> Tensor:
-    """sum (x - mean)^2 / max(0, n - correction) over `dim`, in one pass. correction: 1, or 0 if unbiased=False."""
+    """sum (x - mean)^2 / max(0, n - correction) over `dim`, in one pass. correction: 1, or 0 if unbiased=False.
+
+    >>> mi.var(mi.tensor([1.0, 2.0, 3.0]))
+    tensor(1.)
+    >>> mi.var(mi.tensor([1.0, 2.0, 3.0]), correction=0)
+    tensor(0.6667)
+    """
     dim, c = _arguments(dim, unbiased, correction, axis)
     keepdim = keepdim if keepdims is None else keepdims
     return record(_core.var(input, axes_of(dim), c, keepdim), VAR, (input,), (input, dim, c, keepdim))  # type: ignore[no-any-return]
@@ -54,7 +60,11 @@ def std(
     axis: Any = None,
     keepdims: bool | None = None,
 ) -> Tensor:
-    """The square root of `var`. The gradient where it is 0 is 0."""
+    """The square root of `var`. The gradient where it is 0 is 0.
+
+    >>> mi.std(mi.tensor([1.0, 2.0, 3.0]))
+    tensor(1.)
+    """
     dim, c = _arguments(dim, unbiased, correction, axis)
     keepdim = keepdim if keepdims is None else keepdims
     return record(_core.std(input, axes_of(dim), c, keepdim), STD, (input,), (input, OUTPUT, dim, c, keepdim))  # type: ignore[no-any-return]
@@ -96,7 +106,11 @@ def var_mean(
     *,
     correction: float | None = None,
 ) -> VarMean:
-    """(var, mean) over `dim`, in one pass."""
+    """(var, mean) over `dim`, in one pass.
+
+    >>> mi.var_mean(mi.tensor([1.0, 2.0, 3.0]))
+    VarMean(var=tensor(1.), mean=tensor(2.))
+    """
     dim, c = _arguments(dim, unbiased, correction, None)
     y = _core.var_mean(input, axes_of(dim), c, keepdim)
     return VarMean(*record(y, VAR_MEAN, (input,), (input, OUTPUTS[0], dim, c, keepdim, False)))
@@ -110,7 +124,11 @@ def std_mean(
     *,
     correction: float | None = None,
 ) -> StdMean:
-    """(std, mean) over `dim`, in one pass."""
+    """(std, mean) over `dim`, in one pass.
+
+    >>> mi.std_mean(mi.tensor([1.0, 2.0, 3.0]))
+    StdMean(std=tensor(1.), mean=tensor(2.))
+    """
     dim, c = _arguments(dim, unbiased, correction, None)
     y = _core.std_mean(input, axes_of(dim), c, keepdim)
     return StdMean(*record(y, STD_MEAN, (input,), (input, OUTPUTS[0], dim, c, keepdim, True)))
@@ -137,6 +155,10 @@ def cov(
     """The covariance matrix of the rows of input (variables) over its columns (observations).
 
     fweights: how often each observation counts (integers); aweights: its weight. RuntimeError: over two dimensions.
+
+    >>> mi.cov(mi.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
     """
     from ..gemm import matmul
 
@@ -180,7 +202,12 @@ def _weights(x: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> Ten
 
 @method
 def corrcoef(input: Tensor) -> Tensor:
-    """Pearson's correlation coefficients of the rows of input, clipped to [-1, 1]."""
+    """Pearson's correlation coefficients of the rows of input, clipped to [-1, 1].
+
+    >>> mi.corrcoef(mi.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
+    """
     c = cov(input)
     if c.ndim == 0:
         return ew.div(c, c)

@@ -30,13 +30,20 @@ def median(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The middle element, the lower of two; NaN if there is one. (values, indices) along `dim`.
 
     The gradient goes to the index; that of median(x) is shared among equals.
+
+    >>> mi.median(mi.tensor([3, 1, 2, 4]))
+    tensor(2)
     """
     return _median(input, dim, keepdim, False)
 
 
 @method
 def nanmedian(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-    """The median of what is not NaN."""
+    """The median of what is not NaN.
+
+    >>> mi.nanmedian(mi.tensor([1.0, float("nan"), 3.0]))
+    tensor(1.)
+    """
     return _median(input, dim, keepdim, True)
 
 
@@ -124,6 +131,9 @@ def quantile(
 
     q: a number in [0, 1], or a vector of them, which gives the result a first axis. interpolation: "linear", "lower",
     "higher", "nearest" or "midpoint". RuntimeError: q out of range, an empty or integer input.
+
+    >>> mi.quantile(mi.tensor([1.0, 2.0, 3.0, 4.0]), 0.5)
+    tensor(2.5000)
     """
     return _quantile("quantile", input, q, dim, keepdim, interpolation)
 
@@ -132,5 +142,9 @@ def quantile(
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
-    """The quantile of what is not NaN."""
+    """The quantile of what is not NaN.
+
+    >>> mi.nanquantile(mi.tensor([1.0, float("nan"), 3.0]), 0.5)
+    tensor(2.)
+    """
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation)

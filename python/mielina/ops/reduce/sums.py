@@ -38,7 +38,11 @@ def sum(
     axis: Any = None,
     keepdims: bool | None = None,
 ) -> Tensor:
-    """Sum over `dim`. Integers and bool add up in int64; `dtype` converts first. IndexError: `dim` out of range."""
+    """Sum over `dim`. Integers and bool add up in int64; `dtype` converts first. IndexError: `dim` out of range.
+
+    >>> mi.sum(mi.tensor([[1, 2], [3, 4]]), dim=0)
+    tensor([4, 6])
+    """
     dim = axis if dim is None else dim
     keepdim = keepdim if keepdims is None else keepdims
     y = _core.sum(input, () if dim is None else dim, keepdim, dtype)
@@ -62,7 +66,11 @@ def nansum(
     axis: Any = None,
     keepdims: bool | None = None,
 ) -> Tensor:
-    """Sum over `dim` with NaN as 0."""
+    """Sum over `dim` with NaN as 0.
+
+    >>> mi.nansum(mi.tensor([1.0, float("nan"), 3.0]))
+    tensor(4.)
+    """
     dim = axis if dim is None else dim
     keepdim = keepdim if keepdims is None else keepdims
     return record(_core.nansum(input, axes_of(dim), keepdim, dtype), NANSUM, (input,), (input, dim, keepdim))  # type: ignore[no-any-return]
@@ -85,7 +93,11 @@ def mean(
     axis: Any = None,
     keepdims: bool | None = None,
 ) -> Tensor:
-    """Mean over `dim`; NaN of nothing. RuntimeError for integers without a floating `dtype`."""
+    """Mean over `dim`; NaN of nothing. RuntimeError for integers without a floating `dtype`.
+
+    >>> mi.mean(mi.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
+    tensor([2., 3.])
+    """
     dim = axis if dim is None else dim
     keepdim = keepdim if keepdims is None else keepdims
     y = _core.mean(input, () if dim is None else dim, keepdim, dtype)
@@ -110,7 +122,11 @@ def nanmean(
     axis: Any = None,
     keepdims: bool | None = None,
 ) -> Tensor:
-    """Mean over `dim` of what is not NaN. RuntimeError for integers."""
+    """Mean over `dim` of what is not NaN. RuntimeError for integers.
+
+    >>> mi.nanmean(mi.tensor([1.0, float("nan"), 3.0]))
+    tensor(2.)
+    """
     dim = axis if dim is None else dim
     keepdim = keepdim if keepdims is None else keepdims
     count = _core.count_valid(input, axes_of(dim), keepdim)
@@ -127,7 +143,11 @@ def prod(
     axis: Any = None,
     keepdims: bool | None = None,
 ) -> Tensor:
-    """Product over `dim`, an int or None. Integers and bool multiply in int64."""
+    """Product over `dim`, an int or None. Integers and bool multiply in int64.
+
+    >>> mi.prod(mi.tensor([[1, 2], [3, 4]]), dim=1)
+    tensor([ 2, 12])
+    """
     dim = axis if dim is None else dim
     keepdim = keepdim if keepdims is None else keepdims
     y = _core.prod(input, axes_of(dim), keepdim, dtype)
@@ -157,7 +177,11 @@ PROD = op("prod", _prod_rule)
 
 
 def sum_to(input: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Sums the axes that broadcasting `shape` to input's shape would have repeated."""
+    """Sums the axes that broadcasting `shape` to input's shape would have repeated.
+
+    >>> mi.sum_to(mi.ones(2, 3), (3,))
+    tensor([2., 2., 2.])
+    """
     return record(_core.sum_to(input, shape), SUM_TO, (input,), (input.shape,))  # type: ignore[no-any-return]
 
 
@@ -169,7 +193,11 @@ SUM_TO = op("sum_to", lambda g, needs, shape: (expand(g, shape),))
 def any(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None
 ) -> Tensor:
-    """Whether some element is not zero (NaN is not). bool; uint8 for uint8."""
+    """Whether some element is not zero (NaN is not). bool; uint8 for uint8.
+
+    >>> mi.any(mi.tensor([[0, 0], [0, 7]]), dim=1)
+    tensor([False,  True])
+    """
     dim = axis if dim is None else dim
     return record(_core.any(input, axes_of(dim), keepdim if keepdims is None else keepdims), COUNT, (input,), ())  # type: ignore[no-any-return]
 
@@ -178,14 +206,22 @@ def any(
 def all(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None
 ) -> Tensor:
-    """Whether no element is zero. bool; uint8 for uint8."""
+    """Whether no element is zero. bool; uint8 for uint8.
+
+    >>> mi.all(mi.tensor([[True, True], [True, False]]), dim=1)
+    tensor([ True, False])
+    """
     dim = axis if dim is None else dim
     return record(_core.all(input, axes_of(dim), keepdim if keepdims is None else keepdims), COUNT, (input,), ())  # type: ignore[no-any-return]
 
 
 @method
 def count_nonzero(input: Tensor, dim: Any = None, *, axis: Any = None) -> Tensor:
-    """How many elements are not zero, int64."""
+    """How many elements are not zero, int64.
+
+    >>> mi.count_nonzero(mi.tensor([[1, 0], [2, 3]]), dim=0)
+    tensor([2, 1])
+    """
     dim = axis if dim is None else dim
     return record(_core.count_nonzero(input, axes_of(dim), False), COUNT, (input,), ())  # type: ignore[no-any-return]
 
@@ -196,7 +232,11 @@ COUNT = op("count", lambda g, needs: (None,))
 # ---- logsumexp and norms ---------------------------------------------------------------------------------------------
 @method
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
-    """log sum exp(x) over `dim`, in one pass and without overflow; -inf of nothing. Integers become floating."""
+    """log sum exp(x) over `dim`, in one pass and without overflow; -inf of nothing. Integers become floating.
+
+    >>> mi.logsumexp(mi.tensor([[1000.0, 1000.0]]), dim=1)
+    tensor([1000.6932])
+    """
     return record(_core.logsumexp(input, axes_of(dim), keepdim), LOGSUMEXP, (input,), (input, OUTPUT, dim, keepdim))  # type: ignore[no-any-return]
 
 
@@ -213,6 +253,9 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     """(sum |x|^p)^(1/p) over `dim`; inf and -inf: the largest and smallest |x|; 0: how many are not zero.
 
     p: a number or "fro" (2). The gradient where the norm is 0 is 0. NotImplementedError: p="nuc".
+
+    >>> mi.norm(mi.tensor([3.0, 4.0]))
+    tensor(5.)
     """
     if p is None or p == "fro":
         p = 2.0
@@ -248,5 +291,9 @@ NORM = op("norm", _norm_rule)
 
 @method
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    """The p-norm of input - other, broadcast."""
+    """The p-norm of input - other, broadcast.
+
+    >>> mi.dist(mi.tensor([0.0, 0.0]), mi.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
     return norm(ew.sub(input, other), p)

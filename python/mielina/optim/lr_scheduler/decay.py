@@ -54,7 +54,15 @@ class MultiplicativeLR(_PerGroup):
 
 
 class StepLR(LRScheduler):
-    """times gamma every step_size epochs."""
+    """times gamma every step_size epochs.
+
+    >>> optimizer = mi.optim.SGD([mi.zeros(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = mi.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.1)
+    >>> optimizer.step()
+    >>> scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.1]
+    """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         self.step_size = step_size

@@ -1,0 +1,62 @@
+"""How large the package is on the disk, and what its import costs beside NumPy's."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import mielina
+import pytest
+
+PACKAGE = pathlib.Path(mielina.__file__).parent
+
+
+def _child(code: str, cache: pathlib.Path) -> str:
+    """A fresh interpreter with compiled modules of its own, as an installed package has them."""
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    env |= {"PYTHONPYCACHEPREFIX": str(cache), "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *sys.path])}
+    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+
+
+IMPORTS = """
+import time
+before = time.process_time()
+import numpy
+between = time.process_time()
+import mielina
+print(time.process_time() - between, between - before)
+"""
+
+
+def test_import_costs_at_most_60_ms_more_than_numpy(tmp_path):
+    """Processor time, which other processes' work does not stretch; the best of ten."""
+    _child(IMPORTS, tmp_path)
+    best = min(float(_child(IMPORTS, tmp_path).split()[0]) for _ in range(10))
+    assert best <= 0.060, f"import mielina takes {best * 1e3:.0f} ms after NumPy"
+
+
+def test_import_loads_nothing_heavy(tmp_path):
+    heavy = "tqdm safetensors matplotlib sklearn torch jax scipy multiprocessing"
+    code = f"import sys, mielina; print([m for m in {heavy.split()!r} if m in sys.modules])"
+    assert _child(code, tmp_path).strip() == "[]"
+
+
+def test_the_package_is_at_most_10_mb():
+    """The compiled module, Python, stubs and compiled Python of one version, in blocks of the disk."""
+    files = [p for p in PACKAGE.rglob("*") if p.is_file()]
+    if any(p.suffix == ".so" and b"__asan_init" in p.read_bytes() for p in files):
+        pytest.skip("a sanitizer's build")
+    tag = sys.implementation.cache_tag
+    kept = [p for p in files if p.suffix != ".pyc" or tag in p.name]
+    size = sum(-(-p.stat().st_size // 4096) * 4096 for p in kept)
+    assert size <= 10 * 2**20, f"{size / 2**20:.1f} MiB"
+
+
+def test_python_m_mielina():
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *sys.path])}
+    command = [sys.executable, "-m", "mielina", "info"]
+    assert subprocess.check_output(command, text=True, env=env).startswith(f"mielina {mielina.__version__}")
+
+
+def test_typed():
+    assert (PACKAGE / "py.typed").exists() and (PACKAGE / "_core.pyi").exists()
