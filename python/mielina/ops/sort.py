@@ -6,8 +6,8 @@ from typing import Any
 
 from .. import _core
 from ..autograd import OUTPUTS, op, record
-from ..dtypes import get_default_dtype, int32
-from ..tensor import Tensor, method
+from ..dtypes import get_default_dtype, int32, int64
+from ..tensor import Tensor, also_axis, method
 from . import elementwise as ew
 from .reduce.extremes import Extreme, put_rule
 
@@ -18,6 +18,7 @@ __all__ = [
 
 
 @method
+@also_axis
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Extreme:
     """(values, indices), in order along `dim`. Equal elements keep their order, asked for or not. NaN last, or first if
     descending. The gradient goes back to where the elements came from."""
@@ -26,6 +27,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
 
 
 @method
+@also_axis
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The indices that sort input along `dim`, int64."""
     return sort(input, dim, descending).indices
@@ -38,13 +40,18 @@ def msort(input: Tensor) -> Tensor:
 
 
 @method
+@also_axis
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Extreme:
-    """The k largest (or smallest) along `dim` and their indices, in order. RuntimeError: k out of range."""
-    y = _core.topk(input, k, dim, largest)
+    """The k largest (or smallest) along `dim` and their indices, in order; equals in PyTorch's.
+
+    sorted=False: in the order in which selection leaves them. RuntimeError: k out of range.
+    """
+    y = _core.topk(input, k, dim, largest, sorted)
     return Extreme(*record(y, TOPK, (input,), (input.shape, OUTPUTS[1], dim, True)))
 
 
 @method
+@also_axis
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Extreme:
     """The k-th smallest along `dim` (k from 1) and its index."""
     y = _core.kthvalue(input, k, dim, keepdim)
@@ -52,8 +59,9 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Ext
 
 
 @method
+@also_axis
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Extreme:
-    """The most frequent element along `dim`, the smallest of equally frequent ones, and its last index."""
+    """The most frequent element along `dim`, the smallest of equally frequent ones, and an index of it (PyTorch's)."""
     y = _core.mode(input, dim, keepdim)
     return Extreme(*record(y, MODE, (input,), (input.shape, OUTPUTS[1], dim, keepdim)))
 
@@ -97,10 +105,9 @@ def searchsorted(
 
 
 def _number(x: Any, like: Tensor) -> Tensor:
-    """A number as a 0-dim tensor; a float among integers keeps its fraction."""
-    y = _core.empty(
-        (), get_default_dtype() if isinstance(x, float) and not like.dtype.is_floating_point else like.dtype
-    )
+    """A number as a 0-dim tensor; a float among integers keeps its fraction, a large int its size."""
+    floating = like.dtype.is_floating_point
+    y = _core.empty((), like.dtype if floating else get_default_dtype() if isinstance(x, float) else int64)
     _core.fill_(y, x)
     return y  # type: ignore[no-any-return]
 
@@ -115,6 +122,8 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
 
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Whether each element is one of test_elements (either may be a number)."""
+    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
+        raise TypeError("isin: elements or test_elements must be a Tensor")
     if not isinstance(elements, Tensor):
         elements = _number(elements, test_elements)
     if not isinstance(test_elements, Tensor):
@@ -140,6 +149,7 @@ UNIQUE = op("unique", _unique_rule)
 
 
 @method
+@also_axis
 def unique(
     input: Tensor,
     sorted: bool = True,
@@ -155,6 +165,7 @@ def unique(
 
 
 @method
+@also_axis
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
@@ -175,4 +186,4 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 @method
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements fall into each of `bins` equal parts of [min, max], or of the data's range if min = max."""
-    return record(_core.histc(input, bins, float(min), float(max)), SEARCH, (input,), ())  # type: ignore[no-any-return]
+    return _core.histc(input, bins, float(min), float(max))  # type: ignore[no-any-return]
