@@ -9,6 +9,7 @@ void add_index(PyObject* m) {
   def<&ops::gather>(m, "gather", "x, axis, index");
   def<&ops::scatter>(m, "scatter_", "x, axis, index, src, op");
   def<&ops::index_select>(m, "index_select", "x, axis, index");
+  def<&ops::embedding>(m, "embedding", "weight, index");
   def<&ops::index_into>(m, "index_into", "x, axis, index, src, op");
   def<&ops::index>(m, "index", "x, indices, axes");
   def<&ops::index_put>(m, "index_put_", "x, indices, axes, values, accumulate");

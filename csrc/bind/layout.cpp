@@ -11,7 +11,10 @@ namespace py = pybind11;
 namespace mielina::bind {
 namespace {
 
-Array scalar(const Operand& value, DType dtype) { return to_array(value, dtype); }
+Array scalar(const Operand& value, DType dtype) {
+  if (!value.array) ops::check_fits(value.number, dtype, "scalar");
+  return to_array(value, dtype);
+}
 Array new_empty(const Dims& shape, DType dtype) { return empty(shape, dtype); }
 Array new_like(const Array& x, DType dtype) { return empty_like(x, dtype); }
 

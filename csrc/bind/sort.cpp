@@ -7,7 +7,7 @@ namespace mielina::bind {
 
 void add_sort(PyObject* m) {
   def<&ops::sort>(m, "sort", "x, axis, descending");
-  def<&ops::topk>(m, "topk", "x, k, axis, largest");
+  def<&ops::topk>(m, "topk", "x, k, axis, largest, sorted");
   def<&ops::kthvalue>(m, "kthvalue", "x, k, axis, keepdim");
   def<&ops::median>(m, "median", "x, axis, keepdim, skip_nan");
   def<&ops::mode>(m, "mode", "x, axis, keepdim");

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "core/error.h"
+#include "core/ties.h"
 
 // Each ISA level defines fill_kernels in its own namespace (csrc/cpu/table.cpp, compiled once per level).
 #define MIELINA_LEVEL(ns)      \
@@ -61,6 +62,7 @@ struct Tables {
   int best = 0;
   Tables() {
     Kernels k{};
+    fill_ties(k);
     for (int i = 0; i < kCount; i++) {
       if (kLevels[i].supported()) {
         kLevels[i].fill(k);

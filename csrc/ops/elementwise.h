@@ -32,6 +32,7 @@ Array contiguous(const Array& x);            // x itself when it is
 Array clone(const Array& x);
 void copy_into(const Array& to, const Array& from);
 void fill(const Array& x, Number value);
+void check_fits(Number value, DType dtype, const char* name);  // PyTorch's rule for numbers written to tensors
 void check_writable(const Array& x, const char* name);
 
 }  // namespace mielina::ops

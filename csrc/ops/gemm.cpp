@@ -8,7 +8,15 @@ namespace mielina::ops {
 static void check_same(const Array& a, const Array& b, const char* name) {
   check(a.dtype == b.dtype, Kind::Runtime, name, ": expected both to have the same dtype, got ", name_of(a.dtype),
         " and ", name_of(b.dtype));
-  check(a.dtype != DType::b8, Kind::NotImplemented, name, ": not defined for bool tensors; convert them first");
+}
+
+// Products of bools are not defined, but where nothing is multiplied the result is.
+static Array empty_product(const Dims& shape, DType dtype, int64_t k, const char* name) {
+  Array c = empty(shape, dtype);
+  if (dtype != DType::b8) return c;
+  check(k == 0 || c.numel() == 0, Kind::NotImplemented, name, ": not defined for bool tensors; convert them first");
+  fill(c, {0, 0, true});
+  return c;
 }
 
 // c = a b + bias, all of the kernel's (..., M, N) form.
@@ -39,8 +47,8 @@ Array matmul(const Array& a, const Array& b) {
   Dims shape = batch;
   shape.push(x.shape[x.ndim - 2]);
   shape.push(y.shape[y.ndim - 1]);
-  Array c = empty(shape, a.dtype);
-  product("matmul", c, with(x), with(y), {});
+  Array c = empty_product(shape, a.dtype, k, "matmul");
+  if (a.dtype != DType::b8) product("matmul", c, with(x), with(y), {});
   if (a.ndim == 1) c = squeeze(c, Dims{-2}, false);
   if (b.ndim == 1) c = squeeze(c, Dims{-1}, false);
   return c;
@@ -56,8 +64,9 @@ Array addmm(const Array& input, const Array& a, const Array& b) {
   shape[a.ndim - 1] = b.shape[b.ndim - 1];
   check(a.shape[a.ndim - 1] == b.shape[b.ndim - 2] && (a.ndim == 2 || a.shape[0] == b.shape[0]), Kind::Runtime, name,
         ": shapes ", text(a.dims()), " and ", text(b.dims()), " cannot be multiplied");
-  Array c = empty(shape, a.dtype);
-  product(name, c, a, b, expand(input, shape, name));
+  Array c = empty_product(shape, a.dtype, a.shape[a.ndim - 1], name), bias = expand(input, shape, name);
+  if (a.dtype == DType::b8) copy_into(c, bias);
+  else product(name, c, a, b, bias);
   return c;
 }
 
@@ -71,7 +80,8 @@ Array linear(const Array& x, const Array& w, const MaybeArray& bias) {
         x.shape[x.ndim - 1], " and ", k, " (input: ", text(x.dims()), ", weight: ", text(w.dims()), ")");
   Dims shape(x.shape, x.ndim);
   shape[x.ndim - 1] = n;
-  Array y = empty(shape, x.dtype);
+  Array y = empty_product(shape, x.dtype, k, "linear");
+  if (x.dtype == DType::b8) return y;
   int64_t m = 1;
   for (int d = 0; d < x.ndim - 1; d++) m *= x.shape[d];
   auto folded = try_view(x, Dims{m, k});

@@ -36,15 +36,16 @@ std::pair<int64_t, int64_t> extremes(const Array& index) {
   return {low, high};
 }
 
-// The index as i64 whose values lie in [-bound, bound), or [0, bound) unless negatives count from the end.
-Array checked_index(const Array& index, int64_t bound, bool negative, int axis, const char* name) {
-  check(!is_floating(index.dtype) && index.dtype != DType::b8, Kind::Index, name, ": indices must be integers, got ",
+// The index as i64 whose values lie in [-bound, bound), or [0, bound) unless negatives count from the end. What is wrong
+// with it is an IndexError in x[index] and a RuntimeError in gather and its kin, as in PyTorch.
+Array checked_index(const Array& index, int64_t bound, bool negative, int axis, const char* name, Kind kind) {
+  check(!is_floating(index.dtype) && index.dtype != DType::b8, kind, name, ": indices must be integers, got ",
         name_of(index.dtype));
   Array i = index.dtype == DType::i64 ? index : convert(index, DType::i64);
   if (i.numel() == 0 || i.device() != 0) return i;
   auto [low, high] = extremes(i);
   int64_t bad = high >= bound ? high : low;
-  check(low >= (negative ? -bound : 0) && high < bound, Kind::Index, name, ": index ", bad,
+  check(low >= (negative ? -bound : 0) && high < bound, kind, name, ": index ", bad,
         " is out of bounds for dimension ", axis, " with size ", bound);
   return i;
 }
@@ -103,9 +104,9 @@ Array at_axis(const Array& index, int axis, int ndim) {
   return as_strided(index, shape, stride, index.offset);
 }
 
-Array vector_index(const Array& index, int64_t bound, int axis, const char* name) {
+Array vector_index(const Array& index, int64_t bound, int axis, const char* name, Kind kind = Kind::Runtime) {
   check(index.ndim <= 1, Kind::Index, name, ": the index must be a vector, got shape ", text(index.dims()));
-  return at_least_1d(checked_index(index, bound, false, axis, name));
+  return at_least_1d(checked_index(index, bound, false, axis, name, kind));
 }
 
 void check_smaller(const Array& index, const Array& x, int axis, const char* what, const char* name) {
@@ -130,7 +131,7 @@ Window advanced(const Array& x, const std::vector<Array>& indices, const Dims& a
     check(axis >= 0 && axis < x.ndim && (k == 0 || axis > axes[int(k) - 1]), Kind::Index, name,
           ": axes must ascend within the tensor's");
     neighbours &= k == 0 || axis == axes[int(k) - 1] + 1;
-    list.push_back(checked_index(indices[k], x.shape[axis], true, axis, name));
+    list.push_back(checked_index(indices[k], x.shape[axis], true, axis, name, Kind::Index));
     const Dims shape = list[k].dims();
     try {
       common = k == 0 ? shape : broadcast_shapes(common, shape, name);
@@ -188,10 +189,24 @@ Array as_mask(const Array& mask, const Array& x, const char* name) {
 }
 
 Array fill_value(const Operand& value, const Array& x, const char* name) {
-  if (!value.array) return to_array(value, x.dtype);
+  if (!value.array) {
+    check_fits(value.number, x.dtype, name);
+    return to_array(value, x.dtype);
+  }
   check(value.array->ndim == 0, Kind::Runtime, name, ": the value must be a number or a 0-dim tensor, got shape ",
         text(value.array->dims()));
   return value.array->dtype == x.dtype ? *value.array : convert(*value.array, x.dtype);
+}
+
+Array rows_at(const Array& x, int64_t axis, const Array& index, const char* name, Kind kind) {
+  int d = axis_of(axis, x.ndim, name);
+  Array row = at_least_1d(x);
+  Array i = vector_index(index, row.shape[d], d, name, kind);
+  check(x.ndim || i.numel() == 1, Kind::Runtime, name, ": a 0-dim tensor takes one index, got ", i.numel());
+  Dims shape = row.dims();
+  shape[d] = i.shape[0];
+  Array y = gathered(along(row, d, shape, expand(at_axis(i, d, row.ndim), shape, name)));
+  return x.ndim ? y : as_strided(y, {}, {}, 0);
 }
 
 }  // namespace
@@ -201,7 +216,7 @@ Array gather(const Array& x, int64_t axis, const Array& index) {
   Array row = at_least_1d(x), i = at_least_1d(index);
   if (i.numel() == 0) return empty(index.dims(), x.dtype);
   check_smaller(i, row, d, "input", "gather");
-  Array y = gathered(along(row, d, i.dims(), checked_index(i, row.shape[d], false, d, "gather")));
+  Array y = gathered(along(row, d, i.dims(), checked_index(i, row.shape[d], false, d, "gather", Kind::Runtime)));
   return index.ndim ? y : as_strided(y, {}, {}, 0);
 }
 
@@ -216,19 +231,16 @@ void scatter(const Array& x, int64_t axis, const Array& index, const Array& src,
     values = head(values, i.dims());
   }
   Scatter how = scatter_op(op);
-  i = checked_index(i, at_least_1d(x).shape[d], false, d, "scatter");
+  i = checked_index(i, at_least_1d(x).shape[d], false, d, "scatter", Kind::Runtime);
   widened(x, how, [&](const Array& y) { scatter_into(along(at_least_1d(y), d, i.dims(), i), values, how, y); });
 }
 
 Array index_select(const Array& x, int64_t axis, const Array& index) {
-  int d = axis_of(axis, x.ndim, "index_select");
-  Array row = at_least_1d(x);
-  Array i = vector_index(index, row.shape[d], d, "index_select");
-  check(x.ndim || i.numel() == 1, Kind::Index, "index_select: a 0-dim tensor takes one index");
-  Dims shape = row.dims();
-  shape[d] = i.shape[0];
-  Array y = gathered(along(row, d, shape, expand(at_axis(i, d, row.ndim), shape, "index_select")));
-  return x.ndim ? y : as_strided(y, {}, {}, 0);
+  return rows_at(x, axis, index, "index_select", Kind::Runtime);
+}
+
+Array embedding(const Array& weight, const Array& index) {
+  return rows_at(weight, 0, index, "embedding", Kind::Index);
 }
 
 void index_into(const Array& x, int64_t axis, const Array& index, const Array& src, const std::string& op) {
@@ -265,7 +277,8 @@ void index_put(const Array& x, const std::vector<Array>& indices, const Dims& ax
 
 Array take(const Array& x, const Array& index) {
   Array flat = reshape(x, {-1});
-  Array i = checked_index(index, flat.shape[0], true, 0, "take");
+  check(!is_floating(index.dtype), Kind::Runtime, "take: expected an integer index, got ", name_of(index.dtype));
+  Array i = checked_index(index, flat.shape[0], true, 0, "take", Kind::Index);
   if (i.numel() == 0) return empty(index.dims(), x.dtype);
   Dims stride;
   for (int d = 0; d < i.ndim; d++) stride.push(0);

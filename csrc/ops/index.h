@@ -9,6 +9,7 @@ Array gather(const Array& x, int64_t axis, const Array& index);
 // x[index[i][j]][j] op= src[i][j], in x's memory. src: at least as large as index; a 0-dim one counts everywhere.
 void scatter(const Array& x, int64_t axis, const Array& index, const Array& src, const std::string& op);
 Array index_select(const Array& x, int64_t axis, const Array& index);
+Array embedding(const Array& weight, const Array& index);  // index_select of rows; IndexError outside the table
 // x[.., index[i], ..] op= src[.., i, ..], in x's memory.
 void index_into(const Array& x, int64_t axis, const Array& index, const Array& src, const std::string& op);
 // Advanced indexing: integer tensors (broadcast together) along some axes. The axes that the indices make stand where

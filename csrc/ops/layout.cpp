@@ -222,10 +222,21 @@ Array unfold(const Array& x, int64_t axis, int64_t size, int64_t step) {
 }
 
 Array bit_view(const Array& x, DType dtype) {
-  check(kDTypeSize[int(dtype)] == x.itemsize(), Kind::Runtime, "view: cannot see ", name_of(x.dtype), " as ",
-        name_of(dtype), ", which has another item size");
+  int64_t from = x.itemsize(), to = kDTypeSize[int(dtype)];
   Array y = x;
   y.dtype = dtype;
+  if (from == to) return y;
+  // The last dimension holds the same bytes in smaller or larger elements.
+  int last = x.ndim - 1;
+  check(last >= 0 && x.stride[last] == 1, Kind::Runtime, "view: to see ", name_of(x.dtype), " as ", name_of(dtype),
+        ", which has another item size, the last dimension must have stride 1 (shape ", text(x.dims()), ")");
+  bool fits = x.shape[last] * from % to == 0 && x.offset * from % to == 0;
+  for (int d = 0; d < last; d++) fits &= x.stride[d] * from % to == 0;
+  check(fits, Kind::Runtime, "view: the sizes and strides of shape ", text(x.dims()), " of ", name_of(x.dtype),
+        " do not divide into elements of ", name_of(dtype));
+  for (int d = 0; d < last; d++) y.stride[d] = x.stride[d] * from / to;
+  y.shape[last] = x.shape[last] * from / to;
+  y.offset = x.offset * from / to;
   return y;
 }
 

@@ -12,7 +12,7 @@ uint32_t axes_mask(const Array& x, const Dims& axes, const char* name) {
   uint32_t mask = 0;
   for (int64_t a : axes) {
     int d = axis_of(a, x.ndim, name);
-    check(!(mask >> d & 1), Kind::Runtime, name, ": dimension ", d, " appears twice in ", text(axes));
+    check(!(mask >> d & 1), Kind::Runtime, name, ": dimension ", d, " appears multiple times in ", text(axes));
     mask |= 1u << d;
   }
   return x.ndim == 0 ? 0 : mask;
@@ -121,9 +121,10 @@ Array accumulate(const char* name, Reduce op, const Array& x, const Dims& axes, 
     check(is_floating(result), Kind::Runtime, name, ": expected a floating dtype, got ", name_of(result),
           "; pass dtype=");
   // The kernel's accumulator follows x's dtype, so x is converted where the result asks for another one.
+  // Halves add up in f32, so integers become that: f16 itself holds only those up to 2048.
   bool widen = is_floating(result) != is_floating(x.dtype) || (result == DType::f64 && x.dtype != DType::f64);
   if (op == Reduce::nansum && !is_floating(result)) op = Reduce::sum;
-  return reduce(name, op, widen ? convert(x, result) : x, axes, keepdim, result);
+  return reduce(name, op, widen ? convert(x, is_half(result) ? DType::f32 : result) : x, axes, keepdim, result);
 }
 
 Array sum_to(const Array& x, const Dims& shape) {
@@ -195,7 +196,12 @@ Array norm(const Array& x, double p, const Dims& axes, bool keepdim, MaybeDType 
   check(is_floating(result) && is_floating(x.dtype), Kind::Runtime, "norm: expected a floating dtype, got ",
         name_of(is_floating(x.dtype) ? result : x.dtype));
   uint32_t mask = axes_mask(x, axes, "norm");
-  if (p < 0) check_some(x, mask, axes.n == 0, "norm");
+  check(!dtype || promote(x.dtype, *dtype) == *dtype, Kind::Runtime, "norm: dtype=", name_of(result), " would narrow ",
+        name_of(x.dtype));
+  if (p < 0 || std::isinf(p))
+    for (int d = 0; d < x.ndim; d++)
+      check(!(mask >> d & 1) || x.shape[d] > 0, Kind::Runtime, "norm: dimension ", d, " of shape ", text(x.dims()),
+            " is empty, and the ", p, "-norm has no identity");
   Reduce op = p == 2          ? Reduce::norm2
               : p == 1        ? Reduce::norm1
               : p == 0        ? Reduce::nonzero

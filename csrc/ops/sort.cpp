@@ -67,7 +67,15 @@ Pair sort(const Array& x, int64_t axis, bool descending) {
   return {values, indices};
 }
 
-Pair topk(const Array& x, int64_t k, int64_t axis, bool largest) {
+// Scratch of 16 n bytes for each thread.
+static Cost pairs(const Array& rows) {
+  Cost c;
+  int threads = make_ctx(rows.device()).threads;
+  c.workspace = 16 * rows.shape[rows.ndim - 1] * (threads > 0 ? threads : 1);
+  return c;
+}
+
+Pair topk(const Array& x, int64_t k, int64_t axis, bool largest, bool sorted) {
   int d = axis_of(axis, x.ndim, "topk");
   int64_t n = x.ndim ? x.shape[d] : 1;
   check(k >= 0 && k <= n, Kind::Runtime, "topk: k = ", k, " is not in [0, ", n, "], the size of dimension ", d);
@@ -75,7 +83,12 @@ Pair topk(const Array& x, int64_t k, int64_t axis, bool largest) {
   if (x.ndim) shape[d] = k;
   Array values = empty(shape, x.dtype), indices = empty(shape, DType::i64), r = rows(x, d);
   if (values.numel() == 0 || k == 0) return {values, indices};
-  launch<&Kernels::topk>("topk", scratch(r), out(rows(values, d)), out(rows(indices, d)), in(r), largest);
+  Dims more = r.dims();
+  more[more.n - 1] = sorted ? (k < n ? k + 1 : n) : 0;  // one more shows whether the last one has an equal
+  Array top = empty(more, x.dtype), places = empty(more, DType::i64);
+  if (sorted) launch<&Kernels::topk>("topk", scratch(r), out(top), out(places), in(r), largest);
+  launch<&Kernels::topk_ties>("topk_ties", pairs(r), out(rows(values, d)), out(rows(indices, d)), in(r), in(top),
+                              in(places), largest, sorted);
   return {values, indices};
 }
 
@@ -92,7 +105,15 @@ Pair median(const Array& x, int64_t axis, bool keepdim, bool skip_nan) {
                              skip_nan ? Kth::nanmedian : Kth::median, int64_t(0));
 }
 
-Pair mode(const Array& x, int64_t axis, bool keepdim) { return pick<&Kernels::mode>("mode", x, axis, keepdim); }
+Pair mode(const Array& x, int64_t axis, bool keepdim) {
+  Pair y = pick<&Kernels::mode>("mode", x, axis, keepdim);
+  int d = axis_of(axis, x.ndim, "mode");
+  Array r = rows(x, d);
+  if (x.numel() > 0)
+    launch<&Kernels::mode_ties>("mode_ties", pairs(r), out(column(y.first, d, keepdim)),
+                                out(column(y.second, d, keepdim)), in(r));
+  return y;
+}
 
 Array searchsorted(const Array& s, const Array& v, bool right, const MaybeArray& sorter) {
   check(s.ndim > 0, Kind::Runtime, "searchsorted: the sorted sequence must have at least one dimension");
@@ -117,7 +138,7 @@ Array searchsorted(const Array& s, const Array& v, bool right, const MaybeArray&
     if (n > 0) {
       auto [lo, hi] = aminmax(*order, Dims{}, false);
       int64_t a = *reinterpret_cast<int64_t*>(lo.data()), b = *reinterpret_cast<int64_t*>(hi.data());
-      check(a >= 0 && b < n, Kind::Index, "searchsorted: sorter holds ", a < 0 ? a : b, ", out of range for ", n,
+      check(a >= 0 && b < n, Kind::Runtime, "searchsorted: sorter holds ", a < 0 ? a : b, ", out of range for ", n,
             " elements");
     }
   }
@@ -139,7 +160,11 @@ Array isin(const Array& elements, const Array& test) {
 std::tuple<Array, Array, Array> unique(const Array& x, std::optional<int64_t> axis, bool consecutive) {
   const char* name = consecutive ? "unique_consecutive" : "unique";
   refuse_while_recording(name);
+  check(!axis || x.ndim > 0, Kind::Index, name, ": dim is given, but the tensor has no dimensions");
   int d = axis ? axis_of(*axis, x.ndim, name) : 0;
+  for (int i = 0; axis && i < x.ndim; i++)
+    check(i == d || x.shape[i] > 0 || x.shape[d] == 0, Kind::Runtime, name, ": dimension ", i, " of shape ",
+          text(x.dims()), " is empty and is not the one whose slices are compared");
   // Slices along the axis as rows of a matrix.
   Dims order;
   if (axis && x.ndim) order.push(d);
@@ -185,6 +210,11 @@ Array bincount(const Array& x, const MaybeArray& weights, int64_t minlength) {
   check(!weights || weights->dims() == x.dims(), Kind::Runtime, "bincount: weights must have the input's shape ",
         text(x.dims()));
   check(minlength >= 0, Kind::Runtime, "bincount: minlength must not be negative, got ", minlength);
+  if (x.numel() == 0) {
+    Array none = empty(Dims{minlength}, DType::i64);
+    fill(none, {0, 0, true});
+    return none;
+  }
   Array index = comparable(x);
   int64_t bins = minlength;
   if (x.numel() > 0) {

@@ -16,10 +16,17 @@ struct SortTable {
   void (*sort)(const Ctx&, const View& values, const View& indices, const View& x, bool descending) noexcept;
   // The first k of the sorted row.
   void (*topk)(const Ctx&, const View& values, const View& indices, const View& x, bool largest) noexcept;
+  // As topk, but equals come in the order in which PyTorch's CPU kernel leaves them. top, places: the first
+  // min(k + 1, n) by topk, whose first k are copied where no two of them are equal; sorted = false ignores both.
+  // Scratch: 16 n bytes for each thread.
+  void (*topk_ties)(const Ctx&, const View& values, const View& indices, const View& x, const View& top,
+                    const View& places, bool largest, bool sorted) noexcept;
   // values, indices: (outer...). kth: the k-th smallest, k from 0. The median of an even number is the lower one.
   void (*kth)(const Ctx&, const View& values, const View& indices, const View& x, Kth which, int64_t k) noexcept;
   // The most frequent element, the smallest of equally frequent ones, and the last place where it stands.
   void (*mode)(const Ctx&, const View& values, const View& indices, const View& x) noexcept;
+  // values, indices: mode's results, in which the place becomes that of PyTorch's CPU kernel. Scratch as topk_ties.
+  void (*mode_ties)(const Ctx&, const View& values, const View& indices, const View& x) noexcept;
   int64_t (*sort_workspace)(const Ctx&, const View& x) noexcept;
 
   // s: (B, n) sorted rows, v: (B, m), both f32, f64 or i64 with rows contiguous (row stride 0 repeats one row); sorter:

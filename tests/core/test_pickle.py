@@ -43,5 +43,12 @@ def test_bit_view() -> None:
     x = mi.tensor([1.0, -2.0])
     assert x.view(mi.int32).numpy().tolist() == np.array([1.0, -2.0], np.float32).view(np.int32).tolist()
     assert x.view(mi.int32).data_ptr() == x.data_ptr()
-    with pytest.raises(RuntimeError, match="item size"):
-        x.view(mi.int64)
+    assert x.view(mi.int16).shape == (4,) and x.view(mi.int64).shape == (1,)
+    assert x.view(mi.uint8).view(mi.float32).tolist() == [1, -2]
+    for broken in (
+        lambda: x[:1].view(mi.int64),
+        lambda: x[1:].view(mi.int64),
+        lambda: mi.ones(2, 2).t().view(mi.int16),
+    ):
+        with pytest.raises(RuntimeError, match="view"):
+            broken()

@@ -217,7 +217,7 @@ def test_errors() -> None:
         (lambda: mi.inner(m, mi.ones(2, 2)), "last sizes"),
         (lambda: mi.addmm(mi.ones(3, 3), mi.ones(2, 2), mi.ones(2, 2)), "addmm"),
         (lambda: mi.addmm(m, m, m), "cannot be multiplied"),
-        (lambda: mi.addmm(whole, whole, whole, alpha=0.5), "integer alpha"),
+        (lambda: mi.addr(whole, whole[0], whole[0], alpha=0.5), "integer alpha"),
         (lambda: mi.tensordot(m, m, 1), "a.shape"),
         (lambda: mi.tensordot(m, m, -1), "dims=-1"),
         (lambda: mi.tensordot(m, m, ([0, 1], [0])), "as many dims"),

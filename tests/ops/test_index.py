@@ -142,7 +142,7 @@ def test_bad_indices_leave_memory_alone() -> None:
     for index in (4, -5, 2**62, -(2**62)):
         with pytest.raises(IndexError):
             x.index_put_((mi.tensor([index]),), mi.tensor(1.0))
-        with pytest.raises(IndexError):
+        with pytest.raises(RuntimeError):
             x.scatter_(0, mi.tensor([index]), 1.0)
     assert x.tolist() == [0, 0, 0, 0]
 

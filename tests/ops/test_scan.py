@@ -110,6 +110,8 @@ def test_differences_and_integrals() -> None:
             area, expected = getattr(mi, name)(mi.tensor(y), **mine), getattr(reference, name)(y, **kw)
             np.testing.assert_allclose(area.numpy(), expected, rtol=1e-10, atol=1e-12)
     assert mi.diff(mi.tensor([True, True, False])).tolist() == [False, True]
-    for f in (lambda: mi.diff(mi.tensor(1.0)), lambda: mi.diff(a, -1), lambda: mi.trapezoid(a, a, dx=1.0)):
+    for f in (lambda: mi.diff(mi.tensor(1.0)), lambda: mi.diff(a, -1), lambda: mi.trapezoid(a > 0)):
         with pytest.raises(RuntimeError):
             f()
+    with pytest.raises(TypeError):
+        mi.trapezoid(a, a, dx=1.0)

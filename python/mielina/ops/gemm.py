@@ -9,10 +9,11 @@ from typing import Any
 
 from .. import _core, amp
 from ..autograd import op, record
+from ..dtypes import int64
 from ..tensor import Tensor, method, method_as
-from .elementwise import add, mul
+from .elementwise import add, cast, mul
 from .elementwise.base import add_in_place
-from .layout import expand, permute, reshape, squeeze, transpose, unsqueeze
+from .layout import expand, permute, repeat_interleave, reshape, squeeze, tile, transpose, unsqueeze, zeros
 from .reduce import sum
 
 __all__ = [
@@ -204,9 +205,11 @@ def ger(input: Tensor, vec2: Tensor) -> Tensor:
 
 # ---- beta input + alpha product --------------------------------------------------------------------------
 def _combine(name: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
-    """beta input + alpha product; beta = 0 ignores input, NaN too."""
-    if not product.dtype.is_floating_point and (isinstance(beta, float) or isinstance(alpha, float)):
-        raise RuntimeError(f"{name}: integer tensors need integer alpha and beta, got {alpha} and {beta}")
+    """beta input + alpha product; beta = 0 ignores input, NaN too. Integers take the integer part of both."""
+    if not product.dtype.is_floating_point:
+        if name == "addr" and (isinstance(beta, float) or isinstance(alpha, float)):
+            raise RuntimeError(f"{name}: integer tensors need integer alpha and beta, got {alpha} and {beta}")
+        alpha, beta = (_core.scalar(n, product.dtype).item() for n in (alpha, beta))
     input = expand(input, product.shape)
     if alpha != 1:
         product = mul(product, alpha)
@@ -218,6 +221,9 @@ def _combine(name: str, input: Tensor, product: Tensor, beta: Any, alpha: Any) -
 def _add_product(name: str, input: Tensor, a: Tensor, b: Tensor, beta: Any, alpha: Any) -> Tensor:
     if amp.anywhere:
         input, a, b = amp.cast_inputs(input, a, b)
+    if alpha == 0 and a.ndim == 2 and a.dtype.itemsize >= 4:  # nothing is multiplied, NaN neither
+        shape = (a.shape[0], matmul(zeros((0, a.shape[1]), a.dtype), b).shape[1])
+        return _combine(name, input, zeros(shape, a.dtype), beta, 1)
     if beta == 1 and alpha == 1:  # the kernel adds it while the product is in cache
         return record(_core.addmm(input, a, b), ADDMM, (input, a, b), (a, b))  # type: ignore[no-any-return]
     return _combine(name, input, matmul(a, b), beta, alpha)
@@ -299,11 +305,11 @@ for _function in (addmm, baddbmm, addbmm, addmv, addr):
 Labels = Sequence[int]
 
 
-def _sum_out(x: Tensor, labels: Labels, kept: AbstractSet[int]) -> tuple[Tensor, Labels]:
+def _sum_out(x: Tensor, labels: Labels, kept: AbstractSet[int], widen: bool) -> tuple[Tensor, Labels]:
     gone = [i for i, label in enumerate(labels) if label not in kept]
     if not gone:
         return x, labels
-    return sum(x, gone, dtype=x.dtype), [label for label in labels if label in kept]
+    return sum(x, gone, dtype=None if widen else x.dtype), [label for label in labels if label in kept]
 
 
 def _without_ones(x: Tensor, labels: Labels, other: dict[int, int]) -> tuple[Tensor, Labels]:
@@ -328,18 +334,22 @@ def _aligned(x: Tensor, labels: Labels, to: Labels) -> Tensor:
     return reshape(x, tuple(next(sizes) if label in labels else 1 for label in to))
 
 
-def _contract(a: Tensor, la: Labels, b: Tensor, lb: Labels, kept: AbstractSet[int]) -> tuple[Tensor, Labels]:
-    """a b, summed over the labels that are not kept."""
+def _contract(
+    a: Tensor, la: Labels, b: Tensor, lb: Labels, kept: AbstractSet[int], widen: bool
+) -> tuple[Tensor, Labels]:
+    """a b, summed over the labels that are not kept. widen: what only one has is summed in int64, as by sum()."""
     sizes = dict(zip(la, a.shape))
     a, la = _without_ones(a, la, dict(zip(lb, b.shape)))
     b, lb = _without_ones(b, lb, sizes)
-    a, la = _sum_out(a, la, kept | set(lb))
-    b, lb = _sum_out(b, lb, kept | set(la))
+    a, la = _sum_out(a, la, kept | set(lb), widen)
+    b, lb = _sum_out(b, lb, kept | set(la), widen)
     batch = [label for label in la if label in lb and label in kept]
     summed = [label for label in la if label in lb and label not in kept]
     rows = [label for label in la if label not in lb]
     columns = [label for label in lb if label not in la]
     result = [*batch, *rows, *columns]
+    if a.dtype is not b.dtype and not a.dtype.is_floating_point:  # one of them was summed, and is int64
+        a, b = (x if x.dtype is int64 else cast(x, int64) for x in (a, b))
     if not summed:
         return mul(_aligned(a, la, result), _aligned(b, lb, result)), result
     y = matmul(_grouped(a, la, batch, rows, summed), _grouped(b, lb, batch, summed, columns))
@@ -358,6 +368,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     >>> mi.tensordot(mi.ones(2, 3, 4), mi.ones(3, 4, 5), dims=2).shape
     (2, 5)
     """
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
     if isinstance(dims, int):
         if not 0 <= dims <= min(a.ndim, b.ndim):
             raise RuntimeError(f"tensordot: dims={dims} for tensors of {a.ndim} and {b.ndim} dimensions")
@@ -374,7 +386,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     pairs = dict(zip(of_b, of_a))
     la = list(range(a.ndim))
     lb = [pairs.get(j, a.ndim + j) for j in range(b.ndim)]
-    return _contract(a, la, b, lb, set(la) ^ set(lb))[0]
+    return _contract(a, la, b, lb, set(la) ^ set(lb), False)[0]
 
 
 @method
@@ -400,8 +412,19 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     """
     n = max(input.ndim, other.ndim)
     a, b = (1,) * (n - input.ndim) + input.shape, (1,) * (n - other.ndim) + other.shape
-    blocks = mul(reshape(input, [s for i in a for s in (i, 1)]), reshape(other, [s for j in b for s in (1, j)]))
-    return reshape(blocks, [i * j for i, j in zip(a, b)])
+    # Axes on which either has size 1 need no second one: so 8 dimensions suffice unless five or more are true products.
+    pairs = [(i, j) for i, j in zip(a, b) if (i, j) != (1, 1)]
+    shapes = [((i, 1), (1, j)) if i != 1 and j != 1 else ((i,), (j,)) for i, j in pairs]
+    result = [i * j for i, j in zip(a, b)]
+    if len([s for part, _ in shapes for s in part]) <= 8:
+        blocks = mul(
+            reshape(input, [s for part, _ in shapes for s in part]), reshape(other, [s for _, p in shapes for s in p])
+        )
+        return reshape(blocks, result)
+    x = reshape(input, a)
+    for d, times in enumerate(b):
+        x = repeat_interleave(x, times, d)
+    return mul(x, tile(reshape(other, b), a))
 
 
 def _parse(term: str) -> list[Any]:
@@ -418,6 +441,8 @@ def _parse(term: str) -> list[Any]:
 
 def _arguments(arguments: tuple[Any, ...]) -> tuple[list[Tensor], list[list[Any]], list[Any] | None]:
     """Operands, their labels and the output's, from an equation or from sublists."""
+    if len(arguments) < 2:
+        raise ValueError("einsum: expected an equation and at least one operand, or an operand and its subscripts")
     if isinstance(arguments[0], str):
         left, arrow, right = arguments[0].partition("->")
         rest = arguments[1:]
@@ -491,7 +516,7 @@ def einsum(*arguments: Any) -> Tensor:
     y = operands[0][0]
     have: Labels = operands[0][1]
     for i, (x, l) in enumerate(operands[1:], 2):
-        y, have = _contract(y, have, x, l, {*out, *(label for _, later in operands[i:] for label in later)})
+        y, have = _contract(y, have, x, l, {*out, *(label for _, later in operands[i:] for label in later)}, True)
     gone = [i for i, label in enumerate(have) if label not in out]
     y = sum(y, gone) if gone else y
     have = [label for label in have if label in out]

@@ -7,9 +7,10 @@ from typing import Any
 from .. import _core
 from ..autograd import OUTPUT, OUTPUTS, op, record
 from ..dtypes import dtype as DType
-from ..tensor import Tensor, method
+from ..tensor import Tensor, also_axis, method
 from . import elementwise as ew
-from .layout import cat, reshape
+from .layout import cat, in_place, reshape, select
+from .layout.views import axis as wrapped
 from .layout.views import slice
 from .reduce.extremes import Extreme, put_rule
 from .reduce.shapes import shift
@@ -36,11 +37,11 @@ def cumsum(input: Tensor, dim: int | None = None, *, dtype: DType | None = None,
     tensor([ 1,  3,  6, 10])
     """
     x = input if dtype is None else ew.cast(input, dtype)
-    return running_sum(x, axis if dim is None else dim, False)  # type: ignore[arg-type]
+    return running_sum(x, axis if dim is None else dim, False, dtype)  # type: ignore[arg-type]
 
 
-def running_sum(x: Tensor, dim: int, reverse: bool) -> Tensor:
-    return record(_core.cumsum(x, dim, reverse, None), CUMSUM, (x,), (dim, reverse))  # type: ignore[no-any-return]
+def running_sum(x: Tensor, dim: int, reverse: bool, dtype: DType | None = None) -> Tensor:
+    return record(_core.cumsum(x, dim, reverse, dtype), CUMSUM, (x,), (dim, reverse))  # type: ignore[no-any-return]
 
 
 CUMSUM = op("cumsum", lambda g, needs, dim, reverse: (running_sum(g, dim, not reverse),))
@@ -54,11 +55,11 @@ def cumprod(input: Tensor, dim: int | None = None, *, dtype: DType | None = None
     tensor([ 1,  2,  6, 24])
     """
     x = input if dtype is None else ew.cast(input, dtype)
-    return running_product(x, axis if dim is None else dim, False)  # type: ignore[arg-type]
+    return running_product(x, axis if dim is None else dim, False, dtype)  # type: ignore[arg-type]
 
 
-def running_product(x: Tensor, dim: int, reverse: bool) -> Tensor:
-    return record(_core.cumprod(x, dim, reverse, None), CUMPROD, (x,), (x, dim, reverse))  # type: ignore[no-any-return]
+def running_product(x: Tensor, dim: int, reverse: bool, dtype: DType | None = None) -> Tensor:
+    return record(_core.cumprod(x, dim, reverse, dtype), CUMPROD, (x,), (x, dim, reverse))  # type: ignore[no-any-return]
 
 
 def _cumprod_rule(g: Tensor, needs: Any, x: Tensor, dim: int, reverse: bool) -> Any:
@@ -86,7 +87,12 @@ def _recurrence_rule(g: Tensor, needs: Any, a: Tensor, y: Tensor, dim: int, reve
 RECURRENCE = op("recurrence", _recurrence_rule)
 
 
+cumsum_ = in_place(cumsum)
+cumprod_ = in_place(cumprod)
+
+
 @method
+@also_axis
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """y_i = log(exp x_0 + ... + exp x_i) along `dim`, without overflow. Integers become floating.
 
@@ -111,6 +117,7 @@ LOGCUMSUMEXP = op("logcumsumexp", _logcumsumexp_rule)
 
 
 @method
+@also_axis
 def cummax(input: Tensor, dim: int) -> Extreme:
     """The running maximum along `dim` and the last index at which it was reached; NaN stays from its first place on.
 
@@ -121,6 +128,7 @@ def cummax(input: Tensor, dim: int) -> Extreme:
 
 
 @method
+@also_axis
 def cummin(input: Tensor, dim: int) -> Extreme:
     """The running minimum along `dim` and the last index at which it was reached; NaN stays from its first place on.
 
@@ -142,6 +150,7 @@ def _ends(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 @method
+@also_axis
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
@@ -164,40 +173,62 @@ def diff(
     return y
 
 
-def _strips(name: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> Tensor:
-    """(y_i + y_{i+1}) / 2 (x_{i+1} - x_i)"""
-    if x is not None and dx is not None:
-        raise RuntimeError(f"{name}: give x or dx, not both")
-    first, second = _ends(y, dim)
-    both = ew.add(first, second)
-    if x is None:
-        return ew.mul(both, (1 if dx is None else dx) / 2)
-    axis = dim % y.ndim
+def _widths(name: str, y: Tensor, x: Tensor, axis: int) -> Tensor:
+    """x_{i+1} - x_i, ready to be multiplied with y's neighbours."""
+    if x.dtype.name == "bool":
+        raise RuntimeError(f"{name}: x must be numbers, got bool")
     if x.ndim == 1:
         if x.shape[0] != y.shape[axis]:
             raise RuntimeError(f"{name}: x has {x.shape[0]} points, y {y.shape[axis]} along dimension {axis}")
-        width = reshape(diff(x), [-1] + [1] * (y.ndim - axis - 1))
-    else:
-        width = diff(x, dim=axis - y.ndim)
-    return ew.mul(ew.mul(both, width), 0.5)
+        x = reshape(x, [-1] + [1] * (y.ndim - axis - 1))
+    if x.ndim < y.ndim:
+        x = reshape(x, (1,) * (y.ndim - x.ndim) + x.shape)
+    first, second = _ends(x, axis)
+    return ew.sub(second, first)
 
 
+def _trapezoid_arguments(name: str, y: Tensor, x: Any, dx: Any, dim: int) -> int:
+    """dim, not negative."""
+    if x is not None and dx is not None:
+        raise TypeError(f"{name}: give x or dx, not both")
+    if y.dtype.name == "bool":
+        raise RuntimeError(f"{name}: y must be numbers, got bool")
+    if isinstance(dx, bool):
+        raise RuntimeError(f"{name}: dx must be a number, got a bool")
+    return wrapped(dim, y.ndim, name)
+
+
+@also_axis
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1) -> Tensor:
     """The integral of y along `dim` by the trapezoidal rule, at points x or dx (1) apart.
 
+    Points dx apart: (sum y - (first + last) / 2) dx. Points x: sum (y_i + y_{i+1}) (x_{i+1} - x_i) / 2; x is a vector, or
+    broadcasts with y. Of no points: 0. RuntimeError: bool, shapes that do not fit. TypeError: x and dx.
     >>> mi.trapezoid(mi.tensor([0.0, 1.0, 2.0]))
     tensor(2.)
     """
-    return sum(_strips("trapezoid", y, x, dx, dim), dim)
+    if y.ndim and y.shape[wrapped(dim, y.ndim, "trapezoid")] == 0:
+        return sum(y, dim, dtype=y.dtype)
+    dim = _trapezoid_arguments("trapezoid", y, x, dx, dim)
+    if x is None:
+        ends = ew.add(select(y, dim, 0), select(y, dim, -1))
+        return ew.mul(ew.sub(sum(y, dim), ew.mul(ends, 0.5)), 1.0 if dx is None else dx)
+    first, second = _ends(y, dim)
+    return ew.div(sum(ew.mul(ew.add(first, second), _widths("trapezoid", y, x, dim)), dim), 2.0)
 
 
 trapz = trapezoid
 
 
+@also_axis
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1) -> Tensor:
-    """The running integral of y along `dim`: one element fewer than y.
+    """The running integral of y along `dim` (see `trapezoid`): one element fewer than y.
 
     >>> mi.cumulative_trapezoid(mi.tensor([0.0, 1.0, 2.0]))
     tensor([0.5000, 2.0000])
     """
-    return cumsum(_strips("cumulative_trapezoid", y, x, dx, dim), dim)
+    dim = _trapezoid_arguments("cumulative_trapezoid", y, x, dx, dim)
+    first, second = _ends(y, dim)
+    if x is None:
+        return cumsum(ew.mul(ew.add(first, second), (1 if dx is None else dx) / 2), dim)
+    return ew.div(cumsum(ew.mul(ew.add(second, first), _widths("cumulative_trapezoid", y, x, dim)), dim), 2.0)

@@ -6,8 +6,8 @@ from typing import Any
 
 from .. import _core
 from ..autograd import OUTPUTS, op, record
-from ..dtypes import get_default_dtype, int32
-from ..tensor import Tensor, method
+from ..dtypes import get_default_dtype, int32, int64
+from ..tensor import Tensor, also_axis, method
 from . import elementwise as ew
 from .reduce.extremes import Extreme, put_rule
 
@@ -18,6 +18,7 @@ __all__ = [
 
 
 @method
+@also_axis
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Extreme:
     """(values, indices), in order along `dim`. Equal elements keep their order, asked for or not. NaN last, or first if
     descending. The gradient goes back to where the elements came from.
@@ -30,6 +31,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
 
 
 @method
+@also_axis
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The indices that sort input along `dim`, int64.
 
@@ -50,17 +52,21 @@ def msort(input: Tensor) -> Tensor:
 
 
 @method
+@also_axis
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Extreme:
-    """The k largest (or smallest) along `dim` and their indices, in order. RuntimeError: k out of range.
+    """The k largest (or smallest) along `dim` and their indices, in order; equals in PyTorch's.
+
+    sorted=False: in the order in which selection leaves them. RuntimeError: k out of range.
 
     >>> mi.topk(mi.tensor([3, 1, 2, 5]), 2)
     Extreme(values=tensor([5, 3]), indices=tensor([3, 0]))
     """
-    y = _core.topk(input, k, dim, largest)
+    y = _core.topk(input, k, dim, largest, sorted)
     return Extreme(*record(y, TOPK, (input,), (input.shape, OUTPUTS[1], dim, True)))
 
 
 @method
+@also_axis
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Extreme:
     """The k-th smallest along `dim` (k from 1) and its index.
 
@@ -72,8 +78,9 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Ext
 
 
 @method
+@also_axis
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Extreme:
-    """The most frequent element along `dim`, the smallest of equally frequent ones, and its last index.
+    """The most frequent element along `dim`, the smallest of equally frequent ones, and an index of it (PyTorch's).
 
     >>> mi.mode(mi.tensor([1, 2, 2, 3]))
     Extreme(values=tensor(2), indices=tensor(2))
@@ -124,10 +131,9 @@ def searchsorted(
 
 
 def _number(x: Any, like: Tensor) -> Tensor:
-    """A number as a 0-dim tensor; a float among integers keeps its fraction."""
-    y = _core.empty(
-        (), get_default_dtype() if isinstance(x, float) and not like.dtype.is_floating_point else like.dtype
-    )
+    """A number as a 0-dim tensor; a float among integers keeps its fraction, a large int its size."""
+    floating = like.dtype.is_floating_point
+    y = _core.empty((), like.dtype if floating else get_default_dtype() if isinstance(x, float) else int64)
     _core.fill_(y, x)
     return y  # type: ignore[no-any-return]
 
@@ -150,6 +156,8 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
     >>> mi.isin(mi.tensor([1, 2, 3]), mi.tensor([1, 3]))
     tensor([ True, False,  True])
     """
+    if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
+        raise TypeError("isin: elements or test_elements must be a Tensor")
     if not isinstance(elements, Tensor):
         elements = _number(elements, test_elements)
     if not isinstance(test_elements, Tensor):
@@ -175,6 +183,7 @@ UNIQUE = op("unique", _unique_rule)
 
 
 @method
+@also_axis
 def unique(
     input: Tensor,
     sorted: bool = True,
@@ -193,6 +202,7 @@ def unique(
 
 
 @method
+@also_axis
 def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
@@ -224,4 +234,4 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     >>> mi.histc(mi.tensor([0.1, 0.2, 0.9]), bins=2, min=0, max=1)
     tensor([2., 1.])
     """
-    return record(_core.histc(input, bins, float(min), float(max)), SEARCH, (input,), ())  # type: ignore[no-any-return]
+    return _core.histc(input, bins, float(min), float(max))  # type: ignore[no-any-return]

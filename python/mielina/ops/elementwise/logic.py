@@ -331,13 +331,16 @@ method_as("__invert__")(bitwise_not)
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition holds, else other; all three broadcast, the last two promote.
 
-    With the condition alone: where it holds, as nonzero(as_tuple=True). RuntimeError: the condition is not bool.
+    With the condition alone: where it holds, as nonzero(as_tuple=True). RuntimeError: the condition is not bool (or
+    uint8, as a mask).
 
     >>> mi.where(mi.tensor([True, False]), mi.tensor([1, 2]), 0)
     tensor([1, 0])
     """
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
+    if isinstance(condition, Tensor) and condition.dtype.name == "uint8":
+        condition = ne(condition, 0)
     try:
         y = _core.where(condition, input, other)
     except TypeError:

@@ -6,8 +6,8 @@ from typing import Any
 
 from ... import _core
 from ...autograd import op, record
-from ...tensor import Tensor, method
-from ..elementwise import operand
+from ...tensor import Tensor, also_axis, method
+from ..elementwise import operand, remainder
 from ..layout import in_place, ravel, reshape, zeros
 from ..layout.views import axis, slice
 
@@ -25,10 +25,11 @@ __all__ = [
 
 
 @method
+@also_axis
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """y[i][j] = input[index[i][j]][j] for dim 0, and so on. index: integers, no larger than input along other axes.
 
-    Returns index's shape. IndexError: an index outside [0, size). RuntimeError: shapes.
+    Returns index's shape. RuntimeError: an index outside [0, size), shapes.
 
     >>> mi.gather(mi.tensor([[1, 2], [3, 4]]), 1, mi.tensor([[0, 0], [1, 0]]))
     tensor([[1, 1],
@@ -49,15 +50,21 @@ GATHER_BACKWARD = op("gather_backward", lambda g, needs, dim, index: (gather(g, 
 
 
 @method
+@also_axis
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """`gather` with both broadcast along the other axes; without `dim`, of the elements in a row.
 
+    Along a `dim`, indices are taken modulo its size, as in PyTorch. RuntimeError: ranks that differ, floating indices.
     >>> mi.take_along_dim(mi.tensor([[3, 1], [2, 4]]), mi.tensor([[1], [0]]), 1)
     tensor([[1],
             [2]])
     """
+    if indices.dtype.is_floating_point or indices.dtype.name == "bool":
+        raise RuntimeError(f"take_along_dim: expected integer indices, got {indices.dtype}")
     if dim is None:
         return gather(ravel(input), 0, ravel(indices))
+    if input.ndim == 0:
+        raise IndexError("take_along_dim: dim is given, but the tensor has no dimensions")
     if input.ndim != indices.ndim:
         raise RuntimeError(
             f"take_along_dim: input and indices must have as many dimensions, got {input.ndim} and {indices.ndim}"
@@ -67,6 +74,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     for d, shape in enumerate(zip(own, wanted)):
         if d != dim:
             own[d] = wanted[d] = _core.broadcast_shapes(((shape[0],), (shape[1],)))[0]
+    if input.shape[dim]:
+        indices = remainder(indices, input.shape[dim])
     return gather(input.expand(own), dim, indices.expand(wanted))
 
 
@@ -97,8 +106,9 @@ TAKE = op("take", _take_rule)
 
 
 @method
+@also_axis
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices at `index`, a vector, along `dim`. IndexError: an index outside [0, size).
+    """The slices at `index`, a vector, along `dim`. RuntimeError: an index outside [0, size).
 
     >>> mi.index_select(mi.tensor([[1, 2], [3, 4]]), 1, mi.tensor([1, 1]))
     tensor([[2, 2],
@@ -139,13 +149,14 @@ def _cropped(src: Tensor, index: Tensor) -> Tensor:
 
 
 @method
+@also_axis
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
 ) -> Tensor:
     """A copy of input with y[index[i][j]][j] = src[i][j] for dim 0, and so on; src (or `value`) may be a number.
 
     reduce: "add" or "multiply" instead of assigning. Where an index repeats, the last assignment counts.
-    IndexError: an index outside [0, size). RuntimeError: shapes or dtypes.
+    RuntimeError: an index outside [0, size), shapes or dtypes.
 
     >>> mi.scatter(mi.zeros(3), 0, mi.tensor([2, 0]), mi.tensor([1.0, 2.0]))
     tensor([2., 0., 1.])
@@ -174,6 +185,7 @@ SCATTER = op("scatter", _scatter_rule, broadcast=True)
 
 
 @method
+@also_axis
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy of input with y[index[i][j]][j] += src[i][j] for dim 0, and so on, in the order of src.
 
@@ -208,6 +220,7 @@ scatter_add_ = in_place(
 
 # ---- by slices -------------------------------------------------------------------------------------------------------
 @method
+@also_axis
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """A copy of input whose slices at index[i] got alpha times the i-th slice of source added, in order.
 
@@ -222,6 +235,8 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
 
 def _scaled(src: Tensor, x: Tensor, alpha: Any, name: str) -> Tensor:
     src = source(src, x, name)
+    if not x.dtype.is_floating_point and isinstance(alpha, float):
+        alpha = _core.scalar(alpha, x.dtype).item()  # its integer part
     return src if alpha == 1 else src * alpha
 
 
@@ -231,6 +246,7 @@ INDEX_ADD = op(
 
 
 @method
+@also_axis
 def index_copy(input: Tensor, dim: int, index: Tensor, tensor: Tensor) -> Tensor:
     """A copy of input whose slices at index[i] are the slices of `tensor`; of repeated ones the last.
 
@@ -251,12 +267,15 @@ INDEX_COPY = op("index_copy", _index_copy_rule, broadcast=True)
 
 
 @method
+@also_axis
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
-    """A copy of input with `value` (a number or a 0-dim tensor) in the slices at `index`.
+    """A copy of input with `value` (a number or a 0-dim tensor) in the slices at `index`; negative ones count from the
+    end. IndexError: an index out of range.
 
     >>> mi.index_fill(mi.tensor([1, 2, 3]), 0, mi.tensor([0, 2]), 9)
     tensor([9, 2, 9])
     """
+    index = _from_the_end(input, dim, index)
     value = operand(value)
     if not isinstance(value, Tensor):
         value = _core.scalar(value, input.dtype)
@@ -265,6 +284,17 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     y = _core.clone(input)
     _core.index_into(y, dim, index, value, "assign")
     return record(y, INDEX_FILL, (input, value), (dim, index))  # type: ignore[no-any-return]
+
+
+def _from_the_end(x: Tensor, dim: int, index: Tensor) -> Tensor:
+    n = x.shape[axis(dim, x.ndim, "index_fill")] if x.ndim else 1
+    if index.numel():
+        least, most = _core.amin(index, (), False).item(), _core.amax(index, (), False).item()
+        if least < -n or most >= n:
+            raise IndexError(f"index_fill: index {most if most >= n else least} is out of bounds for size {n}")
+        if least < 0:
+            return remainder(index, n)
+    return index
 
 
 def _index_fill_rule(g: Tensor, needs: Any, dim: int, index: Tensor) -> Any:

@@ -59,9 +59,22 @@ INDEX = op("index", lambda g, needs, *where: (index_backward(g, *where),))
 INDEX_BACKWARD = op("index_backward", lambda g, needs, axes, *indices: (index(g, indices, axes),))
 
 
+def _elements(key: Any) -> tuple[Any, ...]:
+    """The key, one element an axis. A short list that holds more than numbers stands for a tuple, as in PyTorch."""
+    if isinstance(key, tuple):
+        return key
+    if isinstance(key, list) and len(key) < 32:
+        for k in key:
+            if k is None or k is Ellipsis or isinstance(k, (slice, list, tuple, range, np.ndarray, Tensor)):
+                return tuple(key)
+    return (key,)
+
+
 def _as_item(item: Any) -> Any:
-    """An element of a key as an int, a slice, None, or a tensor of integers or bools."""
-    if isinstance(item, (list, range, np.ndarray, np.bool_)):
+    """An element of a key as an int, a slice, None, or a tensor of integers or bools. Bytes are a mask."""
+    if isinstance(item, (list, tuple, range, np.ndarray, np.bool_)):
+        if isinstance(item, (list, tuple)) and any(isinstance(k, Tensor) for k in item):
+            item = [k.tolist() if isinstance(k, Tensor) else k for k in item]
         a = np.asarray(item)
         item = tensor(a.astype(np.int64) if a.size == 0 or a.dtype.kind in "ui" else a)
     if isinstance(item, bool):
@@ -69,6 +82,8 @@ def _as_item(item: Any) -> Any:
     if isinstance(item, Tensor):
         if item.dtype.is_floating_point:
             raise IndexError(f"tensors used as indices must be integers or bools, got {item.dtype}")
+        if item.dtype is dtypes.uint8:
+            return _core.convert(item, dtypes.bool)
         return int(item.item()) if item.ndim == 0 and item.dtype is not dtypes.bool else item
     if item is None or isinstance(item, (int, slice)) or hasattr(item, "__index__"):
         return item
@@ -86,7 +101,7 @@ def _width(item: Any) -> int:
 
 def _advanced(x: Tensor, key: Any) -> tuple[Tensor, tuple[Tensor, ...], tuple[int, ...]]:
     """The key's basic part applied to x, and what remains: integer tensors and their axes."""
-    items: list[Any] = [k if k is Ellipsis else _as_item(k) for k in (key if isinstance(key, tuple) else (key,))]
+    items: list[Any] = [k if k is Ellipsis else _as_item(k) for k in _elements(key)]
     dots = [i for i, k in enumerate(items) if k is Ellipsis]
     width = sum(_width(k) for k in items if k is not Ellipsis)
     if len(dots) > 1:
@@ -207,6 +222,8 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
 
 
 def _put(x: Tensor, indices: Any, values: Any) -> Any:
+    if isinstance(values, Tensor) and values.dtype is not x.dtype:
+        raise RuntimeError(f"index_put: expected values of the tensor's dtype {x.dtype}, got {values.dtype}")
     x, places, axes = _advanced(x, tuple(slice(None) if i is None else _vector(i) for i in indices))
     return x, places, axes, _value(values, x)
 

@@ -39,7 +39,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     _core.fill_(one, 1)
     try:
         _core.scatter_(y, -1, _core.unsqueeze(input, -1), one, "assign")
-    except IndexError as e:
+    except RuntimeError as e:
         raise RuntimeError(f"one_hot: class values must lie in [0, {num_classes}): {e}") from None
     return y
 
@@ -79,9 +79,7 @@ def embedding(
     flat = ravel(input)
     if max_norm is not None:
         _renorm(weight, flat, max_norm, norm_type)
-    y = record(
-        _core.index_select(weight, 0, flat), EMBEDDING, (weight,), (weight.shape, flat, padding, scale_grad_by_freq)
-    )
+    y = record(_core.embedding(weight, flat), EMBEDDING, (weight,), (weight.shape, flat, padding, scale_grad_by_freq))
     return reshape(y, (*input.shape, weight.shape[1]))
 
 
@@ -120,7 +118,7 @@ EMBEDDING_BACKWARD = op("embedding_backward", _embedding_backward_rule)
 
 @no_grad
 def _renorm(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -> None:
-    rows = _core.index_select(weight, 0, index)
+    rows = _core.embedding(weight, index)
     if norm_type == float("inf"):
         norm = rows.abs().amax(1, keepdim=True)
     else:

@@ -12,8 +12,8 @@ from typing import Any
 from ... import _core
 from ...autograd import op, record
 from ...dtypes import int64
-from ...tensor import Tensor, method
-from .views import clone_of, expand, identity, zeros
+from ...tensor import Tensor, method, method_as
+from .views import clone_of, expand, identity, squeeze, swapaxes, t, transpose, unsqueeze, zeros
 
 
 def _geometry(x: Tensor) -> tuple[Any, ...]:
@@ -141,6 +141,32 @@ def in_place(function: Any, kernel: Any = None) -> Any:
         "Leaves that require gradients refuse outside no_grad()."
     )
     return method(changed)
+
+
+def _in_place_view(function: Any) -> None:
+    """The method NAME_ of a view: the tensor itself becomes that window on its memory."""
+    name = function.__name__ + "_"
+
+    def changed(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        y = function(self, *args, **kwargs)
+        tracked = y._tracked
+        if tracked and self._leaf_flag and self._node is None:
+            raise RuntimeError(
+                f"{name}: a leaf that requires a gradient is being changed in place; do it under no_grad()"
+            )
+        _core.rebind(self, y)
+        if tracked:
+            _core.adopt_history(self, y, self._base is not None)
+        return self
+
+    changed.__name__ = changed.__qualname__ = name
+    changed.__doc__ = f"`{function.__name__}` of this very tensor, which keeps its memory; returns it."
+    method(changed)
+
+
+for _function in (transpose, swapaxes, t, squeeze, unsqueeze):
+    _in_place_view(_function)
+method_as("swapdims_")(Tensor.transpose_)
 
 
 @method

@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import op, record
-from ...tensor import Tensor, method
+from ...tensor import Tensor, also_axis, method
 from .views import (
     axis,
     clone_of,
@@ -58,6 +58,7 @@ CAT = op("cat", _cat_rule, broadcast=True)
 concat = concatenate = cat
 
 
+@also_axis
 def stack(tensors: Any, dim: int = 0) -> Tensor:
     """The tensors side by side along a new axis. RuntimeError: their shapes differ.
 
@@ -123,13 +124,19 @@ def atleast_3d(*tensors: Any) -> Any:
     return _atleast(tensors, 3)
 
 
+def _some(tensors: Any, name: str) -> Any:
+    if not tensors:
+        raise RuntimeError(f"{name}: expected a non-empty list of tensors")
+    return tensors
+
+
 def hstack(tensors: Any) -> Tensor:
-    """Side by side along the second axis; vectors along their only one.
+    """Side by side along the second axis; vectors along their only one. RuntimeError: no tensors.
 
     >>> mi.hstack([mi.tensor([1, 2]), mi.tensor([3])])
     tensor([1, 2, 3])
     """
-    tensors = _atleast((tuple(tensors),), 1)
+    tensors = _some(_atleast((tuple(tensors),), 1), "hstack")
     return cat(tensors, 0 if tensors[0].ndim == 1 else 1)
 
 
@@ -140,7 +147,7 @@ def vstack(tensors: Any) -> Tensor:
     tensor([[1, 2],
             [3, 4]])
     """
-    return cat(_atleast((tuple(tensors),), 2), 0)
+    return cat(_some(_atleast((tuple(tensors),), 2), "vstack"), 0)
 
 
 row_stack = vstack
@@ -153,7 +160,7 @@ def dstack(tensors: Any) -> Tensor:
     tensor([[[1, 3],
              [2, 4]]])
     """
-    return cat(_atleast((tuple(tensors),), 3), 2)
+    return cat(_some(_atleast((tuple(tensors),), 3), "dstack"), 2)
 
 
 def column_stack(tensors: Any) -> Tensor:
@@ -178,7 +185,9 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     tensors = several(tensors)
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
-    for x in tensors:
+    for x in _some(tensors, "meshgrid"):
+        if x.dtype is not tensors[0].dtype:
+            raise RuntimeError(f"meshgrid: expected tensors of one dtype, got {tensors[0].dtype} and {x.dtype}")
         if x.ndim > 1:
             raise RuntimeError(f"meshgrid: expected 0-dim or 1-dim tensors, got {x.ndim} dimensions")
     swap = indexing == "xy" and len(tensors) > 1
@@ -192,7 +201,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
 
 
 def cartesian_prod(*tensors: Any) -> Tensor:
-    """All combinations of the vectors' elements, a row each.
+    """All combinations of the vectors' elements, a row each. RuntimeError: not vectors, or of several dtypes.
 
     >>> mi.cartesian_prod(mi.tensor([1, 2]), mi.tensor([5, 6]))
     tensor([[1, 5],
@@ -200,6 +209,9 @@ def cartesian_prod(*tensors: Any) -> Tensor:
             [2, 5],
             [2, 6]])
     """
+    for x in tensors:
+        if x.ndim != 1:
+            raise RuntimeError(f"cartesian_prod: expected vectors, got shape {x.shape}")
     if len(tensors) == 1:
         return tensors[0]  # type: ignore[no-any-return]
     return stack([reshape(g, (-1,)) for g in meshgrid(*tensors)], 1)
@@ -261,6 +273,9 @@ def block_diag(*tensors: Any) -> Tensor:
             [0, 0, 3],
             [0, 0, 4]])
     """
+    for i, x in enumerate(tensors):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"block_diag: expected a Tensor as argument {i}, got {type(x).__name__}")
     blocks = [_atleast((x,), 2) for x in tensors] or [zeros((1, 0), _core.default_dtype())]
     for x in blocks:
         if x.ndim != 2:
@@ -287,6 +302,7 @@ def _cut(input: Tensor, ends: Any, dim: int) -> tuple[Tensor, ...]:
 
 
 def _split_rule(g: Any, needs: Any, dim: int, shapes: Any, dtype: Any) -> Any:
+    g = (g,) if len(shapes) == 1 else g
     return (cat([zeros(s, dtype) if part is None else part for part, s in zip(g, shapes)], dim),)
 
 
@@ -294,6 +310,7 @@ SPLIT = op("split", _split_rule)
 
 
 @method
+@also_axis
 def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Parts of one size (the last may be smaller) or of the given sizes, as views.
 
@@ -331,11 +348,12 @@ def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Ten
 
 def _size(input: Tensor, dim: int, name: str) -> int:
     if input.ndim == 0:
-        raise RuntimeError(f"{name}: expected at least a 1-dimensional tensor")
+        raise (IndexError if name == "unbind" else RuntimeError)(f"{name}: expected at least a 1-dimensional tensor")
     return input.shape[axis(dim, input.ndim, name)]  # type: ignore[no-any-return]
 
 
 @method
+@also_axis
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` parts of size ceil(n / chunks), as views.
 
@@ -397,6 +415,7 @@ hsplit, vsplit, dsplit = _splitter("hsplit", 1), _splitter("vsplit", 0), _splitt
 
 
 @method
+@also_axis
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """All slices along an axis, without it, as views.
 
@@ -412,6 +431,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 def _unbind_rule(g: Any, needs: Any, dim: int, shape: Any, dtype: Any) -> Any:
     dim = dim % len(shape)
+    g = (g,) if shape[dim] == 1 else g
     rest = (*shape[:dim], *shape[dim + 1 :])
     return (stack([zeros(rest, dtype) if part is None else part for part in g], dim),)
 

@@ -8,10 +8,10 @@ from ... import _core
 from ...autograd import op, record
 from ...dtypes import dtype as DType
 from ...dtypes import int64
-from ...tensor import Tensor, method, method_as
+from ...tensor import Tensor, also_axis, method, method_as
 from .inplace import in_place
 from .join import cat
-from .views import axis, clone_of, expand, narrow, reshape, sizes, transpose, unsqueeze
+from .views import axis, clone_of, expand, given, narrow, reshape, transpose, unsqueeze
 
 __all__ = [
     "flip",
@@ -30,14 +30,14 @@ __all__ = [
 
 
 @method
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     """A copy in the reverse order along `dims`. RuntimeError: a repeated dim.
 
     >>> mi.flip(mi.tensor([[1, 2], [3, 4]]), (1,))
     tensor([[2, 1],
             [4, 3]])
     """
-    dims = sizes(dims)
+    dims = given(axes, (dims,) if isinstance(dims, int) else dims)
     return record(_core.flip(input, dims), FLIP, (input,), (dims,))  # type: ignore[no-any-return]
 
 
@@ -46,23 +46,27 @@ FLIP = op("flip", lambda g, needs, dims: (flip(g, dims),))
 
 @method
 def fliplr(input: Tensor) -> Tensor:
-    """Columns in reverse order.
+    """Columns in reverse order. RuntimeError: fewer than two dimensions.
 
     >>> mi.fliplr(mi.tensor([[1, 2], [3, 4]]))
     tensor([[2, 1],
             [4, 3]])
     """
+    if input.ndim < 2:
+        raise RuntimeError(f"fliplr: expected at least 2 dimensions, got {input.ndim}")
     return flip(input, 1)
 
 
 @method
 def flipud(input: Tensor) -> Tensor:
-    """Rows in reverse order.
+    """Rows in reverse order. RuntimeError: a 0-dim input.
 
     >>> mi.flipud(mi.tensor([[1, 2], [3, 4]]))
     tensor([[3, 4],
             [1, 2]])
     """
+    if input.ndim < 1:
+        raise RuntimeError("flipud: expected at least 1 dimension")
     return flip(input, 0)
 
 
@@ -79,6 +83,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         if len(shifts) != 1:
             raise RuntimeError(f"roll: shifts and dimensions must align, got {len(shifts)} shifts and no dims")
         return reshape(roll(reshape(input, (-1,)), shifts, 0), input.shape)
+    if input.ndim == 0:
+        raise IndexError("roll: dims are given, but the tensor has no dimensions")
     if len(shifts) != len(dims):
         raise RuntimeError(f"roll: shifts and dimensions must align, got {len(shifts)} shifts and {len(dims)} dims")
     y = input
@@ -99,6 +105,8 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     tensor([[2, 4],
             [1, 3]])
     """
+    if input.ndim < 2:
+        raise RuntimeError(f"rot90: expected at least 2 dimensions, got {input.ndim}")
     first, second = (axis(d, input.ndim, "rot90") for d in dims)
     if first == second:
         raise RuntimeError(f"rot90: expected two different dims, got {tuple(dims)}")
@@ -111,7 +119,7 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
 
 
 # ---- repetition ------------------------------------------------------------------------------------------------------
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+def repeat(input: Tensor, *times: Any, repeats: Any = None) -> Tensor:
     """The whole tensor so many times along each axis; missing leading axes are added.
 
     RuntimeError: fewer numbers than dimensions, or a negative one.
@@ -120,7 +128,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     tensor([[1, 2, 1, 2],
             [1, 2, 1, 2]])
     """
-    times = sizes(repeats)
+    times = given(times, repeats)
     if len(times) < input.ndim or min(times, default=0) < 0:
         raise RuntimeError(f"repeat: expected at least {input.ndim} non-negative numbers, got {tuple(times)}")
     shape = (1,) * (len(times) - input.ndim) + input.shape
@@ -141,17 +149,18 @@ method_as("repeat")(repeat)
 
 
 @method
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *times: Any, dims: Any = None) -> Tensor:
     """`repeat`, with ones for missing numbers.
 
     >>> mi.tile(mi.tensor([1, 2]), (2,))
     tensor([1, 2, 1, 2])
     """
-    times = sizes(dims)
+    times = given(times, (dims,) if isinstance(dims, int) else dims)
     return repeat(input, (1,) * (input.ndim - len(times)) + tuple(times))
 
 
 @method
+@also_axis
 def repeat_interleave(
     input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
@@ -163,7 +172,9 @@ def repeat_interleave(
     tensor([1, 1, 2, 2])
     """
     if repeats is None:
-        return _core.repeat_index(input)  # type: ignore[no-any-return]
+        index = _core.repeat_index(input)
+        _check_total(index, output_size)
+        return _core.convert(index, input.dtype) if input.dtype.name == "int32" else index  # type: ignore[no-any-return]
     if dim is None:
         input, dim = reshape(input, (-1,)), 0
     dim = axis(dim, input.ndim, "repeat_interleave")
@@ -185,11 +196,15 @@ def repeat_interleave(
             f"repeat_interleave: repeats must be as long as dimension {dim} ({input.shape[dim]}), got {repeats.shape}"
         )
     index = _core.repeat_index(repeats)
+    _check_total(index, output_size)
+    return index_select(input, dim, index)
+
+
+def _check_total(index: Tensor, output_size: int | None) -> None:
     if output_size is not None and output_size != index.shape[0]:
         raise RuntimeError(
             f"repeat_interleave: output_size is {output_size}, but the repeats add up to {index.shape[0]}"
         )
-    return index_select(input, dim, index)
 
 
 # ---- triangles -------------------------------------------------------------------------------------------------------

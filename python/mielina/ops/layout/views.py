@@ -7,7 +7,7 @@ from typing import Any
 from ... import _core
 from ...autograd import op, record
 from ...dtypes import dtype as DType
-from ...tensor import Tensor, method, method_as
+from ...tensor import Tensor, also_axis, method, method_as
 
 __all__ = [
     "adjoint", "broadcast_tensors", "broadcast_to", "diagonal", "expand", "expand_as", "flatten", "identity", "movedim",
@@ -32,6 +32,15 @@ def several(tensors: tuple[Any, ...]) -> tuple[Tensor, ...]:
     return sizes(tensors)
 
 
+def given(positional: tuple[Any, ...], keyword: Any) -> tuple[int, ...]:
+    """x.permute(1, 0), x.permute((1, 0)) and x.permute(dims=(1, 0)) mean the same. TypeError: both, or neither."""
+    if keyword is None:
+        return sizes(positional)
+    if positional:
+        raise TypeError("sizes or dims are given twice, by position and by keyword")
+    return tuple(keyword)
+
+
 def axis(dim: int, ndim: int, name: str) -> int:
     """dim as 0 <= dim < ndim. IndexError otherwise."""
     n = max(ndim, 1)
@@ -47,7 +56,7 @@ def zeros(shape: Any, dtype: DType) -> Tensor:
 
 
 @method
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """The same elements in C order under another shape (one size may be -1): a view where strides allow it, else a
     copy.
 
@@ -55,7 +64,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    y = _core.reshape(input, sizes(shape))
+    y = _core.reshape(input, given(sizes, shape))
     if y._storage == input._storage:
         return view_of(y, RESHAPE, input, input.shape)
     return record(y, RESHAPE, (input,), (input.shape,))  # type: ignore[no-any-return]
@@ -65,16 +74,19 @@ RESHAPE = op("reshape", lambda g, needs, shape: (reshape(g, shape),))
 
 
 @method
-def view(input: Tensor, *shape: Any) -> Tensor:
-    """The same memory under another shape, or as another dtype of the same size. RuntimeError: it needs a copy.
+def view(input: Tensor, *sizes: Any, size: Any = None, dtype: DType | None = None) -> Tensor:
+    """The same memory under another shape, or its bits as another dtype: the last size grows or shrinks with the size
+    of an element. RuntimeError: it needs a copy.
 
     >>> mi.arange(4).view(2, 2)
     tensor([[0, 1],
             [2, 3]])
     """
-    if len(shape) == 1 and isinstance(shape[0], DType):
-        return _core.bit_view(input, shape[0])  # type: ignore[no-any-return]
-    return view_of(_core.view(input, sizes(shape)), RESHAPE, input, input.shape)
+    if dtype is None and len(sizes) == 1 and isinstance(sizes[0], DType):
+        dtype = sizes[0]
+    if dtype is not None:
+        return _core.bit_view(input, dtype)  # type: ignore[no-any-return]
+    return view_of(_core.view(input, given(sizes, size)), RESHAPE, input, input.shape)
 
 
 @method
@@ -116,6 +128,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     (2, 12)
     """
     if input.ndim == 0:
+        axis(start_dim, 0, "flatten"), axis(end_dim, 0, "flatten")
         return reshape(input, (1,))
     first, last = axis(start_dim, input.ndim, "flatten"), axis(end_dim, input.ndim, "flatten")
     if first > last:
@@ -142,7 +155,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     for s in known:
         n *= s
     size = input.shape[dim] if input.ndim else 1
-    if len(sizes) - len(known) > 1 or n == 0 or size % n or (len(known) == len(sizes) and n != size):
+    if len(sizes) - len(known) > 1 or (size != n if len(known) == len(sizes) else n == 0 or size % n):
         raise RuntimeError(
             f"unflatten: sizes {tuple(sizes)} do not multiply up to the size of dimension {dim} ({size})"
         )
@@ -152,13 +165,13 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
 
 # ---- the order of axes -----------------------------------------------------------------------------------------------
 @method
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """The axes in another order, as a view.
 
     >>> mi.permute(mi.ones(2, 3, 4), (2, 0, 1)).shape
     (4, 2, 3)
     """
-    axes = sizes(dims)
+    axes = given(order, dims)
     inverse = [0] * len(axes)
     y = _core.permute(input, axes)
     for i, a in enumerate(axes):
@@ -180,8 +193,14 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 
 TRANSPOSE = op("transpose", lambda g, needs, a, b: (transpose(g, a, b),))
-swapaxes = swapdims = transpose
-method_as("swapaxes", "swapdims")(transpose)
+swapdims = transpose
+method_as("swapdims")(transpose)
+
+
+@method
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """`transpose` under NumPy's name."""
+    return transpose(input, axis0, axis1)
 
 
 @method
@@ -200,12 +219,14 @@ def t(input: Tensor) -> Tensor:
 
 @method
 def adjoint(input: Tensor) -> Tensor:
-    """The last two axes exchanged: of real numbers, the adjoint matrices.
+    """The last two axes exchanged: of real numbers, the adjoint matrices. RuntimeError: a number or a vector.
 
     >>> mi.adjoint(mi.tensor([[1, 2], [3, 4]]))
     tensor([[1, 3],
             [2, 4]])
     """
+    if input.ndim < 2:
+        raise RuntimeError(f"adjoint and mT are for matrices and batches of them, got {input.ndim} dimensions")
     return transpose(input, -2, -1)
 
 
@@ -251,14 +272,14 @@ method_as("moveaxis")(movedim)
 
 # ---- sizes of one, and repetition ------------------------------------------------------------------------------------
 @method
-def expand(input: Tensor, *size: Any) -> Tensor:
+def expand(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """Axes of size 1 repeated without copying (stride 0); -1 keeps a size.
 
     >>> mi.expand(mi.tensor([[1], [2]]), 2, 3)
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
-    return view_of(_core.expand(input, sizes(size)), EXPAND, input, input.shape)
+    return view_of(_core.expand(input, given(sizes, size)), EXPAND, input, input.shape)
 
 
 def _expand_rule(g: Tensor, needs: Any, shape: tuple[int, ...]) -> Any:
@@ -306,6 +327,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
 
 
 @method
+@also_axis
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new axis of size 1 at `dim`, as a view.
 
@@ -316,12 +338,15 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 
 
 @method
+@also_axis
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
-    """Axes of size 1 removed (all, or those in `dim`), as a view.
+    """Axes of size 1 removed (all, or those in `dim`), as a view. RuntimeError: one of them twice.
 
     >>> mi.squeeze(mi.ones(1, 2, 1)).shape
     (2,)
     """
+    if isinstance(dim, (tuple, list)) and len({axis(d, input.ndim, "squeeze") for d in dim}) < len(dim):
+        raise RuntimeError(f"squeeze: a dimension appears multiple times in {tuple(dim)}")
     return view_of(_core.squeeze(input, () if dim is None else dim, dim is None), RESHAPE, input, input.shape)
 
 
@@ -343,6 +368,7 @@ SLICE_BACKWARD = op("slice_backward", lambda g, needs, *where: (slice(g, *where)
 
 
 @method
+@also_axis
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """`length` elements from `start` along `dim`, as a view.
 
@@ -351,7 +377,11 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """
     if input.ndim == 0:
         raise RuntimeError("narrow: cannot be applied to a 0-dim tensor")
+    if isinstance(start, Tensor) and (start.ndim or start.dtype.is_floating_point):
+        raise RuntimeError(f"narrow: start must be a 0-dim tensor of integers, got {start.dtype} {start.shape}")
     n, start = input.shape[axis(dim, input.ndim, "narrow")], int(start)
+    if not -n <= start <= n:
+        raise IndexError(f"narrow: start out of range (expected to be in range of [{-n}, {n}], but got {start})")
     start = start + n if start < 0 else start
     if start < 0 or length < 0 or start + length > n:
         raise RuntimeError(f"narrow: start ({start}) + length ({length}) exceeds dimension size ({n})")
@@ -359,6 +389,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
 
 
 @method
+@also_axis
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """The slice at `index` along `dim`, one axis fewer, as a view.
 

@@ -68,7 +68,12 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
     if p == 2 and (compute_mode == modes[1] or (compute_mode == modes[0] and big)):
         with_gradient, (a, b) = (x1, x2), (x1.detach(), x2.detach())
         return record(_euclidean(a, b), CDIST, with_gradient, (x1, x2, OUTPUT))
-    return length(sub(unsqueeze(x1, -2), unsqueeze(x2, -3)), p, -1)
+    d = sub(unsqueeze(x1, -2), unsqueeze(x2, -3))
+    if p == 0:  # how many coordinates differ; NaN if one is NaN
+        return sum(e.clamp_max(e.ceil(e.abs(d)), 1), -1)
+    if p == float("inf") and d.shape[-1]:
+        return record(length(d.detach(), p, -1), LARGEST, (d,), (d, OUTPUT))  # type: ignore[no-any-return]
+    return length(d, p, -1)
 
 
 def _euclidean(a: Tensor, b: Tensor) -> Tensor:
@@ -87,3 +92,8 @@ def _cdist_rule(g: Tensor, needs: Any, a: Tensor, b: Tensor, d: Tensor) -> Any:
 
 
 CDIST = op("cdist", _cdist_rule, broadcast=True)
+# Each coordinate that is the largest gets the whole gradient, as in PyTorch.
+LARGEST = op(
+    "cdist",
+    lambda g, needs, d, y: (mul(mul(unsqueeze(g, -1), e.sign(d)), e.cast(e.eq(e.abs(d), unsqueeze(y, -1)), d.dtype)),),
+)

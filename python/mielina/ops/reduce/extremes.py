@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ... import _core
 from ...autograd import OUTPUT, OUTPUTS, op, record
-from ...tensor import Tensor, method
+from ...tensor import Tensor, also_axis, method
 from .. import elementwise as ew
 from .shapes import axes_of, put_along, share
 
@@ -153,6 +153,7 @@ class MinMax(NamedTuple):
 
 
 @method
+@also_axis
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
     """The smallest and the largest over `dim`, in one pass.
 

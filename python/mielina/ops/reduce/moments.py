@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ... import _core
 from ...autograd import OUTPUT, OUTPUTS, op, record
-from ...tensor import Tensor, method
+from ...tensor import Tensor, also_axis, method
 from .. import elementwise as ew
 from ..layout import diagonal, reshape, unsqueeze
 from .shapes import axes_of, folded, unfold
@@ -73,8 +73,11 @@ def std(
 def _var_gradient(g: Tensor, x: Tensor, dim: Any, correction: float, keepdim: bool) -> Tensor:
     """2 g (x - mean) / (n - correction)"""
     left = folded(x.shape, dim) - correction
-    scale = 2.0 / left if left > 0 else float("nan") if left == 0 else float("inf")
-    return ew.mul(unfold(ew.mul(g, scale), x.shape, dim, keepdim), ew.sub(x, mean(x, dim, True)))
+    center = ew.sub(x, mean(x, dim, True))
+    g = unfold(g, x.shape, dim, keepdim)
+    if left <= 0 and (dim is None or not x.ndim):  # as PyTorch: infinite, and NaN at the mean itself
+        return ew.mul(g, ew.where(ew.eq(center, 0), float("nan"), ew.add(ew.mul(center.detach(), 0), float("inf"))))
+    return ew.mul(ew.mul(g, 2.0 / left if left else float("inf")), center)
 
 
 def _root_gradient(g: Tensor, y: Tensor) -> Tensor:
@@ -98,6 +101,7 @@ class StdMean(NamedTuple):
     mean: Tensor
 
 
+@also_axis
 def var_mean(
     input: Tensor,
     dim: Any = None,
@@ -116,6 +120,7 @@ def var_mean(
     return VarMean(*record(y, VAR_MEAN, (input,), (input, OUTPUTS[0], dim, c, keepdim, False)))
 
 
+@also_axis
 def std_mean(
     input: Tensor,
     dim: Any = None,
@@ -177,13 +182,12 @@ def cov(
         center = ew.div(sum(ew.mul(x, w), 1, True), total)
         norm = ew.sub(
             total,
-            ew.div(ew.mul(sum(ew.mul(w, ew.cast(aweights, w.dtype))), correction), total)
-            if aweights is not None
-            else correction,
+            ew.div(ew.mul(sum(ew.mul(w, aweights)), correction), total) if aweights is not None else correction,
         )
     d = ew.sub(x, center)
-    y = ew.div(matmul(d if w is None else ew.mul(d, w), d.T), norm)
-    return reshape(y, ()) if input.ndim < 2 else y
+    weighted = d if w is None else ew.mul(d, w)
+    y = ew.div(matmul(weighted, ew.cast(d, weighted.dtype).T), norm)
+    return reshape(y, ()) if y.numel() == 1 else y
 
 
 def _weights(x: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> Tensor | None:
@@ -195,8 +199,15 @@ def _weights(x: Tensor, fweights: Tensor | None, aweights: Tensor | None) -> Ten
             raise RuntimeError(
                 f"cov: {name} must hold one number for each of the {x.shape[1]} observations, got shape {part.shape}"
             )
-        part = ew.cast(part, x.dtype)
+        if part.dtype.is_floating_point != (name == "aweights"):
+            raise RuntimeError(
+                f"cov: {name} must be {'floating' if name == 'aweights' else 'integers'}, got {part.dtype}"
+            )
+        if part.numel() and _core.amin(part, (), False).item() < 0:
+            raise RuntimeError(f"cov: {name} cannot be negative")
         w = part if w is None else ew.mul(w, part)
+    if w is not None and not _core.sum(w, (), False, None).item():
+        raise RuntimeError("cov: the weights sum to zero")
     return w
 
 

@@ -6,13 +6,17 @@ from typing import Any
 
 from ... import _core
 from ...autograd import OUTPUT, OUTPUTS, op, record
-from ...tensor import Tensor, method
+from ...tensor import Tensor, also_axis, method
 from .. import elementwise as ew
-from ..layout import expand, permute, reshape, select, squeeze
+from ..layout import expand, permute, reshape, select
 from .extremes import Extreme, put_rule
 from .shapes import kept, share
 
 __all__ = ["median", "nanmedian", "quantile", "nanquantile"]
+
+
+# The median of no integers: NaN as PyTorch converts it.
+_NOTHING = {"int64": -(2**63), "int32": -(2**31), "bool": True}
 
 
 def _median(input: Tensor, dim: Any, keepdim: bool, skip_nan: bool) -> Any:
@@ -20,12 +24,15 @@ def _median(input: Tensor, dim: Any, keepdim: bool, skip_nan: bool) -> Any:
         y = _core.median(input, dim, keepdim, skip_nan)
         return Extreme(*record(y, MEDIAN, (input,), (input.shape, OUTPUTS[1], dim, keepdim)))
     if input.numel() == 0:
-        return record(_core.mean(input, (), False, None), MEDIAN_ALL, (input,), (input, OUTPUT))
+        nothing = _core.empty((), input.dtype)
+        _core.fill_(nothing, float("nan") if input.dtype.is_floating_point else _NOTHING.get(input.dtype.name, 0))
+        return record(nothing, MEDIAN_ALL, (input,), (input, OUTPUT))
     middle = _core.median(_core.reshape(input, (-1,)), 0, False, skip_nan)[0]
     return record(middle, MEDIAN_ALL, (input,), (input, OUTPUT))
 
 
 @method
+@also_axis
 def median(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The middle element, the lower of two; NaN if there is one. (values, indices) along `dim`.
 
@@ -38,6 +45,7 @@ def median(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 @method
+@also_axis
 def nanmedian(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The median of what is not NaN.
 
@@ -79,7 +87,7 @@ def _quantile(name: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpo
     x = reshape(input, -1) if dim is None else input
     axis = 0 if dim is None or not x.ndim else dim % x.ndim
     x = reshape(x, 1) if not x.ndim else x
-    rows = sort(x, axis)[0]
+    rows = sort(x, axis, stable=True)[0]
     n = rows.shape[axis]
 
     # Place q (n - 1) of each sorted row, in double; with NaN at the end passed over, n is counted row by row.
@@ -95,14 +103,14 @@ def _quantile(name: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpo
     y = gather(rows, axis, _index(low))
     if high is not None:
         weight = 0.5 if interpolation == "midpoint" else ew.cast(ew.sub(rank, low), x.dtype)
-        y = ew.add(y, ew.mul(ew.sub(gather(rows, axis, _index(high)), y), weight))
+        y = ew.lerp(y, gather(rows, axis, _index(high)), weight)
     if name == "quantile":
         end = reshape(select(rows, axis, n - 1), kept(rows.shape, axis))  # NaN sort last
         y = ew.where(ew.isnan(end), end, y)
     # The levels come first; the reduced axes stay as 1 or go.
     y = permute(y, axis, *[i for i in range(y.ndim) if i != axis])
-    y = reshape(y, len(levels), *shape) if keepdim else reshape(y, len(levels), *_without(input.shape, dim))
-    return y if vector else squeeze(y, 0)
+    rest = shape if keepdim else _without(input.shape, dim)
+    return reshape(y, len(levels), *rest) if vector else reshape(y, rest)
 
 
 def _float64(levels: Any) -> Any:
@@ -124,6 +132,7 @@ def _without(shape: tuple[int, ...], dim: Any) -> tuple[int, ...]:
 
 
 @method
+@also_axis
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
@@ -139,6 +148,7 @@ def quantile(
 
 
 @method
+@also_axis
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:

@@ -7,10 +7,11 @@ from typing import Any
 from ... import _core
 from ...autograd import OUTPUT, op, record
 from ...dtypes import dtype as DType
-from ...tensor import Tensor, method
+from ...dtypes import uint8
+from ...tensor import Tensor, also_axis, method
 from .. import elementwise as ew
-from ..layout import expand, reshape
-from .shapes import axes_of, folded, share, unfold
+from ..layout import expand, permute, reshape
+from .shapes import axes_of, folded, kept, share, unfold
 
 __all__ = [
     "sum",
@@ -143,7 +144,7 @@ def prod(
     axis: Any = None,
     keepdims: bool | None = None,
 ) -> Tensor:
-    """Product over `dim`, an int or None. Integers and bool multiply in int64.
+    """Product over `dim`. Integers and bool multiply in int64.
 
     >>> mi.prod(mi.tensor([[1, 2], [3, 4]]), dim=1)
     tensor([ 2, 12])
@@ -157,12 +158,13 @@ def prod(
 def _prod_rule(g: Tensor, needs: Any, x: Tensor, dim: Any, keepdim: bool) -> Any:
     """g times the product of all others, made of running products from both ends: zeros need no case of their own."""
     g = ew.cast(unfold(g, x.shape, dim, keepdim), x.dtype)
-    if dim is None:
-        return (ew.mul(g, reshape(_others(reshape(x, -1), 0), x.shape)),)
-    for d in [dim] if isinstance(dim, int) else dim:
-        if not isinstance(dim, int) and len(dim) > 1:
-            raise NotImplementedError("prod: the gradient over several axes; take one axis after the other")
-        return (ew.mul(g, _others(x, d)),)
+    if isinstance(dim, int):
+        return (ew.mul(g, _others(x, dim)),)
+    gone = [d for d, n in enumerate(kept(x.shape, dim)) if n == 1]
+    order = [d for d in range(x.ndim) if d not in gone] + gone  # the reduced axes last, as one
+    y = permute(x, order)
+    others = reshape(_others(reshape(y, (*y.shape[: x.ndim - len(gone)], -1)), -1), y.shape) if x.numel() else y
+    return (ew.mul(g, permute(others, [order.index(d) for d in range(x.ndim)])),)
 
 
 def _others(x: Tensor, dim: int) -> Tensor:
@@ -193,12 +195,14 @@ SUM_TO = op("sum_to", lambda g, needs, shape: (expand(g, shape),))
 def any(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None
 ) -> Tensor:
-    """Whether some element is not zero (NaN is not). bool; uint8 for uint8.
+    """Whether some element is not zero (NaN is not). bool; uint8 for uint8. dim=() reduces nothing.
 
     >>> mi.any(mi.tensor([[0, 0], [0, 7]]), dim=1)
     tensor([False,  True])
     """
     dim = axis if dim is None else dim
+    if dim == ():
+        return ew.ne(input, 0) if input.dtype is not uint8 else ew.cast(ew.ne(input, 0), uint8)
     return record(_core.any(input, axes_of(dim), keepdim if keepdims is None else keepdims), COUNT, (input,), ())  # type: ignore[no-any-return]
 
 
@@ -206,12 +210,14 @@ def any(
 def all(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool | None = None
 ) -> Tensor:
-    """Whether no element is zero. bool; uint8 for uint8.
+    """Whether no element is zero. bool; uint8 for uint8. dim=() reduces nothing.
 
     >>> mi.all(mi.tensor([[True, True], [True, False]]), dim=1)
     tensor([ True, False])
     """
     dim = axis if dim is None else dim
+    if dim == ():
+        return any(input, ())
     return record(_core.all(input, axes_of(dim), keepdim if keepdims is None else keepdims), COUNT, (input,), ())  # type: ignore[no-any-return]
 
 
@@ -231,6 +237,7 @@ COUNT = op("count", lambda g, needs: (None,))
 
 # ---- logsumexp and norms ---------------------------------------------------------------------------------------------
 @method
+@also_axis
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log sum exp(x) over `dim`, in one pass and without overflow; -inf of nothing. Integers become floating.
 
@@ -249,6 +256,7 @@ LOGSUMEXP = op("logsumexp", _logsumexp_rule)
 
 
 @method
+@also_axis
 def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Tensor:
     """(sum |x|^p)^(1/p) over `dim`; inf and -inf: the largest and smallest |x|; 0: how many are not zero.
 
