@@ -1,6 +1,7 @@
 #include "core/types.h"
 
 #include <atomic>
+#include <cmath>
 
 #include "core/launch.h"
 
@@ -37,6 +38,26 @@ DType promote(DType a, DType b) {
     return other == DType::i8 ? DType::i16 : other;
   }
   return kDTypeSize[int(a)] > kDTypeSize[int(b)] ? a : b;
+}
+
+void check_fits(const char* name, Number n, DType d) {
+  static constexpr double least[] = {0, 0, 0, 0, 0, -0x1p31, -0x1p15, -0x1p7, -255};
+  static constexpr double most[] = {0x1.fffffep127, 0, 65504, 0x1.fep127, 0, 0x1p31, 0x1p15, 0x1p7, 256};
+  bool fits = true;
+  if (is_floating(d)) fits = d == DType::f64 || !(std::fabs(n.d) > most[int(d)]) || std::isinf(n.d);
+  else if (d == DType::i64) fits = n.integer || (n.d >= -0x1p63 && n.d < 0x1p63);
+  else if (d != DType::b8) fits = n.d >= least[int(d)] && n.d < most[int(d)];
+  check(fits, Kind::Runtime, name, ": ", n.d, " does not fit ", name_of(d));
+}
+
+double rounded_to(double x, DType d) {
+  if (!is_half(d) || x == 0 || !std::isfinite(x)) return x;
+  x = double(float(x));  // as PyTorch: by way of float32
+  int digits = d == DType::f16 ? 11 : 8, exponent;
+  std::frexp(x, &exponent);
+  double unit = std::ldexp(1.0, std::max(exponent, d == DType::f16 ? -13 : -125) - digits);
+  double y = std::nearbyint(x / unit) * unit, largest = d == DType::f16 ? 65504 : 0x1.fep127;
+  return std::fabs(y) > largest ? std::copysign(HUGE_VAL, y) : y;
 }
 
 DType result_type(const Operand* operands, int n) {

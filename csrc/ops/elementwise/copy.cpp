@@ -41,6 +41,7 @@ void copy_into(const Array& to, const Array& from) {
 
 void fill(const Array& x, Number value) {
   check_writable(x, "fill_");
+  check_fits("fill_", value, x.dtype);
   launch<&Kernels::fill>("fill_", out(x), value);
 }
 
