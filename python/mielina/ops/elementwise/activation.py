@@ -143,8 +143,8 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where x > 0, else weight x; weight: one number, or one a channel (axis 1). Source: He et al. 2015.
 
-    RuntimeError: weight has neither one element nor as many as there are channels, or another dtype. NotImplementedError:
-    integers.
+    RuntimeError: weight has neither one element nor as many as there are channels, or another dtype.
+    NotImplementedError: integers.
     """
     if not isinstance(weight, Tensor):
         raise TypeError(f"prelu: expected a Tensor as weight, got {type(weight).__name__}")

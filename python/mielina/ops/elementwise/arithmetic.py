@@ -63,9 +63,7 @@ def _add_scaled(input: Any, other: Any, alpha: Any) -> Tensor:
     return record(_core.add_scaled(input, other, alpha), ADD_SCALED, (input, other), (alpha,))
 
 
-ADD_SCALED = op(
-    "add", lambda g, needs, alpha: (g, mul(g, alpha) if needs[1] else None), broadcast=True
-)
+ADD_SCALED = op("add", lambda g, needs, alpha: (g, mul(g, alpha) if needs[1] else None), broadcast=True)
 
 
 @method
@@ -251,7 +249,11 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
 
     NotImplementedError: integers with decimals other than 0.
     """
-    y = _core.round(input) if decimals == 0 else _core.round_decimals(input, 10.0 ** builtins.abs(decimals), decimals < 0)
+    y = (
+        _core.round(input)
+        if decimals == 0
+        else _core.round_decimals(input, 10.0 ** builtins.abs(decimals), decimals < 0)
+    )
     return record(y, ROUND, (input,), ())
 
 
