@@ -44,19 +44,44 @@ Array unary_backward(PyObject* self, Args a, Py_ssize_t n) {
   return ops::unary_backward(op_of<Unary>(self), array(a[0]), array(a[1]), array(a[2]), parameter(a, n, 3),
                              parameter(a, n, 4));
 }
+// PyTorch takes tensors only where a number would be a likely mistake; so do we.
+void check_numbers(const char* name, ops::Numbers allowed, const Operand& a, const Operand& b) {
+  check(allowed == ops::Numbers::either || a.array, Kind::Type, name, ": expected a Tensor as the first operand, not a number");
+  check(allowed != ops::Numbers::none || b.array, Kind::Type, name, ": expected a Tensor as the second operand, not a number");
+}
 Array binary(PyObject* self, Args a, Py_ssize_t) {
-  return ops::binary(op_of<Binary>(self), operand(a[0]), operand(a[1]));
+  Binary op = op_of<Binary>(self);
+  const ops::Traits& t = ops::traits(op);
+  Operand x = operand(a[0]), y = operand(a[1]);
+  check_numbers(t.name, t.numbers, x, y);
+  return ops::binary(op, x, y);
 }
 void binary_into(PyObject* self, Args a, Py_ssize_t) {
-  ops::binary_into(op_of<Binary>(self), array(a[0]), operand(a[1]));
+  Binary op = op_of<Binary>(self);
+  const ops::Traits& t = ops::traits(op);
+  Operand x = operand(a[0]), y = operand(a[1]);
+  check(x.array, Kind::Type, t.name, "_: expected a Tensor to write to");
+  check_numbers(t.name, t.numbers, x, y);
+  ops::binary_into(op, *x.array, y);
 }
 Array ternary(PyObject* self, Args a, Py_ssize_t n) {
+  Ternary op = op_of<Ternary>(self);
   Number p = n > 3 ? From<Number>::get(a[3]) : Number{1, 1, true};
-  return ops::ternary(op_of<Ternary>(self), operand(a[0]), operand(a[1]), operand(a[2]), p);
+  if (op == Ternary::clamp) p = {0, 0, true};
+  if (op == Ternary::clamp && (a[1] == Py_None || a[2] == Py_None)) {  // one bound stands for both, and p says which
+    bool lower = a[2] == Py_None;
+    Operand bound = operand(a[lower ? 1 : 2]);
+    return ops::ternary(op, operand(a[0]), bound, bound, Number{lower ? 1.0 : 2.0, lower ? 1 : 2, true});
+  }
+  return ops::ternary(op, operand(a[0]), operand(a[1]), operand(a[2]), p);
 }
 Array compare(PyObject* self, Args a, Py_ssize_t n) {
-  return ops::compare(op_of<Compare>(self), operand(a[0]),
-                      n > 1 ? operand(a[1]) : Operand{nullptr, {0, 0, true}, DType::b8});
+  Compare op = op_of<Compare>(self);
+  Operand x = operand(a[0]);
+  if (n == 1) return ops::compare(op, x, Operand{nullptr, {0, 0, true}, DType::b8});
+  Operand y = operand(a[1]);
+  check_numbers(ops::name_of(op), ops::numbers_of(op), x, y);
+  return ops::compare(op, x, y);
 }
 
 template <auto Body, int Least, int Most>

@@ -131,11 +131,20 @@ struct From<Operand> {
     if (is_tensor(o)) return {&as_tensor(o)->array, {}, {}};
     if (PyFloat_Check(o)) return {nullptr, {PyFloat_AS_DOUBLE(o), 0, false}, DType::f64};
     if (PyBool_Check(o)) return {nullptr, {double(o == Py_True), o == Py_True, true}, DType::b8};
-    if (PyLong_Check(o)) {
-      int64_t v = From<int64_t>::get(o);
-      return {nullptr, {double(v), v, true}, DType::i64};
-    }
+    if (PyLong_Check(o)) return {nullptr, integer(o), DType::i64};
     wrong_type("a Tensor or a number", o);
+  }
+  // Up to 2^64 - 1, as in PyTorch: beside integers the upper half wraps.
+  static Number integer(PyObject* o) {
+    int overflow;
+    int64_t v = PyLong_AsLongLongAndOverflow(o, &overflow);
+    if (!overflow) return {double(v), v, true};
+    uint64_t u = overflow > 0 ? PyLong_AsUnsignedLongLong(o) : 0;
+    if (overflow < 0 || PyErr_Occurred()) {
+      PyErr_Clear();
+      fail(Kind::Runtime, "an integer beyond 64 bits");
+    }
+    return {double(u), int64_t(u), true};
   }
 };
 template <>

@@ -23,6 +23,9 @@ PyObject* wrap(Array&& a) {
 DType dtype_from(PyObject* o) {
   for (int i = 0; i < kDTypes; i++)
     if (o == g_dtypes[i]) return DType(i);
+  if (o == reinterpret_cast<PyObject*>(&PyFloat_Type)) return DType::f64;  // Python's own types, as in PyTorch
+  if (o == reinterpret_cast<PyObject*>(&PyLong_Type)) return DType::i64;
+  if (o == reinterpret_cast<PyObject*>(&PyBool_Type)) return DType::b8;
   fail(Kind::Type, "expected a dtype such as mielina.float32, got ", Py_TYPE(o)->tp_name);
 }
 

@@ -24,11 +24,11 @@ int64_t checked_numel(const Dims& shape) {
   int64_t n = 1;
   bool zero = false, over = false;
   for (int64_t s : shape) {
-    check(s >= 0, Kind::Value, "negative size in shape ", text(shape));
+    check(s >= 0, Kind::Runtime, "negative size in shape ", text(shape));
     zero |= s == 0;
     over |= __builtin_mul_overflow(n, s == 0 ? 1 : s, &n) || n > (int64_t(1) << 58);
   }
-  check(!over, Kind::Value, "shape ", text(shape), " has more elements than memory can address");
+  check(!over, Kind::Runtime, "shape ", text(shape), " has more elements than memory can address");
   return zero ? 0 : n;
 }
 

@@ -92,7 +92,7 @@ bool may_overlap(const Array& a, const Array& b);  // the byte ranges intersect
 
 // The axis as 0 <= axis < ndim. Index error otherwise, in the words "NAME: dimension out of range ...".
 int axis_of(int64_t axis, int ndim, const char* name);
-int64_t checked_numel(const Dims& shape);  // Value error on negative sizes and overflow
+int64_t checked_numel(const Dims& shape);  // RuntimeError on negative sizes and overflow
 
 // Views that fail nowhere a check above them did not already.
 Array as_strided(const Array& x, const Dims& shape, const Dims& stride, int64_t offset);

@@ -78,8 +78,8 @@ HeldOperand hold(const InOperand& in) {
     h.view.stride[d] = 0;
   }
   const Number& n = in.o.number;
-  if (in.compute == DType::f32) h.value.f = n.integer ? float(n.i) : float(n.d);
-  else if (in.compute == DType::f64) h.value.d = n.integer ? double(n.i) : n.d;
+  if (in.compute == DType::f32) h.value.f = float(n.d);
+  else if (in.compute == DType::f64) h.value.d = n.d;
   else h.value.i = n.integer ? n.i : int64_t(n.d);
   return h;
 }

@@ -1,6 +1,7 @@
 #include "core/types.h"
 
 #include <atomic>
+#include <cmath>
 
 #include "core/launch.h"
 
@@ -37,6 +38,35 @@ DType promote(DType a, DType b) {
     return other == DType::i8 ? DType::i16 : other;
   }
   return kDTypeSize[int(a)] > kDTypeSize[int(b)] ? a : b;
+}
+
+// Integers may be negative in an unsigned dtype (they wrap) but not larger than it in size; floating numbers must lie
+// within the dtype's range, infinities and NaN only in floating dtypes.
+void check_fits(const char* name, Number value, DType dtype) {
+  static constexpr double kMost[] = {3.4028234663852886e38, 1.7976931348623157e308, 65504, 3.3895313892515355e38};
+  bool fits = true;
+  if (dtype == DType::b8 || (is_floating(dtype) && value.d - value.d != 0)) {
+  } else if (is_floating(dtype)) {
+    fits = std::abs(value.d) <= kMost[int(dtype)];
+  } else {
+    int bits = 8 * int(kDTypeSize[int(dtype)]);
+    bool is_unsigned = dtype == DType::u8;
+    double most = std::ldexp(1.0, is_unsigned ? bits : bits - 1);
+    if (value.integer) fits = bits == 64 || (double(value.i) < most && double(value.i) >= (is_unsigned ? 1 - most : -most));
+    else fits = (bits == 64 ? value.d < most : value.d <= most - 1) && value.d >= (is_unsigned ? 0 : -most);
+  }
+  check(fits, Kind::Runtime, name, ": the value ", value.integer ? double(value.i) : value.d,
+        " cannot be converted to ", name_of(dtype), " without overflow");
+}
+
+double rounded_to(double x, DType d) {
+  if (!is_half(d) || x == 0 || !std::isfinite(x)) return x;
+  x = double(float(x));  // as PyTorch: by way of float32
+  int digits = d == DType::f16 ? 11 : 8, exponent;
+  std::frexp(x, &exponent);
+  double unit = std::ldexp(1.0, std::max(exponent, d == DType::f16 ? -13 : -125) - digits);
+  double y = std::nearbyint(x / unit) * unit, largest = d == DType::f16 ? 65504 : 0x1.fep127;
+  return std::fabs(y) > largest ? std::copysign(HUGE_VAL, y) : y;
 }
 
 DType result_type(const Operand* operands, int n) {

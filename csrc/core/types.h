@@ -14,6 +14,9 @@ inline DType to_floating(DType d) { return is_floating(d) ? d : default_float();
 // The type in which a kernel computes: f32 for halves, i64 for integers and bool.
 DType compute_type(DType d);
 
+void check_fits(const char* name, Number value, DType dtype);  // RuntimeError: beyond the dtype's range
+double rounded_to(double x, DType d);  // the nearest number of a half format; of float32 and float64, x itself
+
 // An operand of an op: an array, or a Python number, which is weaker than any array of its kind.
 struct Operand {
   const Array* array = nullptr;

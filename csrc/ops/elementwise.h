@@ -7,15 +7,19 @@ namespace mielina::ops {
 // What an op takes and gives: everything and keeps it; all but bool; everything, integers and bool becoming the default
 // float; floating only; integers and bool only; integers only.
 enum class Domain : uint8_t { keep, number, promote, floating, integer, shift };
+// Which operands may be Python numbers.
+enum class Numbers : uint8_t { either, second, none };
 struct Traits {
   const char* name;
   Domain domain;
   bool gradient = true;
+  Numbers numbers = Numbers::either;
 };
 const Traits& traits(Unary op);
 const Traits& traits(Binary op);
 const Traits& traits(Ternary op);
 const char* name_of(Compare op);
+Numbers numbers_of(Compare op);
 
 Array unary(Unary op, const Array& x, double p = 0, double q = 0);
 void unary_into(Unary op, const Array& x, double p = 0, double q = 0);  // x = f(x)
@@ -32,7 +36,6 @@ Array contiguous(const Array& x);            // x itself when it is
 Array clone(const Array& x);
 void copy_into(const Array& to, const Array& from);
 void fill(const Array& x, Number value);
-void check_fits(Number value, DType dtype, const char* name);  // PyTorch's rule for numbers written to tensors
 void check_writable(const Array& x, const char* name);
 
 }  // namespace mielina::ops

@@ -190,7 +190,7 @@ Array as_mask(const Array& mask, const Array& x, const char* name) {
 
 Array fill_value(const Operand& value, const Array& x, const char* name) {
   if (!value.array) {
-    check_fits(value.number, x.dtype, name);
+    check_fits(name, value.number, x.dtype);
     return to_array(value, x.dtype);
   }
   check(value.array->ndim == 0, Kind::Runtime, name, ": the value must be a number or a 0-dim tensor, got shape ",

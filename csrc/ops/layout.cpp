@@ -304,8 +304,21 @@ void tri_into(const Array& x, int64_t diagonal, bool upper) {
   launch<&Kernels::tri>(upper ? "triu_" : "tril_", out(x), in(x), within(x, diagonal), upper);
 }
 
-Array arange(const Number& start, const Number& end, const Number& step, DType dtype) {
+// What PyTorch makes of the bounds of a sequence of integers: whole numbers, toward 0.
+static Number whole(const char* name, Number n, DType dtype) {
+  if (n.integer) return n;
+  check_fits(name, n, dtype);
+  return {std::trunc(n.d), int64_t(n.d), true};
+}
+
+// Of int64 the bounds are cut to whole numbers before they are counted, of narrower integers only start and step after.
+Array arange(Number start, Number end, Number step, DType dtype) {
+  check(dtype != DType::b8, Kind::NotImplemented, "arange: not implemented for bool");
   check(step.d != 0, Kind::Runtime, "arange: step must be nonzero");
+  if (dtype == DType::i64) {
+    start = whole("arange", start, dtype), end = whole("arange", end, dtype), step = whole("arange", step, dtype);
+    check(step.i != 0, Kind::Value, "arange: step must be nonzero as an int64");
+  }
   check(std::isfinite(start.d) && std::isfinite(end.d) && std::isfinite(step.d), Kind::Runtime,
         "arange: unsupported range: ", start.d, " -> ", end.d);
   check((step.d > 0) == (end.d >= start.d) || start.d == end.d, Kind::Runtime,
@@ -319,16 +332,22 @@ Array arange(const Number& start, const Number& end, const Number& step, DType d
   }
   check(count < double(int64_t(1) << 58), Kind::Runtime, "arange: ", count, " elements do not fit into memory");
   Array y = empty({int64_t(count)}, dtype);
+  if (!is_floating(dtype)) start = whole("arange", start, dtype), step = whole("arange", step, dtype);
   launch<&Kernels::sequence>("arange", out(y), start, step, start, y.shape[0]);
   return y;
 }
 
 Array linspace(double start, double end, int64_t steps, DType dtype) {
   check(steps >= 0, Kind::Runtime, "linspace: number of steps must be non-negative, got ", steps);
+  check(dtype != DType::b8, Kind::NotImplemented, "linspace: not implemented for bool");
+  if (!is_floating(dtype)) {
+    start = whole("linspace", {start, 0, false}, dtype).d;
+    end = whole("linspace", {end, 0, false}, dtype).d;
+  }
   auto real = [](double d) { return Number{d, 0, false}; };
   Array y = empty({steps}, dtype);
   launch<&Kernels::sequence>("linspace", out(y), real(start), real(steps > 1 ? (end - start) / double(steps - 1) : 0),
-                             real(end), steps > 1 ? (steps + 1) / 2 : steps);
+                             real(end), steps > 1 ? steps / 2 : steps);
   return y;
 }
 

@@ -25,7 +25,7 @@ Array ordered(const Array& x, const Dims& order);  // a copy in which order's la
 Array cat(const std::vector<Array>& xs, int64_t axis);
 Array tri(const Array& x, int64_t diagonal, bool upper);
 void tri_into(const Array& x, int64_t diagonal, bool upper);
-Array arange(const Number& start, const Number& end, const Number& step, DType dtype);
+Array arange(Number start, Number end, Number step, DType dtype);
 Array linspace(double start, double end, int64_t steps, DType dtype);
 
 }  // namespace mielina::ops

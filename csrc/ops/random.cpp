@@ -9,7 +9,7 @@ static void check_state(const Array& a, const char* name) {
 
 Array take_key(const Array& state, int64_t numbers, DType dtype) {
   check_state(state, "random");
-  check(numbers >= 0 && numbers <= (int64_t(1) << 58), Kind::Value, "random: cannot draw ", numbers, " numbers");
+  check(numbers >= 0 && numbers <= (int64_t(1) << 58), Kind::Runtime, "random: cannot draw ", numbers, " numbers");
   Array key = empty(Dims{2}, DType::i64);
   int64_t words = numbers * (dtype == DType::f64 ? 2 : 1);
   launch<&Kernels::random_take>("random_take", out(key), out(state), (words + 3) / 4);

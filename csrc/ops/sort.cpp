@@ -148,11 +148,17 @@ Array searchsorted(const Array& s, const Array& v, bool right, const MaybeArray&
 }
 
 Array isin(const Array& elements, const Array& test) {
-  DType common = compute_type(promote(elements.dtype, test.dtype));
+  check(elements.dtype != DType::b8 && test.dtype != DType::b8, Kind::Runtime, "isin: not implemented for bool");
+  const Operand both[2] = {{&elements, {}, {}}, {&test, {}, {}}};
+  DType common = result_type(both, 2), compute = compute_type(common);
+  auto as_common = [&](const Array& x) {
+    Array y = x.dtype == common ? x : convert(x, common);
+    return common == compute ? y : convert(y, compute);
+  };
   Array y = empty(elements.dims(), DType::b8);
   if (elements.numel() == 0) return y;
-  Array s = sort(reshape(convert(test, common), Dims{-1}), 0, false).first;
-  Array v = contiguous(elements.dtype == common ? elements : convert(elements, common));
+  Array s = sort(reshape(as_common(test), Dims{-1}), 0, false).first;
+  Array v = contiguous(as_common(elements));
   launch<&Kernels::contains>("isin", out(reshape(y, Dims{-1})), in(s), in(reshape(v, Dims{-1})));
   return y;
 }

@@ -13,6 +13,7 @@ enum class Unary : int32_t {
   ceil,
   floor,
   round,
+  round_decimals,
   trunc,
   acos,
   acosh,
@@ -45,6 +46,7 @@ enum class Unary : int32_t {
   tan,
   tanh,
   trigamma,
+  polygamma,
   clamp,
   elu,
   frac,
@@ -95,7 +97,7 @@ enum class Binary : int32_t {
   xlogy,
   count
 };
-enum class Ternary : int32_t { clamp, lerp, addcmul, addcdiv, count };
+enum class Ternary : int32_t { clamp, lerp, add_scaled, addcmul, addcdiv, count };
 // The results are bool; the last ones look at a only.
 enum class Compare : int32_t {
   eq,
@@ -121,7 +123,8 @@ struct ElementwiseTable {
   void (*unary)(const Ctx&, const View& y, const View& x, Unary op, DType compute, double p, double q) noexcept;
   // i64: a / 0 and a mod 0 are 0 (see any_zero), a^b is 0 for b < 0 and |a| > 1, shifts beyond 63 leave the sign.
   void (*binary)(const Ctx&, const View& y, const View& a, const View& b, Binary op, DType compute) noexcept;
-  // addcmul, addcdiv: a + p b c, a + p b / c.
+  // add_scaled: a + c b; addcmul, addcdiv: a + p b c, a + p b / c. clamp: p = 1, only the lower bound b counts; 2, only
+  // the upper, c; 0, both.
   void (*ternary)(const Ctx&, const View& y, const View& a, const View& b, const View& c, Ternary op, DType compute,
                   Number p) noexcept;
   // y: bool, dense.

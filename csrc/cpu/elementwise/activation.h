@@ -67,7 +67,7 @@ struct Fn<Unary::mish> {  // x tanh(log(1 + e)), e = exp(x): x n / (n + 2) with 
   template <class V>
   MIELINA_INLINE V d(V g, V x, V, V, V) {
     V u = e(x), n = u * (u + c<V>(2)), m = n + c<V>(2), t = n / m;
-    return g * (t + x * (c<V>(4) * u * (u + one<V>()) / (m * m)));
+    return select<V>(x > c<V>(20), g, g * (t + x * (c<V>(4) * u * (u + one<V>()) / (m * m))));
   }
 };
 template <>
@@ -120,7 +120,7 @@ template <>
 struct Fn<Unary::elu> {  // p (exp(q x) - 1) on the left; celu is p = alpha, q = 1 / alpha
   template <class V>
   MIELINA_INLINE V f(V x, V p, V q) {
-    return select<V>(x > V{}, x, p * expm1(at_most(x, 0) * q));
+    return select<V>(x >= V{}, x, p * expm1(at_most(x, 0) * q));
   }
   template <class V>
   MIELINA_INLINE V d(V g, V x, V, V p, V q) {
@@ -190,7 +190,7 @@ template <>
 struct Fn<Unary::softshrink> {
   template <class V>
   MIELINA_INLINE V f(V x, V p, V) {
-    return select<V>(abs(x) <= p, x * V{}, x - copysign(p, x));
+    return zero_where<V>(abs(x) <= p, x - copysign(p, x));
   }
   template <class V>
   MIELINA_INLINE V d(V g, V x, V, V p, V) {

@@ -132,17 +132,17 @@ struct Fn<Binary::minimum> : Integers {
   }
 };
 template <>
-struct Fn<Binary::fmax> : Integers {  // a number beside NaN wins
+struct Fn<Binary::fmax> : Integers {  // a number beside NaN wins; of equals (0 and -0) the first
   template <class V>
   MIELINA_INLINE V f(V a, V b) {
-    return select<V>((a > b) | (b != b), a, b);
+    return select<V>((a >= b) | (b != b), a, b);
   }
 };
 template <>
 struct Fn<Binary::fmin> : Integers {
   template <class V>
   MIELINA_INLINE V f(V a, V b) {
-    return select<V>((a < b) | (b != b), a, b);
+    return select<V>((a <= b) | (b != b), a, b);
   }
 };
 template <>
@@ -264,18 +264,27 @@ void binary(const Ctx& ctx, const View& y, const View& a, const View& b, Binary 
 template <Ternary op>
 struct Fn3;
 template <>
-struct Fn3<Ternary::clamp> : Integers {
+struct Fn3<Ternary::clamp> : Integers {  // p: which bounds count; an x that equals a bound stays as it is (0 and -0)
   template <class V>
-  MIELINA_INLINE V f(V x, V low, V high, V) {
-    return min<V>(max<V>(x, low), high);
+  MIELINA_INLINE V f(V x, V low, V high, V p) {
+    V y = select<V>((x >= low) | (x != x) | (p == c<V>(2)), x, low);
+    return select<V>((y <= high) | (y != y) | (p == one<V>()), y, high);
   }
 };
 template <>
 struct Fn3<Ternary::lerp> {  // from the nearer end, so that both ends are met exactly
   template <class V>
   MIELINA_INLINE V f(V a, V b, V w, V) {
-    V gap = b - a;
-    return select<V>(abs(w) < c<V>(0.5), a + w * gap, b - gap * (one<V>() - w));
+    Mask<V> near = abs(w) < c<V>(0.5);
+    return fma(select<V>(near, w, w - one<V>()), b - a, select<V>(near, a, b));
+  }
+};
+template <>
+struct Fn3<Ternary::add_scaled> : Integers {  // a + alpha b
+  template <class V>
+  MIELINA_INLINE V f(V a, V b, V alpha, V) {
+    if constexpr (is_int<V>) return (V)((Wrap<V>)a + (Wrap<V>)alpha * (Wrap<V>)b);
+    else return fma(alpha, b, a);
   }
 };
 template <>

@@ -102,6 +102,15 @@ struct Fn<Unary::round> {
   }
 };
 template <>
+struct Fn<Unary::round_decimals> {  // p = 10^|decimals|; q = 1 where they are negative
+  template <class V>
+  MIELINA_INLINE V f(V x, V p, V q) {
+    Mask<V> tens = q != V{};
+    V y = round_even(select<V>(tens, x / p, x * p));
+    return select<V>(tens, y * p, y / p);
+  }
+};
+template <>
 struct Fn<Unary::trunc> {
   template <class V>
   MIELINA_INLINE V f(V x, V, V) {
@@ -123,7 +132,8 @@ template <>
 struct Fn<Unary::clamp> {  // to [p, q]
   template <class V>
   MIELINA_INLINE V f(V x, V p, V q) {
-    return min<V>(max<V>(x, p), q);
+    V y = select<V>((x >= p) | is_nan(x), x, p);
+    return select<V>((y <= q) | is_nan(y), y, q);
   }
   template <class V>
   MIELINA_INLINE V d(V g, V x, V, V p, V q) {
@@ -244,15 +254,18 @@ struct Fn<Unary::log1p> {
   }
 };
 template <>
-struct Fn<Unary::logit> {  // near 1/2 both halves are exact and log1p keeps the zero's digits
+struct Fn<Unary::logit> {  // of x moved into [p, q]; near 1/2 both halves are exact and log1p keeps the zero's digits
   template <class V>
-  MIELINA_INLINE V f(V x, V, V) {
+  MIELINA_INLINE V f(V x, V p, V q) {
+    x = select<V>(x < p, p, select<V>(x > q, q, x));
     V far = x / (one<V>() - x), near = (x + x - one<V>()) / (one<V>() - x);
     return select<V>(abs(near) < c<V>(0.5), log1p(near), log(far));
   }
   template <class V>
-  MIELINA_INLINE V d(V g, V x, V, V, V) {
-    return select<V>((x < V{}) | (x > one<V>()), c<V>(FpOf<V>::nan), g / (x * (one<V>() - x)));
+  MIELINA_INLINE V d(V g, V x, V, V p, V q) {  // without bounds NaN outside [0, 1], with them 0 outside
+    Mask<V> bounded = p != c<V>(-FpOf<V>::inf);
+    V low = select<V>(bounded, p, V{}), high = select<V>(bounded, q, one<V>());
+    return select<V>((x < low) | (x > high), zero_where<V>(bounded, c<V>(FpOf<V>::nan)), g / (x * (one<V>() - x)));
   }
 };
 template <>
@@ -407,7 +420,7 @@ struct Fn<Unary::acosh> {
   }
   template <class V>
   MIELINA_INLINE V d(V g, V x, V, V, V) {
-    return g / sqrt((x - one<V>()) * (x + one<V>()));
+    return g / sqrt((x - one<V>()) * (x + one<V>()) + V{});  // + 0: at -1 the root must not be -0
   }
 };
 template <>
@@ -478,6 +491,15 @@ struct Fn<Unary::trigamma> {
   MIELINA_INLINE vf32 f(vf32 x, vf32, vf32) {
     Wide w = widen(x);
     return narrow(f(w.low, w.low, w.low), f(w.high, w.high, w.high));
+  }
+};
+template <>
+struct Fn<Unary::polygamma> {  // q zeta(p + 1, x), q = (-1)^(p + 1) p!
+  MIELINA_INLINE vf64 f(vf64 x, vf64 p, vf64 q) { return q * zeta(int(p[0]) + 1, x); }
+  MIELINA_INLINE vf32 f(vf32 x, vf32 p, vf32 q) {
+    Wide w = widen(x), factor = widen(q);
+    vf64 n = widen(p).low;
+    return narrow(f(w.low, n, factor.low), f(w.high, n, factor.low));
   }
 };
 template <>

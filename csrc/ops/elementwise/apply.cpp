@@ -1,4 +1,5 @@
 // Functions of one, two and three operands.
+#include <cmath>
 #include <optional>
 
 #include "ops/elementwise.h"
@@ -46,14 +47,40 @@ Array output_for(const Operand (&o)[N], const Dims& shape, DType dtype) {
   return empty(shape, dtype);
 }
 
-// A number beside integers takes their width, as PyTorch's does: -1 beside uint8 is 255.
-Operand fitted(Operand o, DType d) {
-  if (o.array || is_floating(d) || d == DType::i64 || d == DType::b8) return o;
-  int64_t& i = o.number.i;
-  i = d == DType::u8 ? uint8_t(i) : d == DType::i8 ? int8_t(i) : d == DType::i16 ? int16_t(i) : int32_t(i);
-  o.number.d = double(i);
+// Does every value of `from` have its own in `to`, or become it on the way to to's compute type?
+bool passes(DType from, DType to) {
+  if (from == to || from == DType::b8) return true;
+  if (is_half(to)) return kDTypeSize[int(from)] == 1;
+  return is_floating(to) || to == DType::i64;
+}
+
+// An operand as the common dtype has it, before anything is computed: -1 beside uint8 is 255, 70000 beside float16 inf.
+Operand fitted(Operand o, DType d, Array& copy) {
+  if (o.array) {
+    if (passes(o.array->dtype, d)) return o;
+    copy = convert(*o.array, d);
+    o.array = &copy;
+  } else if (is_half(d)) {
+    o.number = {rounded_to(o.number.d, d), 0, false};
+  } else if (!is_floating(d) && d != DType::i64 && d != DType::b8) {
+    int64_t& i = o.number.i;
+    i = d == DType::u8 ? uint8_t(i) : d == DType::i8 ? int8_t(i) : d == DType::i16 ? int16_t(i) : int32_t(i);
+    o.number.d = double(i);
+  }
   return o;
 }
+
+// Both operands of f(a, b). Products with and quotients by one number keep all its digits beside halves, as PyTorch's do.
+struct Pair {
+  Array copies[2];
+  Operand a, b;
+  Pair(Binary op, const Operand& x, const Operand& y, DType d)
+      : a(fitted(x, d, copies[0])), b(keeps(op, y) ? y : fitted(y, d, copies[1])) {}
+  static bool keeps(Binary op, const Operand& y) {
+    return (op == Binary::mul || op == Binary::div) && (!y.array || y.array->ndim == 0) &&
+           is_floating(y.array ? y.array->dtype : y.kind);
+  }
+};
 
 // Integer division: the kernels define x / 0, PyTorch raises. What a captured call divides by later is not known now.
 void check_divisor(const char* name, const Operand& b) {
@@ -71,19 +98,27 @@ bool divides(Binary op) {
   return op == Binary::floor_divide || op == Binary::trunc_divide || op == Binary::remainder || op == Binary::fmod;
 }
 
+DType dtype_of(const Operand& o) { return o.array ? o.array->dtype : o.kind; }
+
+// A number that is a power must fit the dtype.
+void check_power(DType d, Number n) {
+  check(is_floating(d) || n.i >= 0, Kind::Runtime,
+        "pow: integers to negative integer powers are not allowed; convert to a floating dtype");
+  check_fits("pow", n, d);
+}
+
 // The dtype of f(a, b), after the checks that depend on dtypes.
 DType binary_dtype(Binary op, const Operand (&o)[2]) {
   const Traits& t = traits(op);
   DType dtype = result_of(t, result_type(o, 2));
+  check(op != Binary::heaviside || dtype_of(o[0]) == dtype_of(o[1]), Kind::Runtime,
+        "heaviside: expected two tensors of one dtype, got ", name_of(dtype_of(o[0])), " and ",
+        name_of(dtype_of(o[1])));
   if (op == Binary::sub)
     for (const Operand& x : o)
-      check((x.array ? x.array->dtype : x.kind) != DType::b8, Kind::Runtime,
+      check(dtype_of(x) != DType::b8, Kind::Runtime,
             "sub: bools have no subtraction; use logical_xor, or convert to a number");
-  if (!is_floating(dtype)) {
-    if (divides(op)) check_divisor(t.name, o[1]);
-    check(!(op == Binary::pow && !o[1].array && o[1].number.i < 0), Kind::Runtime,
-          "pow: integers to negative integer powers are not allowed; convert to a floating dtype");
-  }
+  if (op == Binary::pow && !o[1].array) check_power(dtype, o[1].number);
   return dtype;
 }
 
@@ -95,7 +130,7 @@ std::optional<Unary> power(Binary op, const Operand (&o)[2], DType dtype) {
   if (!is_floating(dtype)) return std::nullopt;
   if (n == 0.5) return Unary::sqrt;
   if (n == -1) return Unary::reciprocal;
-  if (n == -0.5) return Unary::rsqrt;
+  if (n == -0.5 && !is_half(dtype)) return Unary::rsqrt;
   return std::nullopt;
 }
 
@@ -107,11 +142,29 @@ void separate(const Array& to, Operand& o, Array& copy) {
   o.array = &copy;
 }
 
+// Bounds are numbers of the dtype: 0.1 beside float16 is what the tensor itself would hold.
+void fit_bounds(Unary op, DType d, double& p, double& q) {
+  if (op != Unary::clamp && op != Unary::hardtanh && op != Unary::hardshrink && op != Unary::softshrink &&
+      op != Unary::threshold)
+    return;
+  check_fits(traits(op).name, Number{p, 0, false}, d);
+  check_fits(traits(op).name, Number{q, 0, false}, d);
+  p = rounded_to(p, d);
+  q = rounded_to(q, d);
+}
+
+void check_bool(Unary op, const Array& x) {
+  check(x.dtype != DType::b8 || (op != Unary::neg && op != Unary::relu), Kind::Runtime, traits(op).name,
+        ": bool tensors have no sign");
+}
+
 }  // namespace
 
 Array unary(Unary op, const Array& x, double p, double q) {
   const Traits& t = traits(op);
+  check_bool(op, x);
   DType dtype = result_of(t, x.dtype);
+  fit_bounds(op, dtype, p, q);
   if (op == Unary::square && dtype == DType::b8) dtype = DType::i64;
   if (op >= Unary::ceil && op <= Unary::trunc && !is_floating(dtype)) return clone(x);
   Array y = empty_like(x, dtype);
@@ -122,8 +175,11 @@ Array unary(Unary op, const Array& x, double p, double q) {
 void unary_into(Unary op, const Array& x, double p, double q) {
   const Traits& t = traits(op);
   check_writable(x, t.name);
+  check_bool(op, x);
   DType dtype = result_of(t, x.dtype);
+  if (op == Unary::square && dtype == DType::b8) dtype = DType::i64;
   check_castable(t.name, dtype, x);
+  fit_bounds(op, dtype, p, q);
   if (op >= Unary::ceil && op <= Unary::trunc && !is_floating(dtype)) return;
   launch<&Kernels::unary>(t.name, out(x), in(x), op, compute_type(dtype), p, q);
 }
@@ -135,21 +191,41 @@ Array unary_backward(Unary op, const Array& g, const Array& x, const Array& y, d
       is_floating(x.dtype) && g.dtype == x.dtype && y.dtype == x.dtype && g.dims() == x.dims() && y.dims() == x.dims(),
       Kind::Value, t.name, ": the gradient must have x's shape and floating dtype, got ", text(g.dims()), " ",
       name_of(g.dtype), " for ", text(x.dims()), " ", name_of(x.dtype));
+  fit_bounds(op, x.dtype, p, q);
   Array dx = empty_like(x);
   launch<&Kernels::unary_backward>(t.name, out(dx), in(g), in(x), in(y), op, p, q);
   return dx;
 }
 
+namespace {
+
+// True and False as powers of bools, which have no others: a^1 = a, a^0 = 1. Nothing: other operands.
+std::optional<Array> bool_power(Binary op, const Operand (&o)[2]) {
+  if (op != Binary::pow || !o[0].array || o[1].array || result_type(o, 2) != DType::b8) return std::nullopt;
+  Array y = clone(*o[0].array);
+  if (!o[1].number.i) fill(y, Number{1, 1, true});
+  return y;
+}
+
+}  // namespace
+
 Array binary(Binary op, const Operand& a, const Operand& b) {
   const Operand o[2] = {a, b};
+  if (auto y = bool_power(op, o)) return *y;
   DType dtype = binary_dtype(op, o);
   if (auto u = power(op, o, dtype); u && a.array->dtype == dtype) return unary(*u, *a.array);
   const char* name = traits(op).name;
+  if (op == Binary::trunc_divide && is_half(dtype)) {  // the quotient is rounded to the dtype before it is truncated
+    Array y = binary(Binary::div, a, b);
+    unary_into(Unary::trunc, y);
+    return y;
+  }
+  Pair x(op, a, b, dtype);
+  if (divides(op) && !is_floating(dtype)) check_divisor(name, x.b);
   DType compute = compute_type(dtype);
   Dims shape = shape_of(o, name);
   Array y = output_for(o, shape, dtype);
-  launch<&Kernels::binary>(name, out(y), in(fitted(a, dtype), compute, shape), in(fitted(b, dtype), compute, shape), op,
-                           compute);
+  launch<&Kernels::binary>(name, out(y), in(x.a, compute, shape), in(x.b, compute, shape), op, compute);
   return y;
 }
 
@@ -157,30 +233,65 @@ void binary_into(Binary op, const Array& a, const Operand& b) {
   const char* name = traits(op).name;
   check_writable(a, name);
   const Operand o[2] = {Operand{&a, {}, {}}, b};
+  check_castable(name, result_type(o, 2), a);
+  if (auto y = bool_power(op, o)) return copy_into(a, *y);
   DType dtype = binary_dtype(op, o);
   check_castable(name, dtype, a);
   Dims shape = a.dims();
   Dims joined = shape_of(o, name);
   check(joined == shape, Kind::Runtime, name, ": the output of shape ", text(shape),
         " does not hold the broadcast shape ", text(joined));
+  if (auto u = power(op, o, dtype); u && a.dtype == dtype) return unary_into(*u, a);
+  Pair x(op, o[0], b, dtype);
+  if (divides(op) && !is_floating(dtype)) check_divisor(name, x.b);
   Array copy;
-  Operand right = fitted(b, dtype);
-  separate(a, right, copy);
+  separate(a, x.b, copy);
   DType compute = compute_type(dtype);
-  launch<&Kernels::binary>(name, out(a), in(o[0], compute, shape), in(right, compute, shape), op, compute);
+  launch<&Kernels::binary>(name, out(a), in(x.a, compute, shape), in(x.b, compute, shape), op, compute);
 }
+
+namespace {
+
+// What PyTorch asks of the dtypes and numbers of a call beyond their domain.
+void check_ternary(Ternary op, const Operand (&o)[3], DType dtype) {
+  const char* name = traits(op).name;
+  if (op == Ternary::lerp) {
+    check(o[0].array && o[1].array, Kind::Type, "lerp: expected tensors as input and end");
+    for (int i = 1; i < 3; i++)
+      check(!o[i].array || o[i].array->dtype == o[0].array->dtype, Kind::Runtime, "lerp: expected one dtype, got ",
+            name_of(o[0].array->dtype), " and ", name_of(dtype_of(o[i])));
+  }
+  if (op == Ternary::addcdiv)
+    check(category(promote(dtype_of(o[1]), dtype_of(o[2]))) == 2, Kind::Runtime,
+          "addcdiv: integers are not divided; convert one of them to a floating dtype");
+  if (op == Ternary::add_scaled) {
+    check(o[2].kind != DType::b8 || dtype == DType::b8, Kind::Runtime, "add: a bool alpha is for bools only");
+    check(o[2].kind != DType::f64 || is_floating(dtype), Kind::Runtime,
+          "add: for integers alpha must be an integer");
+  }
+  if (op == Ternary::clamp)
+    check(dtype != DType::b8, Kind::NotImplemented, name, ": not implemented for bool");
+  if (op == Ternary::clamp || op == Ternary::add_scaled)
+    for (int i = op == Ternary::clamp ? 1 : 2; i < 3; i++)
+      if (!o[i].array) check_fits(name, o[i].number, dtype);
+}
+
+}  // namespace
 
 Array ternary(Ternary op, const Operand& a, const Operand& b, const Operand& c, Number p) {
   const Traits& t = traits(op);
   const Operand o[3] = {a, b, c};
-  DType dtype = result_of(t, result_type(o, 3));
-  DType compute = compute_type(dtype);
-  check(compute != DType::i64 || p.integer || op != Ternary::addcmul, Kind::Runtime, t.name,
-        ": value must be an integer for integers");
+  DType common = result_type(o, op == Ternary::add_scaled ? 2 : 3);
+  check_ternary(op, o, common);
+  DType dtype = result_of(t, common), compute = compute_type(dtype);
+  if (compute == DType::i64 && !p.integer) p = {std::trunc(p.d), int64_t(p.d), true};
   Dims shape = shape_of(o, t.name);
-  Array y = output_for(o, shape, dtype);
-  launch<&Kernels::ternary>(t.name, out(y), in(fitted(a, dtype), compute, shape), in(fitted(b, dtype), compute, shape),
-                            in(fitted(c, dtype), compute, shape), op, compute, p);
+  Array y = output_for(o, shape, dtype), copies[3];
+  bool scaled = op == Ternary::add_scaled;
+  const Operand x[3] = {fitted(a, dtype, copies[0]), fitted(b, dtype, copies[1]),
+                        scaled ? c : fitted(c, dtype, copies[2])};
+  launch<&Kernels::ternary>(t.name, out(y), in(x[0], compute, shape), in(x[1], compute, shape),
+                            in(x[2], compute, shape), op, compute, p);
   return y;
 }
 
@@ -188,14 +299,9 @@ Array compare(Compare op, const Operand& a, const Operand& b) {
   const char* name = name_of(op);
   Operand o[2] = {a, b};
   DType dtype = result_type(o, 2), compute = compute_type(dtype);
-  for (Operand& x : o) x = fitted(x, dtype);
-  // Beside halves a number is first rounded as they were: a half made from 0.1 equals 0.1.
-  Array rounded[2];
-  for (int i = 0; i < 2; i++)
-    if (!o[i].array && is_half(dtype)) {
-      rounded[i] = to_array(o[i], dtype);
-      o[i].array = &rounded[i];
-    }
+  Array copies[2];
+  if (op <= Compare::ge)
+    for (int i = 0; i < 2; i++) o[i] = fitted(o[i], dtype, copies[i]);
   Dims shape = shape_of(o, name);
   Array y = output_for(o, shape, DType::b8);
   launch<&Kernels::compare>(name, out(y), in(o[0], compute, shape), in(o[1], compute, shape), op, compute);
@@ -209,10 +315,12 @@ Array any_zero(const Array& x) {
 }
 
 Array where(const Array& condition, const Operand& a, const Operand& b) {
-  check(condition.dtype == DType::b8, Kind::Runtime, "where: expected a bool condition, got ",
-        name_of(condition.dtype));
+  check(condition.dtype == DType::b8 || condition.dtype == DType::u8, Kind::Runtime,
+        "where: expected a bool condition, got ", name_of(condition.dtype));
   const Operand branches[2] = {a, b}, o[3] = {Operand{&condition, {}, {}}, a, b};
   DType dtype = result_type(branches, 2), compute = compute_type(dtype);
+  for (const Operand& x : branches)
+    if (!x.array) check_fits("where", x.number, dtype);
   Dims shape = shape_of(o, "where");
   Array y = output_for({a, b, o[0]}, shape, dtype);
   launch<&Kernels::where>("where", out(y), in(o[0], DType::b8, shape), in(a, compute, shape), in(b, compute, shape),

@@ -41,28 +41,9 @@ void copy_into(const Array& to, const Array& from) {
   launch<&Kernels::copy>("copy_", out(to), in(source));
 }
 
-// Integers may be negative in an unsigned dtype (they wrap) but not larger than it in size; floating numbers must lie
-// within the dtype's range, infinities and NaN only in floating dtypes.
-void check_fits(Number value, DType dtype, const char* name) {
-  static constexpr double kMost[] = {3.4028234663852886e38, 1.7976931348623157e308, 65504, 3.3895313892515355e38};
-  bool fits = true;
-  if (dtype == DType::b8 || (is_floating(dtype) && value.d - value.d != 0)) {
-  } else if (is_floating(dtype)) {
-    fits = std::abs(value.d) <= kMost[int(dtype)];
-  } else {
-    int bits = 8 * int(kDTypeSize[int(dtype)]);
-    bool is_unsigned = dtype == DType::u8;
-    double most = std::ldexp(1.0, is_unsigned ? bits : bits - 1);
-    if (value.integer) fits = bits == 64 || (double(value.i) < most && double(value.i) >= (is_unsigned ? 1 - most : -most));
-    else fits = value.d < most && value.d >= (is_unsigned ? 0 : -most);
-  }
-  check(fits, Kind::Runtime, name, ": the value ", value.integer ? double(value.i) : value.d,
-        " cannot be converted to ", name_of(dtype), " without overflow");
-}
-
 void fill(const Array& x, Number value) {
   check_writable(x, "fill_");
-  check_fits(value, x.dtype, "fill_");
+  check_fits("fill_", value, x.dtype);
   launch<&Kernels::fill>("fill_", out(x), value);
 }
 

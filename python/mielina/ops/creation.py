@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core, dtypes
+from ..device import check_device
 from ..dtypes import dtype as DType
 from ..tensor import Tensor, method
 
@@ -16,11 +17,34 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
-    return tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+def shape_of(sizes: tuple[Any, ...], size: Any = None) -> Any:
+    """The shape that was given as f(2, 3), f((2, 3)) or f(size=(2, 3))."""
+    if size is not None:
+        if sizes:
+            raise TypeError("the size was given twice")
+        return size if isinstance(size, (tuple, list)) else (size,)
+    return sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
 
 
-def tensor(data: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+def made(t: Tensor, name: str, device: Any, requires_grad: bool) -> Tensor:
+    if device is not None:
+        check_device(name, device)
+    return t.requires_grad_() if requires_grad else t
+
+
+def _large(data: Any, dtype: DType | None) -> np.ndarray:
+    """Python numbers beyond int64 as floats, if a floating dtype was asked for. Errors: what else NumPy has no dtype for."""
+    if data is None:
+        raise RuntimeError("tensor: None has no dtype")
+    numbers = [x for x in np.asarray(data, object).flat if isinstance(x, int)]
+    if any(not -(1 << 63) <= x < 1 << 63 for x in numbers):
+        if dtype is None or not dtype.is_floating_point:
+            raise ValueError("tensor: an integer beyond 64 bits")
+        return np.asarray(data, np.float64)
+    raise TypeError("tensor: expected numbers, or nested lists of them")
+
+
+def tensor(data: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A new tensor with a copy of `data`: a number, nested lists, a NumPy array or a tensor.
 
     Python floats give the default dtype, ints int64, bools bool, NumPy's numbers their own. TypeError for data without
@@ -37,6 +61,8 @@ def tensor(data: Any, *, dtype: DType | None = None, requires_grad: bool = False
     else:
         a = np.asarray(data)
         plain = not isinstance(data, (np.ndarray, np.generic))
+        if plain and a.dtype in (np.uint64, object):
+            a = _large(data, dtype)
         if a.dtype.kind not in "fiub":
             dtypes.from_numpy(a.dtype)  # a TypeError that lists what there is
         if plain and dtype is not None and a.size and not dtype.is_floating_point and dtype is not dtypes.bool:
@@ -50,7 +76,7 @@ def tensor(data: Any, *, dtype: DType | None = None, requires_grad: bool = False
             t = _core.clone(_core.from_numpy(np.array(a, order="C", copy=True)))
     if dtype is not None and t.dtype is not dtype:
         t = _core.convert(t, dtype)
-    return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
+    return made(t, "tensor", device, requires_grad)
 
 
 def _is_double(data: Any) -> bool:
@@ -79,7 +105,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     return _core.from_numpy(array)  # type: ignore[no-any-return]
 
 
-def as_tensor(data: Any, dtype: DType | None = None) -> Tensor:
+def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
     """`data` as a tensor, sharing memory where it can.
 
     >>> a = np.zeros(2, np.float32)
@@ -87,6 +113,7 @@ def as_tensor(data: Any, dtype: DType | None = None) -> Tensor:
     >>> a
     array([5., 0.], dtype=float32)
     """
+    check_device("as_tensor", device)
     if isinstance(data, Tensor):
         t = data
     elif isinstance(data, np.ndarray):
@@ -96,107 +123,97 @@ def as_tensor(data: Any, dtype: DType | None = None) -> Tensor:
     return t if dtype is None or t.dtype is dtype else t.to(dtype)
 
 
-def empty(*size: Any, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+asarray = as_tensor
+
+
+def empty(
+    *sizes: Any,
+    size: Any = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """A new tensor with undefined contents.
 
     >>> mi.empty(2, 3).shape
     (2, 3)
     """
-    t = _core.empty(_shape(size), dtype or dtypes.get_default_dtype())
-    return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
+    t = _core.empty(shape_of(sizes, size), dtype or dtypes.get_default_dtype())
+    return made(t, "empty", device, requires_grad)
 
 
-def empty_like(input: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """A new tensor with input's shape, dtype and stride order, and undefined contents.
-
-    >>> mi.empty_like(mi.ones(2, 3)).shape
-    (2, 3)
-    """
+def empty_like(
+    input: Tensor,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """A new tensor with input's shape, dtype and stride order (or memory_format's), and undefined contents."""
     t = _core.empty_like(input, dtype or input.dtype)
-    return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
+    if memory_format is not None:
+        from .layout import contiguous
+
+        t = contiguous(t, memory_format=memory_format)
+    return made(t, "empty_like", device, requires_grad)
 
 
-asarray = as_tensor
+def scalar_tensor(s: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A number as a 0-dim tensor of the default dtype."""
+    return full((), s, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
-def scalar_tensor(s: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """A number as a 0-dim tensor of the default dtype.
+def _kind(value: Any) -> DType:
+    """The dtype that a number asks for."""
+    if isinstance(value, Tensor):
+        return value.dtype  # type: ignore[no-any-return]
+    if isinstance(value, np.generic):
+        return dtypes.from_numpy(value.dtype)
+    if isinstance(value, bool):
+        return dtypes.bool
+    return dtypes.int64 if isinstance(value, int) else dtypes.get_default_dtype()
 
-    >>> mi.scalar_tensor(2.5)
-    tensor(2.5000)
-    """
-    return full((), s, dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
 
-
-def full(size: Any, fill_value: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+def full(
+    size: Any, fill_value: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A new tensor filled with one number, whose kind gives the dtype unless `dtype` does.
 
-    >>> mi.full((2, 2), 3.0)
-    tensor([[3., 3.],
-            [3., 3.]])
+    RuntimeError: a number beyond the dtype's range.
     """
-    if isinstance(fill_value, (Tensor, np.generic)):
-        dtype = dtype or (fill_value.dtype if isinstance(fill_value, Tensor) else dtypes.from_numpy(fill_value.dtype))
-        fill_value = fill_value.item()
-    if dtype is None:
-        dtype = (
-            dtypes.bool
-            if isinstance(fill_value, bool)
-            else dtypes.int64
-            if isinstance(fill_value, int)
-            else dtypes.get_default_dtype()
-        )
-    t = empty(_shape((size,)) if not isinstance(size, int) else (size,), dtype=dtype)
-    _core.fill_(t, fill_value)
-    return t.requires_grad_() if requires_grad else t
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"full: expected a tuple or list as size, got {type(size).__name__}")
+    t = _core.empty(size, dtype or _kind(fill_value))
+    _core.fill_(t, _number(fill_value))
+    return made(t, "full", device, requires_grad)
 
 
-def full_like(input: Tensor, fill_value: Any, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """A new tensor with input's shape and stride order, filled with one number, in input's dtype or `dtype`.
-
-    >>> mi.full_like(mi.tensor([1, 2]), 7)
-    tensor([7, 7])
-    """
-    t = empty_like(input, dtype=dtype)
-    _core.fill_(t, fill_value)
-    return t.requires_grad_() if requires_grad else t
+def full_like(input: Tensor, fill_value: Any, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
+    """A tensor like input (shape, dtype, stride order), filled with one number. Keywords as for empty_like."""
+    t = empty_like(input, dtype=dtype, **keywords)
+    _core.fill_(t, _number(fill_value))
+    return t
 
 
-def zeros(*size: Any, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """A new tensor of zeros, in the default dtype or `dtype`: zeros(2, 3) or zeros((2, 3)).
-
-    >>> mi.zeros(2, 3)
-    tensor([[0., 0., 0.],
-            [0., 0., 0.]])
-    """
-    return full(_shape(size), 0, dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
+def zeros(*sizes: Any, size: Any = None, dtype: DType | None = None, **keywords: Any) -> Tensor:
+    """A new tensor of zeros: zeros(2, 3), zeros((2, 3)) or zeros(size=(2, 3)). Keywords as for full."""
+    return full(shape_of(sizes, size), 0, dtype=dtype or dtypes.get_default_dtype(), **keywords)
 
 
-def zeros_like(input: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """Zeros with input's shape, dtype and stride order.
-
-    >>> mi.zeros_like(mi.tensor([3, 4]))
-    tensor([0, 0])
-    """
-    return full_like(input, 0, dtype=dtype, requires_grad=requires_grad)
+def zeros_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
+    """Zeros like input: shape, dtype, stride order. Keywords as for empty_like."""
+    return full_like(input, 0, dtype=dtype, **keywords)
 
 
-def ones(*size: Any, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """A new tensor of ones, in the default dtype or `dtype`: ones(2, 3) or ones((2, 3)).
-
-    >>> mi.ones(2)
-    tensor([1., 1.])
-    """
-    return full(_shape(size), 1, dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
+def ones(*sizes: Any, size: Any = None, dtype: DType | None = None, **keywords: Any) -> Tensor:
+    """A new tensor of ones: ones(2, 3), ones((2, 3)) or ones(size=(2, 3)). Keywords as for full."""
+    return full(shape_of(sizes, size), 1, dtype=dtype or dtypes.get_default_dtype(), **keywords)
 
 
-def ones_like(input: Tensor, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """Ones with input's shape, dtype and stride order.
-
-    >>> mi.ones_like(mi.tensor([3, 4]))
-    tensor([1, 1])
-    """
-    return full_like(input, 1, dtype=dtype, requires_grad=requires_grad)
+def ones_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
+    """Ones like input: shape, dtype, stride order. Keywords as for empty_like."""
+    return full_like(input, 1, dtype=dtype, **keywords)
 
 
 # ---- sequences -------------------------------------------------------------------------------------------------------
@@ -204,8 +221,17 @@ def _number(x: Any) -> Any:
     return x.item() if isinstance(x, (Tensor, np.generic)) else x
 
 
+_MISSING = object()
+
+
 def arange(
-    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: DType | None = None, requires_grad: bool = False
+    start: Any = _MISSING,
+    end: Any = _MISSING,
+    step: Any = 1,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """start, start + step, ... below end: arange(end), arange(start, end) or arange(start, end, step).
 
@@ -216,31 +242,47 @@ def arange(
     >>> mi.arange(1, 2, 0.25)
     tensor([1.0000, 1.2500, 1.5000, 1.7500])
     """
-    if end is None:
+    if end is _MISSING:
         start, end = 0, start
+    elif start is _MISSING:
+        start = 0
     start, end, step = _number(start), _number(end), _number(step)
+    for x in (start, end, step):
+        if not isinstance(x, (int, float)):
+            raise TypeError(f"arange: expected numbers, got {'nothing' if x is _MISSING else type(x).__name__}")
     if dtype is None:
-        dtype = (
-            dtypes.get_default_dtype()
-            if isinstance(start, float) or isinstance(end, float) or isinstance(step, float)
-            else dtypes.int64
-        )
-    t = _core.arange(start, end, step, dtype)
-    return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
+        whole = isinstance(start, int) and isinstance(end, int) and isinstance(step, int)
+        dtype = dtypes.int64 if whole else dtypes.get_default_dtype()
+    return made(_core.arange(start, end, step, dtype), "arange", device, requires_grad)
 
 
-def linspace(start: Any, end: Any, steps: int, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
+def linspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """`steps` numbers at equal distances from start to end, both included. RuntimeError: steps is negative.
 
     >>> mi.linspace(0, 1, 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
     t = _core.linspace(float(_number(start)), float(_number(end)), steps, dtype or dtypes.get_default_dtype())
-    return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
+    return made(t, "linspace", device, requires_grad)
 
 
 def logspace(
-    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: DType | None = None, requires_grad: bool = False
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """base ** linspace(start, end, steps), computed in float64.
 
@@ -252,21 +294,31 @@ def logspace(
     t = _core.convert(
         pow(float(base), linspace(start, end, steps, dtype=dtypes.float64)), dtype or dtypes.get_default_dtype()
     )
-    return t.requires_grad_() if requires_grad else t  # type: ignore[no-any-return]
+    return made(t, "logspace", device, requires_grad)
 
 
-def eye(n: int, m: int | None = None, *, dtype: DType | None = None, requires_grad: bool = False) -> Tensor:
-    """(n, m) with ones on the diagonal, zeros elsewhere; square without m.
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """(n, m) with ones on the diagonal, zeros elsewhere; square without m. RuntimeError: negative sizes.
 
     >>> mi.eye(2)
     tensor([[1., 0.],
             [0., 1.]])
     """
+    for k in (n, m):
+        if k is not None and not hasattr(k, "__index__"):
+            raise TypeError(f"eye: expected integers as sizes, got {type(k).__name__}")
     if n < 0 or (m is not None and m < 0):
         raise RuntimeError(f"eye: sizes must be greater or equal to 0, got {n} and {m}")
     t = zeros(n, n if m is None else m, dtype=dtype)
     _core.fill_(_core.diagonal(t, 0, 0, 1), 1)
-    return t.requires_grad_() if requires_grad else t
+    return made(t, "eye", device, requires_grad)
 
 
 # ---- like this tensor ------------------------------------------------------------------------------------------------

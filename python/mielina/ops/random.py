@@ -15,6 +15,7 @@ from ..autograd import op, record
 from ..dtypes import dtype as DType
 from ..random import Generator, default_generator
 from ..tensor import Tensor, method
+from .creation import made, shape_of, zeros_like
 from .layout import zeros
 
 __all__ = [
@@ -24,127 +25,195 @@ __all__ = [
 __functional__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
 
-def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
-    return tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
-
-
-def _key(shape: tuple[int, ...], dtype: DType, generator: Generator | None) -> Tensor:
+def _key(shape: Any, dtype: DType, generator: Generator | None) -> Tensor:
     return _core.take_key((generator or default_generator).state, math.prod(shape), dtype)
 
 
-def _grad(t: Tensor, requires_grad: bool) -> Tensor:
-    return t.requires_grad_() if requires_grad else t
+def _drawn(name: str, dtype: DType | None) -> DType:
+    dtype = dtype or dtypes.get_default_dtype()
+    if not dtype.is_floating_point:
+        raise NotImplementedError(f"{name}: not implemented for {dtype.name}; expected a floating dtype")
+    return dtype
 
 
 # ---- new tensors -----------------------------------------------------------------------------------------------------
 def rand(
-    *size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False
+    *sizes: Any,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Uniform numbers in [0, 1): multiples of 2^-24, of 2^-53 in float64.
+    """Uniform numbers in [0, 1): multiples of 2^-24, of 2^-53 in float64. NotImplementedError: integers.
 
     >>> mi.rand(2, 3).shape
     (2, 3)
     """
-    shape, dtype = _shape(size), dtype or dtypes.get_default_dtype()
-    return _grad(_core.uniform(shape, dtype, _key(shape, dtype, generator), 0.0, 1.0), requires_grad)
+    shape, dtype = shape_of(sizes, size), _drawn("rand", dtype)
+    return made(_core.uniform(shape, dtype, _key(shape, dtype, generator), 0.0, 1.0), "rand", device, requires_grad)
 
 
 def randn(
-    *size: Any, generator: Generator | None = None, dtype: DType | None = None, requires_grad: bool = False
+    *sizes: Any,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Normal numbers with mean 0 and standard deviation 1. Source: Box & Muller 1958.
+    """Normal numbers with mean 0 and standard deviation 1. NotImplementedError: integers. Source: Box & Muller 1958.
 
     >>> mi.randn(2, 3).shape
     (2, 3)
     """
-    shape, dtype = _shape(size), dtype or dtypes.get_default_dtype()
-    return _grad(_core.normal(shape, dtype, _key(shape, dtype, generator), 0.0, 1.0), requires_grad)
+    shape, dtype = shape_of(sizes, size), _drawn("randn", dtype)
+    return made(_core.normal(shape, dtype, _key(shape, dtype, generator), 0.0, 1.0), "randn", device, requires_grad)
+
+
+# The largest n - 1 of randperm(n): what a dtype holds exactly. (bfloat16 is not held to it, as in PyTorch.)
+_WHOLE = {
+    "float32": 1 << 24, "float64": 1 << 53, "float16": 1 << 11, "bfloat16": 1 << 63, "int64": (1 << 63) - 1,
+    "int32": (1 << 31) - 1, "int16": (1 << 15) - 1, "int8": (1 << 7) - 1, "uint8": (1 << 8) - 1, "bool": 1,
+}  # fmt: skip
+
+
+def _check_range(name: str, low: int, high: int, dtype: DType) -> None:
+    most = 65504 if dtype is dtypes.float16 else 1 << 63 if dtype.is_floating_point else _WHOLE[dtype.name]
+    least = 0 if dtype.name in ("uint8", "bool") else -most - (not dtype.is_floating_point)
+    if low < high and not (least <= low and high - 1 <= most):
+        raise RuntimeError(f"{name}: [{low}, {high}) is beyond the range of {dtype.name}")
 
 
 def randint(
-    low: int,
-    high: Any,
+    low: Any = None,
+    high: Any = None,
     size: Any = None,
     *,
     generator: Generator | None = None,
-    dtype: DType = dtypes.int64,
+    dtype: DType | None = None,
+    device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Whole numbers in [low, high); randint(high, size) starts at 0. RuntimeError: low >= high.
+    """Whole numbers in [low, high), int64 by default; randint(high, size) starts at 0.
+
+    RuntimeError: low >= high, or bounds beyond the dtype's range.
 
     >>> mi.randint(5, 6, (3,))
     tensor([5, 5, 5])
     """
     if size is None:
         low, high, size = 0, low, high
-    shape = tuple(size)
-    wide = dtypes.float64 if int(high) - int(low) > 1 << 32 else dtypes.float32  # two words an element, or one
-    return _grad(_core.integers(shape, dtype, _key(shape, wide, generator), int(low), int(high)), requires_grad)
+    elif high is None:
+        low, high = 0, low
+    low = 0 if low is None else low
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"randint: expected a tuple or list as size, got {type(size).__name__}")
+    for bound in (low, high):
+        if not hasattr(bound, "__index__"):
+            raise TypeError(f"randint: expected integers as bounds, got {type(bound).__name__}")
+    low, high, dtype = int(low), int(high), dtype or dtypes.int64
+    _check_range("randint", low, high, dtype)
+    wide = dtypes.float64 if high - low > 1 << 32 else dtypes.float32  # two words an element, or one
+    t = _core.integers(size, dtype, _key(size, wide, generator), low, high)
+    return made(t, "randint", device, requires_grad)
 
 
-def randperm(n: int, *, generator: Generator | None = None, dtype: DType = dtypes.int64) -> Tensor:
-    """A random order of 0 .. n - 1. RuntimeError: negative n.
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A random order of 0 .. n - 1, int64 by default. RuntimeError: n is negative or beyond what the dtype holds.
 
     >>> mi.sort(mi.randperm(4))[0]
     tensor([0, 1, 2, 3])
     """
+    if not hasattr(n, "__index__"):
+        raise TypeError(f"randperm: expected an integer, got {type(n).__name__}")
+    n, dtype = int(n), dtype or dtypes.int64
     if n < 0:
         raise RuntimeError(f"randperm: n must not be negative, got {n}")
+    if n - 1 > _WHOLE[dtype.name]:
+        raise RuntimeError(f"randperm: {dtype.name} does not hold {n - 1} exactly")
     order = randint(0, 1 << 32, (n,), generator=generator).argsort(stable=True)
-    return order if dtype is dtypes.int64 else order.to(dtype)
+    return made(order if dtype is dtypes.int64 else order.to(dtype), "randperm", device, requires_grad)
 
 
-def rand_like(
-    input: Tensor, *, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False
-) -> Tensor:
-    """`rand` with input's shape and dtype.
+def _like(input: Tensor, drawn: Tensor) -> Tensor:
+    """What was drawn, in input's stride order.
 
     >>> mi.rand_like(mi.zeros(2, 3)).shape
     (2, 3)
     """
-    return rand(*input.shape, dtype=dtype or input.dtype, generator=generator, requires_grad=requires_grad)
+    if _core.is_contiguous(input):
+        return drawn
+    y = _core.empty_like(input, drawn.dtype)
+    _core.copy_into(y, drawn)
+    return y.requires_grad_() if drawn.requires_grad else y  # type: ignore[no-any-return]
 
 
-def randn_like(
-    input: Tensor, *, dtype: DType | None = None, generator: Generator | None = None, requires_grad: bool = False
-) -> Tensor:
-    """`randn` with input's shape and dtype.
-
-    >>> mi.randn_like(mi.zeros(2, 3)).shape
-    (2, 3)
-    """
-    return randn(*input.shape, dtype=dtype or input.dtype, generator=generator, requires_grad=requires_grad)
+def rand_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
+    """Uniform numbers in [0, 1) like input: shape and dtype. Keywords as for rand."""
+    return _like(input, rand(*input.shape, dtype=dtype or input.dtype, **keywords))
 
 
-def randint_like(
-    input: Tensor, low: int, high: int | None = None, *, dtype: DType | None = None, generator: Generator | None = None
-) -> Tensor:
-    """`randint` with input's shape and dtype: randint_like(x, high) or randint_like(x, low, high).
+def randn_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
+    """Normal numbers like input: shape and dtype. Keywords as for randn."""
+    return _like(input, randn(*input.shape, dtype=dtype or input.dtype, **keywords))
 
-    >>> mi.randint_like(mi.zeros(2), 5, 6)
-    tensor([5., 5.])
-    """
+
+def randint_like(input: Tensor, low: Any, high: Any = None, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
+    """Whole numbers in [low, high) like input: shape and dtype; randint_like(input, high) starts at 0."""
     low, high = (0, low) if high is None else (low, high)
-    return randint(low, high, input.shape, dtype=dtype or input.dtype, generator=generator)
+    return _like(input, randint(low, high, tuple(input.shape), dtype=dtype or input.dtype, **keywords))
 
 
 def normal(
-    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: DType | None = None
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Normal numbers: of `size`, or one for each element of the mean and std tensors. RuntimeError: negative std.
+    """Normal numbers: of `size`, or one for each element of the mean and std tensors, which broadcast.
+
+    Tensors get a gradient of 0. TypeError: neither tensors nor a size. RuntimeError: negative std.
 
     >>> generator = mi.manual_seed(0)
     >>> mi.normal(0.0, 1.0, (2, 3)).shape
     (2, 3)
     """
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
-        shape = () if size is None else tuple(size)
-        dtype = dtype or dtypes.get_default_dtype()
-        return _core.normal(shape, dtype, _key(shape, dtype, generator), float(mean), float(std))
-    if isinstance(std, Tensor) and std.numel() and bool((std < 0).any()):
-        raise RuntimeError("normal: expected all elements of std >= 0")
-    with_shape = mean + std * 0.0
-    return (mean + std * randn(*with_shape.shape, dtype=with_shape.dtype, generator=generator)).detach()
+        if size is None:
+            raise TypeError("normal: expected a size beside two numbers")
+        shape, dtype = shape_of((), size), _drawn("normal", dtype)
+        t = _core.normal(shape, dtype, _key(shape, dtype, generator), float(mean), float(std))
+        return made(t, "normal", device, requires_grad)
+    if isinstance(std, Tensor):
+        if std.numel() and bool((std < 0).any()):
+            raise RuntimeError("normal: expected all elements of std >= 0")
+    elif not std >= 0:
+        raise RuntimeError(f"normal: expected std >= 0, got {std}")
+    a, b = (x.detach() if isinstance(x, Tensor) else x for x in (mean, std))
+    dtype = _drawn("normal", a.dtype if isinstance(a, Tensor) else b.dtype)
+    shape = _core.add(a, b).shape
+    t = _core.convert(a + b * randn(*shape, dtype=dtype, generator=generator), dtype)
+    return record(t, NORMAL, (mean, std), (mean, std))  # type: ignore[no-any-return]
+
+
+def _nothing(g: Tensor, needs: Any, *inputs: Any) -> Any:
+    """What is drawn has no derivative with respect to its parameters: zeros, as in PyTorch."""
+    return tuple(zeros_like(x) if need else None for x, need in zip(inputs, needs))
+
+
+NORMAL, BERNOULLI = op("normal", _nothing, broadcast=True), op("bernoulli", _nothing)
 
 
 @method
@@ -156,15 +225,18 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     """
     if p is None:
         if not input.dtype.is_floating_point:
-            raise RuntimeError(f"bernoulli: expected floating probabilities, got {input.dtype}")
+            raise NotImplementedError(f"bernoulli: expected floating probabilities, got {input.dtype}")
         probability: Any = input.detach()
         if input.numel() and not bool(((probability >= 0) & (probability <= 1)).all()):
             raise RuntimeError("bernoulli: expected all probabilities in [0, 1]")
     else:
+        if isinstance(p, Tensor):
+            raise TypeError("bernoulli: expected a number as p; bernoulli_ takes a tensor")
         _check_p("bernoulli", p)
         probability = p
     dtype = dtypes.float64 if input.dtype is dtypes.float64 else dtypes.float32
-    return (rand(*input.shape, dtype=dtype, generator=generator) < probability).to(input.dtype)
+    drawn = (rand(*input.shape, dtype=dtype, generator=generator) < probability).to(input.dtype)
+    return record(drawn, BERNOULLI, (input,), (input,))  # type: ignore[no-any-return]
 
 
 @method
@@ -174,7 +246,8 @@ def multinomial(
     """`num_samples` indices drawn from each row of weights (N, C) or (C), as int64.
 
     With replacement by inverting the cumulative sum; without, the largest of log w - log(-log u), in that order (Gumbel
-    top-k, Kool et al. 2019). RuntimeError: negative, infinite or NaN weights, all zero, or too few of them above 0.
+    top-k, Kool et al. 2019; weights of 0 come last). RuntimeError: negative, infinite or NaN weights, all zero, or more
+    samples without replacement than there are weights.
 
     >>> mi.multinomial(mi.tensor([0.0, 1.0, 0.0]), 2, replacement=True)
     tensor([1, 1])
@@ -187,8 +260,7 @@ def multinomial(
     w = (w.unsqueeze(0) if input.ndim == 1 else w).to(dtypes.float64)
     if not bool((w.isfinite() & (w >= 0)).all()):
         raise RuntimeError("multinomial: weights must be finite and not negative")
-    positive = (w > 0).sum(1)
-    if bool((positive < (1 if replacement else num_samples)).any()):
+    if not bool((w > 0).any(1).all()) or (not replacement and num_samples > w.shape[1]):
         raise RuntimeError(f"multinomial: cannot draw {num_samples} samples: too few weights above 0 in a row")
     if replacement:
         total = w.cumsum(1)
@@ -212,16 +284,12 @@ def _fill(self: Tensor, values: Tensor, name: str) -> Tensor:
     return self
 
 
-def _drawn_dtype(self: Tensor) -> DType:
-    return self.dtype if self.dtype.is_floating_point else dtypes.float32
-
-
 @method
 def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fills with uniform numbers in [a, b). RuntimeError: a > b."""
-    if not a <= b:
-        raise RuntimeError(f"uniform_: expected from <= to, got {a} and {b}")
-    dtype = _drawn_dtype(self)
+    if not a <= b or math.isinf(b - a):
+        raise RuntimeError(f"uniform_: expected finite from <= to, got {a} and {b}")
+    dtype = _drawn("uniform_", self.dtype)
     return _fill(
         self, _core.uniform(self.shape, dtype, _key(self.shape, dtype, generator), float(a), float(b)), "uniform_"
     )
@@ -230,7 +298,7 @@ def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generat
 @method
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fills with normal numbers."""
-    dtype = _drawn_dtype(self)
+    dtype = _drawn("normal_", self.dtype)
     return _fill(
         self, _core.normal(self.shape, dtype, _key(self.shape, dtype, generator), float(mean), float(std)), "normal_"
     )
@@ -248,17 +316,19 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None
 
 
 @method
-def random_(self: Tensor, low: int = 0, high: int | None = None, *, generator: Generator | None = None) -> Tensor:
-    """Fills with whole numbers in [low, high); random_(high) starts at 0, random_() takes what the dtype holds
-    exactly.
+def random_(
+    self: Tensor, low: int | None = None, high: int | None = None, *, generator: Generator | None = None
+) -> Tensor:
+    """Fills with whole numbers in [low, high); random_(high) starts at 0, random_() takes what the dtype holds exactly.
+
+    RuntimeError: low >= high, or bounds beyond the dtype's range.
     """
-    if high is None:
-        whole = (
-            {4: 1 << 24, 8: 1 << 53, 2: 1 << 8}
-            if self.dtype.is_floating_point
-            else {1: 1 << 7, 2: 1 << 15, 4: 1 << 31, 8: (1 << 63) - 1}
-        )
-        low, high = (0, low) if low else (0, 2 if self.dtype is dtypes.bool else whole[self.dtype.itemsize])
+    if low is None:
+        low, high = 0, min(_WHOLE[self.dtype.name], 1 << 53) + 1
+        high = 1 << 8 if self.dtype is dtypes.bfloat16 else high
+    elif high is None:
+        low, high = 0, low
+    _check_range("random_", low, high, self.dtype)
     return _fill(self, randint(low, high, self.shape, generator=generator), "random_")
 
 

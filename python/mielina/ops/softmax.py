@@ -59,14 +59,15 @@ def _softmax_backward_rule(h: Tensor, needs: Any, g: Tensor, y: Tensor, dim: int
     return dg, dy
 
 
-def softmin(input: Tensor, dim: int | None = None, dtype: DType | None = None, *, _stacklevel: int = 3) -> Tensor:
-    """softmax(-input, dim): the smallest entry gets the largest probability.
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None) -> Tensor:
+    """softmax(-input, dim): the smallest entry gets the largest probability. Without `dim`, as PyTorch chooses: axis 0
+    of 0, 1 and 3 dimensions, else axis 1.
 
     >>> F.softmin(mi.tensor([0.0, 0.0]), 0)
     tensor([0.5000, 0.5000])
     """
     if dim is None:
-        dim = _implicit(input, "softmin", _stacklevel)
+        dim = 0 if input.ndim in (0, 1, 3) else 1
     return softmax(neg(input), dim, dtype)
 
 

@@ -151,13 +151,13 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
 
 
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
-    """Whether each element is one of test_elements (either may be a number).
+    """Whether each element is one of test_elements (one of them may be a number). RuntimeError for bool tensors.
 
     >>> mi.isin(mi.tensor([1, 2, 3]), mi.tensor([1, 3]))
     tensor([ True, False,  True])
     """
     if not isinstance(elements, Tensor) and not isinstance(test_elements, Tensor):
-        raise TypeError("isin: elements or test_elements must be a Tensor")
+        raise TypeError("isin: expected at least one Tensor, got two numbers")
     if not isinstance(elements, Tensor):
         elements = _number(elements, test_elements)
     if not isinstance(test_elements, Tensor):

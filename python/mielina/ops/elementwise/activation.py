@@ -7,16 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 from ... import _core
-from ...autograd import OUTPUT, record
+from ...autograd import OUTPUT, op, record
 from ...tensor import Tensor, method
-from .arithmetic import abs, clamp, clamp_, mul, neg, square
+from ..layout import copy_
+from .arithmetic import abs, clamp, clamp_, div, mul, neg, square
 from .base import add_in_place, unary_op
 from .functions import erf, exp, sigmoid, tanh
-from .logic import gt, where
+from .logic import ge, gt, where
 
 __all__ = [
-    "celu_", "elu_", "leaky_relu_", "prelu", "relu", "relu_", "rrelu", "rrelu_", "selu", "selu_", "threshold",
-    "threshold_",
+    "celu", "celu_", "elu_", "hardshrink", "leaky_relu_", "prelu", "relu", "relu_", "rrelu", "rrelu_", "selu",
+    "selu_", "threshold", "threshold_",
 ]  # fmt: skip
 __functional__ = [
     "celu", "celu_", "elu", "elu_", "gelu", "glu", "hardshrink", "hardsigmoid",
@@ -72,6 +73,13 @@ _hardshrink, _softshrink, _hardsigmoid = (
 )
 
 
+def _whole(name: str, x: float) -> int:
+    """A parameter beside integers."""
+    if not math.isfinite(x):
+        raise RuntimeError(f"{name}: {x} is no integer")
+    return int(x)
+
+
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where x > 0, else negative_slope x. Source: Maas et al. 2013.
 
@@ -90,7 +98,10 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val must not exceed max_val, got {min_val} and {max_val}")
     if not input.dtype.is_floating_point:
-        return (clamp_ if inplace else clamp)(input, int(min_val), int(max_val))
+        low, high = _whole("hardtanh", min_val), _whole("hardtanh", max_val)
+        if input.dtype.name == "bool" or (input.dtype.name == "uint8" and (low < 0 or high < 0)):
+            raise RuntimeError(f"hardtanh: {input.dtype.name} has no numbers from {min_val} to {max_val}")
+        return (clamp_ if inplace else clamp)(input, low, high)
     return _hardtanh(input, inplace, min_val, max_val)
 
 
@@ -109,8 +120,12 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     >>> mi.threshold(mi.tensor([-1.0, 2.0]), 0.0, 7.0)
     tensor([7., 2.])
     """
-    if not input.dtype.is_floating_point and not inplace:
-        return where(gt(input, threshold), input, int(value))
+    if not input.dtype.is_floating_point:
+        if input.dtype.name == "bool":
+            raise NotImplementedError("threshold: not implemented for bool")
+        least, value = _whole("threshold", threshold), _whole("threshold", value)
+        y = where(gt(input, least), input, value)
+        return copy_(input, y) if inplace else y
     return _threshold(input, inplace, threshold, value)
 
 
@@ -130,7 +145,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     >>> F.softshrink(mi.tensor([-1.0, 0.3, 2.0]))
     tensor([-0.5000,  0.0000,  1.5000])
     """
-    if lambd < 0:
+    if not lambd >= 0 and input.dtype.is_floating_point:
         raise RuntimeError(f"softshrink: lambd must not be negative, got {lambd}")
     return _softshrink(input, False, lambd)
 
@@ -164,28 +179,48 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where x > 0, else weight x; weight: one number, or one a channel (axis 1). Source: He et al. 2015.
 
-    RuntimeError: weight has neither one element nor as many as there are channels.
+    RuntimeError: weight has neither one element nor as many as there are channels, or another dtype.
+    NotImplementedError: integers.
 
     >>> mi.prelu(mi.tensor([-2.0, 3.0]), mi.tensor([0.25]))
     tensor([-0.5000,  3.0000])
     """
+    if not isinstance(weight, Tensor):
+        raise TypeError(f"prelu: expected a Tensor as weight, got {type(weight).__name__}")
+    if input.dtype is not weight.dtype or weight.ndim > 1:
+        raise RuntimeError(
+            f"prelu: expected weights (C) of dtype {input.dtype.name}, got {weight.shape} {weight.dtype.name}"
+        )
+    if not input.dtype.is_floating_point:
+        raise NotImplementedError(f"prelu: not implemented for {input.dtype.name}")
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.numel() not in (1, channels):
         raise RuntimeError(
             f"prelu: expected 1 or {channels} weights for an input of shape {input.shape}, got {weight.numel()}"
         )
     w = weight.reshape((-1, *[1] * (input.ndim - 2)) if input.ndim > 1 else weight.shape if input.ndim else ())
-    return _leak(input, w)
+    return record(where(gt(input, 0), input, mul(input, w)), PRELU, (input, w), (input, w))
+
+
+def _prelu_rule(g: Tensor, needs: Any, x: Tensor, w: Tensor) -> Any:
+    dx = where(gt(x, 0), g, mul(g, w)) if needs[0] else None
+    return dx, mul(g, where(ge(x, 0), 0.0, x)) if needs[1] else None  # at 0 the weight's gradient has no slope
+
+
+PRELU = op("prelu", _prelu_rule, broadcast=True)
 
 
 def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
-    """leaky_relu with slopes drawn from [lower, upper], or their mean without `training`. Source: Xu et al. 2015.
+    """leaky_relu with slopes drawn from [lower, upper], or their mean without `training`. RuntimeError: lower > upper.
+    Source: Xu et al. 2015.
 
     >>> mi.rrelu(mi.tensor([-1.0, 2.0]))
     tensor([-0.2292,  2.0000])
     """
+    if not lower <= upper:
+        raise RuntimeError(f"rrelu: lower must not exceed upper, got {lower} and {upper}")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     from ..random import rand
@@ -219,7 +254,7 @@ def _gelu_tanh_slope(x: Tensor) -> Tensor:
 _gelu, _gelu_tanh = _activation("gelu", "x", _gelu_slope), _activation("gelu_tanh", "x", _gelu_tanh_slope)
 
 
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """x Phi(x), Phi the normal distribution; approximate="tanh": x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
 
     RuntimeError: another `approximate`. Source: Hendrycks & Gimpel 2016.
@@ -245,7 +280,12 @@ def _mish_slope(x: Tensor) -> Tensor:
 
 
 def _elu_slope(x: Tensor, alpha: float, scale: float) -> Tensor:
-    return where(gt(x, 0), 1.0, alpha * scale * exp(where(gt(x, 0), 0.0, x) * scale))
+    return where(gt(x, 0), 1.0, alpha * scale * exp(where(ge(x, 0), 0.0, x) * scale))  # at 0 it has no slope of its own
+
+
+def _softplus_slope(x: Tensor, beta: float, limit: float) -> Tensor:
+    z = x * beta
+    return where(ge(z, limit), where(gt(z, limit), 1.0, 0.5 + 0.5 * math.tanh(limit / 2)), sigmoid(z))
 
 
 _ALPHA, _SCALE = 1.6732632423543772848, 1.0507009873554804934
@@ -255,7 +295,7 @@ _elu, _selu = (
     _activation("elu", "x", _elu_slope),
     _activation("selu", "x", lambda x: _SCALE * _elu_slope(x, _ALPHA, 1.0)),
 )
-_softplus = _activation("softplus", "x", lambda x, beta, limit: where(gt(x * beta, limit), 1.0, sigmoid(x * beta)))
+_softplus = _activation("softplus", "x", _softplus_slope)
 _log_sigmoid = _activation("log_sigmoid", "x", lambda x: sigmoid(neg(x)))
 _softsign = _activation("softsign", "x", lambda x: 1 / square(1 + abs(x)))
 _tanhshrink = _activation("tanhshrink", "x", lambda x: square(tanh(x)))
@@ -327,20 +367,24 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 
 def softsign(input: Tensor) -> Tensor:
-    """x / (1 + |x|).
+    """x / (1 + |x|); of integers, 1 + |x| wraps.
 
     >>> F.softsign(mi.tensor([-1.0, 3.0]))
     tensor([-0.5000,  0.7500])
     """
+    if not input.dtype.is_floating_point:
+        return div(input, abs(input) + 1)
     return _softsign(input, False)
 
 
 def tanhshrink(input: Tensor) -> Tensor:
-    """x - tanh(x).
+    """x - tanh(x). RuntimeError for bool tensors.
 
     >>> F.tanhshrink(mi.tensor([1.0]))
     tensor([0.2384])
     """
+    if input.dtype.name == "bool":
+        raise RuntimeError("tanhshrink: bools have no subtraction")
     return _tanhshrink(input, False)
 
 
@@ -354,6 +398,8 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     """
     if input.ndim == 0:
         raise RuntimeError("glu: a 0-dim tensor has no halves")
+    if not input.dtype.is_floating_point:
+        raise NotImplementedError(f"glu: not implemented for {input.dtype.name}")
     n = input.shape[dim]
     if n % 2:
         raise RuntimeError(f"glu: the size along dim {dim} must be even, got {n}")

@@ -9,7 +9,7 @@ from typing import Any
 from ... import _core
 from ...autograd import OUTPUT, op, record
 from ...tensor import Tensor, method, method_as
-from .base import Function, add_in_place, again, binary, operators, step, unary, unary_op
+from .base import Function, add_in_place, again, binary, operand, operators, step, unary, unary_op
 
 __all__ = [
     "abs", "absolute", "add", "addcdiv", "addcmul", "arctan2", "atan2", "ceil", "clamp", "clamp_max", "clamp_min",
@@ -25,11 +25,12 @@ __all__ = [
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input + alpha * other, broadcast; dtypes promote as PyTorch's. Of bools: or.
 
+    RuntimeError: an alpha of a higher kind than the operands (a float beside integers), or beyond their range.
     >>> mi.add(mi.tensor([1, 2]), mi.tensor([10.0, 20.0]), alpha=2)
     tensor([21., 42.])
     """
-    if alpha != 1:
-        other = mul(other, alpha)
+    if alpha != 1 or alpha is True:
+        return _add_scaled(input, other, alpha)
     try:
         y = _core.add(input, other)
     except TypeError:
@@ -42,13 +43,16 @@ ADD = op("add", lambda g, needs: (g, g), broadcast=True)
 
 @method
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """input - alpha * other, broadcast. RuntimeError for bool tensors.
+    """input - alpha * other, broadcast. RuntimeError for bool tensors, and for alpha as in add.
 
     >>> mi.sub(mi.tensor([5, 6]), mi.tensor([1, 2]), alpha=2)
     tensor([3, 2])
     """
-    if alpha != 1:
-        other = mul(other, alpha)
+    if alpha != 1 or alpha is True:
+        for x in (input, other):
+            if isinstance(x, bool) or (isinstance(x, Tensor) and x.dtype.name == "bool"):
+                raise RuntimeError("sub: bools have no subtraction; use logical_xor, or convert to a number")
+        return _add_scaled(input, other, alpha if isinstance(alpha, bool) else -alpha)
     try:
         y = _core.sub(input, other)
     except TypeError:
@@ -57,6 +61,15 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 
 SUB = op("sub", lambda g, needs: (g, neg(g) if needs[1] else None), broadcast=True)
+
+
+def _add_scaled(input: Any, other: Any, alpha: Any) -> Tensor:
+    alpha = alpha.item() if isinstance(alpha, Tensor) else alpha
+    input, other = operand(input), operand(other)
+    return record(_core.add_scaled(input, other, alpha), ADD_SCALED, (input, other), (alpha,))
+
+
+ADD_SCALED = op("add", lambda g, needs, alpha: (g, mul(g, alpha) if needs[1] else None), broadcast=True)
 
 
 @method
@@ -419,23 +432,19 @@ frac = unary(
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest number with so many decimals (negative: tens, hundreds); halves to even.
 
-    RuntimeError: integers with decimals other than 0.
+    NotImplementedError: integers with decimals other than 0.
 
     >>> mi.round(mi.tensor([0.5, 1.5, -2.6]))
     tensor([ 0.,  2., -3.])
     >>> mi.round(mi.tensor([1.234]), decimals=1)
     tensor([1.2000])
     """
-    y = _core.round(input) if decimals == 0 else _rounded(input, decimals)
+    y = (
+        _core.round(input)
+        if decimals == 0
+        else _core.round_decimals(input, 10.0 ** builtins.abs(decimals), decimals < 0)
+    )
     return record(y, ROUND, (input,), ())
-
-
-def _rounded(x: Tensor, decimals: int) -> Any:
-    if not x.dtype.is_floating_point:
-        raise RuntimeError(f"round: decimals must be 0 for {x.dtype}")
-    scale = 10.0 ** builtins.abs(decimals)
-    there, back = (_core.mul, _core.div) if decimals > 0 else (_core.div, _core.mul)
-    return back(_core.round(there(x, scale)), scale)
 
 
 ROUND = op("round", lambda g, needs: (mul(g, 0.0),))
@@ -445,7 +454,7 @@ add_in_place(round, remembers=False)
 def _copysign_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
     from .logic import eq, where
 
-    da = where(eq(a, 0), 0.0, mul(g, mul(sign(a), copysign(1.0, b)))) if needs[0] else None
+    da = where(eq(a, 0), 0.0, mul(g, div(copysign(a, b), a))) if needs[0] else None
     return da, mul(g, 0.0) if needs[1] else None
 
 
@@ -546,13 +555,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if input.dtype.is_floating_point and not isinstance(min, Tensor) and not isinstance(max, Tensor):
         low, high = -math.inf if min is None else min, math.inf if max is None else max
         return record(_core.clamp_numbers(input, low, high), CLAMP, (input,), (input, low, high))
-    if max is None:
-        y = _core.maximum(input, min)
-    elif min is None:
-        y = _core.minimum(input, max)
-    else:
-        y = _core.clamp(input, min, max)
-    return record(y, CLAMP_BETWEEN, (input, min, max), (input, min, max))
+    if min is not None and max is not None and isinstance(min, Tensor) != isinstance(max, Tensor):
+        raise TypeError("clamp: expected two tensors or two numbers as bounds")
+    return record(_core.clamp(input, min, max), CLAMP_BETWEEN, (input, min, max), (input, min, max))
 
 
 CLAMP = unary_op("clamp", "x", None)
@@ -587,7 +592,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
     >>> mi.clamp_min(mi.tensor([1, 5]), 3)
     tensor([3, 5])
     """
-    return clamp(input, min)
+    return clamp(input, _bound("clamp_min", min))
 
 
 @method
@@ -597,7 +602,13 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
     >>> mi.clamp_max(mi.tensor([1, 5]), 3)
     tensor([1, 3])
     """
-    return clamp(input, None, max)
+    return clamp(input, None, _bound("clamp_max", max))
+
+
+def _bound(name: str, bound: Any) -> Any:
+    if bound is None:
+        raise TypeError(f"{name}: expected a Tensor or a number, got None")
+    return bound
 
 
 clamp_, _, _ = map(add_in_place, (clamp, clamp_min, clamp_max))
@@ -606,7 +617,9 @@ clamp_, _, _ = map(add_in_place, (clamp, clamp_min, clamp_max))
 # ---- three operands --------------------------------------------------------------------------------------------------
 @method
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
-    """input + weight (end - input), broadcast; weight 1 gives `end` exactly. RuntimeError for integers.
+    """input + weight (end - input), broadcast; weight 1 gives `end` exactly.
+
+    RuntimeError: tensors of different dtypes. NotImplementedError: integers.
 
     >>> mi.lerp(mi.tensor([0.0, 0.0]), mi.tensor([10.0, 20.0]), 0.5)
     tensor([ 5., 10.])

@@ -6,6 +6,7 @@ from typing import Any
 
 from ... import _core, dtypes
 from ...autograd import op, record
+from ...device import check_device
 from ...dtypes import dtype as DType
 from ...tensor import Tensor, method, method_as
 from ..layout import contiguous, copy_, preserve_format, write_into
@@ -55,18 +56,9 @@ def to(
             device = a
         elif a is not None and not isinstance(a, bool):
             raise TypeError(f"to: expected a dtype, a device or a Tensor, got {type(a).__name__}")
-    if device not in (None, "cpu", input.device):
-        raise RuntimeError(f"to: there is no device {device!r} here{_reason(device)}")
+    check_device("to", device)
     y = contiguous(input if dtype is None else cast(input, dtype), memory_format=memory_format)
     return clone(y) if copy and y is input else y
-
-
-def _reason(device: Any) -> str:
-    if not str(device).startswith("cuda"):
-        return ""
-    from ... import cuda
-
-    return f": {cuda.why_not()}"
 
 
 @method

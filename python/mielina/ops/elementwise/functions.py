@@ -11,19 +11,35 @@ from typing import Any
 from ... import _core
 from ...autograd import op, record
 from ...tensor import Tensor, method, method_as
-from .arithmetic import clamp, mul, reciprocal, rsqrt, square
-from .base import Function, add_in_place, unary
+from .arithmetic import mul, reciprocal, rsqrt, square
+from .base import Function, add_in_place, unary, unary_op
 
 __all__ = [
     "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "asin", "asinh", "atan", "atanh",
     "cos", "cosh", "deg2rad", "digamma", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "lgamma", "log", "log10",
-    "log1p", "log2", "logit", "rad2deg", "sigmoid", "sin", "sinc", "sinh", "tan", "tanh",
+    "log1p", "log2", "logit", "polygamma", "rad2deg", "sigmoid", "sin", "sinc", "sinh", "tan", "tanh",
 ]  # fmt: skip
 
 # ---- exponentials and logarithms -------------------------------------------------------------------------------------
-exp = unary(
-    "exp",
-    """e^input.
+exp = unary("exp", "e^input.", "y", lambda y: y)
+exp2 = unary("exp2", "2^input.", "y", lambda y: y * math.log(2))
+expm1 = unary("expm1", "e^input - 1, exact near 0.", "y", lambda y: y + 1)
+log = unary("log", "The natural logarithm; -inf at 0, NaN for negative numbers.", "x", lambda x: reciprocal(x))
+log2 = unary("log2", "The logarithm to base 2.", "x", lambda x: reciprocal(x * math.log(2)))
+log10 = unary("log10", "The logarithm to base 10.", "x", lambda x: reciprocal(x * math.log(10)))
+log1p = unary("log1p", "log(1 + input), exact near 0.", "x", lambda x: reciprocal(x + 1))
+sigmoid = unary("sigmoid", "1 / (1 + exp(-input)).", "y", lambda y: y * (1 - y))
+
+
+def _logit_slope(x: Tensor, low: float, high: float) -> Tensor:
+    from .logic import ge, le, logical_and, where
+
+    bounded = low != -math.inf
+    inside = logical_and(ge(x, low if bounded else 0.0), le(x, high if bounded else 1.0))
+    return where(inside, reciprocal(x * (1 - x)), 0.0 if bounded else math.nan)
+
+
+LOGIT = unary_op("logit", "x", _logit_slope)
 
     >>> mi.exp(mi.tensor([0.0, 1.0]))
     tensor([1.0000, 2.7183])
@@ -106,12 +122,15 @@ _logit = unary("logit", "log(input / (1 - input)).", "x", lambda x: reciprocal(x
 
 @method
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
-    """log(input / (1 - input)), the inverse of sigmoid; `eps` first clamps the input to [eps, 1 - eps].
+    """log(input / (1 - input)), the inverse of sigmoid; `eps` first moves the input into [eps, 1 - eps].
+
+    The gradient outside is 0 with eps; without it, outside [0, 1], NaN.
 
     >>> mi.logit(mi.tensor([0.5, 0.9]))
     tensor([0.0000, 2.1972])
     """
-    return _logit(input if eps is None else clamp(input, eps, 1 - eps))
+    low, high = (-math.inf, math.inf) if eps is None else (float(eps), 1 - eps)
+    return record(_core.logit(input, low, high), LOGIT, (input,), (input, low, high))
 
 
 add_in_place(logit)
@@ -304,18 +323,29 @@ lgamma = unary(
 )
 
 
-def _trigamma(x: Tensor) -> Tensor:
-    return record(_core.trigamma(x), TRIGAMMA, (x,), ())
+def polygamma(n: int, input: Tensor) -> Tensor:
+    """The n-th derivative of digamma: (-1)^(n + 1) n! times the sum over k >= 0 of (input + k)^-(n + 1).
+
+    inf, with that sign, at the poles 0, -1, ... RuntimeError: n is negative. Source: Abramowitz & Stegun 6.4.
+    """
+    if n < 0:
+        raise RuntimeError(f"polygamma: n must not be negative, got {n}")
+    if n == 0:
+        return digamma(input)  # type: ignore[no-any-return]
+    if n == 1:
+        y = _core.trigamma(input)
+    else:
+        y = _core.polygamma(input, n, (-1.0) ** (n + 1) * math.gamma(n + 1) if n <= 170 else (-1) ** (n + 1) * math.inf)
+    return record(y, POLYGAMMA, (input,), (input, n))  # type: ignore[no-any-return]
 
 
-def _no_rule(g: Tensor, needs: Any) -> Any:
-    raise NotImplementedError("digamma: there is no second derivative")
+POLYGAMMA = op("polygamma", lambda g, needs, x, n: (mul(g, polygamma(n + 1, x)),))
+digamma: Function = unary("digamma", "The derivative of lgamma; NaN at the poles.", "x", lambda x: polygamma(1, x))
 
 
-TRIGAMMA = op("trigamma", _no_rule)
-digamma: Function = unary(
-    "digamma",
-    """The derivative of lgamma; NaN at the poles.
+@method_as("polygamma")
+def _polygamma(self: Tensor, n: int) -> Tensor:
+    """The n-th derivative of digamma at self.
 
     >>> mi.digamma(mi.tensor([1.0, 2.0]))
     tensor([-0.5772,  0.4228])
@@ -323,6 +353,12 @@ digamma: Function = unary(
     "x",
     _trigamma,
 )
+    """
+    return polygamma(n, self)
+
+
+_polygamma.__name__ = "polygamma"
+add_in_place(_polygamma)
 
 
 # ---- angles ----------------------------------------------------------------------------------------------------------

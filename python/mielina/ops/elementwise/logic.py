@@ -7,7 +7,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import op, record
-from ...dtypes import float64
+from ...dtypes import get_default_dtype
 from ...tensor import Tensor, method, method_as
 from .base import add_in_place, again, binary, operators
 
@@ -222,7 +222,9 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
     >>> mi.isclose(mi.tensor([1.0, 2.0]), mi.tensor([1.0, 2.1]))
     tensor([ True, False])
     """
-    if rtol < 0 or atol < 0:
+    if not isinstance(other, Tensor):
+        raise TypeError(f"isclose: expected a Tensor as the second operand, got {type(other).__name__}")
+    if not (rtol >= 0 and atol >= 0):
         raise RuntimeError(f"isclose: rtol and atol must not be negative, got {rtol} and {atol}")
     if input.dtype is not other.dtype:
         raise RuntimeError(f"isclose: expected one dtype, got {input.dtype} and {other.dtype}")
@@ -231,8 +233,9 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
         close = _core.logical_or(close, _core.logical_and(_core.isnan(input), _core.isnan(other)))
     if rtol == 0 and atol == 0:
         return record(close, ISCLOSE, (input, other), ())
-    a, b = (x if x.dtype.is_floating_point else _core.convert(x, float64) for x in (input, other))
-    gap, allowed = _core.abs(_core.sub(a, b)), _core.add(_core.mul(_core.abs(b), rtol), atol)
+    # Integers are compared as numbers of the default dtype.
+    a, b = (x if x.dtype.is_floating_point else _core.convert(x, get_default_dtype()) for x in (input, other))
+    gap, allowed = _core.abs(_core.sub(a, b)), _core.add(_core.abs(_core.mul(b, rtol)), atol)
     near = _core.logical_and(_core.isfinite(gap), _core.le(gap, allowed))
     return record(_core.logical_or(close, near), ISCLOSE, (input, other), ())
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import op, record
+from ...device import check_device
 from ...dtypes import dtype as DType
 from ...dtypes import int64
 from ...tensor import Tensor, also_axis, method, method_as
@@ -244,21 +245,18 @@ def _indices(row: int, col: int, offset: int, dtype: DType, upper: bool) -> Tens
     return y if dtype is int64 else _core.convert(y, dtype)  # type: ignore[no-any-return]
 
 
-def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType = int64) -> Tensor:
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType | None = None, device: Any = None) -> Tensor:
     """(2, n): rows and columns of the elements that `tril` keeps.
 
     >>> mi.tril_indices(2, 2)
     tensor([[0, 1, 1],
             [0, 0, 1]])
     """
-    return _indices(row, col, offset, dtype, False)
+    check_device("tril_indices", device)
+    return _indices(row, col, offset, dtype or int64, False)
 
 
-def triu_indices(row: int, col: int, offset: int = 0, *, dtype: DType = int64) -> Tensor:
-    """(2, n): rows and columns of the elements that `triu` keeps.
-
-    >>> mi.triu_indices(2, 2)
-    tensor([[0, 0, 1],
-            [0, 1, 1]])
-    """
-    return _indices(row, col, offset, dtype, True)
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: DType | None = None, device: Any = None) -> Tensor:
+    """(2, n): rows and columns of the elements that `triu` keeps."""
+    check_device("triu_indices", device)
+    return _indices(row, col, offset, dtype or int64, True)
