@@ -20,7 +20,7 @@ int64_t float_key(const void* p, int mantissa) {
   memcpy(&b, p, sizeof b);
   constexpr int64_t sign = int64_t(1) << (8 * sizeof(Bits) - 2) << 1;
   int64_t size = int64_t(uint64_t(b) & (uint64_t(sign) - 1));
-  int64_t infinity = (sign - 1) >> mantissa << mantissa;
+  int64_t infinity = int64_t((uint64_t(sign) - 1) >> mantissa << mantissa);
   if (size > infinity) return kNaN;
   return uint64_t(b) & uint64_t(sign) ? -size : size;
 }
@@ -76,7 +76,7 @@ void each_row(const Ctx& ctx, const View& x, F f) {
     return;
   }
   ctx.run(
-      ctx.pool, rows, [](void* arg, int64_t r, int worker) { (*static_cast<decltype(body)*>(arg))(r, worker); }, &body);
+      ctx.pool, rows, [](void* arg, int64_t r, int worker) { (*static_cast<decltype(body)*>(arg))(r, worker); }, &body, false);
 }
 
 void fill_pairs(const Row& x, Pair* to) {

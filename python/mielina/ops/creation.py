@@ -33,7 +33,7 @@ def made(t: Tensor, name: str, device: Any, requires_grad: bool) -> Tensor:
 
 
 def _large(data: Any, dtype: DType | None) -> np.ndarray:
-    """Python numbers beyond int64 as floats, if a floating dtype was asked for. Errors: what else NumPy has no dtype for."""
+    """Python numbers beyond int64 as floats, if a floating dtype was asked for. Errors: what NumPy has no dtype for."""
     if data is None:
         raise RuntimeError("tensor: None has no dtype")
     numbers = [x for x in np.asarray(data, object).flat if isinstance(x, int)]

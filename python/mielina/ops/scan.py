@@ -202,8 +202,9 @@ def _trapezoid_arguments(name: str, y: Tensor, x: Any, dx: Any, dim: int) -> int
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1) -> Tensor:
     """The integral of y along `dim` by the trapezoidal rule, at points x or dx (1) apart.
 
-    Points dx apart: (sum y - (first + last) / 2) dx. Points x: sum (y_i + y_{i+1}) (x_{i+1} - x_i) / 2; x is a vector, or
-    broadcasts with y. Of no points: 0. RuntimeError: bool, shapes that do not fit. TypeError: x and dx.
+    Points dx apart: (sum y - (first + last) / 2) dx. Points x: sum (y_i + y_{i+1}) (x_{i+1} - x_i) / 2; x is a vector,
+    or broadcasts with y. Of no points: 0. RuntimeError: bool, shapes that do not fit. TypeError: x and dx.
+
     >>> mi.trapezoid(mi.tensor([0.0, 1.0, 2.0]))
     tensor(2.)
     """

@@ -21,25 +21,9 @@ __all__ = [
 ]  # fmt: skip
 
 # ---- exponentials and logarithms -------------------------------------------------------------------------------------
-exp = unary("exp", "e^input.", "y", lambda y: y)
-exp2 = unary("exp2", "2^input.", "y", lambda y: y * math.log(2))
-expm1 = unary("expm1", "e^input - 1, exact near 0.", "y", lambda y: y + 1)
-log = unary("log", "The natural logarithm; -inf at 0, NaN for negative numbers.", "x", lambda x: reciprocal(x))
-log2 = unary("log2", "The logarithm to base 2.", "x", lambda x: reciprocal(x * math.log(2)))
-log10 = unary("log10", "The logarithm to base 10.", "x", lambda x: reciprocal(x * math.log(10)))
-log1p = unary("log1p", "log(1 + input), exact near 0.", "x", lambda x: reciprocal(x + 1))
-sigmoid = unary("sigmoid", "1 / (1 + exp(-input)).", "y", lambda y: y * (1 - y))
-
-
-def _logit_slope(x: Tensor, low: float, high: float) -> Tensor:
-    from .logic import ge, le, logical_and, where
-
-    bounded = low != -math.inf
-    inside = logical_and(ge(x, low if bounded else 0.0), le(x, high if bounded else 1.0))
-    return where(inside, reciprocal(x * (1 - x)), 0.0 if bounded else math.nan)
-
-
-LOGIT = unary_op("logit", "x", _logit_slope)
+exp = unary(
+    "exp",
+    """e^input.
 
     >>> mi.exp(mi.tensor([0.0, 1.0]))
     tensor([1.0000, 2.7183])
@@ -117,7 +101,17 @@ sigmoid = unary(
     "y",
     lambda y: y * (1 - y),
 )
-_logit = unary("logit", "log(input / (1 - input)).", "x", lambda x: reciprocal(x * (1 - x)))
+
+
+def _logit_slope(x: Tensor, low: float, high: float) -> Tensor:
+    from .logic import ge, le, logical_and, where
+
+    bounded = low != -math.inf
+    inside = logical_and(ge(x, low if bounded else 0.0), le(x, high if bounded else 1.0))
+    return where(inside, reciprocal(x * (1 - x)), 0.0 if bounded else math.nan)
+
+
+LOGIT = unary_op("logit", "x", _logit_slope)
 
 
 @method
@@ -345,15 +339,7 @@ digamma: Function = unary("digamma", "The derivative of lgamma; NaN at the poles
 
 @method_as("polygamma")
 def _polygamma(self: Tensor, n: int) -> Tensor:
-    """The n-th derivative of digamma at self.
-
-    >>> mi.digamma(mi.tensor([1.0, 2.0]))
-    tensor([-0.5772,  0.4228])
-    """,
-    "x",
-    _trigamma,
-)
-    """
+    """The n-th derivative of digamma at self."""
     return polygamma(n, self)
 
 
