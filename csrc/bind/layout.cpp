@@ -12,7 +12,7 @@ namespace mielina::bind {
 namespace {
 
 Array scalar(const Operand& value, DType dtype) {
-  if (!value.array) ops::check_fits(value.number, dtype, "scalar");
+  if (!value.array) check_fits("scalar", value.number, dtype);
   return to_array(value, dtype);
 }
 Array new_empty(const Dims& shape, DType dtype) { return empty(shape, dtype); }

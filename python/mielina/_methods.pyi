@@ -24,7 +24,7 @@ class Methods(TensorBase):
     def __and__(self, other: Any) -> Tensor:
         """The bits of both; of bools: and. NotImplementedError for floating tensors."""
     def __contains__(self, element: Any) -> builtins.bool:
-        """Whether any element equals the number or (broadcast) the tensor."""
+        """Whether any element equals the number or (broadcast) the tensor. RuntimeError: neither."""
     def __dlpack__(self, *, stream: Any = None, max_version: tuple[builtins.int, builtins.int] | None = None, dl_device: tuple[builtins.int, builtins.int] | None = None, copy: builtins.bool | None = None) -> Any:
         """A DLPack capsule of this tensor's memory: of version 1.0 if the consumer knows it, else unversioned."""
     def __dlpack_device__(self) -> tuple[builtins.int, builtins.int]:
@@ -118,7 +118,7 @@ class Methods(TensorBase):
         """bitwise_xor(other, self)."""
     def __setitem__(self, key: Any, value: Any) -> None: ...
     def __sub__(self, other: Any) -> Tensor:
-        """input - alpha * other, broadcast. RuntimeError for bool tensors."""
+        """input - alpha * other, broadcast. RuntimeError for bool tensors, and for alpha as in add."""
     def __truediv__(self, other: Any) -> Tensor:
         """input / other, broadcast; integers give the default floating dtype."""
     def __xor__(self, other: Any) -> Tensor:
@@ -168,9 +168,9 @@ class Methods(TensorBase):
     def addr_(self, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
         """`addr` into this tensor's own memory; returns it."""
     def adjoint(self) -> Tensor:
-        """The last two axes exchanged: of real numbers, the adjoint matrices."""
+        """The last two axes exchanged: of real numbers, the adjoint matrices. RuntimeError: a number or a vector."""
     def all(self, dim: Any = None, keepdim: builtins.bool = False, *, axis: Any = None, keepdims: builtins.bool | None = None) -> Tensor:
-        """Whether no element is zero. bool; uint8 for uint8."""
+        """Whether no element is zero. bool; uint8 for uint8. dim=() reduces nothing."""
     def allclose(self, other: Tensor, rtol: builtins.float = 1e-05, atol: builtins.float = 1e-08, equal_nan: builtins.bool = False) -> builtins.bool:
         """Whether all elements are close, as isclose has it."""
     def amax(self, dim: Any = (), keepdim: builtins.bool = False, *, axis: Any = None, keepdims: builtins.bool | None = None) -> Tensor:
@@ -180,7 +180,7 @@ class Methods(TensorBase):
     def aminmax(self, *, dim: builtins.int | None = None, keepdim: builtins.bool = False) -> MinMax:
         """The smallest and the largest over `dim`, in one pass."""
     def any(self, dim: Any = None, keepdim: builtins.bool = False, *, axis: Any = None, keepdims: builtins.bool | None = None) -> Tensor:
-        """Whether some element is not zero (NaN is not). bool; uint8 for uint8."""
+        """Whether some element is not zero (NaN is not). bool; uint8 for uint8. dim=() reduces nothing."""
     def arccos(self) -> Tensor:
         """The inverse cosine, in [0, pi]."""
     def arccos_(self) -> Tensor:
@@ -339,8 +339,12 @@ class Methods(TensorBase):
         """The running minimum along `dim` and the last index at which it was reached; NaN stays from its first place on."""
     def cumprod(self, dim: builtins.int | None = None, *, dtype: DType | None = None, axis: builtins.int | None = None) -> Tensor:
         """y_i = x_0 ... x_i along `dim`; integers and bool become int64."""
+    def cumprod_(self, dim: builtins.int | None = None, *, dtype: DType | None = None, axis: builtins.int | None = None) -> Tensor:
+        """`cumprod` into this tensor's own memory; returns it. Leaves that require gradients refuse outside no_grad()."""
     def cumsum(self, dim: builtins.int | None = None, *, dtype: DType | None = None, axis: builtins.int | None = None) -> Tensor:
         """y_i = x_0 + ... + x_i along `dim`; integers and bool become int64. Floats add up in double."""
+    def cumsum_(self, dim: builtins.int | None = None, *, dtype: DType | None = None, axis: builtins.int | None = None) -> Tensor:
+        """`cumsum` into this tensor's own memory; returns it. Leaves that require gradients refuse outside no_grad()."""
     def deg2rad(self) -> Tensor:
         """Degrees as radians."""
     def deg2rad_(self) -> Tensor:
@@ -399,7 +403,7 @@ class Methods(TensorBase):
         """`exp2` into this tensor's own memory; returns it."""
     def exp_(self) -> Tensor:
         """`exp` into this tensor's own memory; returns it."""
-    def expand(self, *size: Any) -> Tensor:
+    def expand(self, *sizes: Any, size: Any = None) -> Tensor:
         """Axes of size 1 repeated without copying (stride 0); -1 keeps a size."""
     def expand_as(self, other: Tensor) -> Tensor:
         """input.expand(other.shape)."""
@@ -415,12 +419,12 @@ class Methods(TensorBase):
         """`trunc` into this tensor's own memory; returns it."""
     def flatten(self, start_dim: builtins.int = 0, end_dim: builtins.int = -1) -> Tensor:
         """The axes from start_dim to end_dim as one; a 0-dim tensor becomes a vector. RuntimeError: wrong order."""
-    def flip(self, *dims: Any) -> Tensor:
+    def flip(self, *axes: Any, dims: Any = None) -> Tensor:
         """A copy in the reverse order along `dims`. RuntimeError: a repeated dim."""
     def fliplr(self) -> Tensor:
-        """Columns in reverse order."""
+        """Columns in reverse order. RuntimeError: fewer than two dimensions."""
     def flipud(self) -> Tensor:
-        """Rows in reverse order."""
+        """Rows in reverse order. RuntimeError: a 0-dim input."""
     def float(self) -> Tensor:
         """self as float32."""
     def floor(self) -> Tensor:
@@ -488,7 +492,7 @@ class Methods(TensorBase):
     def index_copy_(self, dim: builtins.int, index: Tensor, tensor: Tensor) -> Tensor:
         """`index_copy` into this tensor's own memory; returns it. Leaves that require gradients refuse outside no_grad()."""
     def index_fill(self, dim: builtins.int, index: Tensor, value: Any) -> Tensor:
-        """A copy of input with `value` (a number or a 0-dim tensor) in the slices at `index`."""
+        """A copy of input with `value` (a number or a 0-dim tensor) in the slices at `index`; negative ones count from the end. IndexError: an index out of range."""
     def index_fill_(self, dim: builtins.int, index: Tensor, value: Any) -> Tensor:
         """`index_fill` into this tensor's own memory; returns it. Leaves that require gradients refuse outside no_grad()."""
     def index_put(self, indices: Any, values: Any, accumulate: builtins.bool = False) -> Tensor:
@@ -496,7 +500,7 @@ class Methods(TensorBase):
     def index_put_(self, indices: Any, values: Any, accumulate: builtins.bool = False) -> Tensor:
         """`index_put` into this tensor's own memory; returns it."""
     def index_select(self, dim: builtins.int, index: Tensor) -> Tensor:
-        """The slices at `index`, a vector, along `dim`. IndexError: an index outside [0, size)."""
+        """The slices at `index`, a vector, along `dim`. RuntimeError: an index outside [0, size)."""
     def inner(self, other: Tensor) -> Tensor:
         """The sum of products over the last axis of both; numbers multiply. RuntimeError: the last sizes differ."""
     def int(self) -> Tensor:
@@ -524,7 +528,7 @@ class Methods(TensorBase):
     def le_(self, other: Any) -> Tensor:
         """`le` into this tensor's own memory; returns it."""
     def lerp(self, end: Tensor, weight: Any) -> Tensor:
-        """input + weight (end - input), broadcast; weight 1 gives `end` exactly. RuntimeError for integers."""
+        """input + weight (end - input), broadcast; weight 1 gives `end` exactly."""
     def lerp_(self, end: Tensor, weight: Any) -> Tensor:
         """`lerp` into this tensor's own memory; returns it."""
     def less(self, other: Any) -> Tensor:
@@ -580,7 +584,7 @@ class Methods(TensorBase):
     def logical_xor_(self, other: Any) -> Tensor:
         """`logical_xor` into this tensor's own memory; returns it."""
     def logit(self, eps: builtins.float | None = None) -> Tensor:
-        """log(input / (1 - input)), the inverse of sigmoid; `eps` first clamps the input to [eps, 1 - eps]."""
+        """log(input / (1 - input)), the inverse of sigmoid; `eps` first moves the input into [eps, 1 - eps]."""
     def logit_(self, eps: builtins.float | None = None) -> Tensor:
         """`logit` into this tensor's own memory; returns it."""
     def logsumexp(self, dim: Any, keepdim: builtins.bool = False) -> Tensor:
@@ -593,10 +597,10 @@ class Methods(TensorBase):
         """`lt` into this tensor's own memory; returns it."""
     @property
     def mH(self) -> Tensor:
-        """The last two axes exchanged: of real numbers, the adjoint matrices."""
+        """The last two axes exchanged: of real numbers, the adjoint matrices. RuntimeError: a number or a vector."""
     @property
     def mT(self) -> Tensor:
-        """The last two axes exchanged: of real numbers, the adjoint matrices."""
+        """The last two axes exchanged: of real numbers, the adjoint matrices. RuntimeError: a number or a vector."""
     def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
         """`value` (a number or a 0-dim tensor) where the mask is True, else input; both broadcast. RuntimeError: mask not bool."""
     def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
@@ -624,7 +628,7 @@ class Methods(TensorBase):
     def mm(self, mat2: Tensor) -> Tensor:
         """`matmul` of two matrices. RuntimeError: other ranks."""
     def mode(self, dim: builtins.int = -1, keepdim: builtins.bool = False) -> Extreme:
-        """The most frequent element along `dim`, the smallest of equally frequent ones, and its last index."""
+        """The most frequent element along `dim`, the smallest of equally frequent ones, and an index of it (PyTorch's)."""
     def moveaxis(self, source: Any, destination: Any) -> Tensor:
         """The axes `source` at the places `destination`, the others in their order around them."""
     def movedim(self, source: Any, destination: Any) -> Tensor:
@@ -691,8 +695,12 @@ class Methods(TensorBase):
         """`ne` into this tensor's own memory; returns it."""
     def outer(self, vec2: Tensor) -> Tensor:
         """y[i, j] = input[i] vec2[j], dtypes promoted. RuntimeError: not vectors."""
-    def permute(self, *dims: Any) -> Tensor:
+    def permute(self, *order: Any, dims: Any = None) -> Tensor:
         """The axes in another order, as a view."""
+    def polygamma(self, n: builtins.int) -> Tensor:
+        """The n-th derivative of digamma at self."""
+    def polygamma_(self, n: builtins.int) -> Tensor:
+        """`polygamma` into this tensor's own memory; returns it."""
     def positive(self) -> Tensor:
         """input itself. RuntimeError for bool tensors."""
     def pow(self, exponent: Any) -> Tensor:
@@ -702,14 +710,14 @@ class Methods(TensorBase):
     def prelu(self, weight: Tensor) -> Tensor:
         """x where x > 0, else weight x; weight: one number, or one a channel (axis 1). Source: He et al. 2015."""
     def prod(self, dim: Any = None, keepdim: builtins.bool = False, *, dtype: DType | None = None, axis: Any = None, keepdims: builtins.bool | None = None) -> Tensor:
-        """Product over `dim`, an int or None. Integers and bool multiply in int64."""
+        """Product over `dim`. Integers and bool multiply in int64."""
     def quantile(self, q: Any, dim: builtins.int | None = None, keepdim: builtins.bool = False, *, interpolation: str = 'linear') -> Tensor:
         """The element at place q (n - 1) of the sorted ones, interpolated between neighbours; NaN if there is one."""
     def rad2deg(self) -> Tensor:
         """Radians as degrees."""
     def rad2deg_(self) -> Tensor:
         """`rad2deg` into this tensor's own memory; returns it."""
-    def random_(self, low: builtins.int = 0, high: builtins.int | None = None, *, generator: Generator | None = None) -> Tensor:
+    def random_(self, low: builtins.int | None = None, high: builtins.int | None = None, *, generator: Generator | None = None) -> Tensor:
         """Fills with whole numbers in [low, high); random_(high) starts at 0, random_() takes what the dtype holds exactly."""
     def ravel(self) -> Tensor:
         """All elements in one row."""
@@ -725,11 +733,11 @@ class Methods(TensorBase):
         """input - floor(input / other) other, exactly: the sign of other, as Python's %."""
     def remainder_(self, other: Any) -> Tensor:
         """`remainder` into this tensor's own memory; returns it."""
-    def repeat(self, *repeats: Any) -> Tensor:
+    def repeat(self, *times: Any, repeats: Any = None) -> Tensor:
         """The whole tensor so many times along each axis; missing leading axes are added."""
     def repeat_interleave(self, repeats: Any = None, dim: builtins.int | None = None, *, output_size: builtins.int | None = None) -> Tensor:
         """Each slice along `dim` (each element, without) so many times in a row; `repeats` an int or a vector of them."""
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self, *sizes: Any, shape: Any = None) -> Tensor:
         """The same elements in C order under another shape (one size may be -1): a view where strides allow it, else a copy."""
     def reshape_as(self, other: Tensor) -> Tensor:
         """input.reshape(other.shape)."""
@@ -806,25 +814,33 @@ class Methods(TensorBase):
     def square_(self) -> Tensor:
         """`square` into this tensor's own memory; returns it."""
     def squeeze(self, dim: Any = None) -> Tensor:
-        """Axes of size 1 removed (all, or those in `dim`), as a view."""
+        """Axes of size 1 removed (all, or those in `dim`), as a view. RuntimeError: one of them twice."""
+    def squeeze_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """`squeeze` of this very tensor, which keeps its memory; returns it."""
     def std(self, dim: Any = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.float | None = None, axis: Any = None, keepdims: builtins.bool | None = None) -> Tensor:
         """The square root of `var`. The gradient where it is 0 is 0."""
     def sub(self, other: Any, *, alpha: Any = 1) -> Tensor:
-        """input - alpha * other, broadcast. RuntimeError for bool tensors."""
+        """input - alpha * other, broadcast. RuntimeError for bool tensors, and for alpha as in add."""
     def sub_(self, other: Any, *, alpha: Any = 1) -> Tensor:
         """`sub` into this tensor's own memory; returns it."""
     def subtract(self, other: Any, *, alpha: Any = 1) -> Tensor:
-        """input - alpha * other, broadcast. RuntimeError for bool tensors."""
+        """input - alpha * other, broadcast. RuntimeError for bool tensors, and for alpha as in add."""
     def subtract_(self, other: Any, *, alpha: Any = 1) -> Tensor:
         """`sub` into this tensor's own memory; returns it."""
     def sum(self, dim: Any = None, keepdim: builtins.bool = False, *, dtype: DType | None = None, axis: Any = None, keepdims: builtins.bool | None = None) -> Tensor:
         """Sum over `dim`. Integers and bool add up in int64; `dtype` converts first. IndexError: `dim` out of range."""
-    def swapaxes(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
-        """Two axes exchanged, as a view."""
+    def swapaxes(self, axis0: builtins.int, axis1: builtins.int) -> Tensor:
+        """`transpose` under NumPy's name."""
+    def swapaxes_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """`swapaxes` of this very tensor, which keeps its memory; returns it."""
     def swapdims(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
         """Two axes exchanged, as a view."""
+    def swapdims_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """`transpose` of this very tensor, which keeps its memory; returns it."""
     def t(self) -> Tensor:
         """The transpose of a matrix; vectors and numbers stay as they are. RuntimeError beyond two dimensions."""
+    def t_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """`t` of this very tensor, which keeps its memory; returns it."""
     def take(self, index: Tensor) -> Tensor:
         """Elements of input in a row, by their places (negative ones count from the end), in index's shape."""
     def take_along_dim(self, indices: Tensor, dim: builtins.int | None = None) -> Tensor:
@@ -839,16 +855,18 @@ class Methods(TensorBase):
         """`tanh` into this tensor's own memory; returns it."""
     def tensor_split(self, indices_or_sections: Any, dim: builtins.int = 0) -> tuple[Tensor, ...]:
         """That many parts of sizes that differ by at most one, or the parts between the given places, as views."""
-    def tile(self, *dims: Any) -> Tensor:
+    def tile(self, *times: Any, dims: Any = None) -> Tensor:
         """`repeat`, with ones for missing numbers."""
     def to(self, *args: Any, dtype: DType | None = None, device: Any = None, non_blocking: builtins.bool = False, copy: builtins.bool = False, memory_format: Any = ...) -> Tensor:
         """input with another dtype, or another tensor's, in the order of `memory_format`; itself if nothing changes."""
     def topk(self, k: builtins.int, dim: builtins.int = -1, largest: builtins.bool = True, sorted: builtins.bool = True) -> Extreme:
-        """The k largest (or smallest) along `dim` and their indices, in order. RuntimeError: k out of range."""
+        """The k largest (or smallest) along `dim` and their indices, in order; equals in PyTorch's."""
     def trace(self) -> Tensor:
         """The sum of a matrix's diagonal; of integers an int64."""
     def transpose(self, dim0: builtins.int, dim1: builtins.int) -> Tensor:
         """Two axes exchanged, as a view."""
+    def transpose_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """`transpose` of this very tensor, which keeps its memory; returns it."""
     def tril(self, diagonal: builtins.int = 0) -> Tensor:
         """The matrices in the last two axes, zero above the diagonal (the one `diagonal` above the main one)."""
     def tril_(self, diagonal: builtins.int = 0) -> Tensor:
@@ -883,12 +901,14 @@ class Methods(TensorBase):
         """Runs of equal elements (or slices along `dim`) become one."""
     def unsqueeze(self, dim: builtins.int) -> Tensor:
         """A new axis of size 1 at `dim`, as a view."""
+    def unsqueeze_(self, *args: Any, **kwargs: Any) -> Tensor:
+        """`unsqueeze` of this very tensor, which keeps its memory; returns it."""
     def var(self, dim: Any = None, unbiased: builtins.bool | None = None, keepdim: builtins.bool = False, *, correction: builtins.float | None = None, axis: Any = None, keepdims: builtins.bool | None = None) -> Tensor:
         """sum (x - mean)^2 / max(0, n - correction) over `dim`, in one pass. correction: 1, or 0 if unbiased=False."""
     def vdot(self, other: Tensor) -> Tensor:
         """`dot`: there are no complex tensors to conjugate."""
-    def view(self, *shape: Any) -> Tensor:
-        """The same memory under another shape, or as another dtype of the same size. RuntimeError: it needs a copy."""
+    def view(self, *sizes: Any, size: Any = None, dtype: DType | None = None) -> Tensor:
+        """The same memory under another shape, or its bits as another dtype: the last size grows or shrinks with the size of an element. RuntimeError: it needs a copy."""
     def view_as(self, other: Tensor) -> Tensor:
         """input.view(other.shape)."""
     def vsplit(self, indices_or_sections: Any) -> tuple[Tensor, ...]:

@@ -18,7 +18,7 @@ from mielina.ops.norm import batch_norm as batch_norm
 from mielina.ops.gemm import bilinear as bilinear
 from mielina.ops.loss.elementwise import binary_cross_entropy as binary_cross_entropy
 from mielina.ops.loss.elementwise import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
-from mielina.ops.elementwise.activation import celu as celu
+from mielina.ops import celu as celu
 from mielina.ops import celu_ as celu_
 from mielina.ops.image import channel_shuffle as channel_shuffle
 from mielina.ops.conv import conv1d as conv1d
@@ -48,7 +48,7 @@ from mielina.ops.elementwise.activation import gelu as gelu
 from mielina.ops.elementwise.activation import glu as glu
 from mielina.ops.image import grid_sample as grid_sample
 from mielina.ops.norm import group_norm as group_norm
-from mielina.ops.elementwise.activation import hardshrink as hardshrink
+from mielina.ops import hardshrink as hardshrink
 from mielina.ops.elementwise.activation import hardsigmoid as hardsigmoid
 from mielina.ops.elementwise.activation import hardswish as hardswish
 from mielina.ops.elementwise.activation import hardtanh as hardtanh

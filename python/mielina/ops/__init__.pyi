@@ -85,6 +85,7 @@ from mielina.ops.layout.join import cat as cat
 from mielina.ops.loss.distance import cdist as cdist
 def ceil(input: Tensor) -> Tensor:
     """The smallest integer >= input. Integers stay as they are."""
+from mielina.ops.elementwise.activation import celu as celu
 from mielina.ops.elementwise.activation import celu_ as celu_
 from mielina.ops.layout.memory import channels_last as channels_last
 from mielina.ops.layout.memory import channels_last_3d as channels_last_3d
@@ -184,6 +185,7 @@ def greater_equal(input: Any, other: Any) -> Tensor:
 from mielina.ops.rnn import gru_cell as gru_cell
 def gt(input: Any, other: Any) -> Tensor:
     """input > other, broadcast: a bool tensor; False beside NaN."""
+from mielina.ops.elementwise.activation import hardshrink as hardshrink
 def heaviside(input: Any, other: Any) -> Tensor:
     """0 where input < 0, `other` where input = 0, 1 where input > 0."""
 from mielina.ops.sort import histc as histc
@@ -299,6 +301,7 @@ from mielina.ops.creation import ones_like as ones_like
 from mielina.ops.gemm import outer as outer
 from mielina.ops.loss.distance import pairwise_distance as pairwise_distance
 from mielina.ops.layout.views import permute as permute
+from mielina.ops.elementwise.functions import polygamma as polygamma
 from mielina.ops.elementwise.arithmetic import positive as positive
 from mielina.ops.elementwise.arithmetic import pow as pow
 from mielina.ops.elementwise.activation import prelu as prelu
@@ -374,7 +377,7 @@ from mielina.ops.elementwise.arithmetic import sub as sub
 from mielina.ops.elementwise.arithmetic import sub as subtract
 from mielina.ops.reduce.sums import sum as sum
 from mielina.ops.reduce.sums import sum_to as sum_to
-from mielina.ops.layout.views import transpose as swapaxes
+from mielina.ops.layout.views import swapaxes as swapaxes
 from mielina.ops.layout.views import transpose as swapdims
 from mielina.ops.layout.views import t as t
 from mielina.ops.index.along import take as take
