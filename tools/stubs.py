@@ -31,6 +31,8 @@ from .tensor import Tensor
 
 OUTPUTS: tuple[Any, ...]
 
+class NoKernel(NotImplementedError): ...
+
 class TensorBase:
     shape: tuple[int, ...]
     dtype: DType

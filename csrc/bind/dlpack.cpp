@@ -37,7 +37,7 @@ struct DLManagedTensorVersioned {
   DLTensor tensor;
 };
 constexpr uint64_t kReadOnly = 1, kCopied = 2;
-enum { kCpu = 1, kCudaHost = 3 };
+enum { kCpu = 1, kCuda = 2, kCudaHost = 3 };
 
 struct Code {
   DType dtype;
@@ -68,7 +68,8 @@ PyObject* capsule_of(const Array& x, uint64_t flags) {
   auto* e = new Export<Managed>{{}, x};
   DLTensor& t = e->managed.tensor;
   t.data = e->array.data();
-  t.device = {kCpu, 0};
+  if (x.device()) t.device = {kCuda, x.device() - 1};
+  else t.device = {kCpu, 0};
   t.ndim = x.ndim;
   for (auto& c : kCodes)
     if (c.dtype == x.dtype) t.dtype = {c.code, c.bits, 1};
@@ -92,7 +93,6 @@ PyObject* capsule_of(const Array& x, uint64_t flags) {
 
 PyObject* to_dlpack(const Array& x, bool versioned, bool copied) {
   refuse_while_recording("__dlpack__()");
-  check(x.device() == 0, Kind::Buffer, "__dlpack__: only CPU tensors can be shared so far");
   bool readonly = x.storage->readonly;
   check(versioned || !readonly, Kind::Buffer,
         "__dlpack__: the tensor shares read-only memory, which only consumers of DLPack 1.0 and later understand; "
@@ -124,8 +124,10 @@ template <class Managed>
 Array adopt_capsule(PyObject* capsule, bool readonly) {
   auto* m = static_cast<Managed*>(PyCapsule_GetPointer(capsule, Managed::name));
   const DLTensor& t = m->tensor;
-  check(t.device.type == kCpu || t.device.type == kCudaHost, Kind::Buffer,
-        "from_dlpack: expected CPU memory, got device type ", t.device.type);
+  check(t.device.type == kCpu || t.device.type == kCudaHost || t.device.type == kCuda, Kind::Buffer,
+        "from_dlpack: expected memory of the CPU or a CUDA card, got device type ", t.device.type);
+  const int32_t device = t.device.type == kCuda ? 1 + t.device.id : 0;
+  check_device(device);
   check(t.ndim >= 0 && t.ndim <= kMaxDims, Kind::Buffer, "from_dlpack: tensors have at most ", int(kMaxDims),
         " dimensions, got ", t.ndim);
   Array a;
@@ -146,7 +148,7 @@ Array adopt_capsule(PyObject* capsule, bool readonly) {
   check(none || reinterpret_cast<uintptr_t>(data) % uintptr_t(a.itemsize()) == 0, Kind::Buffer,
         "from_dlpack: the memory is not aligned to its item size");
   a.storage = adopt(data + low * a.itemsize(), none ? 0 : size_t(high - low + 1) * size_t(a.itemsize()), readonly, m,
-                    release_import<Managed>);
+                    release_import<Managed>, device);
   a.offset = -low;
   PyCapsule_SetName(capsule, Managed::used);
   return a;

@@ -1,5 +1,7 @@
 #include "ops/elementwise.h"
 
+#include <algorithm>
+
 #include "bind/families.h"
 #include "bind/fast.h"
 
@@ -13,16 +15,32 @@ Op op_of(PyObject* self) {
   return Op(PyLong_AsLong(self));
 }
 
+int32_t inputs_device(PyObject* const* args, Py_ssize_t n) {
+  int32_t device = -1;
+  for (Py_ssize_t i = 0; i < n; i++)
+    if (is_tensor(args[i])) device = std::max(device, as_tensor(args[i])->array.device());
+  return device < 0 ? current_device() : device;
+}
+
+template <auto Body>
+PyObject* run(PyObject* self, PyObject* const* args, Py_ssize_t n) {
+  if constexpr (std::is_void_v<decltype(Body(self, args, n))>) {
+    Body(self, args, n);
+    Py_RETURN_NONE;
+  } else {
+    return to_python(Body(self, args, n));
+  }
+}
+
 template <auto Body, int Least, int Most>
 PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t n) {
   try {
     check(n >= Least && n <= Most, Kind::Type, "expected ", Least, " to ", Most, " arguments, got ", n);
-    if constexpr (std::is_void_v<decltype(Body(self, args, n))>) {
-      Body(self, args, n);
-      Py_RETURN_NONE;
-    } else {
-      return to_python(Body(self, args, n));
+    if (g_cards) [[unlikely]] {
+      On device(inputs_device(args, n));
+      return run<Body>(self, args, n);
     }
+    return run<Body>(self, args, n);
   } catch (...) {
     set_python_error();
     return nullptr;
@@ -46,8 +64,10 @@ Array unary_backward(PyObject* self, Args a, Py_ssize_t n) {
 }
 // PyTorch takes tensors only where a number would be a likely mistake; so do we.
 void check_numbers(const char* name, ops::Numbers allowed, const Operand& a, const Operand& b) {
-  check(allowed == ops::Numbers::either || a.array, Kind::Type, name, ": expected a Tensor as the first operand, not a number");
-  check(allowed != ops::Numbers::none || b.array, Kind::Type, name, ": expected a Tensor as the second operand, not a number");
+  check(allowed == ops::Numbers::either || a.array, Kind::Type, name,
+        ": expected a Tensor as the first operand, not a number");
+  check(allowed != ops::Numbers::none || b.array, Kind::Type, name,
+        ": expected a Tensor as the second operand, not a number");
 }
 Array binary(PyObject* self, Args a, Py_ssize_t) {
   Binary op = op_of<Binary>(self);

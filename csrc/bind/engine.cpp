@@ -93,6 +93,7 @@ void accumulate(PyObject* leaf, const py::object& g, bool create_graph, std::uno
   if (old) sum = create_graph ? owned(PyNumber_Add(old, g.ptr())) : call_python<"add">(old, g.ptr());
   else if (create_graph) sum = g;
   else {
+    On device(array(g).device());
     const Storage* memory = array(g).storage.get();
     const bool alone = memory->refs.load(std::memory_order_relaxed) == 1 && !memory->readonly;
     sum =
@@ -197,6 +198,7 @@ class Walk {
       if (targets_.count(o)) captured_[o] = gs;
       if (!useful_.count(o)) return;
     }
+    On device(place_of(gs));
     py::object parts;
     try {
       parts = apply(n, gs);
@@ -207,6 +209,13 @@ class Walk {
     if (check_nan_) call_python<"check">(o, parts.ptr());
     if (!retain_) Py_CLEAR(n->saves);
     hand_on(n, parts);
+  }
+
+  // What a rule makes anew (zeros) stands beside its gradient.
+  static int32_t place_of(const std::vector<py::object>& gs) {
+    for (const py::object& g : gs)
+      if (is_tensor(g.ptr())) return array(g).device();
+    return current_device();
   }
 
   static py::object listed(const std::vector<py::object>& gs) {
@@ -223,7 +232,13 @@ class Walk {
       return call_python<"through_composite">(reinterpret_cast<PyObject*>(n), saves.ptr(), g.ptr());
     std::vector<PyObject*> args{g.ptr(), n->needs};
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(saves.ptr()); i++) args.push_back(PyTuple_GET_ITEM(saves.ptr(), i));
-    return owned(PyObject_Vectorcall(attribute<"rule">(n->op).ptr(), args.data(), args.size(), nullptr));
+    PyObject* parts = PyObject_Vectorcall(attribute<"rule">(n->op).ptr(), args.data(), args.size(), nullptr);
+    // The device has no code for a fused gradient: then that of its definition.
+    if (!parts && no_kernel_raised() && attribute<"composite">(n->op).ptr() != Py_None) {
+      PyErr_Clear();
+      return call_python<"without_kernel">(reinterpret_cast<PyObject*>(n), saves.ptr(), g.ptr());
+    }
+    return owned(parts);
   }
 
   void hand_on(Node* n, const py::object& parts) {
@@ -244,8 +259,10 @@ class Walk {
   // g with the shape and dtype of the node's input i: broadcast axes summed, promotion undone.
   py::object fitted(Node* n, Py_ssize_t i, const py::object& g) {
     const Shape& s = n->inputs[i];
-    if (!create_graph_ && s.dtype == array(g).dtype && attribute<"broadcast">(n->op).ptr() == Py_True)
+    if (!create_graph_ && s.dtype == array(g).dtype && attribute<"broadcast">(n->op).ptr() == Py_True) {
+      On device(array(g).device());
       return wrapped(ops::sum_to(array(g), Dims(s.shape, s.ndim)));
+    }
     return call_python<"fit">(reinterpret_cast<PyObject*>(n), owned(PyLong_FromSsize_t(i)).ptr(), g.ptr());
   }
 

@@ -9,11 +9,13 @@
 #include <vector>
 
 #include "bind/tensor.h"
+#include "core/device.h"
 #include "core/error.h"
 
 namespace mielina::bind {
 
 void set_python_error();  // from the C++ exception being handled
+bool no_kernel_raised();  // whether the Python error that is set is a NoKernel
 
 // ---- arguments
 // -------------------------------------------------------------------------------------------------------
@@ -233,6 +235,29 @@ PyObject* to_python(std::vector<T>&& v) {
   return r;
 }
 
+// ---- devices
+// -------------------------------------------------------------------------------------------------------
+// New arrays are made where an op's inputs are: on the card if one of them is on a card, on the CPU if all are there.
+// -1 without inputs: the thread's default stays. The check that they agree stands at the door (core/launch.h).
+inline int32_t device_among(const Array& a) { return a.device(); }
+inline int32_t device_among(const MaybeArray& a) { return a ? a->device() : -1; }
+inline int32_t device_among(const Operand& o) { return o.array ? o.array->device() : -1; }
+inline int32_t device_among(const std::vector<Array>& list) {
+  int32_t device = -1;
+  for (const Array& a : list) device = a.device() > device ? a.device() : device;
+  return device;
+}
+template <class T>
+int32_t device_among(const T&) {
+  return -1;
+}
+template <class... T>
+int32_t device_of_inputs(const T&... x) {
+  int32_t device = -1;
+  for (int32_t d : {-1, device_among(x)...}) device = d > device ? d : device;
+  return device < 0 ? current_device() : device;
+}
+
 // ---- binding
 // ---------------------------------------------------------------------------------------------------------
 template <class F>
@@ -242,6 +267,10 @@ struct Signature<R (*)(A...)> {
   using Result = R;
   using Args = std::tuple<std::decay_t<A>...>;
   static constexpr size_t count = sizeof...(A);
+  template <class T>
+  static constexpr bool array = std::is_same_v<T, Array> || std::is_same_v<T, MaybeArray> ||
+                                std::is_same_v<T, Operand> || std::is_same_v<T, std::vector<Array>>;
+  static constexpr bool takes_arrays = (array<std::decay_t<A>> || ...);
 };
 
 template <class T>
@@ -278,12 +307,21 @@ struct Bound {
         // Braces fix the order of evaluation, so `at` names the argument that failed.
         std::tuple<decltype(take<I>(args, at))...> got{take<I>(args, at)...};
         at = 0;
-        if constexpr (std::is_void_v<typename S::Result>) {
-          F(std::get<I>(got)...);
-          Py_RETURN_NONE;
-        } else {
-          return to_python(F(std::get<I>(got)...));
+        auto run = [&]() -> PyObject* {
+          if constexpr (std::is_void_v<typename S::Result>) {
+            F(std::get<I>(got)...);
+            Py_RETURN_NONE;
+          } else {
+            return to_python(F(std::get<I>(got)...));
+          }
+        };
+        if constexpr (S::takes_arrays) {
+          if (g_cards) [[unlikely]] {
+            On device(device_of_inputs(std::get<I>(got)...));
+            return run();
+          }
         }
+        return run();
       }(std::make_index_sequence<S::count>());
     } catch (...) {
       set_python_error();

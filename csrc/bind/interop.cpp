@@ -71,6 +71,8 @@ Array from_numpy(Object o) {
 
 PyObject* to_numpy(const Array& x) {
   refuse_while_recording("numpy()");
+  check(x.device() == 0, Kind::Type, "numpy(): can't convert a tensor on ", device_name(x.device()),
+        " to NumPy; use tensor.cpu() to copy it to the host's memory first");
   const Format* f = format_of(x.dtype);
   check(f, Kind::Type, "numpy(): NumPy has no ", name_of(x.dtype), "; convert with .float() first");
   std::vector<py::ssize_t> shape, strides;

@@ -8,13 +8,17 @@
 
 namespace mielina::bind {
 
+static PyObject* g_no_kernel = nullptr;  // _core.NoKernel, a NotImplementedError
+
+bool no_kernel_raised() { return PyErr_ExceptionMatches(g_no_kernel); }
+
 void set_python_error() {
   try {
     throw;
   } catch (const Error& e) {
     static PyObject* const* types[] = {&PyExc_ValueError,    &PyExc_TypeError,   &PyExc_IndexError,
                                        &PyExc_RuntimeError,  &PyExc_MemoryError, &PyExc_NotImplementedError,
-                                       &PyExc_OverflowError, &PyExc_BufferError};
+                                       &PyExc_OverflowError, &PyExc_BufferError, &g_no_kernel};
     if (!PyErr_Occurred()) PyErr_SetString(*types[int(e.kind)], e.what());
   } catch (pybind11::error_already_set& e) { e.restore(); } catch (const std::bad_alloc&) {
     PyErr_SetString(PyExc_MemoryError, "out of memory");
@@ -71,6 +75,8 @@ std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t> stats() {
   MemoryStats s = memory_stats();
   return {int64_t(s.in_use), int64_t(s.peak), int64_t(s.cached), int64_t(s.cap), int64_t(s.hits), int64_t(s.misses)};
 }
+void forget_peak() { reset_peak(); }
+void drop_cache() { empty_cache(); }
 
 }  // namespace
 }  // namespace mielina::bind
@@ -82,6 +88,8 @@ PYBIND11_MODULE(_core, module) {
   door::g_unlock = unlock;
   door::g_lock = lock;
   install_fork_handlers();
+  g_no_kernel = PyErr_NewException("mielina._core.NoKernel", PyExc_NotImplementedError, nullptr);
+  PyModule_AddObjectRef(m, "NoKernel", g_no_kernel);
   add_tensor_type(m);
   add_tape(m);
   def<&isas>(m, "isas", "");
@@ -92,8 +100,8 @@ PYBIND11_MODULE(_core, module) {
   def<&choose_threads>(m, "set_num_threads", "n, source");
   def<&pool_probe>(m, "pool_probe", "threads");
   def<&stats>(m, "memory_stats", "");
-  def<&reset_peak>(m, "reset_peak", "");
-  def<&empty_cache>(m, "empty_cache", "");
+  def<&forget_peak>(m, "reset_peak", "");
+  def<&drop_cache>(m, "empty_cache", "");
   def<&default_float>(m, "default_dtype", "");
   def<&set_default_float>(m, "set_default_dtype", "dtype");
   add_attention(m);

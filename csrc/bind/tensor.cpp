@@ -5,7 +5,7 @@
 #include <new>
 
 #include "bind/fast.h"
-#include "ops/elementwise.h"
+#include "core/launch.h"
 
 namespace mielina::bind {
 
@@ -190,16 +190,9 @@ void forget_history(Object o) {
 PyObject* item(const Array& x) {
   refuse_while_recording("item()");
   check(x.numel() == 1, Kind::Runtime, "a tensor with ", x.numel(), " elements cannot be converted to a number");
-  if (is_floating(x.dtype)) {
-    double v;
-    if (x.dtype == DType::f32) v = *reinterpret_cast<const float*>(x.data());
-    else if (x.dtype == DType::f64) v = *reinterpret_cast<const double*>(x.data());
-    else v = *reinterpret_cast<const float*>(ops::convert(x, DType::f32).data());
-    return PyFloat_FromDouble(v);
-  }
-  if (x.dtype == DType::b8) return PyBool_FromLong(*reinterpret_cast<const uint8_t*>(x.data()) != 0);
-  Array wide = x.dtype == DType::i64 ? x : ops::convert(x, DType::i64);
-  return PyLong_FromLongLong(*reinterpret_cast<const int64_t*>(wide.data()));
+  const Number v = read_number(x);
+  if (is_floating(x.dtype)) return PyFloat_FromDouble(v.d);
+  return x.dtype == DType::b8 ? PyBool_FromLong(v.i != 0) : PyLong_FromLongLong(v.i);
 }
 
 }  // namespace

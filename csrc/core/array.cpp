@@ -14,6 +14,7 @@ View Array::view() const {
   View v;
   v.data = data();
   v.dtype = dtype;
+  v.number = false;
   v.ndim = ndim;
   std::memcpy(v.shape, shape, sizeof(int64_t) * size_t(ndim));
   std::memcpy(v.stride, stride, sizeof(int64_t) * size_t(ndim));

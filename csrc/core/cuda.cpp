@@ -3,9 +3,12 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <mutex>
+#include <utility>
+
+#include "core/device.h"
 #include "core/error.h"
 #include "core/isa.h"
-#include "cuda/export.h"
 
 namespace mielina {
 namespace {
@@ -32,7 +35,8 @@ Loaded load() {
   }
   auto open = reinterpret_cast<const cuda::Library* (*)()>(dlsym(handle, "mielina_cuda_library"));
   const cuda::Library* library = open ? open() : nullptr;
-  if (!library || library->abi != cuda::kAbi || library->kernels_size != int64_t(sizeof(Kernels))) {
+  if (!library || library->abi != cuda::kAbi || library->kernels_size != int64_t(sizeof(Kernels)) ||
+      library->device_size != int64_t(sizeof(cuda::Device))) {
     l.missing = "libmielina_cuda belongs to another version of mielina; build both together";
     return l;
   }
@@ -43,6 +47,7 @@ Loaded load() {
   if (l.missing.empty()) {
     l.library = library;
     register_cuda(library->kernels);
+    g_cards = true;
   }
   return l;
 }
@@ -51,6 +56,16 @@ const Loaded& loaded() {
   static const Loaded* l = new Loaded(load());
   return *l;
 }
+
+// The library's own stream on each card, made when it is first wanted, and the ones that this thread chose.
+constexpr int kMaxCards = 64;
+std::mutex g_streams_lock;
+void* g_streams[kMaxCards];
+struct Chosen {
+  void* stream[kMaxCards] = {};
+};
+thread_local Chosen t_chosen;
+thread_local int32_t t_card = -1;  // in use on this thread
 
 }  // namespace
 
@@ -62,11 +77,52 @@ const Kernels* cuda_kernels() { return loaded().kernels; }
 
 int32_t cuda_count() { return loaded().cards; }
 
-void cuda_synchronize(int32_t card) {
+const cuda::Device& cuda_device(int32_t card) {
   const Loaded& l = loaded();
-  check(l.library, Kind::Runtime, "CUDA: ", l.missing);
-  check(card >= 0 && card < l.cards, Kind::Runtime, "CUDA: no card ", card, ", this machine has ", l.cards);
-  if (int code = l.library->device->synchronize(card)) fail(Kind::Runtime, "CUDA: ", l.library->device->error(code));
+  check(l.library, Kind::Runtime, "CUDA: no: ", l.missing);
+  check(card >= 0 && card < l.cards && card < kMaxCards, Kind::Runtime, "CUDA: no card ", card, ", this machine has ",
+        l.cards);
+  return *l.library->device;
+}
+
+void cuda_check(int code) {
+  if (code) [[unlikely]]
+    fail(code == cuda::kUnsupported ? Kind::NoKernel : Kind::Runtime, "CUDA: ", loaded().library->device->error(code));
+}
+
+void* cuda_stream(int32_t card) {
+  if (void* chosen = t_chosen.stream[card]) return chosen;
+  std::lock_guard<std::mutex> hold(g_streams_lock);
+  void*& own = g_streams[card];
+  if (!own) {
+    const cuda::Device& table = cuda_device(card);
+    cuda_check(table.use(card));
+    t_card = card;
+    cuda_check(table.stream_create(&own));
+  }
+  return own;
+}
+
+void* set_cuda_stream(int32_t card, void* stream) {
+  cuda_device(card);
+  return std::exchange(t_chosen.stream[card], stream);
+}
+
+void* cuda_use(int32_t card) {
+  if (t_card != card) {
+    cuda_check(cuda_device(card).use(card));
+    t_card = card;
+  }
+  return cuda_stream(card);
+}
+
+void cuda_settle(const char* name) {
+  const cuda::Device& table = *loaded().library->device;
+  int code = table.take_error();
+  if (code == 0) [[likely]]
+    return;
+  check(code != cuda::kUnsupported, Kind::NoKernel, name, " has no CUDA kernel for these arguments");
+  fail(Kind::Runtime, name, ": CUDA: ", table.error(code));
 }
 
 }  // namespace mielina

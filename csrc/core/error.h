@@ -6,7 +6,8 @@
 
 namespace mielina {
 
-enum class Kind { Value, Type, Index, Runtime, Memory, NotImplemented, Overflow, Buffer };
+// NoKernel: the device has no code for the op; a fused op then runs its composite.
+enum class Kind { Value, Type, Index, Runtime, Memory, NotImplemented, Overflow, Buffer, NoKernel };
 
 struct Error : std::runtime_error {
   Error(Kind k, const std::string& what) : std::runtime_error(what), kind(k) {}

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/cuda.h"
 #include "core/pool.h"
 
 namespace mielina {
@@ -33,7 +34,7 @@ void long_call(Call&& call) {
 
 void watched(Call&& call) {
   auto start = std::chrono::steady_clock::now();
-  if (call.bytes > kLongBytes || call.flops > kLongFlops) {
+  if (call.device <= 0 && (call.bytes > kLongBytes || call.flops > kLongFlops)) {
     Unlocked unlocked;
     call.run();
   } else {
@@ -63,7 +64,11 @@ void watched(Call&& call) {
 
 HeldOperand hold(const InOperand& in) {
   HeldOperand h;
-  h.number = in.o.array == nullptr;
+  // Beside arrays on a card, one number of the CPU's is read here, as in PyTorch.
+  const bool host = g_cards && in.o.array && in.o.array->ndim == 0 && in.o.array->device() == 0 && current_device();
+  check(!host || !recording(), Kind::Runtime,
+        "a 0-dim CPU tensor beside CUDA tensors cannot be captured: a replay would not see its changes");
+  h.number = in.o.array == nullptr || host;
   if (!h.number) {
     const Array& a = *in.o.array;
     bool same = a.ndim == in.shape.n && a.dims() == in.shape;
@@ -72,12 +77,13 @@ HeldOperand hold(const InOperand& in) {
   }
   h.view.data = nullptr;
   h.view.dtype = in.compute;
+  h.view.number = true;
   h.view.ndim = in.shape.n;
   for (int d = 0; d < in.shape.n; d++) {
     h.view.shape[d] = in.shape[d];
     h.view.stride[d] = 0;
   }
-  const Number& n = in.o.number;
+  const Number n = host ? read_number(*in.o.array) : in.o.number;
   if (in.compute == DType::f32) h.value.f = float(n.d);
   else if (in.compute == DType::f64) h.value.d = n.d;
   else h.value.i = n.integer ? n.i : int64_t(n.d);
@@ -85,8 +91,10 @@ HeldOperand hold(const InOperand& in) {
 }
 
 void no_kernel(const char* name, int32_t device) {
-  fail(Kind::NotImplemented, name, " has no ", device == 0 ? "CPU" : "CUDA", " kernel");
+  fail(Kind::NoKernel, name, " has no ", device == 0 ? "CPU" : "CUDA", " kernel");
 }
+
+void settle(const char* name) { cuda_settle(name); }
 
 }  // namespace door
 
@@ -98,7 +106,7 @@ Ctx make_ctx(int32_t device) {
   c.pool = reinterpret_cast<void*>(intptr_t(c.threads));
   c.run = pool_run;
   c.device = device;
-  c.stream = nullptr;
+  c.stream = device ? cuda_use(device - 1) : nullptr;
   c.workspace = nullptr;
   c.workspace_bytes = 0;
   return c;

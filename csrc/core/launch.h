@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "core/array.h"
+#include "core/device.h"
 #include "core/isa.h"
 #include "core/types.h"
 
@@ -49,6 +50,12 @@ struct Cost {
 };
 
 Ctx make_ctx(int32_t device);
+// The scratch that a kernel asks for; 0 where the device has no such kernel, which the launch will say.
+template <auto Query, class... Args>
+int64_t workspace_of(int32_t device, const Args&... args) {
+  auto query = kernels(device).*Query;
+  return query ? query(make_ctx(device), args...) : 0;
+}
 
 namespace door {
 
@@ -62,6 +69,7 @@ extern void (*g_lock)(void*);
 struct Call {
   const char* name = nullptr;
   double bytes = 0, flops = 0;
+  int32_t device = -1;  // whose kernel it is; -1: what cannot be part of a card's graph
   std::vector<Ref<Storage>> outs, ins;
   std::function<void()> run;
 };
@@ -142,6 +150,27 @@ int64_t bytes_of(const T&) {
   return 0;
 }
 
+// Whether an argument can be used on the device; where it is if not, else -1.
+inline int32_t elsewhere(const Array& a, int32_t device) { return a.device() == device ? -1 : a.device(); }
+inline int32_t elsewhere(const Out& o, int32_t device) { return elsewhere(o.a, device); }
+inline int32_t elsewhere(const In& i, int32_t device) { return elsewhere(i.a, device); }
+inline int32_t elsewhere(const MaybeIn& i, int32_t device) { return i.a ? elsewhere(*i.a, device) : -1; }
+// A 0-dim array on the CPU counts as a number.
+inline int32_t elsewhere(const InOperand& i, int32_t device) {
+  return !i.o.array || (i.o.array->ndim == 0 && i.o.array->device() == 0) ? -1 : elsewhere(*i.o.array, device);
+}
+inline int32_t elsewhere(const std::vector<Array>& list, int32_t device) {
+  for (const Array& a : list)
+    if (a.device() != device) return a.device();
+  return -1;
+}
+inline int32_t elsewhere(const OutList& o, int32_t device) { return elsewhere(o.list, device); }
+inline int32_t elsewhere(const InList& i, int32_t device) { return elsewhere(i.list, device); }
+template <class T>
+int32_t elsewhere(const T&, int32_t) {
+  return -1;
+}
+
 inline int device_of(const Out& o) { return o.a.device(); }
 inline int device_of(const OutList& o) { return o.list.empty() ? 0 : o.list[0].device(); }
 
@@ -153,6 +182,7 @@ template <class T>
 void bump(const T&) {}
 
 [[noreturn]] void no_kernel(const char* name, int32_t device);
+void settle(const char* name);  // what a launch on a card left behind, as an error
 
 }  // namespace door
 
@@ -165,18 +195,27 @@ void launch(const char* name, const Cost& cost, const First& first, const Args&.
   auto kernel = kernels(device).*Kernel;
   if (!kernel) [[unlikely]]
     door::no_kernel(name, device);
+  if (g_cards) [[unlikely]] {
+    for (int32_t other : {door::elsewhere(first, device), door::elsewhere(args, device)...})
+      if (other >= 0) wrong_devices(name, device, other);
+  }
   Ctx ctx = make_ctx(device);
   Ref<Storage> scratch;
   if (cost.workspace) {
+    On there(device);
     scratch = allocate(size_t(cost.workspace));
     ctx.workspace = scratch->data;
     ctx.workspace_bytes = cost.workspace;
   }
   door::bump(first);
   (door::bump(args), ...);
-  bool large = cost.flops > kLongFlops || door::bytes_of(first) + (door::bytes_of(args) + ... + 0) > kLongBytes;
+  // A launch on a card does not wait for its work.
+  bool large =
+      device == 0 && (cost.flops > kLongFlops || door::bytes_of(first) + (door::bytes_of(args) + ... + 0) > kLongBytes);
   if (door::t_watch == 0 && !large) [[likely]] {
     kernel(ctx, door::give(door::hold(first)), door::give(door::hold(args))...);
+    if (device) [[unlikely]]
+      door::settle(name);
     return;
   }
   door::Call call;
@@ -185,10 +224,12 @@ void launch(const char* name, const Cost& cost, const First& first, const Args&.
   door::tally(call, first);
   (door::tally(call, args), ...);
   if (scratch) call.outs.push_back(scratch);
-  call.run = [kernel, ctx,
+  call.device = device;
+  call.run = [name, kernel, ctx,
               held = std::make_tuple(std::decay_t<decltype(door::hold(first))>(door::hold(first)),
                                      std::decay_t<decltype(door::hold(args))>(door::hold(args))...)] {
     std::apply([&](const auto&... h) { kernel(ctx, door::give(h)...); }, held);
+    if (ctx.device) door::settle(name);
   };
   if (door::t_watch) door::watched(std::move(call));
   else door::long_call(std::move(call));

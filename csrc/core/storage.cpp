@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "core/cgroup.h"
+#include "core/cuda.h"
+#include "core/device.h"
 #include "core/error.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -59,9 +61,26 @@ struct Cache {
     const char* mode = std::getenv("MIELINA_ALLOC");
     debug = mode && std::strcmp(mode, "debug") == 0;
   }
+  // A card's: nobody else wants its memory, so all of it may be kept.
+  explicit Cache(int32_t card) {
+    cuda::Card c;
+    cuda_check(cuda_device(card).describe(card, &c));
+    stats.limit = stats.cap = c.memory;
+  }
 };
 Cache& cache() {
   static Cache* c = new Cache;  // never destroyed: storages may outlive static destructors
+  return *c;
+}
+constexpr int kMaxCards = 64;
+Cache& cache_of(int32_t device) {
+  if (device == 0) [[likely]]
+    return cache();
+  static std::mutex lock;
+  static Cache* cards[kMaxCards];
+  std::lock_guard<std::mutex> hold(lock);
+  Cache*& c = cards[device - 1];
+  if (!c) c = new Cache(device - 1);
   return *c;
 }
 
@@ -76,7 +95,9 @@ void* raw_alloc(size_t bytes) {
 }
 
 void free_block(Storage* s) {
-  if (cache().debug) {
+  if (s->device) {
+    cuda_device(s->device - 1).free(s->device - 1, s->data);
+  } else if (cache().debug) {
     unsigned char* p = static_cast<unsigned char*>(s->data);
     for (size_t i = 0; i < kGuard; i++)
       if (p[-1 - ptrdiff_t(i)] != kGuardByte || p[s->bytes + i] != kGuardByte) {
@@ -91,11 +112,11 @@ void free_block(Storage* s) {
 }
 
 void release_cached(Storage* s) {
-  Cache& c = cache();
+  Cache& c = cache_of(s->device);
   {
     std::lock_guard<Spin> hold(c.lock);
     c.stats.in_use -= s->bytes;
-    if (!MIELINA_NO_CACHE && !c.debug && c.stats.cached + s->bytes <= c.stats.cap) {
+    if ((s->device || !MIELINA_NO_CACHE) && !c.debug && c.stats.cached + s->bytes <= c.stats.cap) {
       c.stats.cached += s->bytes;
       c.free[s->size_class].push_back(s);
       return;
@@ -104,7 +125,28 @@ void release_cached(Storage* s) {
   free_block(s);
 }
 
-Storage* fresh_block(int size_class, size_t asked) {
+// A card's memory. What is cached goes back to the driver if there is not enough.
+Storage* fresh_card_block(int32_t device, int size_class, size_t asked) {
+  const int32_t card = device - 1;
+  const cuda::Device& table = cuda_device(card);
+  Storage* s = new Storage;
+  s->device = device;
+  s->size_class = int16_t(size_class);
+  s->bytes = class_bytes(size_class);
+  int code = table.allocate(card, s->bytes, &s->data);
+  if (code) {
+    empty_cache(device);
+    code = table.allocate(card, s->bytes, &s->data);
+  }
+  if (!code) return s;
+  delete s;
+  const MemoryStats have = memory_stats(device);
+  fail(Kind::Memory, "CUDA out of memory: cannot allocate ", asked, " bytes on ", device_name(device), ": of ",
+       have.limit, ", tensors hold ", have.in_use, " (", table.error(code), ")");
+}
+
+Storage* fresh_block(int32_t device, int size_class, size_t asked) {
+  if (device) return fresh_card_block(device, size_class, asked);
   Cache& c = cache();
   size_t bytes = c.debug || MIELINA_NO_CACHE ? asked : class_bytes(size_class);
   check(bytes <= c.stats.limit, Kind::Memory, "cannot allocate ", asked, " bytes: this machine has ", c.stats.limit);
@@ -152,19 +194,19 @@ static void release_to_arena(Storage* s) {
   Ref<Arena> drop(a);  // the reference that the block held while it was out
 }
 
-static Ref<Storage> allocate_in(Arena* a, size_t bytes, int size_class) {
+static Ref<Storage> allocate_in(Arena* a, int32_t device, size_t bytes, int size_class) {
   Storage* s = nullptr;
   {
     std::lock_guard<std::mutex> hold(a->impl->lock);
     auto& list = a->impl->free[size_class];
     for (size_t i = list.size(); i-- > 0 && !s;)
-      if (list[i]->bytes >= bytes) {
+      if (list[i]->device == device && list[i]->bytes >= bytes) {
         s = list[i];
         list.erase(list.begin() + ptrdiff_t(i));
       }
   }
   if (!s) {
-    s = fresh_block(size_class, bytes);
+    s = fresh_block(device, size_class, bytes);
     std::lock_guard<std::mutex> hold(a->impl->lock);
     a->impl->all.push_back(s);
   }
@@ -176,19 +218,36 @@ static Ref<Storage> allocate_in(Arena* a, size_t bytes, int size_class) {
   return Ref<Storage>(s);
 }
 
+// A freed block that may be used in `stream`'s order: the latest, since cards' work in other streams may still run.
+static Storage* take_free(std::vector<Storage*>& list, void* stream) {
+  if (!list.empty() && list.back()->stream == stream) [[likely]] {
+    Storage* s = list.back();
+    list.pop_back();
+    return s;
+  }
+  for (size_t i = list.size(); i-- > 0;)
+    if (list[i]->stream == stream) {
+      Storage* s = list[i];
+      list.erase(list.begin() + ptrdiff_t(i));
+      return s;
+    }
+  return nullptr;
+}
+
 Ref<Storage> allocate(size_t bytes) {
   if (bytes == 0) bytes = 1;
-  Cache& c = cache();
-  check(bytes <= c.stats.limit, Kind::Memory, "cannot allocate ", bytes, " bytes: this machine has ", c.stats.limit);
+  const int32_t device = g_cards ? current_device() : 0;
+  Cache& c = cache_of(device);
+  check(bytes <= c.stats.limit, Kind::Memory, "cannot allocate ", bytes,
+        " bytes: ", device ? device_name(device) : "this machine", " has ", c.stats.limit);
   int size_class = class_of(bytes);
-  if (t_arena) return allocate_in(t_arena, bytes, size_class);
+  if (t_arena) return allocate_in(t_arena, device, bytes, size_class);
   Storage* s = nullptr;
+  void* stream = device ? cuda_stream(device - 1) : nullptr;
   {
     std::lock_guard<Spin> hold(c.lock);
-    auto& list = c.free[size_class];
-    if (!list.empty()) {
-      s = list.back();
-      list.pop_back();
+    s = take_free(c.free[size_class], stream);
+    if (s) {
       c.stats.cached -= s->bytes;
       c.stats.hits++;
     } else {
@@ -196,8 +255,9 @@ Ref<Storage> allocate(size_t bytes) {
     }
   }
   if (!s) {
-    s = fresh_block(size_class, bytes);
+    s = fresh_block(device, size_class, bytes);
     s->release = release_cached;
+    s->stream = stream;
   }
   s->refs.store(1, std::memory_order_relaxed);
   s->readonly = false;
@@ -215,9 +275,10 @@ struct Foreign {
 };
 }  // namespace
 
-Ref<Storage> adopt(void* data, size_t bytes, bool readonly, void* owner, void (*release)(void*)) {
+Ref<Storage> adopt(void* data, size_t bytes, bool readonly, void* owner, void (*release)(void*), int32_t device) {
   Storage* s = new Storage;
   s->data = data;
+  s->device = device;
   s->bytes = bytes;
   s->readonly = readonly;
   s->owner = new Foreign{owner, release};
@@ -230,25 +291,28 @@ Ref<Storage> adopt(void* data, size_t bytes, bool readonly, void* owner, void (*
   return Ref<Storage>(s);
 }
 
-MemoryStats memory_stats() {
-  std::lock_guard<Spin> hold(cache().lock);
-  return cache().stats;
+MemoryStats memory_stats(int32_t device) {
+  Cache& c = cache_of(device);
+  std::lock_guard<Spin> hold(c.lock);
+  return c.stats;
 }
 
-void reset_peak() {
-  std::lock_guard<Spin> hold(cache().lock);
-  cache().stats.peak = cache().stats.in_use;
+void reset_peak(int32_t device) {
+  Cache& c = cache_of(device);
+  std::lock_guard<Spin> hold(c.lock);
+  c.stats.peak = c.stats.in_use;
 }
 
-void empty_cache() {
+void empty_cache(int32_t device) {
+  Cache& c = cache_of(device);
   std::vector<Storage*> dead;
   {
-    std::lock_guard<Spin> hold(cache().lock);
-    for (auto& list : cache().free) {
+    std::lock_guard<Spin> hold(c.lock);
+    for (auto& list : c.free) {
       dead.insert(dead.end(), list.begin(), list.end());
       list.clear();
     }
-    cache().stats.cached = 0;
+    c.stats.cached = 0;
   }
   for (Storage* s : dead) free_block(s);
 }

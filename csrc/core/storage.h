@@ -22,6 +22,7 @@ struct Storage {
   size_t bytes = 0;                     // usable size; at least what was asked for
   void (*release)(Storage*) = nullptr;  // called when the last reference goes
   void* owner = nullptr;                // the arena, or what `release` needs to free foreign memory
+  void* stream = nullptr;               // on a card: the stream in whose order the block was handed out
 };
 
 // A counting pointer, the size of a plain one.
@@ -49,20 +50,21 @@ class Ref {
   T* p_ = nullptr;
 };
 
-// `bytes` of host memory, 64-byte aligned, contents undefined. Memory error when the machine (or its cgroup) does not
-// have that much, before any page is touched.
+// `bytes` on the current device (core/device.h), 64-byte aligned, contents undefined. Memory error when the machine (or
+// its cgroup) or the card does not have that much; on the CPU before any page is touched.
 Ref<Storage> allocate(size_t bytes);
 
 // Foreign memory: `release(owner)` runs once when the last view is gone.
-Ref<Storage> adopt(void* data, size_t bytes, bool readonly, void* owner, void (*release)(void* owner));
+Ref<Storage> adopt(void* data, size_t bytes, bool readonly, void* owner, void (*release)(void* owner),
+                   int32_t device = 0);
 
 struct MemoryStats {
   size_t in_use, cached, peak, limit, cap;
   uint64_t hits, misses;
 };
-MemoryStats memory_stats();
-void reset_peak();
-void empty_cache();
+MemoryStats memory_stats(int32_t device = 0);
+void reset_peak(int32_t device = 0);
+void empty_cache(int32_t device = 0);
 
 // While an arena is current on a thread, its allocations come from blocks that only the arena owns: a recorded step
 // reuses them among itself in the order of recording, which is the order of every replay.

@@ -9,9 +9,11 @@ namespace mielina {
 enum { kMaxDims = 8 };
 
 // A strided array: `data` points at element (0, ..., 0); strides count elements and may be 0 (expanded) or negative.
+// number: data points at one number in the host's memory, whatever the device; all strides are 0.
 struct View {
   void* data;
   DType dtype;
+  bool number;
   int32_t ndim;
   int64_t shape[kMaxDims];
   int64_t stride[kMaxDims];

@@ -44,14 +44,30 @@ struct Input {
   bool number;
 };
 inline Input input_of(const View& v) {
-  Input in{v, 0, true};
-  for (int d = 0; d < v.ndim; d++)
-    if (v.shape[d] != 1 && v.stride[d] != 0) in.number = false;
-  cudaPointerAttributes where{};
-  in.number = in.number && numel(v) && cudaPointerGetAttributes(&where, v.data) == cudaSuccess &&
-              where.type == cudaMemoryTypeUnregistered;
+  Input in{v, 0, v.number};
   if (in.number) __builtin_memcpy(&in.bits, v.data, kDTypeSize[int(v.dtype)]);
   return in;
+}
+
+// Whether element i of all views in C order stands i elements after some start: dense memory in one order of axes.
+template <class... V>
+bool flat(const View& y, const V&... others) {
+  int64_t reach = 0;
+  bool same = true;
+  for (int d = 0; d < y.ndim; d++) {
+    if (y.shape[d] == 1) continue;
+    same = same && y.stride[d] > 0 && ((others.stride[d] == y.stride[d]) && ...);
+    reach += (y.shape[d] - 1) * y.stride[d];
+  }
+  return same && reach + 1 == numel(y);
+}
+inline bool flat(const View& y) {
+  int64_t reach = 0;
+  for (int d = 0; d < y.ndim; d++) {
+    if (y.shape[d] != 1 && y.stride[d] <= 0) return false;
+    reach += (y.shape[d] - 1) * y.stride[d];
+  }
+  return reach + 1 == numel(y);
 }
 
 // ---- elements -------------------------------------------------------------------------------------------
@@ -131,6 +147,9 @@ __device__ inline int64_t place(const View& v, int64_t i) { return place(v, i, 0
 
 __device__ inline int64_t first_index() { return int64_t(blockIdx.x) * blockDim.x + threadIdx.x; }
 __device__ inline int64_t index_step() { return int64_t(gridDim.x) * blockDim.x; }
+
+// The same, for views of which it is known that they are flat.
+__device__ inline int64_t place(const View& v, int64_t i, bool flat) { return flat ? i : place(v, i); }
 
 // f over the values of a block's threads, in the order of a fixed tree; every thread gets the result.
 template <class T, class F>

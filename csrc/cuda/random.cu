@@ -82,6 +82,24 @@ void random_normal(const Ctx& ctx, const View& y, const View& key, double mean, 
   note(cudaGetLastError());
 }
 
+// floor(word span / 2^32) or, for larger spans, floor(word span / 2^64) of a word of 64 bits.
+__global__ void integers_kernel(View y, View key, int64_t n, int64_t low, uint64_t span) {
+  const Key k(key);
+  const bool narrow = span <= uint64_t(1) << 32;
+  for (int64_t i = first_index(); i < n; i += index_step()) {
+    uint64_t part;
+    if (narrow) part = (uint64_t(k.word(i)) * span) >> 32;
+    else part = __umul64hi(uint64_t(k.word(2 * i)) << 32 | k.word(2 * i + 1), span);
+    put(y, place(y, i), int64_t(uint64_t(low) + part));
+  }
+}
+void random_integers(const Ctx& ctx, const View& y, const View& key, int64_t low, uint64_t span) noexcept {
+  int64_t n = numel(y);
+  if (n == 0) return;
+  integers_kernel<<<blocks_for(n), kThreads, 0, stream_of(ctx)>>>(y, key, n, low, span);
+  note(cudaGetLastError());
+}
+
 template <class T>
 __global__ void dropout_kernel(View y, View x, View key, int64_t n, T p, T scale) {
   const Key k(key);
@@ -107,6 +125,7 @@ void fill_random(Kernels& k) {
   k.random_take = random_take;
   k.random_uniform = random_uniform;
   k.random_normal = random_normal;
+  k.random_integers = random_integers;
   k.dropout = dropout;
 }
 

@@ -178,6 +178,51 @@ void cross_entropy_backward(const Ctx& ctx, const View& dx, const View& g, const
   });
 }
 
+// ---- the losses' parts ----------------------------------------------------------------------------------
+// One thread a row: the class that the target names, -2 for an ignored one, -1 for one that does not exist.
+__device__ int64_t class_of(const View& target, int64_t r, int64_t C, int64_t ignore) {
+  const int64_t t = get<int64_t>(target, place(target, r));
+  return t == ignore ? -2 : t >= 0 && t < C ? t : -1;
+}
+template <class T>
+__global__ void pick_kernel(View y, View x, View target, View w, int64_t ignore, int64_t rows) {
+  const int last = x.ndim - 1;
+  for (int64_t r = first_index(); r < rows; r += index_step()) {
+    const int64_t c = class_of(target, r, x.shape[last], ignore);
+    T v = c == -2 ? T(0) : T(NAN);
+    if (c >= 0) v = -weight_of<T>(w, c) * get<T>(x, place(x, r, 0, last) + c * x.stride[last]);
+    put(y, place(y, r), v);
+  }
+}
+void pick(const Ctx& ctx, const View& y, const View& x, const View& target, const View& weight,
+          int64_t ignore) noexcept {
+  int64_t rows = numel(y);
+  if (rows == 0) return;
+  with_floating(x.dtype, [&](auto zero) {
+    pick_kernel<decltype(zero)><<<blocks_for(rows), kThreads, 0, stream_of(ctx)>>>(y, x, target, weight, ignore, rows);
+  });
+  note(cudaGetLastError());
+}
+template <class T>
+__global__ void unpick_kernel(View dx, View g, View target, View w, int64_t ignore, int64_t rows) {
+  const int last = dx.ndim - 1;
+  for (int64_t r = first_index(); r < rows; r += index_step()) {
+    const int64_t c = class_of(target, r, dx.shape[last], ignore);
+    if (c < 0) continue;
+    put(dx, place(dx, r, 0, last) + c * dx.stride[last], -weight_of<T>(w, c) * get<T>(g, place(g, r)));
+  }
+}
+void unpick(const Ctx& ctx, const View& dx, const View& g, const View& target, const View& weight,
+            int64_t ignore) noexcept {
+  int64_t rows = numel(g);
+  if (rows == 0) return;
+  with_floating(dx.dtype, [&](auto zero) {
+    unpick_kernel<decltype(zero)>
+        <<<blocks_for(rows), kThreads, 0, stream_of(ctx)>>>(dx, g, target, weight, ignore, rows);
+  });
+  note(cudaGetLastError());
+}
+
 }  // namespace
 
 void fill_softmax(Kernels& k) {
@@ -186,6 +231,8 @@ void fill_softmax(Kernels& k) {
   k.cross_entropy = cross_entropy;
   k.cross_entropy_workspace = cross_entropy_workspace;
   k.cross_entropy_backward = cross_entropy_backward;
+  k.pick = pick;
+  k.unpick = unpick;
 }
 
 }  // namespace mielina::cuda

@@ -126,7 +126,7 @@ std::pair<Array, Array> attention(const Array& q, const Array& k, const Array& v
   Array lse = empty(Dims{x.q.shape[0], d.heads, d.shared, L}, compute_type(q.dtype));
   Cost cost;
   cost.flops = flops(x.q, x.v);
-  cost.workspace = kernels(q.device()).attention_workspace(make_ctx(q.device()), x.q.view(), x.k.view(), x.v.view());
+  cost.workspace = workspace_of<&Kernels::attention_workspace>(q.device(), x.q.view(), x.k.view(), x.v.view());
   const Array folded = split(fold(y, d, all, L), d);
   launch<&Kernels::attention>(kName, cost, out(folded), out(lse), in(x.q), in(x.k), in(x.v), in(x.mask), in(key), args);
   for (int extra = y.ndim - result_ndim(q, k, v); extra > 0; extra--) y = squeeze(y, Dims{0}, false);
@@ -151,8 +151,7 @@ std::tuple<Array, Array, Array> attention_backward(const Array& g, const Array& 
         dv = gradient(v, full_shape(v, d, d.heads, n));
   Cost cost;
   cost.flops = 2.5 * flops(x.q, x.v);
-  cost.workspace =
-      kernels(q.device()).attention_backward_workspace(make_ctx(q.device()), x.q.view(), x.k.view(), x.v.view());
+  cost.workspace = workspace_of<&Kernels::attention_backward_workspace>(q.device(), x.q.view(), x.k.view(), x.v.view());
   const Array dq5 = split(fold(dq, d, all, L), d), dk4 = fold(dk, d, d.heads, S), dv4 = fold(dv, d, d.heads, S);
   launch<&Kernels::attention_backward>("attention_backward", cost, out(dq5), out(dk4), out(dv4),
                                        in(split(fold(g, d, all, L), d)), in(x.q), in(x.k), in(x.v), in(x.mask), in(key),

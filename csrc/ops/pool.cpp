@@ -187,7 +187,7 @@ Array plane_scatter(const Array& x, const Array& index, const Dims& shape, int64
   check(image[0] == xv.shape[0] && image[1] == xv.shape[1], Kind::Runtime, name, ": an input of ", text(x.dims()),
         " cannot fill ", text(shape));
   if (!add) {
-    Array flat = contiguous(iv);
+    Array flat = on_host(iv);
     const int64_t* p = reinterpret_cast<const int64_t*>(flat.data());
     for (int64_t i = 0; i < flat.numel(); i++)
       check(p[i] >= 0 && p[i] < plane(image), Kind::Runtime, name, ": found an invalid max index: ", p[i],

@@ -42,9 +42,10 @@ Array step_sizes(const Array& x, const MaybeArray& sizes, int64_t N) {
     return as_strided(one, Dims{x.shape[0]}, Dims{0}, 0);
   }
   check(sizes->ndim == 1 && sizes->dtype == DType::i64, Kind::Runtime, kName, ": batch_sizes must be one row of int64");
+  const Array host = on_host(*sizes);
   int64_t before = N, rows = 0;
   for (int64_t t = 0; t < sizes->shape[0]; t++) {
-    const int64_t n = reinterpret_cast<const int64_t*>(sizes->data())[t * sizes->stride[0]];
+    const int64_t n = read<int64_t>(host, t);
     check(n > 0 && n <= before && (t > 0 || n == N), Kind::Runtime, kName,
           ": batch_sizes must start with the number of samples (", N, "), be positive and never grow, got ", n,
           " at step ", t);
@@ -53,7 +54,7 @@ Array step_sizes(const Array& x, const MaybeArray& sizes, int64_t N) {
   }
   check(rows == x.shape[0], Kind::Runtime, kName, ": batch_sizes add up to ", rows, ", but the data has ", x.shape[0],
         " rows");
-  return *sizes;
+  return to_device(*sizes, x.device());
 }
 
 Array rows_contiguous(const Array& w) { return w.shape[1] <= 1 || w.stride[1] == 1 ? w : contiguous(w); }
@@ -126,7 +127,7 @@ Layer layer(const std::string& name, const Array& x, const Array& h0, const Mayb
 void product(const Array& c, const Array& a, const Array& b, const MaybeArray& bias, bool accumulate) {
   Cost cost;
   cost.flops = 2.0 * double(c.numel()) * double(a.shape[1]);
-  cost.workspace = kernels(c.device()).gemm_workspace(make_ctx(c.device()), c.view(), a.view(), b.view());
+  cost.workspace = workspace_of<&Kernels::gemm_workspace>(c.device(), c.view(), a.view(), b.view());
   launch<&Kernels::gemm>("rnn_product", cost, out(c), in(a), in(b), in(bias), in(MaybeArray{}),
                          GemmArgs{accumulate, Activation::none});
 }
@@ -176,9 +177,8 @@ std::vector<Array> rnn_layer(const std::string& mode, const Array& x, const Arra
     const MaybeArray w_hr = l.w_hr(d);
     Cost cost;
     cost.flops = 2.0 * double(l.R) * double(l.width()) * double(l.P);
-    cost.workspace =
-        kernels(x.device())
-            .rnn_workspace(make_ctx(x.device()), hd.view(), l.w_hh(d).view(), w_hr ? w_hr->view() : View{}, l.args(d));
+    cost.workspace = workspace_of<&Kernels::rnn_workspace>(x.device(), hd.view(), l.w_hh(d).view(),
+                                                           w_hr ? w_hr->view() : View{}, l.args(d));
     launch<&Kernels::rnn>(kName, cost, out(slice(y, 1, d * l.P, (d + 1) * l.P, 1)), out(hd), out(cd), out(g),
                           out(cells.ndim == 3 ? part(cells, d) : cells), in(l.w_hh(d)), in(b_hn), in(w_hr), in(l.sizes),
                           l.args(d));
@@ -216,9 +216,8 @@ std::vector<Array> rnn_layer_backward(const std::string& mode, const MaybeArray&
     const MaybeArray w_hr = l.w_hr(d);
     Cost cost;
     cost.flops = 2.0 * double(l.R) * double(l.width()) * double(l.P);
-    cost.workspace = kernels(x.device())
-                         .rnn_backward_workspace(make_ctx(x.device()), state(first).view(), l.w_hh(d).view(),
-                                                 w_hr ? w_hr->view() : View{}, l.args(d));
+    cost.workspace = workspace_of<&Kernels::rnn_backward_workspace>(x.device(), state(first).view(), l.w_hh(d).view(),
+                                                                    w_hr ? w_hr->view() : View{}, l.args(d));
     launch<&Kernels::rnn_backward>("rnn_backward", cost, out(dgates), out(dhidden), out(state(dh)), out(state(dc)),
                                    out(prev), out(dproj), out(full), in(g ? MaybeArray(columns(*g)) : MaybeArray()),
                                    in(state(gates)), in(state(cells)), in(columns(rows)), in(state(first)),
@@ -242,12 +241,10 @@ std::vector<Array> rnn_layer_backward(const std::string& mode, const MaybeArray&
 // -----------------------------------------------------------------------------------------------------------------
 namespace {
 
-int64_t item(const Array& a, int64_t i) { return reinterpret_cast<const int64_t*>(a.data())[i * a.stride[0]]; }
-
 // Where each target starts in the row of all of them, and the longest one; every number that the kernel follows is
-// checked.
+// checked. All on x's device.
 struct Targets {
-  Array row, start;
+  Array row, start, lengths, steps;
   int64_t longest;
 };
 
@@ -266,39 +263,42 @@ Targets check_ctc(const Array& x, const Array& targets, const Array& input_lengt
         name_of(targets.dtype), " ", text(targets.dims()));
   check(targets.ndim == 2 || !recording(), Kind::Runtime, name,
         ": in a captured step targets must be (N, S), not in one row");
+  const Array row = on_host(reshape(targets, Dims{targets.numel()})), all_steps = on_host(input_lengths),
+              lengths = on_host(target_lengths);
+  On host(0);
   // Memory of its own: a replay does not write it anew.
   const bool suspended = record_suspend();
-  Targets r{{}, empty(Dims{N}, DType::i64), 0};
+  Array starts = empty(Dims{N}, DType::i64);
   if (suspended) record_resume();
-  r.row = reshape(targets, Dims{targets.numel()});
-  int64_t at = 0;
+  int64_t at = 0, longest = 0;
   for (int64_t n = 0; n < N; n++) {
-    const int64_t steps = item(input_lengths, n), length = item(target_lengths, n);
+    const int64_t steps = read<int64_t>(all_steps, n), length = read<int64_t>(lengths, n);
     check(steps >= 0 && steps <= T, Kind::Runtime, name, ": expected input_lengths to have value at most ", T,
           ", but got ", steps, " for sample ", n);
     const int64_t room = targets.ndim == 2 ? targets.shape[1] : targets.numel() - at;
     check(length >= 0 && length <= room, Kind::Runtime, name, ": target_lengths: ", length, " for sample ", n,
           " where the targets have ", room);
     const int64_t start = targets.ndim == 2 ? n * targets.shape[1] : at;
-    reinterpret_cast<int64_t*>(r.start.data())[n] = start;
+    reinterpret_cast<int64_t*>(starts.data())[n] = start;
     for (int64_t s = 0; s < length; s++) {
-      const int64_t label = item(r.row, start + s);
+      const int64_t label = read<int64_t>(row, start + s);
       check(label >= 0 && label < C, Kind::Runtime, name, ": target ", label, " of sample ", n, " is not in [0, ", C,
             ")");
     }
     at += length;
-    r.longest = std::max(r.longest, length);
+    longest = std::max(longest, length);
   }
-  if (recording()) r.longest = targets.shape[1];  // of any replay
+  if (recording()) longest = targets.shape[1];  // of any replay
   check(targets.ndim == 2 || at == targets.numel(), Kind::Runtime, name, ": target_lengths add up to ", at,
         ", but there are ", targets.numel(), " targets");
-  return r;
+  auto there = [&](const Array& a) { return to_device(a, x.device()); };
+  return {there(row), there(starts), there(lengths), there(all_steps), longest};
 }
 
 Cost ctc_cost(const Array& alpha, const Array& x) {
   Cost cost;
   cost.flops = 60.0 * double(alpha.numel());
-  cost.workspace = kernels(x.device()).ctc_workspace(make_ctx(x.device()), alpha.view(), x.view());
+  cost.workspace = workspace_of<&Kernels::ctc_workspace>(x.device(), alpha.view(), x.view());
   return cost;
 }
 
@@ -310,7 +310,7 @@ std::pair<Array, Array> ctc(const Array& x, const Array& targets, const Array& i
   const DType dtype = compute_type(x.dtype);
   Array nll = empty(Dims{x.shape[1]}, dtype), alpha = empty(Dims{x.shape[1], x.shape[0], 2 * t.longest + 3}, dtype);
   launch<&Kernels::ctc>("ctc_loss", ctc_cost(alpha, x), out(nll), out(alpha), in(x), in(t.row), in(t.start),
-                        in(target_lengths), in(input_lengths), blank, zero_infinity);
+                        in(t.lengths), in(t.steps), blank, zero_infinity);
   return {nll, alpha};
 }
 
@@ -323,7 +323,7 @@ Array ctc_backward(const Array& g, const Array& alpha, const Array& x, const Arr
         Kind::Value, "ctc_backward: saved arrays do not belong to this loss");
   Array dx = empty_like(x);
   launch<&Kernels::ctc_backward>("ctc_backward", ctc_cost(alpha, x), out(dx), in(g), in(alpha), in(x), in(t.row),
-                                 in(t.start), in(target_lengths), in(input_lengths), blank, zero_infinity);
+                                 in(t.start), in(t.lengths), in(t.steps), blank, zero_infinity);
   return dx;
 }
 

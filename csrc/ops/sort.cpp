@@ -137,7 +137,7 @@ Array searchsorted(const Array& s, const Array& v, bool right, const MaybeArray&
     order = reshape(contiguous(*sorter), Dims{batch, n});
     if (n > 0) {
       auto [lo, hi] = aminmax(*order, Dims{}, false);
-      int64_t a = *reinterpret_cast<int64_t*>(lo.data()), b = *reinterpret_cast<int64_t*>(hi.data());
+      int64_t a = read<int64_t>(lo), b = read<int64_t>(hi);
       check(a >= 0 && b < n, Kind::Runtime, "searchsorted: sorter holds ", a < 0 ? a : b, ", out of range for ", n,
             " elements");
     }
@@ -193,7 +193,7 @@ std::tuple<Array, Array, Array> unique(const Array& x, std::optional<int64_t> ax
   int64_t found = 0;
   if (n > 0) {
     launch<&Kernels::runs>(name, out(group), in(table), in(perm));
-    found = reinterpret_cast<const int64_t*>(group.data())[n - 1] + 1;
+    found = read<int64_t>(group, n - 1) + 1;
   }
   Dims shape = moved.dims();
   if (shape.n) shape[0] = found;
@@ -225,9 +225,9 @@ Array bincount(const Array& x, const MaybeArray& weights, int64_t minlength) {
   int64_t bins = minlength;
   if (x.numel() > 0) {
     auto [lo, hi] = aminmax(index, Dims{}, false);
-    int64_t least = *reinterpret_cast<int64_t*>(lo.data());
+    int64_t least = read<int64_t>(lo);
     check(least >= 0, Kind::Runtime, "bincount: the input must not be negative, got ", least);
-    int64_t most = *reinterpret_cast<int64_t*>(hi.data());
+    int64_t most = read<int64_t>(hi);
     check(most < INT64_MAX / 16, Kind::Value, "bincount: the input holds ", most,
           ", too large for a count of each number");
     bins = most >= bins ? most + 1 : bins;
@@ -245,8 +245,8 @@ Array histc(const Array& x, int64_t bins, double lo, double hi) {
   if (lo == hi && x.numel() > 0) {
     refuse_while_recording("histc without a range");
     auto [a, b] = aminmax(x.dtype == DType::f64 ? x : convert(x, DType::f64), Dims{}, false);
-    lo = *reinterpret_cast<double*>(a.data());
-    hi = *reinterpret_cast<double*>(b.data());
+    lo = read<double>(a);
+    hi = read<double>(b);
   }
   if (lo == hi) lo -= 1, hi += 1;
   check(lo - lo == 0 && hi - hi == 0, Kind::Runtime, "histc: the range [", lo, ", ", hi, "] is not finite");

@@ -25,6 +25,7 @@ from .autograd.function import Function
 from .capture import capture
 from .checkpoint import checkpoint, checkpoint_sequential
 from .config import get_num_threads, set_num_threads
+from .devices import device
 from .dtypes import *
 from .ops import *
 from .profile import profile

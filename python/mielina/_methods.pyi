@@ -28,7 +28,7 @@ class Methods(TensorBase):
     def __dlpack__(self, *, stream: Any = None, max_version: tuple[builtins.int, builtins.int] | None = None, dl_device: tuple[builtins.int, builtins.int] | None = None, copy: builtins.bool | None = None) -> Any:
         """A DLPack capsule of this tensor's memory: of version 1.0 if the consumer knows it, else unversioned."""
     def __dlpack_device__(self) -> tuple[builtins.int, builtins.int]:
-        """(device type, number): (1, 0) for the CPU."""
+        """(device type, number): (1, 0) for the CPU, (2, k) for card k."""
     def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
         """input == other, broadcast: a bool tensor."""
     def __floordiv__(self, other: Any) -> Tensor:
@@ -673,16 +673,16 @@ class Methods(TensorBase):
         """-input. RuntimeError for bool tensors."""
     def negative_(self) -> Tensor:
         """`neg` into this tensor's own memory; returns it."""
-    def new_empty(self, *args: Any, dtype: DType | None = None, requires_grad: builtins.bool = False, **kwargs: Any) -> Tensor:
-        """`mielina.empty` with this tensor's dtype, unless another is given."""
-    def new_full(self, *args: Any, dtype: DType | None = None, requires_grad: builtins.bool = False, **kwargs: Any) -> Tensor:
-        """`mielina.full` with this tensor's dtype, unless another is given."""
-    def new_ones(self, *args: Any, dtype: DType | None = None, requires_grad: builtins.bool = False, **kwargs: Any) -> Tensor:
-        """`mielina.ones` with this tensor's dtype, unless another is given."""
-    def new_tensor(self, *args: Any, dtype: DType | None = None, requires_grad: builtins.bool = False, **kwargs: Any) -> Tensor:
-        """`mielina.tensor` with this tensor's dtype, unless another is given."""
-    def new_zeros(self, *args: Any, dtype: DType | None = None, requires_grad: builtins.bool = False, **kwargs: Any) -> Tensor:
-        """`mielina.zeros` with this tensor's dtype, unless another is given."""
+    def new_empty(self, *args: Any, dtype: DType | None = None, device: Any = None, requires_grad: builtins.bool = False, **kwargs: Any) -> Tensor:
+        """`mielina.empty` with this tensor's dtype and device, unless others are given."""
+    def new_full(self, *args: Any, dtype: DType | None = None, device: Any = None, requires_grad: builtins.bool = False, **kwargs: Any) -> Tensor:
+        """`mielina.full` with this tensor's dtype and device, unless others are given."""
+    def new_ones(self, *args: Any, dtype: DType | None = None, device: Any = None, requires_grad: builtins.bool = False, **kwargs: Any) -> Tensor:
+        """`mielina.ones` with this tensor's dtype and device, unless others are given."""
+    def new_tensor(self, *args: Any, dtype: DType | None = None, device: Any = None, requires_grad: builtins.bool = False, **kwargs: Any) -> Tensor:
+        """`mielina.tensor` with this tensor's dtype and device, unless others are given."""
+    def new_zeros(self, *args: Any, dtype: DType | None = None, device: Any = None, requires_grad: builtins.bool = False, **kwargs: Any) -> Tensor:
+        """`mielina.zeros` with this tensor's dtype and device, unless others are given."""
     def nonzero(self, *, as_tuple: builtins.bool = False) -> Any:
         """Where input is not zero, in C order: (n, ndim) int64, or a vector for each axis. RuntimeError while recording."""
     def norm(self, p: Any = 'fro', dim: Any = None, keepdim: builtins.bool = False, dtype: DType | None = None) -> Tensor:

@@ -81,19 +81,19 @@ def _tensors(x: Any) -> list[Tensor]:
 
 def _state(random: bool) -> Any:
     """A context in which random numbers and autocast are as they are now."""
-    state, dtype = default_generator.get_state(), amp.target()
+    state, dtype = default_generator.snapshot(), amp.target()
 
     @contextmanager
     def again() -> Any:
-        now = default_generator.get_state()
+        now = default_generator.snapshot()
         if random:
-            default_generator.set_state(state)
+            default_generator.restore(state)
         try:
             with amp.autocast(dtype=dtype or bfloat16, enabled=dtype is not None):
                 yield
         finally:
             if random:
-                default_generator.set_state(now)
+                default_generator.restore(now)
 
     return again
 

@@ -28,6 +28,8 @@ def tensor_repr(t: Any) -> str:
             suffixes.append(f"dtype={t.dtype!r}")
         short = a.size > THRESHOLD
         body = _block(a, len(prefix), short, *_formatter(_corners(a) if short else a))
+    if t._device:
+        suffixes.append(f"device='{t.device}'")
     if t._node is not None:
         suffixes.append(f"grad_fn=<{t._node.op.name}>")
     elif t._leaf_flag:
@@ -37,7 +39,7 @@ def tensor_repr(t: Any) -> str:
 
 def _values(t: Any) -> np.ndarray:
     """The numbers as NumPy has them; bfloat16 as float32."""
-    plain = t.detach()
+    plain = t.detach().cpu()
     return (plain.to(dtypes.float32) if t.dtype is dtypes.bfloat16 else plain).numpy()  # type: ignore[no-any-return]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from . import _core, autograd, dtypes
+from . import _core, autograd, devices, dtypes
 
 F = TypeVar("F")
 
@@ -101,6 +101,8 @@ class Tensor(Methods):
                 raise TypeError(f"grad: expected a Tensor or None, got {type(value).__name__}")
             if value.shape != self.shape:
                 raise RuntimeError(f"grad: expected shape {self.shape}, got {value.shape}")
+            if value._device != self._device:
+                raise RuntimeError(f"grad: expected a gradient on {self.device}, got one on {value.device}")
         self._grad = value
 
     def backward(
@@ -256,22 +258,29 @@ class Tensor(Methods):
         return self.numel() * self.dtype.itemsize  # type: ignore[no-any-return]
 
     @property
-    def device(self) -> str:
-        """ "cpu" or "cuda:0"."""
-        return "cpu" if self._device == 0 else f"cuda:{self._device - 1}"
+    def device(self) -> devices.device:
+        return devices.of(self._device)
 
     @property
     def is_cuda(self) -> bool:
         """Whether the elements lie on a card."""
         return bool(self._device)
 
-    def cpu(self) -> Tensor:
-        """The tensor on the CPU."""
-        return self
+    @property
+    def is_cpu(self) -> bool:
+        return not self._device
 
-    def cuda(self) -> Tensor:
-        """The tensor on the first card. RuntimeError where there is none that can be used, with the reason."""
-        return self.to("cuda")  # type: ignore[attr-defined, no-any-return]
+    def get_device(self) -> int:
+        """The card's number; -1 on the CPU."""
+        return self._device - 1  # type: ignore[no-any-return]
+
+    def cpu(self) -> Tensor:
+        """The tensor in the host's memory; itself if it is there."""
+        return self.to("cpu") if self._device else self  # type: ignore[attr-defined, no-any-return]
+
+    def cuda(self, device: Any = None, non_blocking: bool = False) -> Tensor:
+        """The tensor on a card (default: the current one). RuntimeError with the reason where there is none to use."""
+        return self.to("cuda" if device is None else device)  # type: ignore[attr-defined, no-any-return]
 
     def item(self) -> Any:
         """The only element as a Python number. RuntimeError if there are more.
@@ -283,7 +292,7 @@ class Tensor(Methods):
 
     def numpy(self) -> np.ndarray:
         """The same memory as a NumPy array. RuntimeError while a gradient is required (detach first); TypeError for
-        bfloat16.
+        bfloat16, and on a card (copy with `cpu()` first).
 
         >>> mi.tensor([1.0, 2.0]).numpy()
         array([1., 2.], dtype=float32)
@@ -293,7 +302,7 @@ class Tensor(Methods):
         return _core.to_numpy(self)  # type: ignore[no-any-return]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        a = self.detach().numpy()
+        a = self.detach().numpy()  # PyTorch's rule: nobody copies from a card without saying so
         if dtype is not None and a.dtype != dtype:
             return a.astype(dtype)
         return a.copy() if copy else a
@@ -323,7 +332,7 @@ class Tensor(Methods):
         """
         if self.ndim == 0:
             return self.item()
-        t = self.detach()
+        t = _core.to_device(self.detach(), 0)
         return (_core.convert(t, dtypes.float32) if t.dtype is dtypes.bfloat16 else t).numpy().tolist()
 
     # ---- Python protocols --------------------------------------------------------------------------------------------
@@ -379,7 +388,10 @@ class Tensor(Methods):
         raw = _core.contiguous(plain)
         if raw.dtype is dtypes.bfloat16:
             raw = _core.bit_view(raw, dtypes.int16)
-        return _rebuild, (type(self), raw.numpy(), self.dtype, self._leaf_flag)
+        array = _core.to_device(raw, 0).numpy()
+        if not self._device:
+            return _rebuild, (type(self), array, self.dtype, self._leaf_flag)
+        return _rebuild, (type(self), array, self.dtype, self._leaf_flag, str(self.device))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self._node is not None:
@@ -392,8 +404,12 @@ class Tensor(Methods):
         return copy
 
 
-def _rebuild(cls: type[Tensor], array: np.ndarray, dtype: dtypes.dtype, requires_grad: bool) -> Tensor:
+def _rebuild(
+    cls: type[Tensor], array: np.ndarray, dtype: dtypes.dtype, requires_grad: bool, device: str = "cpu"
+) -> Tensor:
     t = _core.clone(_core.from_numpy(array))
+    if device != "cpu":
+        t = _core.to_device(t, devices.number(device))
     if t.dtype is not dtype:
         t = _core.bit_view(t, dtype)
     t = t if cls is Tensor else cls(t)

@@ -18,9 +18,17 @@ def test_unavailable_says_why():
     with pytest.raises(RuntimeError) as error:
         mi.zeros(2).to("cuda")
     assert mi.cuda.why_not() in str(error.value)
-    with pytest.raises(RuntimeError, match="no device 'cuda'"):
-        mi.zeros(2).cuda()
-    assert not mi.zeros(2).is_cuda
+    for make in (
+        lambda: mi.zeros(2).cuda(),
+        lambda: mi.zeros(2, device="cuda"),
+        lambda: mi.nn.Linear(2, 2).to("cuda:0"),
+        lambda: mi.rand(2, device="cuda"),
+        lambda: mi.cuda.get_device_name(),
+        lambda: mi.cuda.Stream(),
+    ):
+        with pytest.raises(RuntimeError, match="CUDA: no: "):
+            make()
+    assert not mi.zeros(2).is_cuda and mi.zeros(2).device == "cpu" and mi.cuda.device_count() == 0
 
 
 def test_synchronize_needs_a_card():
@@ -38,7 +46,8 @@ def test_library_has_the_abi_of_the_core():
     if not LIBRARY.exists():
         pytest.skip("built without MIELINA_CUDA")
     entry = ctypes.CDLL(str(LIBRARY)).mielina_cuda_library
-    entry.restype = ctypes.POINTER(ctypes.c_int64 * 4)
-    abi, size, kernels, device = entry().contents
-    assert abi & 0xFFFFFFFF == 1 and size % ctypes.sizeof(ctypes.c_void_p) == 0 and kernels and device
+    entry.restype = ctypes.POINTER(ctypes.c_int64 * 5)
+    abi, size, device_size, kernels, device = entry().contents
+    pointer = ctypes.sizeof(ctypes.c_void_p)
+    assert abi & 0xFFFFFFFF == 2 and size % pointer == 0 and device_size % pointer == 0 and kernels and device
     assert "another version" not in mi.cuda.why_not()

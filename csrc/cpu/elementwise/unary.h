@@ -1,6 +1,12 @@
 // The unary functors: f(x, p, q), and d(g, x, y, p, q) = g f'(x) with y = f(x). Both have PyTorch's values at kinks.
+//
+// Written on vectors of any width: CUDA takes them too, with one lane (cuda/scalar.cuh).
 #pragma once
+#ifdef __CUDACC__
+#include "cuda/scalar.cuh"
+#else
 #include "cpu/elementwise/rows.h"
+#endif
 
 namespace mielina {
 namespace MIELINA_ISA {

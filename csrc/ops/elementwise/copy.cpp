@@ -33,6 +33,14 @@ Array clone(const Array& x) {
 
 void copy_into(const Array& to, const Array& from) {
   check_writable(to, "copy_");
+  if (from.device() != to.device()) {
+    // On its own side first into the target's dtype and order, then one transfer, then broadcast on the other side.
+    On there(from.device());
+    Array sent = from.dtype == to.dtype ? from : convert(from, to.dtype);
+    if (sent.dims() == to.dims()) return transfer(to, sent);
+    On here(to.device());
+    return copy_into(to, to_device(sent, to.device()));
+  }
   Array source = expand(from, to.dims(), "copy_");
   if (may_overlap(to, source)) {
     if (same_layout(to, source) && to.offset == source.offset && to.dtype == source.dtype) return;

@@ -46,6 +46,16 @@ def through_composite(node: Any, saves: tuple[Any, ...], g: Any) -> list[Any]:
     return [next(found) if need else None for need in node.needs]
 
 
+def without_kernel(node: Any, saves: tuple[Any, ...], g: Any) -> list[Any]:
+    """The gradients of a fused op whose gradient kernel the device lacks: those of its definition."""
+    before = _core.set_grad_enabled(True)
+    try:
+        found = through_composite(node, saves, g)
+    finally:
+        _core.set_grad_enabled(before)
+    return found if before else [d if d is None else d.detach() for d in found]
+
+
 def hooked(hooks: dict[int, Any], slots: list[Any]) -> list[Any]:
     """What the hooks make of the gradients; hooks: number -> (slot, function), called in the order of registration."""
     for index, hook in list(hooks.values()):

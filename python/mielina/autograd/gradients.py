@@ -26,6 +26,8 @@ def _seed(y: Any, g: Any) -> Any:
         return ones_like(y)
     if g.shape != y.shape:
         raise RuntimeError(f"backward: the gradient has shape {g.shape}, the output {y.shape}")
+    if g._device != y._device:
+        raise RuntimeError(f"backward: expected all tensors on one device, got {g.device} and {y.device}")
     return g if g.dtype is y.dtype else g.to(y.dtype)
 
 

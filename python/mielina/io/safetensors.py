@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core, dtypes
+from .. import _core, devices, dtypes
 from ..tensor import Tensor
 from .files import atomic_write
 
@@ -31,7 +31,7 @@ _LONGEST_HEADER = 100_000_000  # what the safetensors library reads
 
 
 def _bytes_of(t: Tensor) -> Any:
-    raw = _core.contiguous(t.detach())
+    raw = _core.to_device(_core.contiguous(t.detach()), 0)
     if raw.dtype is dtypes.bfloat16:
         raw = _core.bit_view(raw, dtypes.int16)
     return raw.numpy().reshape(-1).view(np.uint8).data
@@ -122,15 +122,17 @@ def save(obj: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | N
             f.write(_bytes_of(tensors[name]))
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: str | os.PathLike[str], device: Any = None) -> Any:
     """What `save` wrote (tuples come back as lists), or the dict of tensors in any safetensors file.
 
-    The tensors lie in the mapped file (written to, they change in memory only). ValueError: the file is not a whole,
-    valid safetensors file, or holds a dtype that tensors lack. OSError: it is missing, a folder, or must not be read.
+    The tensors lie in the mapped file (written to, they change in memory only), or on `device`. ValueError: the file is
+    not a whole, valid safetensors file, or holds a dtype that tensors lack. OSError: it is missing, a folder, or must
+    not be read.
     """
     from safetensors import SafetensorError, safe_open
 
     path = os.fspath(path)
+    place = 0 if device is None else devices.number(device)
     with open(path, "rb") as f:  # missing files, folders and permissions are the operating system's to name
         size = os.fstat(f.fileno()).st_size
         if size < 8:
@@ -145,6 +147,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     try:
         info = header.pop("__metadata__", None) or {}
         tensors = {name: _mapped(name, entry, data, start) for name, entry in header.items()}
+        if place:
+            tensors = {name: _core.to_device(t, place) for name, t in tensors.items()}
         return tensors if _TREE not in info else _restore(json.loads(info[_TREE]), tensors)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as e:
         raise ValueError(f"{path}: damaged: {e}") from None

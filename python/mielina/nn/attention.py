@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .. import _core
+from ..devices import made_on
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -23,7 +24,7 @@ def additive(mask: Tensor | None, like: Tensor, name: str) -> Tensor | None:
         return mask
     if mask.dtype.name != "bool":
         raise RuntimeError(f"only bool and floating types of {name} are supported")
-    zeros = _core.empty(mask.shape, like.dtype)
+    zeros = made_on(like, _core.empty, mask.shape, like.dtype)
     _core.fill_(zeros, 0)
     return zeros.masked_fill(mask, -math.inf)  # type: ignore[no-any-return]
 
@@ -146,7 +147,7 @@ class MultiheadAttention(Module):
 
         n, _, e = x.shape
         if row is None:
-            row = _core.empty((1, 1, 1), x.dtype)
+            row = made_on(x, _core.empty, (1, 1, 1), x.dtype)
             _core.fill_(row, 0)
         return cat([x, row.expand(n, 1, e)], 1)  # type: ignore[no-any-return]
 

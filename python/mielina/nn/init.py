@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from ..devices import made_on
 from ..random import Generator, default_generator
 from ..tensor import Tensor
 
@@ -35,7 +36,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def _uniform(tensor: Tensor, low: float, high: float, generator: Generator | None, dtype: Any = None) -> Tensor:
     dtype = dtype or tensor.dtype
-    key = _core.take_key((generator or default_generator).state, tensor.numel(), dtype)
+    key = _core.take_key((generator or default_generator).on(tensor._device), tensor.numel(), dtype)
     return _core.uniform(tensor.shape, dtype, key, low, high)  # type: ignore[no-any-return]
 
 
@@ -53,7 +54,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     """Fills with numbers from N(mean, std^2)."""
     if not tensor.dtype.is_floating_point:
         raise TypeError(f"normal_: expected a floating tensor, got {tensor.dtype}")
-    key = _core.take_key((generator or default_generator).state, tensor.numel(), tensor.dtype)
+    key = _core.take_key((generator or default_generator).on(tensor._device), tensor.numel(), tensor.dtype)
     return _put(tensor, _core.normal(tensor.shape, tensor.dtype, key, float(mean), float(std)))
 
 
@@ -207,7 +208,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     from .. import dtypes
 
     rows = tensor.shape[0]
-    flat = _core.empty((rows, tensor.numel() // rows), dtypes.float64)
+    flat = made_on("cpu", _core.empty, (rows, tensor.numel() // rows), dtypes.float64)
     a = normal_(flat, generator=generator).numpy()
     q, r = np.linalg.qr(a.T if rows < a.shape[1] else a)
     q = q * np.sign(np.diag(r))  # makes the distribution uniform: Mezzadri 2007
@@ -220,7 +221,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
         raise ValueError("Only tensors with 2 dimensions are supported")
     normal_(tensor, 0, std, generator)
     rows = tensor.shape[0]
-    order = np.argsort(_uniform(tensor, 0.0, 1.0, generator).numpy(), axis=0)
-    values = tensor.detach().numpy().copy()
+    order = np.argsort(_uniform(tensor, 0.0, 1.0, generator).cpu().numpy(), axis=0)
+    values = tensor.detach().cpu().numpy().copy()
     np.put_along_axis(values, order[: math.ceil(sparsity * rows)], 0.0, axis=0)
     return _put(tensor, values)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .. import _core, dtypes
+from ..devices import made_on
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -13,9 +14,9 @@ from .module import Module
 from .parameter import Parameter
 
 
-def parameter(*shape: int, dtype: Any = None) -> Parameter:
+def parameter(*shape: int, dtype: Any = None, device: Any = None) -> Parameter:
     """A parameter with undefined contents."""
-    return Parameter(_core.empty(shape, dtype or dtypes.get_default_dtype()))
+    return Parameter(made_on(device, _core.empty, shape, dtype or dtypes.get_default_dtype()))
 
 
 def uniform_fan_in(weight: Tensor, bias: Tensor | None, fan_in: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from .. import dtypes
+from .. import devices, dtypes
 from ..tensor import Tensor
 from . import text
 from .hooks import Hookable
@@ -32,6 +32,11 @@ class Module(Stateful, Hookable):
     _buffer_names: Mapping[str, bool] = MappingProxyType(
         {}
     )  # name -> persistent; an own dict once a buffer is registered
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith(__package__) and "__init__" in cls.__dict__:
+            cls.__init__ = devices.constructor(cls.__init__)  # type: ignore[method-assign]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes: for subclasses to define. Call the module itself, which also runs the hooks."""
@@ -135,21 +140,25 @@ class Module(Stateful, Hookable):
         return self
 
     def to(self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False) -> Module:
-        """Converts floating parameters and buffers to a dtype (or another tensor's). Returns self."""
+        """Moves parameters and buffers to a device and converts the floating ones to a dtype; a tensor names both.
+        Returns self. RuntimeError: no such device, with the reason."""
         for a in args:
             if isinstance(a, Tensor):
-                dtype = a.dtype
+                dtype, device = a.dtype, a.device
             elif isinstance(a, dtypes.dtype):
                 dtype = a
             elif a is not None and not isinstance(a, bool):
                 device = a
-        if device is not None and str(device) != "cpu":
-            raise RuntimeError(f"Module.to: no device {device!r}; this build computes on 'cpu'")
-        if dtype is None:
-            return self
-        if not dtype.is_floating_point:
+        place = None if device is None else devices.number(device)
+        if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
-        return self._apply(lambda x: x.to(dtype) if x.dtype.is_floating_point else x)
+        if place is None and dtype is None:
+            return self
+        return self._apply(
+            lambda x: x.to(
+                dtype=dtype if x.dtype.is_floating_point else None, device=None if place is None else devices.of(place)
+            )
+        )
 
     def type(self, dst_type: Any) -> Module:
         """Parameters and buffers in another dtype; returns the module."""
@@ -164,11 +173,11 @@ class Module(Stateful, Hookable):
         return self
 
     def cpu(self) -> Module:
-        """The module itself: everything is on the CPU."""
-        return self
+        return self.to("cpu")
 
     def cuda(self, device: Any = None) -> Module:
-        return self.to("cuda")
+        """Moves parameters and buffers to a card (default: the current one). Returns self."""
+        return self.to("cuda" if device is None else device)
 
     def float(self) -> Module:
         """Parameters and floating buffers as float32; returns the module."""

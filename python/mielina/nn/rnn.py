@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from .. import _core
+from ..devices import made_on
 from ..ops import rnn as kernels
 from ..tensor import Tensor
 from . import init
@@ -103,7 +104,8 @@ class RNNBase(Module):
     def _zeros(self, batch: int, like: Tensor) -> Any:
         states = []
         for width in self._states():
-            states.append(_core.empty((self.num_layers * (1 + self.bidirectional), batch, width), like.dtype))
+            shape = (self.num_layers * (1 + self.bidirectional), batch, width)
+            states.append(made_on(like, _core.empty, shape, like.dtype))
             _core.fill_(states[-1], 0)
         return self._pack_states(states)
 
@@ -318,7 +320,7 @@ class RNNCellBase(Module):
         full = []
         for s in states:
             if s is None:
-                s = _core.empty((*input.shape[:-1], self.hidden_size), input.dtype)
+                s = made_on(input, _core.empty, (*input.shape[:-1], self.hidden_size), input.dtype)
                 _core.fill_(s, 0)
             elif s.ndim != input.ndim:
                 raise ValueError(f"{name}: Expected hidden to be {input.ndim}D, got {s.ndim}D instead")

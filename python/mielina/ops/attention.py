@@ -52,9 +52,12 @@ def scaled_dot_product_attention(
         scale = query.shape[-1] ** -0.5 if query.shape and query.shape[-1] else 1.0
     drawn = None
     if dropout_p > 0:
-        drawn = _core.take_key(default_generator.state, _scores(query, key, value), float32)
+        drawn = _core.take_key(default_generator.on(query._device), _scores(query, key, value), float32)
     args = (drawn, scale, is_causal, dropout_p, enable_gqa)
-    y = _core.attention(query, key, value, attn_mask, *args)
+    try:
+        y = _core.attention(query, key, value, attn_mask, *args)
+    except _core.NoKernel:
+        return _attention_composite(query, key, value, attn_mask, *args, None, None)
     saves = (query, key, value, attn_mask, *args, OUTPUTS[0], OUTPUTS[1])
     return record(y, ATTENTION, (query, key, value, attn_mask), saves)[0]  # type: ignore[no-any-return]
 
@@ -89,20 +92,20 @@ def _attention_composite(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *
     if causal:
         seen = np.tril(seen)
     if mask is not None:
-        values = cast(mask.detach(), float32).numpy() if mask.dtype.is_floating_point else mask.numpy()
+        values = cast(mask.detach(), float32).cpu().numpy() if mask.dtype.is_floating_point else mask.cpu().numpy()
         seen = seen & (values != (-np.inf if mask.dtype.is_floating_point else 0))
         if mask.dtype.is_floating_point:
             scores = add(scores, cast(_finite(mask, values), scores.dtype))
     # What is not seen is a constant -inf; a row that sees nothing keeps its scores and gets the weight 0.
     some = seen.any(-1, keepdims=True)
     if not seen.all():
-        scores = add(scores, cast(_core.from_numpy(np.where(seen | ~some, 0.0, -np.inf)), scores.dtype))
+        scores = add(scores, _core.from_numpy(np.where(seen | ~some, 0.0, -np.inf)).to(scores))
     weights = softmax(scores, -1)
     if not some.all():
-        weights = mul(weights, cast(_core.from_numpy(some.astype(np.float64)), weights.dtype))
+        weights = mul(weights, _core.from_numpy(some.astype(np.float64)).to(weights))
     if p > 0:
         # The kernel draws one 24-bit number a score, whatever the dtype; the scale has the dtype's own precision.
-        ones = _core.empty(weights.shape, float32)
+        ones = _core.empty_like(weights.detach().contiguous(), float32)
         _core.fill_(ones, 1.0)
         kept = _core.ne(_core.dropout(ones, drawn, p), 0)
         weights = mul(mul(weights, cast(kept, weights.dtype)), 1 / (1 - p) if p < 1 else 0.0)
@@ -116,7 +119,7 @@ def _finite(mask: Tensor, values: np.ndarray) -> Tensor:
         return mask
     from .index import masked_fill
 
-    return masked_fill(mask, _core.from_numpy(gone), 0.0)
+    return masked_fill(mask, _core.to_device(_core.from_numpy(gone), mask._device), 0.0)
 
 
 def _repeat_heads(x: Tensor, heads: int) -> Tensor:

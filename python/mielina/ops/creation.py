@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core, dtypes
-from ..device import check_device
+from ..devices import number, of
 from ..dtypes import dtype as DType
 from ..tensor import Tensor, method
 
@@ -27,8 +27,9 @@ def shape_of(sizes: tuple[Any, ...], size: Any = None) -> Any:
 
 
 def made(t: Tensor, name: str, device: Any, requires_grad: bool) -> Tensor:
-    if device is not None:
-        check_device(name, device)
+    """t as a creation function returns it: on the device that was asked for."""
+    if device is not None and t._device != number(device):
+        t = _core.to_device(t, number(device))
     return t.requires_grad_() if requires_grad else t
 
 
@@ -76,6 +77,8 @@ def tensor(data: Any, *, dtype: DType | None = None, device: Any = None, require
             t = _core.clone(_core.from_numpy(np.array(a, order="C", copy=True)))
     if dtype is not None and t.dtype is not dtype:
         t = _core.convert(t, dtype)
+    if device is None and not isinstance(data, Tensor) and _core.current_device():
+        device = of(_core.current_device())
     return made(t, "tensor", device, requires_grad)
 
 
@@ -92,6 +95,13 @@ def _check_range(a: np.ndarray, dtype: DType) -> None:
     lowest = -limits.max if dtype is dtypes.uint8 and a.dtype.kind in "iub" else limits.min
     if not (a.min() >= lowest and a.max() <= limits.max):  # written so that NaN fails
         raise RuntimeError(f"tensor: a value cannot be converted to {dtype} without overflow")
+
+
+def _place(data: Any, device: Any) -> int:
+    """The number of the device on which data becomes a tensor."""
+    if device is not None:
+        return number(device)
+    return data._device if isinstance(data, Tensor) else _core.current_device()  # type: ignore[no-any-return]
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
@@ -113,13 +123,19 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tens
     >>> a
     array([5., 0.], dtype=float32)
     """
-    check_device("as_tensor", device)
+    if device is not None:
+        return as_tensor(data, dtype).to(device)
     if isinstance(data, Tensor):
         t = data
     elif isinstance(data, np.ndarray):
         t = from_numpy(data)
     else:
-        return tensor(data, dtype=dtype)
+        return tensor(data, dtype=dtype, device=device)
+    place = _place(data, device)
+    if place != t._device:
+        from .elementwise.conversion import moved
+
+        t = moved(t, place)
     return t if dtype is None or t.dtype is dtype else t.to(dtype)
 
 
@@ -292,7 +308,8 @@ def logspace(
     from .elementwise import pow
 
     t = _core.convert(
-        pow(float(base), linspace(start, end, steps, dtype=dtypes.float64)), dtype or dtypes.get_default_dtype()
+        pow(float(base), linspace(start, end, steps, dtype=dtypes.float64, device=device)),
+        dtype or dtypes.get_default_dtype(),
     )
     return made(t, "logspace", device, requires_grad)
 
@@ -316,7 +333,7 @@ def eye(
             raise TypeError(f"eye: expected integers as sizes, got {type(k).__name__}")
     if n < 0 or (m is not None and m < 0):
         raise RuntimeError(f"eye: sizes must be greater or equal to 0, got {n} and {m}")
-    t = zeros(n, n if m is None else m, dtype=dtype)
+    t = zeros(n, n if m is None else m, dtype=dtype, device=device)
     _core.fill_(_core.diagonal(t, 0, 0, 1), 1)
     return made(t, "eye", device, requires_grad)
 
@@ -324,12 +341,18 @@ def eye(
 # ---- like this tensor ------------------------------------------------------------------------------------------------
 def _new(name: str, make: Any) -> None:
     def function(
-        self: Tensor, *args: Any, dtype: DType | None = None, requires_grad: bool = False, **kwargs: Any
+        self: Tensor,
+        *args: Any,
+        dtype: DType | None = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        **kwargs: Any,
     ) -> Tensor:
-        return make(*args, dtype=dtype or self.dtype, requires_grad=requires_grad, **kwargs)  # type: ignore[no-any-return]
+        device = self.device if device is None else device
+        return make(*args, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **kwargs)  # type: ignore[no-any-return]
 
     function.__name__ = function.__qualname__ = f"new_{name}"
-    function.__doc__ = f"`mielina.{name}` with this tensor's dtype, unless another is given."
+    function.__doc__ = f"`mielina.{name}` with this tensor's dtype and device, unless others are given."
     method(function)
 
 
@@ -348,10 +371,15 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
     """
     if not hasattr(ext_tensor, "__dlpack__"):
         return _core.from_capsule(ext_tensor)  # type: ignore[no-any-return]
+    stream: dict[str, Any] = {}
+    kind, index = ext_tensor.__dlpack_device__() if hasattr(ext_tensor, "__dlpack_device__") else (1, 0)
+    if kind == 2:  # what is still being computed there is ready for our stream
+        number(f"cuda:{index}")
+        stream["stream"] = _core.stream_current(index)
     try:
-        capsule = ext_tensor.__dlpack__(max_version=(1, 0))
+        capsule = ext_tensor.__dlpack__(max_version=(1, 0), **stream)
     except TypeError:  # a producer from before version 1.0
-        capsule = ext_tensor.__dlpack__()
+        capsule = ext_tensor.__dlpack__(**stream)
     return _core.from_capsule(capsule)  # type: ignore[no-any-return]
 
 
@@ -370,8 +398,10 @@ def __dlpack__(
     """
     if self._tracked:
         raise BufferError("__dlpack__: the tensor requires a gradient; use tensor.detach()")
-    if stream is not None and stream != -1:
+    if stream is not None and stream != -1 and not self._device:
         raise BufferError("__dlpack__: CPU memory has no stream")
+    if self._device and stream not in (None, -1, 1):  # our streams and the legacy default one (1) wait for each other
+        _core.stream_synchronize(self._device - 1, _core.stream_current(self._device - 1))
     if dl_device is not None and tuple(dl_device) != self.__dlpack_device__():
         raise BufferError(f"__dlpack__: the tensor is on device {self.__dlpack_device__()}, not on {tuple(dl_device)}")
     return _core.to_dlpack(
@@ -381,5 +411,5 @@ def __dlpack__(
 
 @method
 def __dlpack_device__(self: Tensor) -> tuple[int, int]:
-    """(device type, number): (1, 0) for the CPU."""
+    """(device type, number): (1, 0) for the CPU, (2, k) for card k."""
     return (1, 0) if self._device == 0 else (2, self._device - 1)

@@ -232,7 +232,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         raise ValueError(f"affine_grid: expected positive sizes, got {size}")
     axes = [np.linspace(-1, 1, n) * (1 if align_corners else (n - 1) / n) if n > 1 else np.zeros(1) for n in size[2:]]
     points = [*reversed(np.meshgrid(*axes, indexing="ij")), np.ones(size[2:])]
-    base = _core.from_numpy(np.stack(points, -1).reshape(-1, dims + 1)).to(theta.dtype)
+    base = _core.from_numpy(np.stack(points, -1).reshape(-1, dims + 1)).to(theta)
     return reshape(matmul(base, transpose(theta, 1, 2)), (size[0], *size[2:], dims))
 
 

@@ -41,10 +41,12 @@ def _norm_rows(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, row: int, groups: int, inner: int, eps: float, center: bool
 ) -> Tensor:
     """Rows of `row` elements, normalised; element j of row r takes weight[r % groups * row / inner + j / inner]."""
-    y = _core.norm_rows(x, weight, bias, row, groups, inner, eps, center)
-    return record(
-        y, NORM_ROWS, (x, weight, bias), (x, weight, bias, row, groups, inner, eps, center, OUTPUTS[1], OUTPUTS[2])
-    )[0]
+    args = (x, weight, bias, row, groups, inner, eps, center)
+    try:
+        y = _core.norm_rows(*args)
+    except _core.NoKernel:
+        return _norm_rows_composite(*args)
+    return record(y, NORM_ROWS, (x, weight, bias), (*args, OUTPUTS[1], OUTPUTS[2]))[0]
 
 
 def _norm_rows_rule(
@@ -193,7 +195,12 @@ def batch_norm(
     """
     if training and input.ndim >= 2 and input.numel() == input.shape[1]:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
-    y = _core.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
+    try:
+        y = _core.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
+    except _core.NoKernel:
+        if training and running_mean is not None and running_var is not None:
+            _move_statistics(input.detach(), running_mean, running_var, momentum)
+        return _batch_norm_composite(input, weight, bias, running_mean, running_var, training, eps)
     saves = (
         input,
         weight,
@@ -206,6 +213,14 @@ def batch_norm(
         OUTPUTS[2],
     )
     return record(y, BATCH_NORM, (input, weight, bias), saves)[0]
+
+
+def _move_statistics(x: Tensor, running_mean: Tensor, running_var: Tensor, momentum: float) -> None:
+    from .reduce import var
+
+    dims = (0, *range(2, x.ndim))
+    for running, batch in ((running_mean, mean(x, dims)), (running_var, var(x, dims))):
+        running.copy_(add(running, mul(sub(batch, running), momentum)))
 
 
 def _batch_norm_rule(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .. import _core, dtypes
+from .. import _core, devices, dtypes
 from ..autograd import op, record
 from ..dtypes import dtype as DType
 from ..random import Generator, default_generator
@@ -25,8 +25,14 @@ __all__ = [
 __functional__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
 
-def _key(shape: Any, dtype: DType, generator: Generator | None) -> Tensor:
-    return _core.take_key((generator or default_generator).state, math.prod(shape), dtype)
+def _key(shape: Any, dtype: DType, generator: Generator | None, device: int | None = None) -> Tensor:
+    """The key of a call: what is drawn with it is made on the key's device."""
+    place = _core.current_device() if device is None else device
+    return _core.take_key((generator or default_generator).on(place), math.prod(shape), dtype)
+
+
+def _place(device: Any) -> int | None:
+    return None if device is None else devices.number(device)
 
 
 def _drawn(name: str, dtype: DType | None) -> DType:
@@ -51,7 +57,12 @@ def rand(
     (2, 3)
     """
     shape, dtype = shape_of(sizes, size), _drawn("rand", dtype)
-    return made(_core.uniform(shape, dtype, _key(shape, dtype, generator), 0.0, 1.0), "rand", device, requires_grad)
+    return made(
+        _core.uniform(shape, dtype, _key(shape, dtype, generator, _place(device)), 0.0, 1.0),
+        "rand",
+        device,
+        requires_grad,
+    )
 
 
 def randn(
@@ -68,7 +79,12 @@ def randn(
     (2, 3)
     """
     shape, dtype = shape_of(sizes, size), _drawn("randn", dtype)
-    return made(_core.normal(shape, dtype, _key(shape, dtype, generator), 0.0, 1.0), "randn", device, requires_grad)
+    return made(
+        _core.normal(shape, dtype, _key(shape, dtype, generator, _place(device)), 0.0, 1.0),
+        "randn",
+        device,
+        requires_grad,
+    )
 
 
 # The largest n - 1 of randperm(n): what a dtype holds exactly. (bfloat16 is not held to it, as in PyTorch.)
@@ -115,7 +131,7 @@ def randint(
     low, high, dtype = int(low), int(high), dtype or dtypes.int64
     _check_range("randint", low, high, dtype)
     wide = dtypes.float64 if high - low > 1 << 32 else dtypes.float32  # two words an element, or one
-    t = _core.integers(size, dtype, _key(size, wide, generator), low, high)
+    t = _core.integers(size, dtype, _key(size, wide, generator, _place(device)), low, high)
     return made(t, "randint", device, requires_grad)
 
 
@@ -156,20 +172,24 @@ def _like(input: Tensor, drawn: Tensor) -> Tensor:
     return y.requires_grad_() if drawn.requires_grad else y  # type: ignore[no-any-return]
 
 
+def _beside(input: Tensor, keywords: dict[str, Any]) -> dict[str, Any]:
+    return keywords if keywords.get("device") is not None else {**keywords, "device": input.device}
+
+
 def rand_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
     """Uniform numbers in [0, 1) like input: shape and dtype. Keywords as for rand."""
-    return _like(input, rand(*input.shape, dtype=dtype or input.dtype, **keywords))
+    return _like(input, rand(*input.shape, dtype=dtype or input.dtype, **_beside(input, keywords)))
 
 
 def randn_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
     """Normal numbers like input: shape and dtype. Keywords as for randn."""
-    return _like(input, randn(*input.shape, dtype=dtype or input.dtype, **keywords))
+    return _like(input, randn(*input.shape, dtype=dtype or input.dtype, **_beside(input, keywords)))
 
 
 def randint_like(input: Tensor, low: Any, high: Any = None, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
     """Whole numbers in [low, high) like input: shape and dtype; randint_like(input, high) starts at 0."""
     low, high = (0, low) if high is None else (low, high)
-    return _like(input, randint(low, high, tuple(input.shape), dtype=dtype or input.dtype, **keywords))
+    return _like(input, randint(low, high, tuple(input.shape), dtype=dtype or input.dtype, **_beside(input, keywords)))
 
 
 def normal(
@@ -194,7 +214,7 @@ def normal(
         if size is None:
             raise TypeError("normal: expected a size beside two numbers")
         shape, dtype = shape_of((), size), _drawn("normal", dtype)
-        t = _core.normal(shape, dtype, _key(shape, dtype, generator), float(mean), float(std))
+        t = _core.normal(shape, dtype, _key(shape, dtype, generator, _place(device)), float(mean), float(std))
         return made(t, "normal", device, requires_grad)
     if isinstance(std, Tensor):
         if std.numel() and bool((std < 0).any()):
@@ -203,8 +223,11 @@ def normal(
         raise RuntimeError(f"normal: expected std >= 0, got {std}")
     a, b = (x.detach() if isinstance(x, Tensor) else x for x in (mean, std))
     dtype = _drawn("normal", a.dtype if isinstance(a, Tensor) else b.dtype)
-    shape = _core.add(a, b).shape
-    t = _core.convert(a + b * randn(*shape, dtype=dtype, generator=generator), dtype)
+    shape, place = _core.add(a, b).shape, (a if isinstance(a, Tensor) else b).device
+    t = _core.convert(
+        a + b * randn(*shape, dtype=dtype, generator=generator, device=place),
+        dtype,
+    )
     return record(t, NORMAL, (mean, std), (mean, std))  # type: ignore[no-any-return]
 
 
@@ -235,7 +258,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
         _check_p("bernoulli", p)
         probability = p
     dtype = dtypes.float64 if input.dtype is dtypes.float64 else dtypes.float32
-    drawn = (rand(*input.shape, dtype=dtype, generator=generator) < probability).to(input.dtype)
+    drawn = (rand(*input.shape, dtype=dtype, generator=generator, device=input.device) < probability).to(input.dtype)
     return record(drawn, BERNOULLI, (input,), (input,))  # type: ignore[no-any-return]
 
 
@@ -264,12 +287,12 @@ def multinomial(
         raise RuntimeError(f"multinomial: cannot draw {num_samples} samples: too few weights above 0 in a row")
     if replacement:
         total = w.cumsum(1)
-        u = rand(w.shape[0], num_samples, dtype=dtypes.float64, generator=generator)
+        u = rand(w.shape[0], num_samples, dtype=dtypes.float64, generator=generator, device=w.device)
         from .sort import searchsorted
 
         drawn = searchsorted(total, u * total.select(1, -1).unsqueeze(1), right=True)
     else:
-        u = rand(*w.shape, dtype=dtypes.float64, generator=generator)
+        u = rand_like(w, generator=generator)
         drawn = (w.log() - (-u.log()).log()).topk(num_samples, 1)[1]
     return drawn.squeeze(0) if input.ndim == 1 else drawn
 
@@ -291,7 +314,9 @@ def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generat
         raise RuntimeError(f"uniform_: expected finite from <= to, got {a} and {b}")
     dtype = _drawn("uniform_", self.dtype)
     return _fill(
-        self, _core.uniform(self.shape, dtype, _key(self.shape, dtype, generator), float(a), float(b)), "uniform_"
+        self,
+        _core.uniform(self.shape, dtype, _key(self.shape, dtype, generator, self._device), float(a), float(b)),
+        "uniform_",
     )
 
 
@@ -300,7 +325,9 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
     """Fills with normal numbers."""
     dtype = _drawn("normal_", self.dtype)
     return _fill(
-        self, _core.normal(self.shape, dtype, _key(self.shape, dtype, generator), float(mean), float(std)), "normal_"
+        self,
+        _core.normal(self.shape, dtype, _key(self.shape, dtype, generator, self._device), float(mean), float(std)),
+        "normal_",
     )
 
 
@@ -329,7 +356,7 @@ def random_(
     elif high is None:
         low, high = 0, low
     _check_range("random_", low, high, self.dtype)
-    return _fill(self, randint(low, high, self.shape, generator=generator), "random_")
+    return _fill(self, randint(low, high, self.shape, generator=generator, device=self.device), "random_")
 
 
 # ---- dropout ---------------------------------------------------------------------------------------------------------
@@ -356,9 +383,11 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     if not training or p == 0:
         return input
     if p == 1 or input.numel() == 0:  # of integers, too
-        return _into(input, _masked(input, zeros((), input.dtype)), inplace)
+        return _into(input, _masked(input, zeros((), input.dtype, input)), inplace)
     return _into(
-        input, keyed_dropout(input, _core.take_key(default_generator.state, input.numel(), input.dtype), p), inplace
+        input,
+        keyed_dropout(input, _core.take_key(default_generator.on(input._device), input.numel(), input.dtype), p),
+        inplace,
     )
 
 
@@ -392,7 +421,7 @@ def _drop_channels(
     if input.ndim < 2 and p < 1:
         raise RuntimeError(f"{name}: expected at least 2 dimensions, got shape {input.shape}")
     shape = (*input.shape[:lead], *[1] * (input.ndim - lead))
-    one = zeros(shape, input.dtype)
+    one = zeros(shape, input.dtype, input)
     _core.fill_(one, 1)
     return _into(input, _masked(input, dropout(one, p)), inplace)
 
@@ -426,7 +455,7 @@ _SELU_FLOOR = -1.7580993408473766  # -scale alpha of selu: what a very negative 
 def _alpha(input: Tensor, p: float, keep: Tensor) -> Tensor:
     """Dropped elements become selu's floor; a x + b then restores mean 0 and variance 1 (Klambauer et al. 2017)."""
     if p == 1 or input.numel() == 0:
-        return _masked(input, zeros((), input.dtype))
+        return _masked(input, zeros((), input.dtype, input))
     if not input.dtype.is_floating_point:
         raise RuntimeError(f"alpha_dropout: expected a floating dtype, got {input.dtype}")
     a = ((1 - p) * (1 + p * _SELU_FLOOR**2)) ** -0.5
@@ -443,7 +472,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
     _check_p("alpha_dropout", p)
     if not training or p == 0:
         return input
-    return _into(input, _alpha(input, p, rand(*input.shape, dtype=_uniform_dtype(input)) >= p), inplace)
+    return _into(input, _alpha(input, p, rand_like(input, dtype=_uniform_dtype(input)) >= p), inplace)
 
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
@@ -459,7 +488,7 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
     if input.ndim < 2:
         raise RuntimeError(f"feature_alpha_dropout: expected at least 2 dimensions, got shape {input.shape}")
     shape = (*input.shape[:2], *[1] * (input.ndim - 2))
-    return _into(input, _alpha(input, p, rand(*shape, dtype=_uniform_dtype(input)) >= p), inplace)
+    return _into(input, _alpha(input, p, rand(*shape, dtype=_uniform_dtype(input), device=input.device) >= p), inplace)
 
 
 def _uniform_dtype(x: Tensor) -> DType:

@@ -167,7 +167,10 @@ def _layer(
     """(y, h_n) or (y, h_n, c_n) of a layer; states: (D, N, .)."""
     h0, c0 = states if mode == "LSTM" else (states[0], None)
     weights = tuple(weights)
-    y = _core.rnn_layer(mode, x, h0, c0, weights, bias, sizes)
+    try:
+        y = _core.rnn_layer(mode, x, h0, c0, weights, bias, sizes)
+    except _core.NoKernel:
+        return _layer_composite(x, h0, c0, *weights, mode, bias, sizes, None, None, None)  # type: ignore[no-any-return]
     inputs = (x, h0, c0, *weights)
     y = record(y, LAYER, inputs, (*inputs, mode, bias, sizes, OUTPUTS[0], OUTPUTS[3], OUTPUTS[4]))
     return y[:3] if mode == "LSTM" else y[:2]  # type: ignore[no-any-return]

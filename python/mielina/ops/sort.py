@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import _core
 from ..autograd import OUTPUTS, op, record
+from ..devices import made_on
 from ..dtypes import get_default_dtype, int32, int64
 from ..tensor import Tensor, also_axis, method
 from . import elementwise as ew
@@ -133,7 +134,9 @@ def searchsorted(
 def _number(x: Any, like: Tensor) -> Tensor:
     """A number as a 0-dim tensor; a float among integers keeps its fraction, a large int its size."""
     floating = like.dtype.is_floating_point
-    y = _core.empty((), like.dtype if floating else get_default_dtype() if isinstance(x, float) else int64)
+    y = made_on(
+        like, _core.empty, (), like.dtype if floating else get_default_dtype() if isinstance(x, float) else int64
+    )
     _core.fill_(y, x)
     return y  # type: ignore[no-any-return]
 

@@ -9,6 +9,7 @@ from typing import Any
 from .. import _core, dtypes
 from ..autograd import enable_grad
 from ..capture import outside, refreshers
+from ..devices import made_on
 from ..tensor import Tensor
 
 # Slots of the `hyper` array and numbers of the rules: the order of `Hyper` and `OptimRule` in csrc/table/optim.h.
@@ -129,9 +130,37 @@ def _restored(name: str, value: Any, p: Tensor) -> Any:
     source = as_value(value)
     if source.ndim and source.shape != p.shape:
         return _core.clone(source)
-    mine = _core.empty((), dtypes.float32) if name in _SCALARS else _core.empty_like(p, p.dtype)
+    mine = _empty(name, p)
     _core.copy_into(mine, source)
     return mine
+
+
+def _empty(name: str, p: Tensor) -> Tensor:
+    """A parameter's state of a name, on its device."""
+    return made_on(p, _core.empty, (), dtypes.float32) if name in _SCALARS else _core.empty_like(p, p.dtype)
+
+
+class _Numbers:
+    """A group's numbers where its kernels read them: on a card a copy, sent there when they change."""
+
+    def __init__(self, device: int) -> None:
+        self.device = device
+        self._host = made_on("cpu", _core.empty, (len(HYPER),), dtypes.float64)
+        _core.fill_(self._host, 0)
+        self._array = self._host.numpy()
+        self._sent: dict[str, float] = {}
+        self.tensor = _core.to_device(self._host, device)
+
+    def write(self, numbers: dict[str, Any]) -> None:
+        values = {name: float(value) for name, value in numbers.items()}
+        if values == self._sent:
+            return
+        for name, value in values.items():
+            self._array[_SLOT[name]] = value
+        if self.device:
+            with outside():
+                _core.copy_into(self.tensor, self._host)
+        self._sent = values
 
 
 class Fused(Optimizer):
@@ -168,28 +197,36 @@ class Fused(Optimizer):
         with outside():  # a replay must not start it anew
             for name in (*clock, *names):
                 if name is not None and name not in s:
-                    s[name] = _core.empty((), dtypes.float32) if name in _SCALARS else _core.empty_like(p, p.dtype)
+                    s[name] = _empty(name, p)
                     _core.fill_(s[name], self.first_value.get(name, 0.0))
         return s
 
-    _hyper: list[tuple[Tensor, Any]]
+    _hyper: list[_Numbers]
 
     def _write_hyper(self) -> None:
-        for group, (_, array) in zip(self.param_groups, self._hyper):
-            for name, value in self._numbers(group).items():
-                array[_SLOT[name]] = value
+        for group, hyper in zip(self.param_groups, self._hyper):
+            hyper.write(self._numbers(group))
 
     def _begin(self) -> None:
         """Before the kernels of a step: their numbers, now and at each replay."""
         hyper = self.__dict__.setdefault("_hyper", [])
-        while len(hyper) < len(self.param_groups):
-            with outside():
-                tensor = _core.empty((len(HYPER),), dtypes.float64)
-                _core.fill_(tensor, 0)
-                hyper.append((tensor, tensor.numpy()))
+        for i, group in enumerate(self.param_groups):
+            device = group["params"][0]._device if group["params"] else 0
+            if i == len(hyper) or hyper[i].device != device:
+                with outside():
+                    hyper[i : i + 1] = [_Numbers(device)]
+                    self._follow(group)
         self._write_hyper()
         if _core.recording():
             refreshers.append(self._write_hyper)
+
+    def _follow(self, group: dict[str, Any]) -> None:
+        """Brings the state to where its parameters are: they may have been moved since."""
+        for p in group["params"]:
+            s = self.state.get(p, {})
+            for name, value in s.items():
+                if isinstance(value, Tensor):
+                    s[name] = _core.to_device(value, p._device)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
@@ -197,7 +234,7 @@ class Fused(Optimizer):
             with enable_grad():
                 loss = closure()
         self._begin()
-        for group, (hyper, _) in zip(self.param_groups, self._hyper):
+        for group, hyper in zip(self.param_groups, self._hyper):
             params = [p for p in group["params"] if p._grad is not None]
             names = self._names(group)
             clock = () if names == (None, None, None) else ("step", "mu_product") if self.rule == "nadam" else ("step",)
@@ -214,7 +251,7 @@ class Fused(Optimizer):
                 c,
                 [s[n] for n in clock for s in states],
                 [p._grad for p in params],
-                hyper,
+                hyper.tensor,
                 group.get("decoupled_weight_decay", False),
                 group["maximize"],
                 group.get("nesterov", False),

@@ -99,9 +99,15 @@ def check_op(
     for run in _runs(case, _full.get() if full is None else full, library):
         if target is None or (target.device, target.dtype, target.layouts) != (run.device, run.dtype, run.layouts):
             target = Target(case, run.device, run.dtype, run.layouts, library)
-        target.check(run)
+        try:
+            target.check(run)
+        except NotImplementedError as error:
+            # By default a card is asked for what it has kernels for; named in `devices`, for everything.
+            if case.devices or run.device == "cpu" or type(error).__name__ != "NoKernel":
+                raise
     if case.grad:
-        leaves = [_leaf(x, library) for x in case.inputs]
+        place = "cpu" if case.devices is None or "cpu" in case.devices else case.devices[0]
+        leaves = [_leaf(x, library, place) for x in case.inputs]
         gradcheck(lambda *xs: fn(*xs, **case.kwargs), leaves, library=library)
         if case.gradgrad is not False:
             gradgradcheck(lambda *xs: fn(*xs, **case.kwargs), leaves, library=library)
@@ -263,10 +269,12 @@ def _largest(x: Array) -> float:
     return float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))
 
 
-def _leaf(x: Any, library: Library) -> Any:
+def _leaf(x: Any, library: Library, device: str) -> Any:
     if not isinstance(x, np.ndarray):
         return x
-    return library.leaf(library.tensor(x, "float64")) if x.dtype.kind == "f" else library.tensor(x)
+    if x.dtype.kind == "f":
+        return library.leaf(library.tensor(x, "float64", device))
+    return library.tensor(x, None, device)
 
 
 def _sequence(x: Any) -> list[Any]:

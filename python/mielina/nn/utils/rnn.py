@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import _core
+from ...devices import made_on
 from ...tensor import Tensor
 
 
@@ -91,7 +92,7 @@ def pad_packed_sequence(
         rows, lengths = rows[:, order], lengths[order]
     if batch_first:
         rows = rows.T
-    pad = _core.empty((1, *sequence.data.shape[1:]), sequence.data.dtype)
+    pad = made_on(sequence.data, _core.empty, (1, *sequence.data.shape[1:]), sequence.data.dtype)
     _core.fill_(pad, padding_value)
     data = index_select(cat([sequence.data, pad], 0), 0, indices(rows.ravel()))
     return data.reshape(*rows.shape, *sequence.data.shape[1:]), indices(lengths)
@@ -118,7 +119,7 @@ def pad_sequence(
     rows = []
     for s in sequences:
         if s.shape[0] < longest:
-            pad = _core.empty((longest - s.shape[0], *s.shape[1:]), s.dtype)
+            pad = made_on(s, _core.empty, (longest - s.shape[0], *s.shape[1:]), s.dtype)
             _core.fill_(pad, padding_value)
             s = cat([s, pad] if padding_side == "right" else [pad, s], 0)
         rows.append(s)

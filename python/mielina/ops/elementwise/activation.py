@@ -225,7 +225,7 @@ def rrelu(
         return leaky_relu(input, (lower + upper) / 2, inplace)
     from ..random import rand
 
-    slopes = rand(*input.shape, dtype=input.dtype) * (upper - lower) + lower
+    slopes = rand(*input.shape, dtype=input.dtype, device=input.device) * (upper - lower) + lower
     return (_store if inplace else _leak)(input, slopes)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import _core, dtypes
+from ... import _core, devices, dtypes
 from ...autograd import op, record
-from ...device import check_device
 from ...dtypes import dtype as DType
 from ...tensor import Tensor, method, method_as
 from ..layout import contiguous, copy_, preserve_format, write_into
@@ -51,14 +50,24 @@ def to(
         if isinstance(a, DType):
             dtype = a
         elif isinstance(a, Tensor):
-            dtype = a.dtype
-        elif isinstance(a, str):
+            dtype, device = a.dtype, a.device
+        elif isinstance(a, (str, int, devices.device)) and not isinstance(a, bool):
             device = a
         elif a is not None and not isinstance(a, bool):
             raise TypeError(f"to: expected a dtype, a device or a Tensor, got {type(a).__name__}")
-    check_device("to", device)
-    y = contiguous(input if dtype is None else cast(input, dtype), memory_format=memory_format)
+    x = input if device is None else moved(input, devices.number(device))
+    y = contiguous(x if dtype is None else cast(x, dtype), memory_format=memory_format)
     return clone(y) if copy and y is input else y
+
+
+def moved(input: Tensor, number: int) -> Tensor:
+    """input on another device; itself when it is there already."""
+    if input._device == number:
+        return input
+    return record(_core.to_device(input, number), MOVED, (input,), (input._device,))
+
+
+MOVED = op("to", lambda g, needs, number: (moved(g, number),))
 
 
 @method

@@ -6,6 +6,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import op, record
+from ...devices import made_on
 from ...tensor import Tensor, also_axis, method
 from ..elementwise import operand, remainder
 from ..layout import in_place, ravel, reshape, zeros
@@ -133,7 +134,7 @@ def source(src: Any, x: Tensor, name: str) -> Tensor:
     """The values to write: a tensor of x's dtype, or a number as a 0-dim one."""
     src = operand(src)
     if not isinstance(src, Tensor):
-        return _core.scalar(src, x.dtype)  # type: ignore[no-any-return]
+        return made_on(x, _core.scalar, src, x.dtype)
     if src.dtype is not x.dtype:
         raise RuntimeError(f"{name}: expected self.dtype to be equal to src.dtype, got {x.dtype} and {src.dtype}")
     return src
@@ -278,7 +279,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     index = _from_the_end(input, dim, index)
     value = operand(value)
     if not isinstance(value, Tensor):
-        value = _core.scalar(value, input.dtype)
+        value = made_on(input, _core.scalar, value, input.dtype)
     elif value.ndim:
         raise RuntimeError(f"index_fill: only supports a 0-dimensional value tensor, got {value.ndim} dimensions")
     y = _core.clone(input)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ... import _core, dtypes
 from ...autograd import op, record
+from ...devices import made_on
 from ...tensor import Tensor, method_as
 from ..creation import tensor
 from ..elementwise import operand
@@ -103,6 +104,9 @@ def _advanced(x: Tensor, key: Any) -> tuple[Tensor, tuple[Tensor, ...], tuple[in
     """The key's basic part applied to x, and what remains: integer tensors and their axes."""
     items: list[Any] = [k if k is Ellipsis else _as_item(k) for k in _elements(key)]
     dots = [i for i, k in enumerate(items) if k is Ellipsis]
+    # Indices from the host follow the tensor; of the others, the core checks that they are with it.
+    if x._device:
+        items = [_core.to_device(k, x._device) if isinstance(k, Tensor) and not k._device else k for k in items]
     width = sum(_width(k) for k in items if k is not Ellipsis)
     if len(dots) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
@@ -183,7 +187,9 @@ INDEX_PUT = op("index_put", _index_put_rule, broadcast=True)
 
 def _value(value: Any, x: Tensor) -> Tensor:
     value = operand(value if not isinstance(value, (list, tuple)) else np.asarray(value))
-    return value if isinstance(value, Tensor) else _core.scalar(value, x.dtype)
+    if not isinstance(value, Tensor):
+        return made_on(x, _core.scalar, value, x.dtype)
+    return value if value._device == x._device else value.to(x.device)
 
 
 @method_as("__setitem__")

@@ -59,9 +59,9 @@ def _mean(x: Tensor, dim: int, index: Tensor, src: Tensor, include_self: bool) -
     counting = (
         dtypes.float64 if x.dtype is dtypes.float64 else dtypes.float32 if x.dtype.is_floating_point else dtypes.int64
     )
-    count = zeros(x.shape, counting)
+    count = zeros(x.shape, counting, x)
     _core.fill_(count, 1)
-    one = zeros((), counting)
+    one = zeros((), counting, x)
     if not include_self:
         _core.scatter_(count, dim, index, one, "assign")
     _core.fill_(one, 1)

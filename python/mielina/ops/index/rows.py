@@ -31,11 +31,11 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     if num_classes == -1:
         if input.numel() == 0:
             raise RuntimeError("one_hot: can not infer the number of classes from an empty tensor")
-        num_classes = int(input.numpy().max()) + 1
+        num_classes = int(input.max().item()) + 1
     if num_classes < 0 or (num_classes == 0 and input.numel()):
         raise RuntimeError(f"one_hot: num_classes should be positive, or -1, got {num_classes}")
-    y = zeros((*input.shape, num_classes), dtypes.int64)
-    one = zeros((), dtypes.int64)
+    y = zeros((*input.shape, num_classes), dtypes.int64, input)
+    one = zeros((), dtypes.int64, input)
     _core.fill_(one, 1)
     try:
         _core.scatter_(y, -1, _core.unsqueeze(input, -1), one, "assign")
@@ -215,14 +215,14 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Te
             raise ValueError(
                 "embedding_bag: if input is 2-D, offsets has to be None, as input is treated as bags of equal length"
             )
-        counts = zeros((input.shape[0],), dtypes.int64)
+        counts = zeros((input.shape[0],), dtypes.int64, input)
         _core.fill_(counts, input.shape[1])
         return _core.repeat_index(counts), input.shape[0]
     if input.ndim != 1 or offsets is None or offsets.ndim != 1:
         raise ValueError("embedding_bag: expected a 2-D input, or a 1-D input with 1-D offsets")
     if offsets.dtype is not dtypes.int64 and offsets.dtype is not dtypes.int32:
         raise RuntimeError(f"embedding_bag: offsets must be int64 or int32, got {offsets.dtype}")
-    starts = offsets.numpy()
+    starts = offsets.cpu().numpy()
     n = input.shape[0]
     if include_last and not len(starts):
         raise RuntimeError("embedding_bag: include_last_offset needs at least one offset")
@@ -234,7 +234,7 @@ def _bags(input: Tensor, offsets: Tensor | None, include_last: bool) -> tuple[Te
     lengths = [e - s for s, e in zip(starts.tolist(), ends)]
     if min(lengths, default=0) < 0 or (ends and ends[-1] > n):
         raise RuntimeError(f"embedding_bag: offsets must ascend and end within input (length {n})")
-    bag = _core.repeat_index(_core.from_numpy(_lengths(lengths)))
+    bag = _core.to_device(_core.repeat_index(_core.from_numpy(_lengths(lengths))), input._device)
     return bag, len(lengths)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import op, record
+from ...devices import made_on
 from ...dtypes import int64
 from ...tensor import Tensor, method, method_as
 from .views import clone_of, expand, identity, squeeze, swapaxes, t, transpose, unsqueeze, zeros
@@ -41,14 +42,14 @@ def region(x: Tensor, y: Tensor) -> Tensor:
 def _spread(g: Tensor, base: Any, window: Any) -> Tensor:
     """Zeros addressed like the base, with g in the window; where the window holds an element twice, the sum."""
     low, size = _extent(base, window)
-    buffer = zeros((size,), g.dtype)
+    buffer = zeros((size,), g.dtype, g)
     part, y = _window(buffer, window, low), _window(buffer, base, low)
     if _core.overlaps_itself(y):
         raise RuntimeError(
             "as_strided: no gradient for a tensor whose own elements share memory (an expanded one); clone() it first"
         )
     if _core.overlaps_itself(part):
-        places = _core.arange(0, size, 1, int64)
+        places = made_on(g, _core.arange, 0, size, 1, int64)
         _core.index_into(buffer, 0, _core.reshape(_window(places, window, low), (-1,)), _core.reshape(g, (-1,)), "add")
     else:
         _core.copy_into(part, g)
@@ -58,7 +59,7 @@ def _spread(g: Tensor, base: Any, window: Any) -> Tensor:
 def _take_region(g: Tensor, base: Any, window: Any) -> Tensor:
     """The window of g, which has the base's shape; the adjoint of `_spread`."""
     low, size = _extent(base, window)
-    buffer = zeros((size,), g.dtype)
+    buffer = zeros((size,), g.dtype, g)
     _core.copy_into(_window(buffer, base, low), g)
     return record(_window(buffer, window, low), TAKE_REGION, (g,), (base, window))  # type: ignore[no-any-return]
 

@@ -283,7 +283,7 @@ def block_diag(*tensors: Any) -> Tensor:
     width, before, rows = sum(x.shape[1] for x in blocks), 0, []
     for x in blocks:
         m, n = x.shape
-        rows.append(cat([zeros((m, before), x.dtype), x, zeros((m, width - before - n), x.dtype)], 1))
+        rows.append(cat([zeros((m, before), x.dtype, x), x, zeros((m, width - before - n), x.dtype, x)], 1))
         before += n
     return cat(rows, 0)
 

@@ -196,7 +196,7 @@ def repeat_interleave(
         raise RuntimeError(
             f"repeat_interleave: repeats must be as long as dimension {dim} ({input.shape[dim]}), got {repeats.shape}"
         )
-    index = _core.repeat_index(repeats)
+    index = _core.to_device(_core.repeat_index(repeats), input._device)
     _check_total(index, output_size)
     return index_select(input, dim, index)
 

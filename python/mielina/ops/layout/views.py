@@ -6,6 +6,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import op, record
+from ...devices import made_on
 from ...dtypes import dtype as DType
 from ...tensor import Tensor, also_axis, method, method_as
 
@@ -49,8 +50,9 @@ def axis(dim: int, ndim: int, name: str) -> int:
     return dim % n
 
 
-def zeros(shape: Any, dtype: DType) -> Tensor:
-    y = _core.empty(shape, dtype)
+def zeros(shape: Any, dtype: DType, like: Tensor | None = None) -> Tensor:
+    """Zeros on the device of `like`; without it where the thread's new tensors go (in a gradient's rule, beside it)."""
+    y = made_on(like, _core.empty, shape, dtype)
     _core.fill_(y, 0)
     return y  # type: ignore[no-any-return]
 

@@ -42,7 +42,8 @@ UNPICK = op("nll_loss_backward", lambda g, needs, *where: (pick(g, *where),))
 
 def _weights(x: Tensor, target: Tensor, weight: Tensor | None, dim: int, ignore_index: int) -> Tensor:
     """w_t for each target, 0 for the ignored ones: what the mean divides by."""
-    return _core.pick(expand(full((), -1.0, dtype=x.dtype), x.shape), target, weight, dim, ignore_index)
+    ones = expand(full((), -1.0, dtype=x.dtype, device=x.device), x.shape)
+    return _core.pick(ones, target, weight, dim, ignore_index)
 
 
 def nll_loss(
@@ -134,7 +135,10 @@ def cross_entropy(
         target = _indices(input, target)
     if input.ndim == 2 and target.ndim == 1:
         saves = (input, target, weight, ignore_index, reduction, label_smoothing, OUTPUTS[1], OUTPUTS[2])
-        y = _core.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+        try:
+            y = _core.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+        except _core.NoKernel:
+            return _cross_entropy_composite(*saves[:6])
         return record(y, CROSS_ENTROPY, (input,), saves)[0]
     _class_axis(input, target, "cross_entropy")
     return _cross_entropy_composite(input, target, weight, ignore_index, reduction, label_smoothing)

@@ -23,7 +23,11 @@ __all__ = [
 
 # ---- the fused op: _core.loss(x, t, kind, p, reduction) --------------------------------------------------------------
 def _fused(x: Tensor, t: Tensor, kind: str, p: float, reduction: str) -> Tensor:
-    return record(_core.loss(x, t, kind, p, reduction), LOSS, (x, t), (x, t, kind, p, reduction))
+    try:
+        y = _core.loss(x, t, kind, p, reduction)
+    except _core.NoKernel:
+        return _loss_composite(x, t, kind, p, reduction)
+    return record(y, LOSS, (x, t), (x, t, kind, p, reduction))
 
 
 _SYMMETRIC = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")  # functions of x - t

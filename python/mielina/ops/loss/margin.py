@@ -9,7 +9,7 @@ from ... import _core, amp
 from ...tensor import Tensor
 from .. import elementwise as e
 from ..creation import full
-from ..elementwise import add, cast, div, mul, neg, sub
+from ..elementwise import add, div, mul, neg, sub
 from ..layout import expand, reshape, unsqueeze
 from ..reduce import mean, sum
 from .classes import pick
@@ -154,7 +154,7 @@ def multi_margin_loss(
     z = z if p == 1 else mul(z, z)
     loss = sum(z, 1) + pick(z, t, None, 1, outside)  # without the term j = t
     if weight is not None:
-        ones = expand(full((), -1.0, dtype=x.dtype), x.shape)
+        ones = expand(full((), -1.0, dtype=x.dtype, device=x.device), x.shape)
         loss = mul(loss, _core.pick(ones, t, weight, 1, outside))
     return reduced(reshape(div(loss, x.shape[1]), target.shape), reduction)
 
@@ -179,14 +179,14 @@ def multilabel_margin_loss(
     import numpy as np
 
     x = reshape(input, (-1, input.shape[-1]))
-    t = target.numpy().reshape(x.shape)
+    t = target.cpu().numpy().reshape(x.shape)
     _check_classes("multilabel_margin_loss", t, x.shape[1], -1)
     valid = np.logical_and.accumulate(t >= 0, axis=1)
     listed = np.zeros(x.shape, np.float64)
     rows, columns = np.nonzero(valid)
     listed[rows, t[rows, columns]] = 1
     # Over pairs (j, i): j the listed class, i any that is not.
-    a = cast(_core.from_numpy(listed[:, :, None] * (1 - listed[:, None, :])), x.dtype)
+    a = _core.from_numpy(listed[:, :, None] * (1 - listed[:, None, :])).to(x)
     z = _positive(add(sub(unsqueeze(x, 1), unsqueeze(x, 2)), 1))
     loss = div(sum(e.where(e.ne(a, 0), z, 0), (1, 2)), max(1, x.shape[1]))
     return reduced(reshape(loss, input.shape[:-1]), reduction)

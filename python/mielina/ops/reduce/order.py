@@ -93,7 +93,7 @@ def _quantile(name: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpo
     # Place q (n - 1) of each sorted row, in double; with NaN at the end passed over, n is counted row by row.
     rank_shape = [1] * x.ndim
     rank_shape[axis] = len(levels)
-    rank = reshape(_core.from_numpy(_float64(levels)), rank_shape)
+    rank = reshape(_core.to_device(_core.from_numpy(_float64(levels)), input._device), rank_shape)
     if name == "nanquantile":
         last = ew.clamp(ew.sub(_core.count_valid(x, axis, True), 1), 0)
         rank = ew.mul(rank, ew.cast(last, rank.dtype))

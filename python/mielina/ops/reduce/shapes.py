@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import _core
+from ...devices import made_on
 from ...tensor import Tensor
 from .. import elementwise as ew
 from ..layout import expand, reshape, unsqueeze
@@ -75,6 +76,6 @@ def shift(x: Tensor, dim: int, fill: float, forward: bool) -> Tensor:
     y = slice_backward(slice(x, dim, 1 - at, n - at), x.shape, dim, at, n - 1 + at, 1)
     if fill == 0:
         return y
-    edge = _core.empty(kept(x.shape, dim), x.dtype)
+    edge = made_on(x, _core.empty, kept(x.shape, dim), x.dtype)
     _core.fill_(edge, fill)
     return ew.add(y, slice_backward(edge, x.shape, dim, end, end + 1, 1))
