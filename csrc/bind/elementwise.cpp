@@ -46,8 +46,10 @@ Array unary_backward(PyObject* self, Args a, Py_ssize_t n) {
 }
 // PyTorch takes tensors only where a number would be a likely mistake; so do we.
 void check_numbers(const char* name, ops::Numbers allowed, const Operand& a, const Operand& b) {
-  check(allowed == ops::Numbers::either || a.array, Kind::Type, name, ": expected a Tensor as the first operand, not a number");
-  check(allowed != ops::Numbers::none || b.array, Kind::Type, name, ": expected a Tensor as the second operand, not a number");
+  check(allowed == ops::Numbers::either || a.array, Kind::Type, name,
+        ": expected a Tensor as the first operand, not a number");
+  check(allowed != ops::Numbers::none || b.array, Kind::Type, name,
+        ": expected a Tensor as the second operand, not a number");
 }
 Array binary(PyObject* self, Args a, Py_ssize_t) {
   Binary op = op_of<Binary>(self);
@@ -68,10 +70,12 @@ Array ternary(PyObject* self, Args a, Py_ssize_t n) {
   Ternary op = op_of<Ternary>(self);
   Number p = n > 3 ? From<Number>::get(a[3]) : Number{1, 1, true};
   if (op == Ternary::clamp) p = {0, 0, true};
-  if (op == Ternary::clamp && (a[1] == Py_None || a[2] == Py_None)) {  // one bound stands for both, and p says which
+  if (op == Ternary::clamp && (a[1] == Py_None || a[2] == Py_None)) {
     bool lower = a[2] == Py_None;
-    Operand bound = operand(a[lower ? 1 : 2]);
-    return ops::ternary(op, operand(a[0]), bound, bound, Number{lower ? 1.0 : 2.0, lower ? 1 : 2, true});
+    Operand x = operand(a[0]), bound = operand(a[lower ? 1 : 2]);
+    if (bound.array) return ops::binary(lower ? Binary::maximum : Binary::minimum, x, bound);
+    p = {lower ? 1.0 : 2.0, lower ? 1 : 2, true};  // one number stands for both bounds, and p says which counts
+    return ops::ternary(op, x, bound, bound, p);
   }
   return ops::ternary(op, operand(a[0]), operand(a[1]), operand(a[2]), p);
 }

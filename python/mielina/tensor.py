@@ -432,14 +432,16 @@ def also_axis(function: F) -> F:
     """Lets a function of `dim` (and `keepdim`) take NumPy's `axis` (and `keepdims`), as all of PyTorch's do. Calls
     without keywords pay 0.05 us."""
 
-    @functools.wraps(function)
+    call: Any = function
+
+    @functools.wraps(call)
     def renamed(*args: Any, **keywords: Any) -> Any:
         if keywords:
             if "axis" in keywords:
                 keywords["dim"] = keywords.pop("axis")
             if "keepdims" in keywords:
                 keywords["keepdim"] = keywords.pop("keepdims")
-        return function(*args, **keywords)
+        return call(*args, **keywords)
 
     return renamed  # type: ignore[return-value]
 

@@ -88,16 +88,15 @@ Operand along(Operand o, const Array& y, Array& copy) {
   return o;
 }
 
-// Both operands of f(a, b). Products with and quotients by one number keep all its digits beside halves, as PyTorch's
-// do.
+// Both operands of f(a, b). As in PyTorch, one number keeps all its digits where it multiplies or divides halves.
 struct Pair {
   Array copies[2];
   Operand a, b;
   Pair(Binary op, const Operand& x, const Operand& y, DType d)
-      : a(fitted(x, d, copies[0])), b(keeps(op, y) ? y : fitted(y, d, copies[1])) {}
-  static bool keeps(Binary op, const Operand& y) {
-    return (op == Binary::mul || op == Binary::div) && (!y.array || y.array->ndim == 0) &&
-           is_floating(y.array ? y.array->dtype : y.kind);
+      : a(fitted(x, d, copies[0])), b(keeps(op, y, d) ? y : fitted(y, d, copies[1])) {}
+  static bool keeps(Binary op, const Operand& y, DType d) {
+    return is_half(d) && (op == Binary::mul || op == Binary::div || op == Binary::floor_divide) &&
+           (!y.array || y.array->ndim == 0);
   }
 };
 
@@ -123,7 +122,7 @@ DType dtype_of(const Operand& o) { return o.array ? o.array->dtype : o.kind; }
 void check_power(DType d, Number n) {
   check(is_floating(d) || n.i >= 0, Kind::Runtime,
         "pow: integers to negative integer powers are not allowed; convert to a floating dtype");
-  check_fits("pow", n, d);
+  if (d != DType::f32) check_fits("pow", n, d);
 }
 
 // The dtype of f(a, b), after the checks that depend on dtypes.
@@ -147,9 +146,10 @@ std::optional<Unary> power(Binary op, const Operand (&o)[2], DType dtype) {
   double n = o[1].number.d;
   if (n == 2) return Unary::square;
   if (!is_floating(dtype)) return std::nullopt;
-  if (n == 0.5) return Unary::sqrt;
   if (n == -1) return Unary::reciprocal;
-  if (n == -0.5 && !is_half(dtype)) return Unary::rsqrt;
+  if (dtype == DType::f16) return std::nullopt;  // PyTorch's powers of float16 know infinities and -0, its roots do not
+  if (n == 0.5) return Unary::sqrt;
+  if (n == -0.5) return Unary::rsqrt;
   return std::nullopt;
 }
 
@@ -163,11 +163,10 @@ void separate(const Array& to, Operand& o, Array& copy) {
 
 // Bounds are numbers of the dtype: 0.1 beside float16 is what the tensor itself would hold.
 void fit_bounds(Unary op, DType d, double& p, double& q) {
-  if (op != Unary::clamp && op != Unary::hardtanh && op != Unary::hardshrink && op != Unary::softshrink &&
-      op != Unary::threshold)
-    return;
-  check_fits(traits(op).name, Number{p, 0, false}, d);
-  check_fits(traits(op).name, Number{q, 0, false}, d);
+  bool bounds = op == Unary::clamp || op == Unary::hardtanh || op == Unary::hardshrink || op == Unary::softshrink;
+  if (bounds || op == Unary::threshold)
+    for (double x : {p, q}) check_fits(traits(op).name, Number{x, 0, false}, d);
+  if (!bounds && op != Unary::logit) return;
   p = rounded_to(p, d);
   q = rounded_to(q, d);
 }
@@ -273,13 +272,15 @@ void binary_into(Binary op, const Array& a, const Operand& b) {
 namespace {
 
 // What PyTorch asks of the dtypes and numbers of a call beyond their domain.
-void check_ternary(Ternary op, const Operand (&o)[3], DType dtype) {
+void check_ternary(Ternary op, const Operand (&o)[3], DType dtype, Number p) {
   const char* name = traits(op).name;
   if (op == Ternary::lerp) {
     check(o[0].array && o[1].array, Kind::Type, "lerp: expected tensors as input and end");
     for (int i = 1; i < 3; i++)
-      check(!o[i].array || o[i].array->dtype == o[0].array->dtype, Kind::Runtime, "lerp: expected one dtype, got ",
-            name_of(o[0].array->dtype), " and ", name_of(dtype_of(o[i])));
+      check(!o[i].array || (i == 2 && o[i].array->ndim == 0) || o[i].array->dtype == o[0].array->dtype, Kind::Runtime,
+            "lerp: expected one dtype, got ", name_of(o[0].array->dtype), " and ", name_of(dtype_of(o[i])));
+    check(o[2].array || is_floating(o[0].array->dtype), Kind::NotImplemented, "lerp: not implemented for ",
+          name_of(o[0].array->dtype));
   }
   if (op == Ternary::addcdiv)
     check(category(promote(dtype_of(o[1]), dtype_of(o[2]))) == 2, Kind::Runtime,
@@ -288,7 +289,9 @@ void check_ternary(Ternary op, const Operand (&o)[3], DType dtype) {
     check(o[2].kind != DType::b8 || dtype == DType::b8, Kind::Runtime, "add: a bool alpha is for bools only");
     check(o[2].kind != DType::f64 || is_floating(dtype), Kind::Runtime, "add: for integers alpha must be an integer");
   }
-  if (op == Ternary::clamp) check(dtype != DType::b8, Kind::NotImplemented, name, ": not implemented for bool");
+  if (op == Ternary::clamp)
+    check(dtype != DType::b8 || (p.i && o[1].array), Kind::NotImplemented, name, ": not implemented for bool");
+  if (op == Ternary::addcmul) check_fits(name, p, dtype);
   if (op == Ternary::clamp || op == Ternary::add_scaled)
     for (int i = op == Ternary::clamp ? 1 : 2; i < 3; i++)
       if (!o[i].array) check_fits(name, o[i].number, dtype);
@@ -300,14 +303,14 @@ Array ternary(Ternary op, const Operand& a, const Operand& b, const Operand& c, 
   const Traits& t = traits(op);
   const Operand o[3] = {a, b, c};
   DType common = result_type(o, op == Ternary::add_scaled ? 2 : 3);
-  check_ternary(op, o, common);
+  check_ternary(op, o, common, p);
   DType dtype = result_of(t, common), compute = compute_type(dtype);
+  Operand scale = c;
+  if (op == Ternary::add_scaled && dtype == DType::b8) scale.number.i = scale.number.i != 0;
   if (compute == DType::i64 && !p.integer) p = {std::trunc(p.d), int64_t(p.d), true};
   Dims shape = shape_of(o, t.name);
   Array y = output_for(o, shape, dtype), copies[3];
-  bool scaled = op == Ternary::add_scaled;
-  const Operand x[3] = {fitted(a, dtype, copies[0]), fitted(b, dtype, copies[1]),
-                        scaled ? c : fitted(c, dtype, copies[2])};
+  const Operand x[3] = {fitted(a, dtype, copies[0]), fitted(b, dtype, copies[1]), fitted(scale, dtype, copies[2])};
   launch<&Kernels::ternary>(t.name, out(y), in(x[0], compute, shape), in(x[1], compute, shape),
                             in(x[2], compute, shape), op, compute, p);
   return y;
@@ -339,7 +342,7 @@ Array where(const Array& condition, const Operand& a, const Operand& b) {
   const Operand branches[2] = {a, b}, o[3] = {Operand{&condition, {}, {}}, a, b};
   DType dtype = result_type(branches, 2), compute = compute_type(dtype);
   for (const Operand& x : branches)
-    if (!x.array) check_fits("where", x.number, dtype);
+    if (!x.array && !is_floating(dtype)) check_fits("where", x.number, dtype);
   Dims shape = shape_of(o, "where");
   Array y = output_for({a, b, o[0]}, shape, dtype), turned[3];
   launch<&Kernels::where>("where", out(y), in(along(o[0], y, turned[0]), DType::b8, shape),

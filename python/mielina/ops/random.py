@@ -50,8 +50,9 @@ def rand(
     >>> mi.rand(2, 3).shape
     (2, 3)
     """
-    shape, dtype = shape_of(sizes, size), _drawn("rand", dtype)
-    return made(_core.uniform(shape, dtype, _key(shape, dtype, generator), 0.0, 1.0), "rand", device, requires_grad)
+    shape, dtype = shape_of(sizes, size), dtype or dtypes.get_default_dtype()
+    key = _key(shape, dtype, generator)
+    return made(_core.uniform(shape, _drawn("rand", dtype), key, 0.0, 1.0), "rand", device, requires_grad)
 
 
 def randn(
@@ -67,8 +68,9 @@ def randn(
     >>> mi.randn(2, 3).shape
     (2, 3)
     """
-    shape, dtype = shape_of(sizes, size), _drawn("randn", dtype)
-    return made(_core.normal(shape, dtype, _key(shape, dtype, generator), 0.0, 1.0), "randn", device, requires_grad)
+    shape, dtype = shape_of(sizes, size), dtype or dtypes.get_default_dtype()
+    key = _key(shape, dtype, generator)
+    return made(_core.normal(shape, _drawn("randn", dtype), key, 0.0, 1.0), "randn", device, requires_grad)
 
 
 # The largest n - 1 of randperm(n): what a dtype holds exactly. (bfloat16 is not held to it, as in PyTorch.)
@@ -137,6 +139,8 @@ def randperm(
     n, dtype = int(n), dtype or dtypes.int64
     if n < 0:
         raise RuntimeError(f"randperm: n must not be negative, got {n}")
+    if dtype is dtypes.bool:
+        raise NotImplementedError("randperm: not implemented for bool")
     if n - 1 > _WHOLE[dtype.name]:
         raise RuntimeError(f"randperm: {dtype.name} does not hold {n - 1} exactly")
     order = randint(0, 1 << 32, (n,), generator=generator).argsort(stable=True)
