@@ -168,6 +168,7 @@ class Module(Stateful, Hookable):
         return self
 
     def cuda(self, device: Any = None) -> Module:
+        """All parameters and buffers on the first card. RuntimeError where there is none that can be used."""
         return self.to("cuda")
 
     def float(self) -> Module:
