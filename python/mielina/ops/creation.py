@@ -117,7 +117,7 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tens
     if isinstance(data, Tensor):
         t = data
     elif isinstance(data, np.ndarray):
-        t = from_numpy(data)
+        t = from_numpy(data if data.flags.aligned else data.copy())
     else:
         return tensor(data, dtype=dtype)
     return t if dtype is None or t.dtype is dtype else t.to(dtype)
