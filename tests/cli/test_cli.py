@@ -17,7 +17,7 @@ def mielina(*arguments, cwd=None, **environment):
         capture_output=True,
         text=True,
         cwd=cwd,
-        timeout=120,
+        timeout=280,
         env={**os.environ, **environment},
     )
 
