@@ -23,7 +23,7 @@ def nothing_is_touched():
         yield
         return
     yield
-    assert resident() - before < 64 << 20 and time.monotonic() - start < 5
+    assert resident() - before < 64 << 20 and time.monotonic() - start < 30
 
 
 @pytest.mark.parametrize(
