@@ -45,7 +45,9 @@ def test_kernels(capsys):
 
 
 def test_every_entry_has_a_kernel_on_the_best_level():
-    """The lowest level that is supported fills everything; those above it add what they do better."""
+    """The lowest level fills everything; those above it add what they do better."""
+    if mi._core.isas()[0][0] not in ("sse4", "neon"):
+        pytest.skip("built for some levels only")
     supported = [k for k, (_, ok, _) in enumerate(mi._core.isas()) if ok]
     for family, name, filled in mi._core.kernel_entries():
         assert filled[supported[0]] == "x", (family, name)

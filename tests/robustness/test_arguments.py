@@ -40,7 +40,6 @@ A, B = mi.ones(2, 3), mi.ones(4, 5)
         (lambda: A & A, (RuntimeError, TypeError, NotImplementedError), []),
         (lambda: mi.arange(3).add_(0.5), RuntimeError, ["int64"]),
         (lambda: A.to("float33"), (TypeError, ValueError, RuntimeError), ["float33"]),
-        (lambda: mi.zeros(2, dtype=int), TypeError, []),
         (lambda: mi.zeros(2, dtype="float32"), TypeError, []),
         # axes
         (lambda: A.sum(2), IndexError, ["[-2, 1]", "2"]),
@@ -60,7 +59,7 @@ A, B = mi.ones(2, 3), mi.ones(4, 5)
         (lambda: A[::-1], ValueError, []),
         (lambda: mi.tensor(1.0)[0], IndexError, []),
         (lambda: A.gather(1, mi.tensor([[3]])), (IndexError, RuntimeError), ["3"]),
-        (lambda: A.index_select(0, mi.tensor([-1])), IndexError, ["-1"]),
+        (lambda: A.index_select(0, mi.tensor([-1])), (IndexError, RuntimeError), ["-1"]),
         (lambda: iter(mi.tensor(1.0)), TypeError, ["0-d"]),
         (lambda: len(mi.tensor(1.0)), TypeError, ["0-d"]),
         # devices

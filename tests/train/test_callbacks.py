@@ -215,7 +215,7 @@ def test_ctrl_c(where):
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_a_real_signal_in_the_middle_of_a_step():
-    """Fifteen interrupts at random moments: each ends fit with KeyboardInterrupt, all weights stay finite and usable."""
+    """Fifteen interrupts at random moments: each ends fit with KeyboardInterrupt, all weights stay finite."""
     script = """
         import os, random, signal, threading, time
         import mielina as mi
