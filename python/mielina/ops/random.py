@@ -161,17 +161,29 @@ def _like(input: Tensor, drawn: Tensor) -> Tensor:
 
 
 def rand_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
-    """Uniform numbers in [0, 1) like input: shape and dtype. Keywords as for rand."""
+    """Uniform numbers in [0, 1) like input: shape and dtype. Keywords as for rand.
+
+    >>> mi.rand_like(mi.ones(2, 3)).shape
+    (2, 3)
+    """
     return _like(input, rand(*input.shape, dtype=dtype or input.dtype, **keywords))
 
 
 def randn_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
-    """Normal numbers like input: shape and dtype. Keywords as for randn."""
+    """Normal numbers like input: shape and dtype. Keywords as for randn.
+
+    >>> mi.randn_like(mi.ones(2, 3)).shape
+    (2, 3)
+    """
     return _like(input, randn(*input.shape, dtype=dtype or input.dtype, **keywords))
 
 
 def randint_like(input: Tensor, low: Any, high: Any = None, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
-    """Whole numbers in [low, high) like input: shape and dtype; randint_like(input, high) starts at 0."""
+    """Whole numbers in [low, high) like input: shape and dtype; randint_like(input, high) starts at 0.
+
+    >>> mi.randint_like(mi.ones(2, 3), 5).shape
+    (2, 3)
+    """
     low, high = (0, low) if high is None else (low, high)
     return _like(input, randint(low, high, tuple(input.shape), dtype=dtype or input.dtype, **keywords))
 
