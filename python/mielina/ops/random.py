@@ -15,7 +15,6 @@ from ..autograd import op, record
 from ..dtypes import dtype as DType
 from ..random import Generator, default_generator
 from ..tensor import Tensor, check_tensors, method
-from ..tensor import Tensor, method
 from .creation import made, shape_of, zeros_like
 from .layout import zeros
 

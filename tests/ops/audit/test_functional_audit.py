@@ -1,5 +1,5 @@
-"""The functional page beside PyTorch: keywords, shapes, dtypes, layouts, NaN and infinities, first and second gradients,
-and the kinds of errors. One table of calls a family; every call is made in each of CONTEXTS.
+"""The functional page beside PyTorch: keywords, shapes, dtypes, layouts, NaN and infinities, first and second
+gradients, and the kinds of errors. One table of calls a family; every call is made in each of CONTEXTS.
 
 A call is Python text: `F` is the functional page, `L` the library, `D` the dtype under test. Tensors are made by
   x(2, 3)    normal numbers of dtype D, of which gradients are asked; u(2, 3): between -1.2 and 1.2,

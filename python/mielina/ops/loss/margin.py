@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ... import _core
-from ...tensor import Tensor, check_tensors
 from ... import _core, amp
-from ...tensor import Tensor
+from ...tensor import Tensor, check_tensors
 from .. import elementwise as e
 from ..creation import full
 from ..elementwise import add, cast, div, mul, neg, sub
