@@ -44,6 +44,13 @@ else:
     Methods = _core.TensorBase
 
 
+def check_tensors(name: str, *given: Any) -> None:
+    """TypeError, as the core raises it, for what is no Tensor, before an attribute of it is asked for."""
+    for x in given:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}: expected a Tensor, got {type(x).__name__}")
+
+
 class Tensor(Methods):
     """A multi-dimensional array of one dtype. Make one with `mi.tensor(data)`, `mi.zeros(...)`,
     `mi.from_numpy(array)`.

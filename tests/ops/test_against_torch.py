@@ -229,7 +229,6 @@ WHOLE = ("int64", "int32", "uint8", "bool")
 DIFFERENCES = {
     ("L.addmm", WHOLE): "a fractional beta with integers is refused; PyTorch truncates it",
     ("L.baddbmm", WHOLE): "a fractional beta with integers is refused; PyTorch truncates it",
-    ("F.interpolate", ("uint8",)): "images of bytes are to be converted to floating numbers first",
     ("L.trapezoid", ("uint8",)): "of bytes: sums of neighbours wrap at 256; PyTorch's wrap elsewhere",
     ("L.topk", WHOLE): "among equal elements another index may be chosen",
     ("F.batch_norm", ("expanded",)): "running statistics that share an element are refused",

@@ -14,7 +14,7 @@ from .. import _core, dtypes
 from ..autograd import op, record
 from ..dtypes import dtype as DType
 from ..random import Generator, default_generator
-from ..tensor import Tensor, method
+from ..tensor import Tensor, check_tensors, method
 from .creation import made, shape_of, zeros_like
 from .layout import zeros
 
@@ -161,17 +161,29 @@ def _like(input: Tensor, drawn: Tensor) -> Tensor:
 
 
 def rand_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
-    """Uniform numbers in [0, 1) like input: shape and dtype. Keywords as for rand."""
+    """Uniform numbers in [0, 1) like input: shape and dtype. Keywords as for rand.
+
+    >>> mi.rand_like(mi.ones(2, 3)).shape
+    (2, 3)
+    """
     return _like(input, rand(*input.shape, dtype=dtype or input.dtype, **keywords))
 
 
 def randn_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
-    """Normal numbers like input: shape and dtype. Keywords as for randn."""
+    """Normal numbers like input: shape and dtype. Keywords as for randn.
+
+    >>> mi.randn_like(mi.ones(2, 3)).shape
+    (2, 3)
+    """
     return _like(input, randn(*input.shape, dtype=dtype or input.dtype, **keywords))
 
 
 def randint_like(input: Tensor, low: Any, high: Any = None, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
-    """Whole numbers in [low, high) like input: shape and dtype; randint_like(input, high) starts at 0."""
+    """Whole numbers in [low, high) like input: shape and dtype; randint_like(input, high) starts at 0.
+
+    >>> mi.randint_like(mi.ones(2, 3), 5).shape
+    (2, 3)
+    """
     low, high = (0, low) if high is None else (low, high)
     return _like(input, randint(low, high, tuple(input.shape), dtype=dtype or input.dtype, **keywords))
 
@@ -359,6 +371,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     _check_p("dropout", p)
     if not training or p == 0:
         return input
+    check_tensors("dropout", input)
     if p == 1 or input.numel() == 0:  # of integers, too
         return _into(input, _masked(input, zeros((), input.dtype)), inplace)
     return _into(
@@ -392,6 +405,7 @@ def _drop_channels(
     _check_p(name, p)
     if not training or p == 0:
         return input
+    check_tensors(name, input)
     lead = 1 if input.ndim == unbatched else 2
     if input.ndim < 2 and p < 1:
         raise RuntimeError(f"{name}: expected at least 2 dimensions, got shape {input.shape}")
@@ -409,6 +423,7 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
              [1., 1., 1.]]])
     """
     _check_p("dropout1d", p)
+    check_tensors("dropout1d", input)
     if input.ndim not in (2, 3):
         raise RuntimeError(f"dropout1d: expected 2 or 3 dimensions, got shape {input.shape}")
     return _drop_channels("dropout1d", input, p, training, inplace, unbatched=2)
@@ -447,6 +462,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
     _check_p("alpha_dropout", p)
     if not training or p == 0:
         return input
+    check_tensors("alpha_dropout", input)
     return _into(input, _alpha(input, p, rand(*input.shape, dtype=_uniform_dtype(input)) >= p), inplace)
 
 
@@ -460,6 +476,7 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
     _check_p("feature_alpha_dropout", p)
     if not training or p == 0:
         return input
+    check_tensors("feature_alpha_dropout", input)
     if input.ndim < 2:
         raise RuntimeError(f"feature_alpha_dropout: expected at least 2 dimensions, got shape {input.shape}")
     shape = (*input.shape[:2], *[1] * (input.ndim - 2))
