@@ -184,7 +184,7 @@ def test_three_operands_and_parameters(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_activations(dtype):
     def calls(n):
-        ends = "plain" if n in ("gelu", "mish", "tanhshrink") else "special"
+        ends = "plain" if n in ("gelu", "hardswish", "mish", "tanhshrink") else "special"
         x = f"X('{dtype}','{ends}')"
         values = {
             "elu": words("0.7 -0.7 alpha=1.5 1.5,True"), "celu": words("0.7 -0.7 0 alpha=1.5 1.5,True"),
