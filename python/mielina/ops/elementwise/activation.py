@@ -13,7 +13,7 @@ from ..layout import copy_
 from .arithmetic import abs, clamp, clamp_, div, mul, neg, square
 from .base import add_in_place, unary_op
 from .functions import erf, exp, sigmoid, tanh
-from .logic import ge, gt, where
+from .logic import ge, gt, lt, where
 
 __all__ = [
     "celu", "celu_", "elu_", "hardshrink", "leaky_relu_", "prelu", "relu", "relu_", "rrelu", "rrelu_", "selu",
@@ -160,7 +160,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def _hardswish_slope(x: Tensor) -> Tensor:
-    return where(gt(x, -3), where(gt(3.0, x), x / 3 + 0.5, 1.0), 0.0)
+    return where(gt(x, -3), where(lt(x, 3), x / 3 + 0.5, 1.0), 0.0)
 
 
 _hardswish = _activation("hardswish", "x", _hardswish_slope)
