@@ -46,8 +46,10 @@ Array unary_backward(PyObject* self, Args a, Py_ssize_t n) {
 }
 // PyTorch takes tensors only where a number would be a likely mistake; so do we.
 void check_numbers(const char* name, ops::Numbers allowed, const Operand& a, const Operand& b) {
-  check(allowed == ops::Numbers::either || a.array, Kind::Type, name, ": expected a Tensor as the first operand, not a number");
-  check(allowed != ops::Numbers::none || b.array, Kind::Type, name, ": expected a Tensor as the second operand, not a number");
+  check(allowed == ops::Numbers::either || a.array, Kind::Type, name,
+        ": expected a Tensor as the first operand, not a number");
+  check(allowed != ops::Numbers::none || b.array, Kind::Type, name,
+        ": expected a Tensor as the second operand, not a number");
 }
 Array binary(PyObject* self, Args a, Py_ssize_t) {
   Binary op = op_of<Binary>(self);

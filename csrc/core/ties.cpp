@@ -1,6 +1,6 @@
 // The order among equals of topk and mode: not specified by PyTorch, but what its CPU kernels give by using the C++
-// library's selections on (value, index) pairs. These two kernels do the same where equals make a difference, so they are
-// compiled once, with the library's headers, and not for each instruction set.
+// library's selections on (value, index) pairs. These two kernels do the same where equals make a difference, so they
+// are compiled once, with the library's headers, and not for each instruction set.
 #include "core/ties.h"
 
 #include <algorithm>
@@ -76,7 +76,8 @@ void each_row(const Ctx& ctx, const View& x, F f) {
     return;
   }
   ctx.run(
-      ctx.pool, rows, [](void* arg, int64_t r, int worker) { (*static_cast<decltype(body)*>(arg))(r, worker); }, &body, false);
+      ctx.pool, rows, [](void* arg, int64_t r, int worker) { (*static_cast<decltype(body)*>(arg))(r, worker); }, &body,
+      false);
 }
 
 void fill_pairs(const Row& x, Pair* to) {

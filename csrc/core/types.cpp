@@ -52,7 +52,8 @@ void check_fits(const char* name, Number value, DType dtype) {
     int bits = 8 * int(kDTypeSize[int(dtype)]);
     bool is_unsigned = dtype == DType::u8;
     double most = std::ldexp(1.0, is_unsigned ? bits : bits - 1);
-    if (value.integer) fits = bits == 64 || (double(value.i) < most && double(value.i) >= (is_unsigned ? 1 - most : -most));
+    if (value.integer)
+      fits = bits == 64 || (double(value.i) < most && double(value.i) >= (is_unsigned ? 1 - most : -most));
     else fits = (bits == 64 ? value.d < most : value.d <= most - 1) && value.d >= (is_unsigned ? 0 : -most);
   }
   check(fits, Kind::Runtime, name, ": the value ", value.integer ? double(value.i) : value.d,

@@ -36,8 +36,8 @@ std::pair<int64_t, int64_t> extremes(const Array& index) {
   return {low, high};
 }
 
-// The index as i64 whose values lie in [-bound, bound), or [0, bound) unless negatives count from the end. What is wrong
-// with it is an IndexError in x[index] and a RuntimeError in gather and its kin, as in PyTorch.
+// The index as i64 whose values lie in [-bound, bound), or [0, bound) unless negatives count from the end. What is
+// wrong with it is an IndexError in x[index] and a RuntimeError in gather and its kin, as in PyTorch.
 Array checked_index(const Array& index, int64_t bound, bool negative, int axis, const char* name, Kind kind) {
   check(!is_floating(index.dtype) && index.dtype != DType::b8, kind, name, ": indices must be integers, got ",
         name_of(index.dtype));
@@ -45,8 +45,8 @@ Array checked_index(const Array& index, int64_t bound, bool negative, int axis, 
   if (i.numel() == 0 || i.device() != 0) return i;
   auto [low, high] = extremes(i);
   int64_t bad = high >= bound ? high : low;
-  check(low >= (negative ? -bound : 0) && high < bound, kind, name, ": index ", bad,
-        " is out of bounds for dimension ", axis, " with size ", bound);
+  check(low >= (negative ? -bound : 0) && high < bound, kind, name, ": index ", bad, " is out of bounds for dimension ",
+        axis, " with size ", bound);
   return i;
 }
 
@@ -239,9 +239,7 @@ Array index_select(const Array& x, int64_t axis, const Array& index) {
   return rows_at(x, axis, index, "index_select", Kind::Runtime);
 }
 
-Array embedding(const Array& weight, const Array& index) {
-  return rows_at(weight, 0, index, "embedding", Kind::Index);
-}
+Array embedding(const Array& weight, const Array& index) { return rows_at(weight, 0, index, "embedding", Kind::Index); }
 
 void index_into(const Array& x, int64_t axis, const Array& index, const Array& src, const std::string& op) {
   check_writable(x, "index_add_");

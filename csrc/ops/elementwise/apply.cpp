@@ -70,7 +70,8 @@ Operand fitted(Operand o, DType d, Array& copy) {
   return o;
 }
 
-// Both operands of f(a, b). Products with and quotients by one number keep all its digits beside halves, as PyTorch's do.
+// Both operands of f(a, b). Products with and quotients by one number keep all its digits beside halves, as PyTorch's
+// do.
 struct Pair {
   Array copies[2];
   Operand a, b;
@@ -266,11 +267,9 @@ void check_ternary(Ternary op, const Operand (&o)[3], DType dtype) {
           "addcdiv: integers are not divided; convert one of them to a floating dtype");
   if (op == Ternary::add_scaled) {
     check(o[2].kind != DType::b8 || dtype == DType::b8, Kind::Runtime, "add: a bool alpha is for bools only");
-    check(o[2].kind != DType::f64 || is_floating(dtype), Kind::Runtime,
-          "add: for integers alpha must be an integer");
+    check(o[2].kind != DType::f64 || is_floating(dtype), Kind::Runtime, "add: for integers alpha must be an integer");
   }
-  if (op == Ternary::clamp)
-    check(dtype != DType::b8, Kind::NotImplemented, name, ": not implemented for bool");
+  if (op == Ternary::clamp) check(dtype != DType::b8, Kind::NotImplemented, name, ": not implemented for bool");
   if (op == Ternary::clamp || op == Ternary::add_scaled)
     for (int i = op == Ternary::clamp ? 1 : 2; i < 3; i++)
       if (!o[i].array) check_fits(name, o[i].number, dtype);
