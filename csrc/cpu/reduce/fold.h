@@ -207,7 +207,8 @@ struct ProdOf : Additive {
   }
   template <class X>
   MIELINA_INLINE X join(X a, X b) {
-    return a * b;
+    if constexpr (is_integer<X>) return X(uint64_t(a) * uint64_t(b));  // wraps
+    else return a * b;
   }
 };
 struct NonzeroOf : Additive {

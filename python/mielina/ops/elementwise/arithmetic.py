@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Callable
 from typing import Any
 
 from ... import _core
@@ -77,7 +78,7 @@ def _mul_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
     return mul(g, b) if needs[0] else None, mul(g, a) if needs[1] else None
 
 
-mul = binary(
+mul: Callable[..., Any] = binary(
     "mul",
     """input * other, broadcast. Of bools: and.
 
