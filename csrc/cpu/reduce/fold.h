@@ -207,7 +207,7 @@ struct ProdOf : Additive {
   }
   template <class X>
   MIELINA_INLINE X join(X a, X b) {
-    if constexpr (is_integer<X>) return X(uint64_t(a) * uint64_t(b));  // wraps
+    if constexpr (__is_same(X, int64_t)) return int64_t(uint64_t(a) * uint64_t(b));  // wraps
     else return a * b;
   }
 };
