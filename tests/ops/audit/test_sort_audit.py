@@ -193,7 +193,10 @@ x(2,3).argmin()
 
 @pytest.mark.parametrize("context", VALUES + LAYOUTS, ids=repr)
 def test_values(context):
-    assert differences(PRODUCT + CALLS, [context]) == []
+    # NaN have no order in PyTorch's unique; for medians of expanded tensors see test_known_differences.
+    left_out = {"special": "unique", "expanded": "median"}
+    calls = [c for c in PRODUCT + CALLS if left_out.get(context.values, left_out.get(context.layout, "-")) not in c]
+    assert differences(calls, [context]) == []
 
 
 @pytest.mark.parametrize("order", [1, 2])
