@@ -168,6 +168,7 @@ class Module(Stateful, Hookable):
         return self
 
     def cuda(self, device: Any = None) -> Module:
+        """The module on a card. RuntimeError where there is none that can be used, with the reason."""
         return self.to("cuda")
 
     def float(self) -> Module:

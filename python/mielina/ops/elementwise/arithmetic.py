@@ -77,7 +77,7 @@ def _mul_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
     return mul(g, b) if needs[0] else None, mul(g, a) if needs[1] else None
 
 
-mul = binary(
+mul: Function = binary(
     "mul",
     """input * other, broadcast. Of bools: and.
 
