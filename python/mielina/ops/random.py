@@ -430,12 +430,20 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Whole channels of (N, C, H, W) are dropped; a 3-D input is (N, C, L), as in PyTorch. Tompson et al. 2015."""
+    """Whole channels of (N, C, H, W) are dropped; a 3-D input is (N, C, L), as in PyTorch. Tompson et al. 2015.
+
+    >>> F.dropout2d(mi.ones(1, 2, 3, 3), training=False).shape
+    (1, 2, 3, 3)
+    """
     return _drop_channels("dropout2d", input, p, training, inplace)
 
 
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Whole channels of (N, C, D, H, W) or (C, D, H, W) are dropped. Source: Tompson et al. 2015."""
+    """Whole channels of (N, C, D, H, W) or (C, D, H, W) are dropped. Source: Tompson et al. 2015.
+
+    >>> F.dropout3d(mi.ones(1, 2, 3, 3, 3), training=False).shape
+    (1, 2, 3, 3, 3)
+    """
     return _drop_channels("dropout3d", input, p, training, inplace, unbatched=4)
 
 
