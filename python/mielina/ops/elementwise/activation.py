@@ -13,7 +13,7 @@ from ..layout import copy_
 from .arithmetic import abs, clamp, clamp_, div, mul, neg, square
 from .base import add_in_place, unary_op
 from .functions import erf, exp, sigmoid, tanh
-from .logic import ge, gt, lt, where
+from .logic import ge, gt, where
 
 __all__ = [
     "celu", "celu_", "elu_", "hardshrink", "leaky_relu_", "prelu", "relu", "relu_", "rrelu", "rrelu_", "selu",
