@@ -47,4 +47,4 @@ runtimes=$(ldd "$build"/_core*.so | awk '/lib(clang_rt\.)?asan|libubsan|libstdc\
 [ $# -gt 0 ] || set -- "$root"/tests/core "$root"/tests/ops "$root"/tests/optim "$root"/tests/nn
 cd "$root"
 LD_PRELOAD=$runtimes ASAN_OPTIONS="detect_leaks=0:abort_on_error=1:allocator_may_return_null=1:detect_stack_use_after_return=1" \
-  MIELINA_SANITIZED=1 PYTHONPATH=$site PYTHONMALLOC=malloc "$python" -m pytest -q -p no:cacheprovider -o timeout=1200 "$@"
+  MIELINA_SANITIZED=1 PYTHONPATH=$site PYTHONMALLOC=malloc "$python" -m pytest -q --capture=sys -p no:cacheprovider -o timeout=1200 "$@"

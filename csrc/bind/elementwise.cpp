@@ -88,10 +88,12 @@ Array ternary(PyObject* self, Args a, Py_ssize_t n) {
   Ternary op = op_of<Ternary>(self);
   Number p = n > 3 ? From<Number>::get(a[3]) : Number{1, 1, true};
   if (op == Ternary::clamp) p = {0, 0, true};
-  if (op == Ternary::clamp && (a[1] == Py_None || a[2] == Py_None)) {  // one bound stands for both, and p says which
+  if (op == Ternary::clamp && (a[1] == Py_None || a[2] == Py_None)) {
     bool lower = a[2] == Py_None;
-    Operand bound = operand(a[lower ? 1 : 2]);
-    return ops::ternary(op, operand(a[0]), bound, bound, Number{lower ? 1.0 : 2.0, lower ? 1 : 2, true});
+    Operand x = operand(a[0]), bound = operand(a[lower ? 1 : 2]);
+    if (bound.array) return ops::binary(lower ? Binary::maximum : Binary::minimum, x, bound);
+    p = {lower ? 1.0 : 2.0, lower ? 1 : 2, true};  // one number stands for both bounds, and p says which counts
+    return ops::ternary(op, x, bound, bound, p);
   }
   return ops::ternary(op, operand(a[0]), operand(a[1]), operand(a[2]), p);
 }

@@ -1,5 +1,6 @@
 // The module _core: families register themselves, one short file each.
 #include <pybind11/pybind11.h>
+#include <unistd.h>
 
 #include "bind/families.h"
 #include "bind/fast.h"
@@ -53,7 +54,14 @@ namespace {
 // Another Python thread may run during a kernel of more than about 20 us.
 void* unlock() { return Py_IsInitialized() && PyGILState_Check() ? PyEval_SaveThread() : nullptr; }
 void lock(void* state) {
-  if (state) PyEval_RestoreThread(static_cast<PyThreadState*>(state));
+  if (!state) return;
+  try {
+    PyEval_RestoreThread(static_cast<PyThreadState*>(state));
+  } catch (...) {
+    // The interpreter has gone: CPython ends this daemon thread by unwinding it, and no frame of ours may run on the
+    // way, with objects to release and no lock. The thread sleeps until the process ends, as CPython 3.14 lets it.
+    while (true) pause();
+  }
 }
 
 std::vector<std::tuple<std::string, bool, bool>> isas() {

@@ -144,6 +144,7 @@ Array as_strided(const Array& x, const Dims& shape, const Dims& stride, int64_t 
 Array expand(const Array& x, const Dims& shape, const char* name) {
   int lead = shape.n - x.ndim;
   check(lead >= 0, Kind::Runtime, name, ": cannot expand shape ", text(x.dims()), " to fewer dimensions ", text(shape));
+  checked_numel(shape);
   Dims stride;
   for (int d = 0; d < shape.n; d++) {
     int64_t size = d < lead ? 1 : x.shape[d - lead];

@@ -81,6 +81,7 @@ Pair topk(const Array& x, int64_t k, int64_t axis, bool largest, bool sorted) {
   check(k >= 0 && k <= n, Kind::Runtime, "topk: k = ", k, " is not in [0, ", n, "], the size of dimension ", d);
   Dims shape = x.dims();
   if (x.ndim) shape[d] = k;
+  else k = 1;  // a number is its own largest; the result has no axis that could be empty
   Array values = empty(shape, x.dtype), indices = empty(shape, DType::i64), r = rows(x, d);
   if (values.numel() == 0 || k == 0) return {values, indices};
   Dims more = r.dims();

@@ -8,9 +8,9 @@ namespace mielina::ops {
 
 using Pair = std::pair<Array, Array>;  // values and indices
 
-Pair sort(const Array& x, int64_t axis, bool descending);              // stable
-Pair topk(const Array& x, int64_t k, int64_t axis, bool largest, bool sorted);      // in order
-Pair kthvalue(const Array& x, int64_t k, int64_t axis, bool keepdim);  // k from 1
+Pair sort(const Array& x, int64_t axis, bool descending);                       // stable
+Pair topk(const Array& x, int64_t k, int64_t axis, bool largest, bool sorted);  // in order
+Pair kthvalue(const Array& x, int64_t k, int64_t axis, bool keepdim);           // k from 1
 Pair median(const Array& x, int64_t axis, bool keepdim, bool skip_nan);
 Pair mode(const Array& x, int64_t axis, bool keepdim);
 

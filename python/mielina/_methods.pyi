@@ -50,8 +50,7 @@ class Methods(TensorBase):
         """`remainder` into this tensor's own memory; returns it."""
     def __imul__(self, other: Any) -> Tensor:
         """`mul` into this tensor's own memory; returns it."""
-    def __invert__(self) -> Tensor:
-        """All bits turned; of bools: not. NotImplementedError for floating tensors."""
+    def __invert__(self) -> Tensor: ...
     def __ior__(self, other: Any) -> Tensor:
         """`bitwise_or` into this tensor's own memory; returns it."""
     def __ipow__(self, exponent: Any) -> Tensor:

@@ -44,11 +44,12 @@ def _read_environment() -> None:
             continue
         ours = name.startswith("MIELINA")
         first = text if ours else text.split(",")[0]  # OpenMP's own form is a list, one number a nesting level
-        if first.strip().isdigit() and 1 <= int(first) <= 1024:
-            _core.set_num_threads(int(first), name)
+        digits = first.strip().lstrip("0")
+        if digits.isascii() and digits.isdigit() and len(digits) <= 4 and int(digits) <= 1024:
+            _core.set_num_threads(int(digits), name)
             break
         if ours:
-            raise ValueError(f"{name}={text!r}: expected a number from 1 to 1024")
+            raise ValueError(f"{name}={text[:40]!r}: expected a number from 1 to 1024")
     isa = os.environ.get("MIELINA_ISA")
     if isa:
         _core.set_isa(isa)

@@ -13,6 +13,7 @@ import numpy as np
 from . import _core, autograd, devices, dtypes
 
 F = TypeVar("F")
+C = TypeVar("C", bound=Callable[..., Any])
 
 # NumPy's functions behind the operators: those that an array calls when a tensor is on the other side.
 _OPERATORS: dict[Any, Callable[..., Any]] = {
@@ -42,6 +43,13 @@ if TYPE_CHECKING:
     from ._methods import Methods  # TensorBase with the methods that ops/ attaches; a stub by tools/stubs.py
 else:
     Methods = _core.TensorBase
+
+
+def check_tensors(name: str, *given: Any) -> None:
+    """TypeError, as the core raises it, for what is no Tensor, before an attribute of it is asked for."""
+    for x in given:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}: expected a Tensor, got {type(x).__name__}")
 
 
 class Tensor(Methods):
@@ -444,18 +452,20 @@ def method(function: F) -> F:
     return function
 
 
-def also_axis(function: F) -> F:
+def also_axis(function: C) -> C:
     """Lets a function of `dim` (and `keepdim`) take NumPy's `axis` (and `keepdims`), as all of PyTorch's do. Calls
     without keywords pay 0.05 us."""
 
-    @functools.wraps(function)
+    call: Any = function
+
+    @functools.wraps(call)
     def renamed(*args: Any, **keywords: Any) -> Any:
         if keywords:
             if "axis" in keywords:
                 keywords["dim"] = keywords.pop("axis")
             if "keepdims" in keywords:
                 keywords["keepdim"] = keywords.pop("keepdims")
-        return function(*args, **keywords)
+        return call(*args, **keywords)
 
     return renamed  # type: ignore[return-value]
 

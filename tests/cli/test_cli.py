@@ -17,7 +17,7 @@ def mielina(*arguments, cwd=None, **environment):
         capture_output=True,
         text=True,
         cwd=cwd,
-        timeout=120,
+        timeout=280,
         env={**os.environ, **environment},
     )
 
@@ -45,7 +45,9 @@ def test_kernels(capsys):
 
 
 def test_every_entry_has_a_kernel_on_the_best_level():
-    """The lowest level that is supported fills everything; those above it add what they do better."""
+    """The lowest level fills everything; those above it add what they do better."""
+    if mi._core.isas()[0][0] not in ("sse4", "neon"):
+        pytest.skip("built for some levels only")
     supported = [k for k, (_, ok, _) in enumerate(mi._core.isas()) if ok]
     for family, name, filled in mi._core.kernel_entries():
         assert filled[supported[0]] == "x", (family, name)

@@ -70,7 +70,7 @@ def test_data_of_a_dtype(dtype: str) -> None:
     [
         ([[1], [2, 3]], ValueError),
         ([[1, 2], 3], ValueError),
-        (None, TypeError),
+        (None, RuntimeError),
         ([1, None], TypeError),
         ("a", TypeError),
         ({1, 2}, TypeError),

@@ -185,7 +185,7 @@ def attentions() -> Iterator[Case]:
 
 def slopes(name: str) -> Iterator[Case]:
     """The backward of a function of one operand is fused: it is recorded when its own gradient may be asked for."""
-    named = {"log_sigmoid": F.logsigmoid, "gelu_tanh": lambda x: F.gelu(x, "tanh")}
+    named = {"log_sigmoid": F.logsigmoid, "gelu_tanh": lambda x: F.gelu(x, approximate="tanh")}
     fn = named.get(name) or getattr(mi, name, None) or getattr(F, name)
 
     def backward(x: Any, g: Any) -> Any:
@@ -205,6 +205,23 @@ ELEMENTWISE = [
     "erf", "erfc", "erfinv", "lgamma", "digamma", "hardswish", "gelu", "gelu_tanh", "silu", "mish", "elu", "selu",
     "softplus", "log_sigmoid", "softsign", "tanhshrink",
 ]  # fmt: skip
+
+
+def samples() -> Iterator[Case]:
+    for mode, border, corners in itertools.product(
+        ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection"), (False, True)
+    ):
+        for shape, points in (((2, 3, 4, 5), (3, 2)), ((1, 2, 3, 4, 3), (2, 2, 3))):
+            if mode == "bicubic" and len(points) == 3:
+                continue
+
+            def case(x: Make, m: str = mode, b: str = border, c: Any = corners, s: Any = shape, p: Any = points) -> Any:
+                grid = x.leaf(x.rng.uniform(-1.7, 1.7, (s[0], *p, len(p))))
+                return F.grid_sample(x(*s), grid, m, b, align_corners=c)
+
+            yield case
+
+
 CASES: dict[str, list[Case]] = {
     **{f"{name}_backward": list(slopes(name)) for name in ELEMENTWISE},
     "softmax_backward": list(softmaxes()),
@@ -215,6 +232,7 @@ CASES: dict[str, list[Case]] = {
     "rnn_layer": list(layers()),
     "ctc_loss": list(ctcs()),
     "attention": list(attentions()),
+    "grid_sample": list(samples()),
 }
 
 
@@ -326,7 +344,10 @@ def each_alone(name: str, case: Case, leaves: int) -> None:
             rng = np.random.default_rng(0)
             outputs = [(y, e, draw(y, rng)) for y, e in zip(call.results, ys, strict=False) if y._tracked]
             (g,) = mi.grad([y for y, _, _ in outputs], [x], [v for _, _, v in outputs], allow_unused=True)
-            (h,) = mi.grad([e for _, e, _ in outputs], [copy], [v for _, _, v in outputs], allow_unused=True)
+            pairs = [(e, v) for _, e, v in outputs if e._tracked]  # a constant definition has no gradient
+            (h,) = (
+                mi.grad([e for e, _ in pairs], [copy], [v for _, v in pairs], allow_unused=True) if pairs else (None,)
+            )
             compare(f"{name}: the gradient of leaf {only} alone", g, h, x.numel())
             seen.append(only)
     assert seen

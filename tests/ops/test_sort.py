@@ -46,6 +46,19 @@ def test_sort_of_every_length(n: int) -> None:
             np.testing.assert_array_equal(y.values.numpy(), e[0])
 
 
+def check_choice(y: Any, expected: np.ndarray, x: np.ndarray, dim: int, name: str = "") -> None:
+    """The expected values, and indices of them in x, each once; which of several equals is told in audit/."""
+    values, indices = (np.asarray(part.numpy()) for part in y)
+    np.testing.assert_array_equal(values, expected, err_msg=name)
+    if x.ndim == 0:
+        assert not indices.any()
+        return
+    if indices.ndim < x.ndim:
+        values, indices = np.expand_dims(values, dim), np.expand_dims(indices, dim)
+    np.testing.assert_array_equal(np.take_along_axis(x, indices, dim), values, err_msg=name)
+    assert (np.diff(np.sort(indices, dim), axis=dim) > 0).all(), name
+
+
 @pytest.mark.parametrize("dtype", ["int64", "int32", "int16", "int8", "uint8", "bool"])
 def test_integers(dtype: str) -> None:
     info = None if dtype == "bool" else np.iinfo(dtype)
@@ -57,8 +70,9 @@ def test_integers(dtype: str) -> None:
     for name, kw in (("sort", {"dim": 1}), ("sort", {"dim": 0, "descending": True}), ("topk", {"k": 9}), ("mode", {}),
                      ("median", {"dim": 1})):  # fmt: skip
         y, e = getattr(mi, name)(mi.tensor(x), **kw), getattr(reference, name)(x, **kw)
-        np.testing.assert_array_equal(y[0].numpy(), e[0], err_msg=name)
-        np.testing.assert_array_equal(y[1].numpy(), e[1], err_msg=name)
+        check_choice(y, e[0], x, kw.get("dim", -1), name)
+        if name in ("sort", "median"):
+            np.testing.assert_array_equal(y[1].numpy(), e[1], err_msg=name)
 
 
 @given(strategies.shapes(0, 3), st.data())
@@ -72,9 +86,7 @@ def test_any_shape(shape: tuple[int, ...], data: st.DataObject) -> None:
     n = shape[dim] if shape else 1
     k = data.draw(st.integers(0 if shape else 1, n))
     largest = data.draw(st.booleans())
-    y, e = mi.topk(mi.tensor(x), k, dim, largest), reference.topk(x, k, dim, largest)
-    np.testing.assert_array_equal(y[0].numpy(), e[0])
-    np.testing.assert_array_equal(y[1].numpy(), e[1])
+    check_choice(mi.topk(mi.tensor(x), k, dim, largest), reference.topk(x, k, dim, largest)[0], x, dim)
 
 
 @pytest.mark.parametrize("x", INPUTS.values(), ids=INPUTS)
@@ -88,8 +100,9 @@ def test_selection(x: np.ndarray) -> None:
             y, e = getattr(mi, name)(a, dim, keepdim=True), getattr(reference, name)(x, dim, True)
             if name == "mode" and np.isnan(x).any():
                 continue  # NaN are one value here, as in PyTorch, and distinct in the reference
-            np.testing.assert_array_equal(y[0].numpy(), e[0], err_msg=name)
-            np.testing.assert_array_equal(y[1].numpy(), e[1], err_msg=name)
+            check_choice(y, e[0], x, dim, name)
+            if name == "median":
+                np.testing.assert_array_equal(y[1].numpy(), e[1])
     np.testing.assert_array_equal(mi.msort(a).numpy(), torch.msort(b).numpy())
 
 

@@ -242,7 +242,8 @@ def main() -> None:
     faulthandler.enable()
     warnings.simplefilter("ignore")
     mi, noted, real = load_noting()
-    limit = 6 << 30  # of address space: an allocation beyond it is a MemoryError, whatever the machine has
+    with open("/proc/self/statm") as f:  # of address space: an allocation beyond it is a MemoryError
+        limit = int(f.read().split()[0]) * os.sysconf("SC_PAGE_SIZE") + (1 << 30)
     if "MIELINA_SANITIZED" not in os.environ:
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
     journal = os.open(o.journal, os.O_CREAT | os.O_WRONLY)

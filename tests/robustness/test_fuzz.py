@@ -33,7 +33,7 @@ def survive(where, rounds, seed, tmp_path, **environment):
 
 @pytest.mark.parametrize("where", SPACES)
 def test_wrong_arguments(where, tmp_path):
-    survive(where, 4, 0, tmp_path, MIELINA_ALLOC="debug")  # guards beside each block, NaN inside
+    survive(where, 3, 0, tmp_path, MIELINA_ALLOC="debug")  # guards beside each block, NaN inside
 
 
 @pytest.mark.slow

@@ -95,7 +95,10 @@ struct Is<Compare::isinf> {
 };
 template <>
 struct Is<Compare::signbit> {
-  MIELINA_INLINE bool f(int64_t a, int64_t) { return a < 0; }
+  template <class T>
+  MIELINA_INLINE bool f(T a, T) {
+    return a < T(0);  // integers
+  }
   MIELINA_INLINE bool f(float a, float) {
     int32_t i;
     __builtin_memcpy(&i, &a, sizeof i);
@@ -114,22 +117,34 @@ template <class F, class T>
 void test(bool* __restrict y, const T* __restrict a, const T* __restrict b, int64_t n) {
   for (int64_t i = 0; i < n; i++) y[i] = F::f(a[i], b[i]);
 }
+// Two arrays of bool: byte by byte, whatever of 1 to 255 a true one holds.
+template <class F>
+void test_bytes(bool* __restrict y, const bool* a, const bool* b, int64_t n) {
+  const uint8_t* __restrict p = (const uint8_t*)a, * __restrict q = (const uint8_t*)b;
+  for (int64_t i = 0; i < n; i++) y[i] = F::f(int8_t(p[i] != 0), int8_t(q[i] != 0));
+}
+template <int... I>
+Test<bool> bytes_of(Compare op, Indices<I...>) {
+  static constexpr Test<bool> table[] = {test_bytes<Is<Compare(I)>>...};
+  return table[int(op)];
+}
 template <class T, int... I>
 Test<T> test_of(Compare op, Indices<I...>) {
   static constexpr Test<T> table[] = {test<Is<Compare(I)>, T>...};
   return table[int(op)];
 }
 template <class T>
-void compare_in(const Ctx& ctx, const Space<3>& s, Compare op) {
-  Test<T> f = test_of<T>(op, IndicesTo<int(Compare::count)>::type{});
+void compare_in(const Ctx& ctx, const Space<3>& s, Test<T> f) {
   blocks<T, bool>(ctx, s, [f](bool* y, const T* const* x, int64_t n, bool) { f(y, x[0], x[1], n); });
 }
 
 void compare(const Ctx& ctx, const View& y, const View& a, const View& b, Compare op, DType compute) noexcept {
+  using All = IndicesTo<int(Compare::count)>::type;
   const Space<3> s({&y, &a, &b});
-  if (compute == DType::f32) compare_in<float>(ctx, s, op);
-  else if (compute == DType::f64) compare_in<double>(ctx, s, op);
-  else compare_in<int64_t>(ctx, s, op);
+  if (a.dtype == DType::b8 && b.dtype == DType::b8) compare_in<bool>(ctx, s, bytes_of(op, All{}));
+  else if (compute == DType::f32) compare_in<float>(ctx, s, test_of<float>(op, All{}));
+  else if (compute == DType::f64) compare_in<double>(ctx, s, test_of<double>(op, All{}));
+  else compare_in<int64_t>(ctx, s, test_of<int64_t>(op, All{}));
 }
 
 template <class T>

@@ -114,13 +114,12 @@ MIELINA_INLINE vf64 whole_power(vf64 x, int n) {
   return y;
 }
 
-// zeta(s, a) = sum_{k >= 0} (a + k)^-s for a whole s >= 2 and a > 0: 10 + s terms, then the Euler-Maclaurin formula with
-// B_2j / (2j)! up to j = 7 (Abramowitz & Stegun 23.1.30), whose rest is below 2^-56 of the sum.
+// zeta(s, a) = sum_{k >= 0} (a + k)^-s for a whole s >= 2 and a > 0: 10 + s terms, then the Euler-Maclaurin formula
+// with B_2j / (2j)! up to j = 7 (Abramowitz & Stegun 23.1.30), whose rest is below 2^-56 of the sum.
 MIELINA_INLINE vf64 hurwitz(int s, vf64 a) {
   using V = vf64;
   static constexpr double bernoulli[] = {
-      1.0 / 12,       -1.0 / 720,           1.0 / 30240,      -1.0 / 1209600,
-      1.0 / 47900160, -691.0 / 1307674368e3, 1.0 / 74724249600};
+      1.0 / 12, -1.0 / 720, 1.0 / 30240, -1.0 / 1209600, 1.0 / 47900160, -691.0 / 1307674368e3, 1.0 / 74724249600};
   V sum{};
   for (int i = 0; i < 10 + s; i++, a += c<V>(1)) sum += whole_power(c<V>(1) / a, s);
   V w = c<V>(1) / a, p = whole_power(w, s - 1), term = p * w * w * c<V>(s);

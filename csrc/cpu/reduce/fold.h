@@ -207,7 +207,8 @@ struct ProdOf : Additive {
   }
   template <class X>
   MIELINA_INLINE X join(X a, X b) {
-    return a * b;
+    if constexpr (__is_same(X, int64_t)) return int64_t(uint64_t(a) * uint64_t(b));  // wraps
+    else return a * b;
   }
 };
 struct NonzeroOf : Additive {

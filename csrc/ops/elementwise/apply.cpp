@@ -70,16 +70,33 @@ Operand fitted(Operand o, DType d, Array& copy) {
   return o;
 }
 
-// Both operands of f(a, b). Products with and quotients by one number keep all its digits beside halves, as PyTorch's
-// do.
+// A large operand that lies across the result's rows is turned first, by the tiles of copy: read where it lies, each
+// element would cost a cache line (a + b.T of 4096 x 4096: 62 ms, so 12).
+Operand along(Operand o, const Array& y, Array& copy) {
+  if (!o.array || y.numel() < (1 << 18) || o.array->ndim != y.ndim || o.array->numel() != y.numel()) return o;
+  const Array& x = *o.array;
+  int fast = -1, mine = -1;  // the axes along which y and x run through memory
+  for (int d = 0; d < y.ndim; d++) {
+    if (y.shape[d] > 1 && y.stride[d] == 1) fast = d;
+    if (x.shape[d] > 1 && x.stride[d] == 1) mine = d;
+  }
+  constexpr int64_t kLine = 64;
+  if (fast < 0 || mine < 0 || x.stride[fast] * x.itemsize() < kLine) return o;
+  copy = empty_like(y, x.dtype);
+  copy_into(copy, x);
+  o.array = &copy;
+  return o;
+}
+
+// Both operands of f(a, b). As in PyTorch, one number keeps all its digits where it multiplies or divides halves.
 struct Pair {
   Array copies[2];
   Operand a, b;
   Pair(Binary op, const Operand& x, const Operand& y, DType d)
-      : a(fitted(x, d, copies[0])), b(keeps(op, y) ? y : fitted(y, d, copies[1])) {}
-  static bool keeps(Binary op, const Operand& y) {
-    return (op == Binary::mul || op == Binary::div) && (!y.array || y.array->ndim == 0) &&
-           is_floating(y.array ? y.array->dtype : y.kind);
+      : a(fitted(x, d, copies[0])), b(keeps(op, y, d) ? y : fitted(y, d, copies[1])) {}
+  static bool keeps(Binary op, const Operand& y, DType d) {
+    return is_half(d) && (op == Binary::mul || op == Binary::div || op == Binary::floor_divide) &&
+           (!y.array || y.array->ndim == 0);
   }
 };
 
@@ -106,7 +123,7 @@ DType dtype_of(const Operand& o) { return o.array ? o.array->dtype : o.kind; }
 void check_power(DType d, Number n) {
   check(is_floating(d) || n.i >= 0, Kind::Runtime,
         "pow: integers to negative integer powers are not allowed; convert to a floating dtype");
-  check_fits("pow", n, d);
+  if (d != DType::f32) check_fits("pow", n, d);
 }
 
 // The dtype of f(a, b), after the checks that depend on dtypes.
@@ -130,9 +147,10 @@ std::optional<Unary> power(Binary op, const Operand (&o)[2], DType dtype) {
   double n = o[1].number.d;
   if (n == 2) return Unary::square;
   if (!is_floating(dtype)) return std::nullopt;
-  if (n == 0.5) return Unary::sqrt;
   if (n == -1) return Unary::reciprocal;
-  if (n == -0.5 && !is_half(dtype)) return Unary::rsqrt;
+  if (dtype == DType::f16) return std::nullopt;  // PyTorch's powers of float16 know infinities and -0, its roots do not
+  if (n == 0.5) return Unary::sqrt;
+  if (n == -0.5) return Unary::rsqrt;
   return std::nullopt;
 }
 
@@ -146,11 +164,10 @@ void separate(const Array& to, Operand& o, Array& copy) {
 
 // Bounds are numbers of the dtype: 0.1 beside float16 is what the tensor itself would hold.
 void fit_bounds(Unary op, DType d, double& p, double& q) {
-  if (op != Unary::clamp && op != Unary::hardtanh && op != Unary::hardshrink && op != Unary::softshrink &&
-      op != Unary::threshold)
-    return;
-  check_fits(traits(op).name, Number{p, 0, false}, d);
-  check_fits(traits(op).name, Number{q, 0, false}, d);
+  bool bounds = op == Unary::clamp || op == Unary::hardtanh || op == Unary::hardshrink || op == Unary::softshrink;
+  if (bounds || op == Unary::threshold)
+    for (double x : {p, q}) check_fits(traits(op).name, Number{x, 0, false}, d);
+  if (!bounds && op != Unary::logit) return;
   p = rounded_to(p, d);
   q = rounded_to(q, d);
 }
@@ -226,8 +243,9 @@ Array binary(Binary op, const Operand& a, const Operand& b) {
   if (divides(op) && !is_floating(dtype)) check_divisor(name, x.b);
   DType compute = compute_type(dtype);
   Dims shape = shape_of(o, name);
-  Array y = output_for(o, shape, dtype);
-  launch<&Kernels::binary>(name, out(y), in(x.a, compute, shape), in(x.b, compute, shape), op, compute);
+  Array y = output_for(o, shape, dtype), turned[2];
+  launch<&Kernels::binary>(name, out(y), in(along(x.a, y, turned[0]), compute, shape),
+                           in(along(x.b, y, turned[1]), compute, shape), op, compute);
   return y;
 }
 
@@ -255,13 +273,15 @@ void binary_into(Binary op, const Array& a, const Operand& b) {
 namespace {
 
 // What PyTorch asks of the dtypes and numbers of a call beyond their domain.
-void check_ternary(Ternary op, const Operand (&o)[3], DType dtype) {
+void check_ternary(Ternary op, const Operand (&o)[3], DType dtype, Number p) {
   const char* name = traits(op).name;
   if (op == Ternary::lerp) {
     check(o[0].array && o[1].array, Kind::Type, "lerp: expected tensors as input and end");
     for (int i = 1; i < 3; i++)
-      check(!o[i].array || o[i].array->dtype == o[0].array->dtype, Kind::Runtime, "lerp: expected one dtype, got ",
-            name_of(o[0].array->dtype), " and ", name_of(dtype_of(o[i])));
+      check(!o[i].array || (i == 2 && o[i].array->ndim == 0) || o[i].array->dtype == o[0].array->dtype, Kind::Runtime,
+            "lerp: expected one dtype, got ", name_of(o[0].array->dtype), " and ", name_of(dtype_of(o[i])));
+    check(o[2].array || is_floating(o[0].array->dtype), Kind::NotImplemented, "lerp: not implemented for ",
+          name_of(o[0].array->dtype));
   }
   if (op == Ternary::addcdiv)
     check(category(promote(dtype_of(o[1]), dtype_of(o[2]))) == 2, Kind::Runtime,
@@ -270,7 +290,9 @@ void check_ternary(Ternary op, const Operand (&o)[3], DType dtype) {
     check(o[2].kind != DType::b8 || dtype == DType::b8, Kind::Runtime, "add: a bool alpha is for bools only");
     check(o[2].kind != DType::f64 || is_floating(dtype), Kind::Runtime, "add: for integers alpha must be an integer");
   }
-  if (op == Ternary::clamp) check(dtype != DType::b8, Kind::NotImplemented, name, ": not implemented for bool");
+  if (op == Ternary::clamp)
+    check(dtype != DType::b8 || (p.i && o[1].array), Kind::NotImplemented, name, ": not implemented for bool");
+  if (op == Ternary::addcmul) check_fits(name, p, dtype);
   if (op == Ternary::clamp || op == Ternary::add_scaled)
     for (int i = op == Ternary::clamp ? 1 : 2; i < 3; i++)
       if (!o[i].array) check_fits(name, o[i].number, dtype);
@@ -282,14 +304,14 @@ Array ternary(Ternary op, const Operand& a, const Operand& b, const Operand& c, 
   const Traits& t = traits(op);
   const Operand o[3] = {a, b, c};
   DType common = result_type(o, op == Ternary::add_scaled ? 2 : 3);
-  check_ternary(op, o, common);
+  check_ternary(op, o, common, p);
   DType dtype = result_of(t, common), compute = compute_type(dtype);
+  Operand scale = c;
+  if (op == Ternary::add_scaled && dtype == DType::b8) scale.number.i = scale.number.i != 0;
   if (compute == DType::i64 && !p.integer) p = {std::trunc(p.d), int64_t(p.d), true};
   Dims shape = shape_of(o, t.name);
   Array y = output_for(o, shape, dtype), copies[3];
-  bool scaled = op == Ternary::add_scaled;
-  const Operand x[3] = {fitted(a, dtype, copies[0]), fitted(b, dtype, copies[1]),
-                        scaled ? c : fitted(c, dtype, copies[2])};
+  const Operand x[3] = {fitted(a, dtype, copies[0]), fitted(b, dtype, copies[1]), fitted(scale, dtype, copies[2])};
   launch<&Kernels::ternary>(t.name, out(y), in(x[0], compute, shape), in(x[1], compute, shape),
                             in(x[2], compute, shape), op, compute, p);
   return y;
@@ -303,8 +325,9 @@ Array compare(Compare op, const Operand& a, const Operand& b) {
   if (op <= Compare::ge)
     for (int i = 0; i < 2; i++) o[i] = fitted(o[i], dtype, copies[i]);
   Dims shape = shape_of(o, name);
-  Array y = output_for(o, shape, DType::b8);
-  launch<&Kernels::compare>(name, out(y), in(o[0], compute, shape), in(o[1], compute, shape), op, compute);
+  Array y = output_for(o, shape, DType::b8), turned[2];
+  launch<&Kernels::compare>(name, out(y), in(along(o[0], y, turned[0]), compute, shape),
+                            in(along(o[1], y, turned[1]), compute, shape), op, compute);
   return y;
 }
 
@@ -320,10 +343,11 @@ Array where(const Array& condition, const Operand& a, const Operand& b) {
   const Operand branches[2] = {a, b}, o[3] = {Operand{&condition, {}, {}}, a, b};
   DType dtype = result_type(branches, 2), compute = compute_type(dtype);
   for (const Operand& x : branches)
-    if (!x.array) check_fits("where", x.number, dtype);
+    if (!x.array && !is_floating(dtype)) check_fits("where", x.number, dtype);
   Dims shape = shape_of(o, "where");
-  Array y = output_for({a, b, o[0]}, shape, dtype);
-  launch<&Kernels::where>("where", out(y), in(o[0], DType::b8, shape), in(a, compute, shape), in(b, compute, shape),
+  Array y = output_for({a, b, o[0]}, shape, dtype), turned[3];
+  launch<&Kernels::where>("where", out(y), in(along(o[0], y, turned[0]), DType::b8, shape),
+                          in(along(a, y, turned[1]), compute, shape), in(along(b, y, turned[2]), compute, shape),
                           compute);
   return y;
 }

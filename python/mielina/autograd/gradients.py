@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import _core
 from . import engine
 
 
@@ -11,7 +12,13 @@ def _list(x: Any) -> list[Any]:
     return list(x) if isinstance(x, (list, tuple)) else [x]
 
 
+def _check_tensor(x: Any, what: str) -> None:
+    if not isinstance(x, _core.TensorBase):
+        raise TypeError(f"backward: {what} must be a Tensor, got {type(x).__name__}")
+
+
 def _seed(y: Any, g: Any) -> Any:
+    _check_tensor(y, "output")
     if not y._tracked:
         raise RuntimeError(
             "backward: the tensor does not require a gradient and has no history (no input had requires_grad=True)"
@@ -24,6 +31,7 @@ def _seed(y: Any, g: Any) -> Any:
         from ..ops.creation import ones_like
 
         return ones_like(y)
+    _check_tensor(g, "gradient")
     if g.shape != y.shape:
         raise RuntimeError(f"backward: the gradient has shape {g.shape}, the output {y.shape}")
     if g._device != y._device:

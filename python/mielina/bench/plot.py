@@ -12,7 +12,7 @@ def roofline(rows: list[dict[str, Any]], limits: dict[str, float], path: str) ->
     the slope where its data stays in a cache: the slope is that of main memory."""
     from .. import plot
 
-    f = plot.figure(10, 6.5)
+    f = plot.figure(9, 6)
     ax = f.subplots()
     points = [r for r in rows if "gflops" in r and "gbytes" in r]
     intensity = [r["gflops"] / r["gbytes"] for r in points]
@@ -22,7 +22,7 @@ def roofline(rows: list[dict[str, Any]], limits: dict[str, float], path: str) ->
         [low, ridge, high],
         [low * limits["copy_rate"] * 1e-9, limits["fma_peak"] * 1e-9, limits["fma_peak"] * 1e-9],
         color="black",
-        label=f"copy {limits['copy_rate'] * 1e-9:.0f} GB/s, FMA peak {limits['fma_peak'] * 1e-9:.0f} GFLOP/s",
+        label=f"copy {limits['copy_rate'] * 1e-9:.0f} GB/s,\nfloat32 FMA peak {limits['fma_peak'] * 1e-9:.0f} GFLOP/s",
     )
     for i, name in enumerate(dict.fromkeys(r["family"] for r in points)):
         mine = [r for r in points if r["family"] == name]
@@ -36,7 +36,7 @@ def roofline(rows: list[dict[str, Any]], limits: dict[str, float], path: str) ->
     ax.set_xlim(low, high)
     ax.set_xlabel("arithmetic intensity (FLOP / byte)")
     ax.set_ylabel("speed (GFLOP/s)")
-    ax.set_title(f"mielina {limits.get('version', '')}: kernels under the machine's limits".replace("  ", " "))
+    ax.set_title("mielina: kernels under the machine's limits")
     ax.grid(alpha=0.3, which="major")
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     f.savefig(path, dpi=110, bbox_inches="tight")

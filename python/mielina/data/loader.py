@@ -137,7 +137,10 @@ class DataLoader:
         def fetch(number: int, indices: Any) -> Any:
             try:
                 return whole(as_tensor(np.asarray(indices, dtype=np.int64)))
-            except IndexError:  # negative indices are fine one by one; others get the data set's own message
+            except (
+                IndexError,
+                RuntimeError,
+            ):  # negative indices are fine one by one; others get the data set's own message
                 return one_by_one(number, indices)
 
         return fetch, iter(self.batch_sampler)

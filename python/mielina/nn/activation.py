@@ -121,7 +121,7 @@ class PReLU(Module):
     """LeakyReLU with a learnt slope: one, or one a channel.
 
     >>> nn.PReLU()(mi.tensor([-2.0, 3.0]))
-    tensor([-0.5000,  3.0000], grad_fn=<where>)
+    tensor([-0.5000,  3.0000], grad_fn=<prelu>)
     """
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:

@@ -173,10 +173,14 @@ class Module(Stateful, Hookable):
         return self
 
     def cpu(self) -> Module:
+        """All parameters and buffers on the CPU; returns the module."""
         return self.to("cpu")
 
     def cuda(self, device: Any = None) -> Module:
-        """Moves parameters and buffers to a card (default: the current one). Returns self."""
+        """Moves parameters and buffers to a card (default: the current one). Returns self.
+
+        RuntimeError where there is none that can be used, with the reason.
+        """
         return self.to("cuda" if device is None else device)
 
     def float(self) -> Module:

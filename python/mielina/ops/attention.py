@@ -11,7 +11,7 @@ from .. import _core, amp
 from ..autograd import OUTPUTS, enable_grad, grad, op, record
 from ..dtypes import float32
 from ..random import default_generator
-from ..tensor import Tensor
+from ..tensor import Tensor, check_tensors
 from .elementwise import add, cast, mul
 from .gemm import matmul
 from .layout import expand, reshape, transpose, unsqueeze
@@ -46,6 +46,7 @@ def scaled_dot_product_attention(
     tensor([[[[0., 1., 2., 3.],
               [2., 3., 4., 5.]]]])
     """
+    check_tensors("scaled_dot_product_attention", query, key, value)
     if amp.anywhere:
         query, key, value = amp.cast_inputs(query, key, value)
     if scale is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import _core, amp, dtypes
 from ..autograd import op, record
-from ..tensor import Tensor
+from ..tensor import Tensor, check_tensors
 from .elementwise import cast
 from .layout import squeeze, unsqueeze
 from .reduce import sum
@@ -104,6 +104,7 @@ def _of_integers(
 def _forward(
     n: int, input: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
+    check_tensors(f"conv{n}d", input, weight)
     if input.ndim != n + 2:
         if input.ndim != n + 1:
             raise RuntimeError(
@@ -185,6 +186,7 @@ def conv3d(
 
 
 def _transposed(n: int, input: Tensor, weight: Tensor, bias: Any, output_padding: Any, geometry: Any) -> Tensor:
+    check_tensors(f"conv_transpose{n}d", input, weight)
     if input.ndim != n + 2:
         if input.ndim != n + 1:
             raise RuntimeError(

@@ -128,7 +128,7 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tens
     if isinstance(data, Tensor):
         t = data
     elif isinstance(data, np.ndarray):
-        t = from_numpy(data)
+        t = from_numpy(data if data.flags.aligned else data.copy())
     else:
         return tensor(data, dtype=dtype, device=device)
     place = _place(data, device)
@@ -166,7 +166,11 @@ def empty_like(
     requires_grad: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
-    """A new tensor with input's shape, dtype and stride order (or memory_format's), and undefined contents."""
+    """A new tensor with input's shape, dtype and stride order (or memory_format's), and undefined contents.
+
+    >>> mi.empty_like(mi.ones(2, 3)).shape
+    (2, 3)
+    """
     t = _core.empty_like(input, dtype or input.dtype)
     if memory_format is not None:
         from .layout import contiguous
@@ -176,7 +180,11 @@ def empty_like(
 
 
 def scalar_tensor(s: Any, *, dtype: DType | None = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A number as a 0-dim tensor of the default dtype."""
+    """A number as a 0-dim tensor of the default dtype.
+
+    >>> mi.scalar_tensor(2)
+    tensor(2.)
+    """
     return full((), s, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
@@ -197,6 +205,10 @@ def full(
     """A new tensor filled with one number, whose kind gives the dtype unless `dtype` does.
 
     RuntimeError: a number beyond the dtype's range.
+
+    >>> mi.full((2, 2), 7)
+    tensor([[7, 7],
+            [7, 7]])
     """
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full: expected a tuple or list as size, got {type(size).__name__}")
@@ -206,29 +218,50 @@ def full(
 
 
 def full_like(input: Tensor, fill_value: Any, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
-    """A tensor like input (shape, dtype, stride order), filled with one number. Keywords as for empty_like."""
+    """A tensor like input (shape, dtype, stride order), filled with one number. Keywords as for empty_like.
+
+    >>> mi.full_like(mi.ones(2), 7)
+    tensor([7., 7.])
+    """
     t = empty_like(input, dtype=dtype, **keywords)
     _core.fill_(t, _number(fill_value))
     return t
 
 
 def zeros(*sizes: Any, size: Any = None, dtype: DType | None = None, **keywords: Any) -> Tensor:
-    """A new tensor of zeros: zeros(2, 3), zeros((2, 3)) or zeros(size=(2, 3)). Keywords as for full."""
+    """A new tensor of zeros: zeros(2, 3), zeros((2, 3)) or zeros(size=(2, 3)). Keywords as for full.
+
+    >>> mi.zeros(2, 3)
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
     return full(shape_of(sizes, size), 0, dtype=dtype or dtypes.get_default_dtype(), **keywords)
 
 
 def zeros_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
-    """Zeros like input: shape, dtype, stride order. Keywords as for empty_like."""
+    """Zeros like input: shape, dtype, stride order. Keywords as for empty_like.
+
+    >>> mi.zeros_like(mi.tensor([1, 2]))
+    tensor([0, 0])
+    """
     return full_like(input, 0, dtype=dtype, **keywords)
 
 
 def ones(*sizes: Any, size: Any = None, dtype: DType | None = None, **keywords: Any) -> Tensor:
-    """A new tensor of ones: ones(2, 3), ones((2, 3)) or ones(size=(2, 3)). Keywords as for full."""
+    """A new tensor of ones: ones(2, 3), ones((2, 3)) or ones(size=(2, 3)). Keywords as for full.
+
+    >>> mi.ones(3)
+    tensor([1., 1., 1.])
+    """
     return full(shape_of(sizes, size), 1, dtype=dtype or dtypes.get_default_dtype(), **keywords)
 
 
 def ones_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
-    """Ones like input: shape, dtype, stride order. Keywords as for empty_like."""
+    """Ones like input: shape, dtype, stride order. Keywords as for empty_like.
+
+    >>> mi.ones_like(mi.tensor([1, 2]))
+    tensor([1, 1])
+    """
     return full_like(input, 1, dtype=dtype, **keywords)
 
 

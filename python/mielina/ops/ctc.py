@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
 from .. import _core, dtypes
 from ..autograd import OUTPUTS, op, record
-from ..tensor import Tensor
+from ..tensor import Tensor, check_tensors
 from .elementwise import add, cast, clamp_min, div, mul, neg
 from .layout import expand, narrow, reshape, select, unsqueeze
 from .reduce import mean, sum
@@ -45,6 +46,7 @@ def ctc_loss(
     """
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f'{reduction!r} is not a reduction; use "none", "mean" or "sum"')
+    check_tensors("ctc_loss", log_probs, targets)
     if log_probs.numel() == 0:
         raise RuntimeError(f"ctc_loss: log_probs must not be empty, got {log_probs.shape}")
     batched = log_probs.ndim == 3
@@ -64,7 +66,8 @@ def ctc_loss(
 
 def _lengths(x: Any) -> Tensor:
     if not isinstance(x, Tensor):
-        x = _core.from_numpy(np.atleast_1d(np.asarray(x, np.int64)).copy())
+        numbers = [operator.index(n) for n in (x if isinstance(x, (tuple, list)) else (x,))]
+        x = _core.from_numpy(np.array(numbers, np.int64))
     if x.dtype.is_floating_point:
         raise RuntimeError(f"ctc_loss: lengths must be integers, got {x.dtype}")
     return cast(reshape(x, (-1,)), dtypes.int64)

@@ -10,7 +10,7 @@ from typing import Any
 from .. import _core, amp
 from ..autograd import op, record
 from ..dtypes import int64
-from ..tensor import Tensor, method, method_as
+from ..tensor import Tensor, check_tensors, method, method_as
 from .elementwise import add, cast, mul
 from .elementwise.base import add_in_place
 from .layout import expand, permute, repeat_interleave, reshape, squeeze, tile, transpose, unsqueeze, zeros
@@ -73,13 +73,18 @@ def _rows(x: Tensor) -> Tensor:
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y = x W^T + b. input: (..., in), weight: (out, in) or (in), bias: (out) or None. Returns (..., out).
 
-    RuntimeError: sizes or dtypes differ.
+    A bias of more dimensions is broadcast. RuntimeError: sizes or dtypes differ.
 
     >>> F.linear(mi.tensor([[1.0, 2.0]]), mi.tensor([[1.0, 1.0], [0.0, 3.0]]), mi.tensor([0.0, 1.0]))
     tensor([[3., 7.]])
     """
     if amp.anywhere:
         input, weight, bias = amp.cast_inputs(input, weight, bias)
+    if bias is not None and bias.ndim > 1:
+        y = linear(input, weight)
+        if _core.broadcast_shapes((y.shape, bias.shape)) != y.shape:
+            raise RuntimeError(f"linear: a bias of shape {bias.shape} does not go into a result of {y.shape}")
+        return add(y, bias)
     return record(_core.linear(input, weight, bias), LINEAR, (input, weight, bias), (input, weight))  # type: ignore[no-any-return]
 
 
@@ -103,6 +108,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     >>> F.bilinear(mi.tensor([[1.0, 2.0]]), mi.tensor([[3.0]]), mi.ones(1, 2, 1))
     tensor([[9.]])
     """
+    check_tensors("bilinear", input1, input2, weight, *([] if bias is None else [bias]))
     if input1.shape[:-1] != input2.shape[:-1]:
         raise RuntimeError(f"bilinear: expected equal batch shapes, got {input1.shape[:-1]} and {input2.shape[:-1]}")
     if weight.ndim != 3 or weight.shape[1:] != (input1.shape[-1], input2.shape[-1]):

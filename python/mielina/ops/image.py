@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 from .. import _core, dtypes
 from ..autograd import op, record
-from ..tensor import Tensor
+from ..tensor import Tensor, check_tensors
 from . import elementwise as e
-from .elementwise import add, cast, div, mul, sub
+from .creation import eye
+from .elementwise import add, cast, div, mul, neg, sub
 from .gemm import matmul
 from .index import gather
 from .layout import expand, permute, reshape, select, slice, transpose
@@ -50,7 +52,8 @@ def interpolate(
     "trilinear" (5-D), "area" (adaptive mean).
     antialias (bilinear, bicubic): the kernel is stretched over the pixels that one output covers.
     ValueError: size and scale_factor, align_corners or antialias that do not go with the mode. NotImplementedError:
-    a mode for another rank, or integer input (but uint8 for the nearest modes).
+    a mode for another rank, or integer input (but uint8 for the nearest modes, and for bilinear and bicubic, which
+    round after each axis as PyTorch does).
 
     >>> F.interpolate(mi.tensor([[[1.0, 3.0]]]), scale_factor=2)
     tensor([[[1., 1., 3., 3.]]])
@@ -71,6 +74,8 @@ def interpolate(
     target, scales = _target(input, dims, size, scale_factor, recompute_scale_factor)
     if mode == "area":
         return _adaptive_avg_pool(input, dims, target)
+    if input.dtype is dtypes.uint8 and dims == 2 and not nearest:
+        return _resize_bytes(input, target, scales, _RANKS[mode][1], bool(align_corners), antialias)
     return _resize(input, dims, target, scales, mode if nearest else _RANKS[mode][1], bool(align_corners), antialias)
 
 
@@ -90,8 +95,31 @@ def _target(
         if recompute:
             raise ValueError("interpolate: recompute_scale_factor is not meaningful with an explicit size")
         return each, (0.0,) * dims
+    if not all(math.isfinite(f) for f in each):
+        raise RuntimeError(f"interpolate: scale factors must be finite, got {each}")
     target = tuple(math.floor(float(n) * f) for n, f in zip(x.shape[2:], each))
     return target, (0.0,) * dims if recompute else tuple(float(f) for f in each)
+
+
+def _resize_bytes(x: Tensor, size: Any, scales: Any, kind: str, corners: bool, antialias: bool) -> Tensor:
+    """Columns, then rows, of bytes: weights as whole multiples of 2^-p, the largest below 2^15, and the sums rounded.
+
+    The products are exact in float64. They are dense, n m a row: a pass along taps would be the faster kernel.
+    """
+    y = x
+    for axis in (1, 0):
+        n, m = y.shape[2 + axis], size[axis]
+        if n == m or y.numel() == 0:
+            continue
+        weight = _core.resize(eye(n, dtype=dtypes.float64).reshape(1, n, n), 1, (m,), scales[axis : axis + 1], kind,
+                              corners, antialias).reshape(n, m)  # fmt: skip
+        p = e.clamp_max(e.floor(e.log2(div(32767.5, weight.max()))), 22)  # 22: PyTorch's bound
+        weight = e.trunc(add(mul(weight, e.exp2(p)), mul(e.sign(weight), 0.5)))
+        wide = cast(y, dtypes.float64)
+        sums = matmul(wide, weight) if axis else matmul(transpose(weight, 0, 1), wide)
+        rounded = e.floor(mul(add(sums, e.exp2(sub(p, 1))), e.exp2(neg(p))))
+        y = cast(e.clamp(rounded, 0, 255), dtypes.uint8)
+    return y if y.shape[2:] == tuple(size) and y is not x else y.reshape(*x.shape[:2], *size)
 
 
 def _resize(x: Tensor, dims: int, *how: Any) -> Tensor:
@@ -332,6 +360,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 
 def _factor(x: Tensor, r: int, name: str) -> int:
+    check_tensors(name, x)
+    r = operator.index(r)
     if x.ndim < 3:
         raise RuntimeError(f"{name}: expected input with at least 3 dimensions, got {x.ndim}")
     if r <= 0:
@@ -347,6 +377,8 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     >>> F.channel_shuffle(mi.arange(4.0).reshape(1, 4, 1, 1), 2).flatten()
     tensor([0., 2., 1., 3.])
     """
+    check_tensors("channel_shuffle", input)
+    groups = operator.index(groups)
     if input.ndim < 3:
         raise RuntimeError(f"channel_shuffle: expected input with at least 3 dimensions, got {input.ndim}")
     n, c, *image = input.shape

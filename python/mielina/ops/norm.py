@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 from .. import _core
 from ..autograd import OUTPUTS, op, record
-from ..tensor import Tensor
+from ..tensor import Tensor, check_tensors
 from . import elementwise as e
 from .elementwise import add, cast, div, mul, sub
 from .image import pad
@@ -88,7 +89,8 @@ NORM_ROWS = op("norm", _norm_rows_rule, composite=_norm_rows_composite)
 
 def _row(name: str, x: Tensor, normalized_shape: Any, *parameters: Tensor | None) -> int:
     """How many elements `normalized_shape` names. RuntimeError unless x ends in it and the parameters have it."""
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    check_tensors(name, x, *(p for p in parameters if p is not None))
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(map(operator.index, normalized_shape))
     if not shape or x.shape[-len(shape) :] != shape:
         raise RuntimeError(
             f"{name}: expected an input of shape (..., {', '.join(map(str, shape))}) for normalized_shape={shape}, "
@@ -150,6 +152,8 @@ def group_norm(
     >>> F.group_norm(mi.tensor([[[1.0], [3.0], [5.0], [7.0]]]), 2).flatten()
     tensor([-1.0000,  1.0000, -1.0000,  1.0000])
     """
+    check_tensors("group_norm", input)
+    num_groups = operator.index(num_groups)
     if input.ndim < 2:
         raise RuntimeError(f"group_norm: expected an input (N, C, ...) of at least 2 dimensions, got {input.shape}")
     channels = input.shape[1]
@@ -289,6 +293,8 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     >>> F.local_response_norm(mi.ones(1, 4, 2), 2).shape
     (1, 4, 2)
     """
+    check_tensors("local_response_norm", input)
+    size = operator.index(size)
     if input.ndim < 3:
         raise ValueError(f"local_response_norm: expected an input of at least 3 dimensions, got {input.ndim}")
     if input.numel() == 0:

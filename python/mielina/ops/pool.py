@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import _core
 from ..autograd import op, record
-from ..tensor import Tensor
+from ..tensor import Tensor, check_tensors
 
 __all__: list[str] = []
 __functional__ = [
@@ -27,6 +27,8 @@ __functional__ = [
 
 # ---- largest of a window --------------------------------------------------------------------------------------------
 def _max_pool(x: Tensor, dims: int, where: Any, return_indices: bool) -> Any:
+    if not isinstance(x, Tensor):
+        check_tensors(f"max_pool{dims}d", x)
     if return_indices or (x._tracked and _core.grad_enabled()):
         y, index = _core.max_pool_index(x, dims, *where, not return_indices)  # type: ignore[call-arg]
         y = record(y, MAX_POOL, (x,), (index, x.shape, dims, *where))

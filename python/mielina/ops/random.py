@@ -14,7 +14,7 @@ from .. import _core, devices, dtypes
 from ..autograd import op, record
 from ..dtypes import dtype as DType
 from ..random import Generator, default_generator
-from ..tensor import Tensor, method
+from ..tensor import Tensor, check_tensors, method
 from .creation import made, shape_of, zeros_like
 from .layout import zeros
 
@@ -56,13 +56,9 @@ def rand(
     >>> mi.rand(2, 3).shape
     (2, 3)
     """
-    shape, dtype = shape_of(sizes, size), _drawn("rand", dtype)
-    return made(
-        _core.uniform(shape, dtype, _key(shape, dtype, generator, _place(device)), 0.0, 1.0),
-        "rand",
-        device,
-        requires_grad,
-    )
+    shape, dtype = shape_of(sizes, size), dtype or dtypes.get_default_dtype()
+    key = _key(shape, dtype, generator, _place(device))
+    return made(_core.uniform(shape, _drawn("rand", dtype), key, 0.0, 1.0), "rand", device, requires_grad)
 
 
 def randn(
@@ -78,13 +74,9 @@ def randn(
     >>> mi.randn(2, 3).shape
     (2, 3)
     """
-    shape, dtype = shape_of(sizes, size), _drawn("randn", dtype)
-    return made(
-        _core.normal(shape, dtype, _key(shape, dtype, generator, _place(device)), 0.0, 1.0),
-        "randn",
-        device,
-        requires_grad,
-    )
+    shape, dtype = shape_of(sizes, size), dtype or dtypes.get_default_dtype()
+    key = _key(shape, dtype, generator, _place(device))
+    return made(_core.normal(shape, _drawn("randn", dtype), key, 0.0, 1.0), "randn", device, requires_grad)
 
 
 # The largest n - 1 of randperm(n): what a dtype holds exactly. (bfloat16 is not held to it, as in PyTorch.)
@@ -153,6 +145,8 @@ def randperm(
     n, dtype = int(n), dtype or dtypes.int64
     if n < 0:
         raise RuntimeError(f"randperm: n must not be negative, got {n}")
+    if dtype is dtypes.bool:
+        raise NotImplementedError("randperm: not implemented for bool")
     if n - 1 > _WHOLE[dtype.name]:
         raise RuntimeError(f"randperm: {dtype.name} does not hold {n - 1} exactly")
     order = randint(0, 1 << 32, (n,), generator=generator).argsort(stable=True)
@@ -177,17 +171,29 @@ def _beside(input: Tensor, keywords: dict[str, Any]) -> dict[str, Any]:
 
 
 def rand_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
-    """Uniform numbers in [0, 1) like input: shape and dtype. Keywords as for rand."""
+    """Uniform numbers in [0, 1) like input: shape and dtype. Keywords as for rand.
+
+    >>> mi.rand_like(mi.ones(2, 3)).shape
+    (2, 3)
+    """
     return _like(input, rand(*input.shape, dtype=dtype or input.dtype, **_beside(input, keywords)))
 
 
 def randn_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
-    """Normal numbers like input: shape and dtype. Keywords as for randn."""
+    """Normal numbers like input: shape and dtype. Keywords as for randn.
+
+    >>> mi.randn_like(mi.ones(2, 3)).shape
+    (2, 3)
+    """
     return _like(input, randn(*input.shape, dtype=dtype or input.dtype, **_beside(input, keywords)))
 
 
 def randint_like(input: Tensor, low: Any, high: Any = None, *, dtype: DType | None = None, **keywords: Any) -> Tensor:
-    """Whole numbers in [low, high) like input: shape and dtype; randint_like(input, high) starts at 0."""
+    """Whole numbers in [low, high) like input: shape and dtype; randint_like(input, high) starts at 0.
+
+    >>> mi.randint_like(mi.ones(2, 3), 5).shape
+    (2, 3)
+    """
     low, high = (0, low) if high is None else (low, high)
     return _like(input, randint(low, high, tuple(input.shape), dtype=dtype or input.dtype, **_beside(input, keywords)))
 
@@ -382,6 +388,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     _check_p("dropout", p)
     if not training or p == 0:
         return input
+    check_tensors("dropout", input)
     if p == 1 or input.numel() == 0:  # of integers, too
         return _into(input, _masked(input, zeros((), input.dtype, input)), inplace)
     return _into(
@@ -417,6 +424,7 @@ def _drop_channels(
     _check_p(name, p)
     if not training or p == 0:
         return input
+    check_tensors(name, input)
     lead = 1 if input.ndim == unbatched else 2
     if input.ndim < 2 and p < 1:
         raise RuntimeError(f"{name}: expected at least 2 dimensions, got shape {input.shape}")
@@ -434,18 +442,27 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
              [1., 1., 1.]]])
     """
     _check_p("dropout1d", p)
+    check_tensors("dropout1d", input)
     if input.ndim not in (2, 3):
         raise RuntimeError(f"dropout1d: expected 2 or 3 dimensions, got shape {input.shape}")
     return _drop_channels("dropout1d", input, p, training, inplace, unbatched=2)
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Whole channels of (N, C, H, W) are dropped; a 3-D input is (N, C, L), as in PyTorch. Tompson et al. 2015."""
+    """Whole channels of (N, C, H, W) are dropped; a 3-D input is (N, C, L), as in PyTorch. Tompson et al. 2015.
+
+    >>> F.dropout2d(mi.ones(1, 2, 3, 3), training=False).shape
+    (1, 2, 3, 3)
+    """
     return _drop_channels("dropout2d", input, p, training, inplace)
 
 
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Whole channels of (N, C, D, H, W) or (C, D, H, W) are dropped. Source: Tompson et al. 2015."""
+    """Whole channels of (N, C, D, H, W) or (C, D, H, W) are dropped. Source: Tompson et al. 2015.
+
+    >>> F.dropout3d(mi.ones(1, 2, 3, 3, 3), training=False).shape
+    (1, 2, 3, 3, 3)
+    """
     return _drop_channels("dropout3d", input, p, training, inplace, unbatched=4)
 
 
@@ -472,6 +489,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
     _check_p("alpha_dropout", p)
     if not training or p == 0:
         return input
+    check_tensors("alpha_dropout", input)
     return _into(input, _alpha(input, p, rand_like(input, dtype=_uniform_dtype(input)) >= p), inplace)
 
 
@@ -485,6 +503,7 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
     _check_p("feature_alpha_dropout", p)
     if not training or p == 0:
         return input
+    check_tensors("feature_alpha_dropout", input)
     if input.ndim < 2:
         raise RuntimeError(f"feature_alpha_dropout: expected at least 2 dimensions, got shape {input.shape}")
     shape = (*input.shape[:2], *[1] * (input.ndim - 2))

@@ -208,8 +208,10 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, di
     >>> mi.trapezoid(mi.tensor([0.0, 1.0, 2.0]))
     tensor(2.)
     """
-    if y.ndim and y.shape[wrapped(dim, y.ndim, "trapezoid")] == 0:
-        return sum(y, dim, dtype=y.dtype)
+    if y.ndim == 0:
+        raise IndexError("trapezoid: expected at least one dimension")
+    if y.shape[wrapped(dim, y.ndim, "trapezoid")] == 0:
+        return sum(y.detach(), dim, dtype=y.dtype)
     dim = _trapezoid_arguments("trapezoid", y, x, dx, dim)
     if x is None:
         ends = ew.add(select(y, dim, 0), select(y, dim, -1))

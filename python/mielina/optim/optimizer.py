@@ -10,14 +10,14 @@ from .. import _core, dtypes
 from ..autograd import enable_grad
 from ..capture import outside, refreshers
 from ..devices import made_on
-from ..tensor import Tensor
+from ..tensor import RemovableHandle, Tensor
 
 # Slots of the `hyper` array and numbers of the rules: the order of `Hyper` and `OptimRule` in csrc/table/optim.h.
 HYPER = ("lr", "beta1", "beta2", "eps", "weight_decay", "momentum", "dampening", "alpha", "lr_decay", "momentum_decay")
 RULES = ("sgd", "adam", "adamax", "nadam", "radam", "rmsprop", "adagrad", "adadelta")
 
 _SLOT = {name: i for i, name in enumerate(HYPER)}
-_SCALARS = ("step", "mu_product")  # float32 whatever the parameter's dtype
+_SCALARS = ("step", "mu_product", "eta", "mu")  # float32 whatever the parameter's dtype
 
 
 class Optimizer:
@@ -39,6 +39,11 @@ class Optimizer:
             raise ValueError("optimizer got an empty parameter list")
         for g in groups if isinstance(groups[0], dict) else [{"params": groups}]:
             self.add_param_group(g)
+
+    def _check(self, group: dict[str, Any], **bounds: bool) -> None:
+        for name, good in bounds.items():
+            if not good:
+                raise ValueError(f"{type(self).__name__}: invalid {name}: {group[name]}")
 
     def add_param_group(self, group: dict[str, Any]) -> None:
         """Adds {"params": [...], **settings}; missing settings take the defaults. ValueError for a parameter twice."""
@@ -72,6 +77,34 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update of every parameter that has a gradient; returns what closure() returned, if given."""
         raise NotImplementedError
+
+    # ---- hooks -------------------------------------------------------------------------------------------------------
+    def _with_hooks(self) -> dict[str, dict[int, Any]]:
+        """The hooks of steps. The first one puts a step of its own over the class's: without hooks nothing is asked."""
+        hooks: dict[str, dict[int, Any]] = self.__dict__.setdefault("_step_hooks", {"pre": {}, "post": {}})
+        if "step" not in self.__dict__:
+            plain = self.step
+
+            def step(*args: Any, **kwargs: Any) -> Any:
+                args = (self, *args)  # hooks see the optimiser among the arguments, as PyTorch's do
+                for hook in list(hooks["pre"].values()):
+                    changed = hook(self, args, kwargs)
+                    args, kwargs = (args, kwargs) if changed is None else changed
+                result = plain(*args[1:], **kwargs)
+                for hook in list(hooks["post"].values()):
+                    hook(self, args, kwargs)
+                return result
+
+            self.step = step  # type: ignore[method-assign]
+        return hooks
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Calls hook(optimizer, args, kwargs) before each step; a result that is not None replaces args and kwargs."""
+        return RemovableHandle(self._with_hooks()["pre"], hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Calls hook(optimizer, args, kwargs) after each step."""
+        return RemovableHandle(self._with_hooks()["post"], hook)
 
     # ---- state dicts -------------------------------------------------------------------------------------------------
     def state_dict(self) -> dict[str, Any]:
@@ -112,7 +145,7 @@ class Optimizer:
             mine.update({k: v for k, v in theirs.items() if k != "params"})
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "_hyper"}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_hyper", "_step_hooks", "step")}
 
     def __repr__(self) -> str:
         lines = [type(self).__name__ + " ("]
@@ -179,11 +212,6 @@ class Fused(Optimizer):
         if options.get("differentiable"):
             raise NotImplementedError(f"{type(self).__name__}: a step cannot be differentiated")
         super().__init__(params, defaults)
-
-    def _check(self, group: dict[str, Any], **bounds: bool) -> None:
-        for name, good in bounds.items():
-            if not good:
-                raise ValueError(f"{type(self).__name__}: invalid {name}: {group[name]}")
 
     def _names(self, group: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
         raise NotImplementedError

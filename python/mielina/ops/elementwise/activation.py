@@ -115,11 +115,15 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """x where x > threshold, else `value`.
+    """x where x > threshold, else `value`. NotImplementedError: bool tensors.
 
     >>> mi.threshold(mi.tensor([-1.0, 2.0]), 0.0, 7.0)
     tensor([7., 2.])
     """
+    return _thresholded(input, threshold, value, inplace)
+
+
+def _thresholded(input: Tensor, threshold: float, value: float, inplace: bool) -> Tensor:
     if not input.dtype.is_floating_point:
         if input.dtype.name == "bool":
             raise NotImplementedError("threshold: not implemented for bool")
@@ -140,12 +144,12 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """x moved toward 0 by lambd. RuntimeError: lambd < 0.
+    """x moved toward 0 by lambd. RuntimeError: lambd is negative or infinite.
 
     >>> F.softshrink(mi.tensor([-1.0, 0.3, 2.0]))
     tensor([-0.5000,  0.0000,  1.5000])
     """
-    if not lambd >= 0 and input.dtype.is_floating_point:
+    if not 0 <= lambd < math.inf and input.dtype.is_floating_point:
         raise RuntimeError(f"softshrink: lambd must not be negative, got {lambd}")
     return _softshrink(input, False, lambd)
 
@@ -160,7 +164,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def _hardswish_slope(x: Tensor) -> Tensor:
-    return where(gt(x, -3), where(gt(3.0, x), x / 3 + 0.5, 1.0), 0.0)
+    return where(gt(x, -3), where(ge(x, 3), 1.0, x / 3 + 0.5), 0.0)
 
 
 _hardswish = _activation("hardswish", "x", _hardswish_slope)
@@ -435,7 +439,7 @@ def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
     """threshold into the input's own memory."""
-    return _threshold(input, True, threshold, value)
+    return _thresholded(input, threshold, value, True)
 
 
 def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Callable
 from typing import Any
 
 from ... import _core
@@ -63,15 +64,6 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 SUB = op("sub", lambda g, needs: (g, neg(g) if needs[1] else None), broadcast=True)
 
 
-def _add_scaled(input: Any, other: Any, alpha: Any) -> Tensor:
-    alpha = alpha.item() if isinstance(alpha, Tensor) else alpha
-    input, other = operand(input), operand(other)
-    return record(_core.add_scaled(input, other, alpha), ADD_SCALED, (input, other), (alpha,))
-
-
-ADD_SCALED = op("add", lambda g, needs, alpha: (g, mul(g, alpha) if needs[1] else None), broadcast=True)
-
-
 @method
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input.
@@ -86,7 +78,7 @@ def _mul_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
     return mul(g, b) if needs[0] else None, mul(g, a) if needs[1] else None
 
 
-mul = binary(
+mul: Callable[..., Any] = binary(
     "mul",
     """input * other, broadcast. Of bools: and.
 
@@ -99,9 +91,17 @@ mul = binary(
 )
 
 
+def _add_scaled(input: Any, other: Any, alpha: Any) -> Tensor:
+    alpha = alpha.item() if isinstance(alpha, Tensor) else alpha
+    input, other = operand(input), operand(other)
+    return record(_core.add_scaled(input, other, alpha), ADD_SCALED, (input, other), (alpha,))
+
+
+ADD_SCALED = op("add", lambda g, needs, alpha: (g, mul(g, alpha) if needs[1] else None), broadcast=True)
+
+
 def _div_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
-    da = div(g, b) if needs[0] or needs[1] else None
-    return da if needs[0] else None, neg(mul(da, div(a, b))) if needs[1] else None
+    return div(g, b) if needs[0] else None, neg(mul(g, div(div(a, b), b))) if needs[1] else None
 
 
 DIV = op("div", _div_rule, broadcast=True)
@@ -112,7 +112,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """input / other, broadcast; integers give the default floating dtype.
 
     rounding_mode: "trunc" rounds toward zero, "floor" down (Python's //); both keep integers. RuntimeError: an integer
-    divided by 0 under a rounding mode. ValueError: another mode.
+    divided by 0 under a rounding mode, or another mode.
 
     >>> mi.div(mi.tensor([7, -7]), 2)
     tensor([ 3.5000, -3.5000])
@@ -134,7 +134,7 @@ def _rounded_div(input: Any, other: Any, mode: str) -> Tensor:
         return floor_divide(input, other)
     if mode == "trunc":
         return _trunc_divide(input, other)
-    raise ValueError(f"div: rounding_mode must be None, 'trunc' or 'floor', got {mode!r}")
+    raise RuntimeError(f"div: rounding_mode must be None, 'trunc' or 'floor', got {mode!r}")
 
 
 floor_divide = binary(
@@ -269,11 +269,13 @@ def _pow_rule(g: Tensor, needs: Any, a: Any, b: Any, y: Any) -> Any:
         da = where(eq(b, 0), 0.0, mul(g, mul(b, pow(a, sub(b, 1)))))
     elif needs[0]:
         da = mul(g, 0.0) if b == 0 else mul(g, mul(pow(a, b - 1), b))
+    # g stands outside of where: its own gradient must not be 0 * inf in the branch not taken.
     if needs[1] and isinstance(a, Tensor):
-        db = where(logical_and(eq(a, 0), ge(b, 0)), 0.0, mul(g, mul(y, log(a))))
+        db = mul(g, where(logical_and(eq(a, 0), ge(b, 0)), 0.0, mul(y, log(a))))
+    elif needs[1] and a == 0:
+        db = mul(g, where(ge(b, 0), 0.0, mul(y, -math.inf)))
     elif needs[1]:
-        log_a = -math.inf if a == 0 else math.log(a) if a > 0 else math.nan
-        db = mul(g, mul(y, log_a)) if a != 0 else where(ge(b, 0), 0.0, mul(g, mul(y, log_a)))
+        db = mul(g, mul(y, _log(a)))
     return da, db
 
 
@@ -285,12 +287,16 @@ def _xlogy_rule(g: Tensor, needs: Any, x: Any, y: Any) -> Any:
     from .functions import log
     from .logic import eq, le, logical_and, where
 
-    dx = (
-        where(logical_and(eq(x, 0), le(y, 0)), 0.0, mul(g, log(y) if isinstance(y, Tensor) else math.log(y)))
-        if needs[0]
-        else None
-    )
+    dx = None
+    if needs[0]:
+        outside = logical_and(eq(x, 0), le(y, 0)) if isinstance(y, Tensor) else eq(x, 0) if y <= 0 else None
+        log_y = log(y) if isinstance(y, Tensor) else _log(y)
+        dx = mul(g, log_y if outside is None else where(outside, 0.0, log_y))
     return dx, mul(g, div(x, y)) if needs[1] else None
+
+
+def _log(y: float) -> float:
+    return math.log(y) if y > 0 else -math.inf if y == 0 else math.nan
 
 
 xlogy = binary(
@@ -349,8 +355,8 @@ def _atan2_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
     from .logic import eq, where
 
     norm = add(mul(a, a), mul(b, b))
-    scaled = where(eq(norm, 0), 0.0, div(g, norm))
-    return mul(scaled, b) if needs[0] else None, neg(mul(scaled, a)) if needs[1] else None
+    inverse = where(eq(norm, 0), 0.0, reciprocal(norm))
+    return mul(g, mul(b, inverse)) if needs[0] else None, neg(mul(g, mul(a, inverse))) if needs[1] else None
 
 
 hypot = binary(
@@ -454,7 +460,8 @@ add_in_place(round, remembers=False)
 def _copysign_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
     from .logic import eq, where
 
-    da = where(eq(a, 0), 0.0, mul(g, div(copysign(a, b), a))) if needs[0] else None
+    # 1 or -1, off the tape: it has no slope of its own.
+    da = mul(g, where(eq(a, 0), 0.0, _core.div(_core.copysign(a, b), a))) if needs[0] else None
     return da, mul(g, 0.0) if needs[1] else None
 
 
@@ -566,14 +573,14 @@ CLAMP = unary_op("clamp", "x", None)
 def _clamp_rule(g: Tensor, needs: Any, x: Tensor, low: Any, high: Any) -> Any:
     from .logic import where
 
-    inside: Any = True
-    below: Any = False
-    above: Any = False
+    inside: Any = _core.eq(x, x)
+    below: Any = None
+    above: Any = None
     if low is not None:
         inside, below = _core.ge(x, low), _core.lt(x, low)
     if high is not None:
         inside, above = _core.logical_and(inside, _core.le(x, high)), _core.gt(x, high)
-    if low is not None and high is not None:  # where the bounds cross, the result is `high`
+    if low is not None and high is not None and isinstance(low, Tensor):  # where the bounds cross, the result is `high`
         below, above = _core.logical_and(below, _core.lt(low, high)), _core.logical_or(above, _core.lt(high, low))
     return (
         where(inside, g, 0.0) if needs[0] else None,

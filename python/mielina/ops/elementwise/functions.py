@@ -321,6 +321,9 @@ def polygamma(n: int, input: Tensor) -> Tensor:
     """The n-th derivative of digamma: (-1)^(n + 1) n! times the sum over k >= 0 of (input + k)^-(n + 1).
 
     inf, with that sign, at the poles 0, -1, ... RuntimeError: n is negative. Source: Abramowitz & Stegun 6.4.
+
+    >>> mi.polygamma(1, mi.tensor([1.0]))
+    tensor([1.6449])
     """
     if n < 0:
         raise RuntimeError(f"polygamma: n must not be negative, got {n}")
@@ -334,7 +337,16 @@ def polygamma(n: int, input: Tensor) -> Tensor:
 
 
 POLYGAMMA = op("polygamma", lambda g, needs, x, n: (mul(g, polygamma(n + 1, x)),))
-digamma: Function = unary("digamma", "The derivative of lgamma; NaN at the poles.", "x", lambda x: polygamma(1, x))
+digamma: Function = unary(
+    "digamma",
+    """The derivative of lgamma; NaN at the poles.
+
+    >>> mi.digamma(mi.tensor([1.0]))
+    tensor([-0.5772])
+    """,
+    "x",
+    lambda x: polygamma(1, x),
+)
 
 
 @method_as("polygamma")

@@ -222,8 +222,8 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
     >>> mi.isclose(mi.tensor([1.0, 2.0]), mi.tensor([1.0, 2.1]))
     tensor([ True, False])
     """
-    if not isinstance(other, Tensor):
-        raise TypeError(f"isclose: expected a Tensor as the second operand, got {type(other).__name__}")
+    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
+        raise TypeError(f"isclose: expected two tensors, got {type(input).__name__} and {type(other).__name__}")
     if not (rtol >= 0 and atol >= 0):
         raise RuntimeError(f"isclose: rtol and atol must not be negative, got {rtol} and {atol}")
     if input.dtype is not other.dtype:
@@ -327,7 +327,13 @@ operators("or", bitwise_or)
 operators("xor", bitwise_xor)
 operators("lshift", bitwise_left_shift)
 operators("rshift", bitwise_right_shift)
-method_as("__invert__")(bitwise_not)
+
+
+@method_as("__invert__")
+def _invert(self: Tensor) -> Tensor:
+    if self.dtype.is_floating_point:
+        raise TypeError(f"~: expected an integer or bool tensor, got {self.dtype.name}")
+    return bitwise_not(self)
 
 
 # ---- selection -------------------------------------------------------------------------------------------------------
@@ -384,6 +390,11 @@ def nan_to_num(
     if not input.dtype.is_floating_point:
         return input.clone()
     top = _EXTREMES[input.dtype.name]
+    if posinf is None and neginf is None:  # one pass instead of four; NaN goes through
+        from .arithmetic import clamp
+
+        y = clamp(input, -top, top)
+        return where(isnan(y), 0.0 if nan is None else nan, y)
     y = where(isnan(input), 0.0 if nan is None else nan, input)
     y = where(isposinf(input), top if posinf is None else posinf, y)
     return where(isneginf(input), -top if neginf is None else neginf, y)

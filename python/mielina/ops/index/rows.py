@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from ... import _core, dtypes
 from ...autograd import no_grad, op, record
-from ...tensor import Tensor
+from ...tensor import Tensor, check_tensors
 from ..elementwise import cast, div, eq, mul, ne, where
 from ..layout import narrow, ravel, reshape, unsqueeze, zeros
 from .along import gather, index_select
@@ -25,9 +26,10 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     tensor([[0, 0, 1],
             [1, 0, 0]])
     """
-    _check_tensor("one_hot", input)
+    check_tensors("one_hot", input)
     if input.dtype is not dtypes.int64:
         raise RuntimeError(f"one_hot: expected int64 classes, got {input.dtype}")
+    num_classes = operator.index(num_classes)
     if num_classes == -1:
         if input.numel() == 0:
             raise RuntimeError("one_hot: can not infer the number of classes from an empty tensor")
@@ -42,12 +44,6 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     except RuntimeError as e:
         raise RuntimeError(f"one_hot: class values must lie in [0, {num_classes}): {e}") from None
     return y
-
-
-def _check_tensor(name: str, *tensors: Any) -> None:
-    for x in tensors:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{name}: expected a Tensor, got {type(x).__name__}")
 
 
 def embedding(
@@ -70,7 +66,7 @@ def embedding(
             [1., 2.],
             [3., 4.]])
     """
-    _check_tensor("embedding", input, weight)
+    check_tensors("embedding", input, weight)
     if input.dtype is not dtypes.int64 and input.dtype is not dtypes.int32:
         raise RuntimeError(f"embedding: indices must be int64 or int32, got {input.dtype}")
     if weight.ndim != 2:
@@ -151,7 +147,7 @@ def embedding_bag(
     >>> F.embedding_bag(mi.tensor([[0, 1]]), mi.tensor([[1.0, 2.0], [3.0, 4.0]]), mode="sum")
     tensor([[4., 6.]])
     """
-    _check_tensor("embedding_bag", input, weight)
+    check_tensors("embedding_bag", input, weight)
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f'embedding_bag: mode has to be one of "sum", "mean" or "max", got {mode!r}')
     if per_sample_weights is not None and mode != "sum":

@@ -13,7 +13,7 @@ from ... import _core
 from ...autograd import op, record
 from ...devices import made_on
 from ...dtypes import int64
-from ...tensor import Tensor, method, method_as
+from ...tensor import Tensor, method
 from .views import clone_of, expand, identity, squeeze, swapaxes, t, transpose, unsqueeze, zeros
 
 
@@ -144,9 +144,8 @@ def in_place(function: Any, kernel: Any = None) -> Any:
     return method(changed)
 
 
-def _in_place_view(function: Any) -> None:
+def _in_place_view(function: Any, name: str) -> None:
     """The method NAME_ of a view: the tensor itself becomes that window on its memory."""
-    name = function.__name__ + "_"
 
     def changed(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         y = function(self, *args, **kwargs)
@@ -166,8 +165,8 @@ def _in_place_view(function: Any) -> None:
 
 
 for _function in (transpose, swapaxes, t, squeeze, unsqueeze):
-    _in_place_view(_function)
-method_as("swapdims_")(Tensor.transpose_)
+    _in_place_view(_function, _function.__name__ + "_")
+_in_place_view(transpose, "swapdims_")
 
 
 @method

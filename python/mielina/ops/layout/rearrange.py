@@ -257,6 +257,11 @@ def tril_indices(row: int, col: int, offset: int = 0, *, dtype: DType | None = N
 
 
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """(2, n): rows and columns of the elements that `triu` keeps."""
+    """(2, n): rows and columns of the elements that `triu` keeps.
+
+    >>> mi.triu_indices(2, 2)
+    tensor([[0, 0, 1],
+            [0, 1, 1]])
+    """
     check_device("triu_indices", device)
     return _indices(row, col, offset, dtype or int64, True)

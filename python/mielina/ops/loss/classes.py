@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import _core, amp, dtypes
 from ...autograd import OUTPUTS, op, record
-from ...tensor import Tensor
+from ...tensor import Tensor, check_tensors
 from ..creation import full
 from ..elementwise import add, cast, div, mul, neg
 from ..layout import expand, reshape
@@ -65,6 +65,7 @@ def nll_loss(
     tensor(1.)
     """
     reduction = mode(reduction, size_average, reduce)
+    check_tensors("nll_loss", input, target)
     target = _indices(input, target)
     if amp.anywhere:
         (input,) = amp.widen(input)
@@ -123,6 +124,8 @@ def cross_entropy(
         reduction = mode(reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"cross_entropy: label_smoothing must be between 0 and 1, got {label_smoothing}")
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        check_tensors("cross_entropy", input, target)
     if amp.anywhere:
         (input,) = amp.widen(input)
     if target.dtype.is_floating_point:

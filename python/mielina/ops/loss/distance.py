@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import OUTPUT, op, record
-from ...tensor import Tensor
+from ...tensor import Tensor, check_tensors
 from .. import elementwise as e
 from .. import reduce as r
 from ..elementwise import add, cast, div, mul, sub
@@ -37,6 +37,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     >>> mi.cosine_similarity(mi.tensor([1.0, 0.0]), mi.tensor([1.0, 1.0]), dim=0)
     tensor(0.7071)
     """
+    check_tensors("cosine_similarity", x1, x2)
     if x1.dtype is not x2.dtype:
         dtype = _core.common_type(x1, x2)
         x1, x2 = cast(x1, dtype), cast(x2, dtype)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import _core, amp
 from ...autograd import op, record
-from ...tensor import Tensor
+from ...tensor import Tensor, check_tensors
 from .. import elementwise as e
 from ..elementwise import add, cast, div, mul, neg, sub
 from ..layout import expand
@@ -115,6 +115,8 @@ def _difference(
     weight: Tensor | None = None,
 ) -> Tensor:
     reduction = mode(reduction, size_average, reduce)
+    if not (isinstance(x, Tensor) and isinstance(t, Tensor)):
+        check_tensors(kind, x, t)
     if amp.anywhere:
         x, t = amp.widen(x, t)
     if x.shape != t.shape:
@@ -217,6 +219,7 @@ def binary_cross_entropy(
     tensor(0.3993)
     """
     reduction = mode(reduction, size_average, reduce)
+    check_tensors("binary_cross_entropy", input, target)
     if amp.anywhere:
         input, target = amp.widen(input, target)
     if target.shape != input.shape:
@@ -246,6 +249,7 @@ def binary_cross_entropy_with_logits(
     tensor(0.4100)
     """
     reduction = mode(reduction, size_average, reduce)
+    check_tensors("binary_cross_entropy_with_logits", input, target)
     if amp.anywhere:
         input, target = amp.widen(input, target)
     if target.shape != input.shape:
@@ -286,6 +290,7 @@ def kl_div(
             UserWarning,
             stacklevel=2,
         )
+    check_tensors("kl_div", input, target)
     if not (input.dtype.is_floating_point and target.dtype.is_floating_point):
         raise RuntimeError(f"kl_div: expected floating inputs, got {input.dtype} and {target.dtype}")
     batch = reduction == "batchmean"
@@ -308,6 +313,7 @@ def soft_margin_loss(
     tensor(0.6931)
     """
     reduction = mode(reduction, size_average, reduce)
+    check_tensors("soft_margin_loss", input, target)
     if _core.broadcast_shapes((input.shape, target.shape)) != input.shape:
         raise RuntimeError(f"soft_margin_loss: a target of shape {target.shape} does not go into one of {input.shape}")
     if amp.anywhere:

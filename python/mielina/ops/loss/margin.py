@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ... import _core, amp
-from ...tensor import Tensor
+from ...tensor import Tensor, check_tensors
 from .. import elementwise as e
 from ..creation import full
 from ..elementwise import add, div, mul, neg, sub
@@ -36,6 +36,7 @@ def hinge_embedding_loss(
     tensor(0.5000)
     """
     reduction = mode(reduction, size_average, reduce)
+    check_tensors("hinge_embedding_loss", input, target)
     if amp.anywhere:
         input, target = amp.widen(input, target)
     whole = not input.dtype.is_floating_point
@@ -59,6 +60,7 @@ def margin_ranking_loss(
     tensor(2.)
     """
     reduction = mode(reduction, size_average, reduce)
+    check_tensors("margin_ranking_loss", input1, input2, target)
     if amp.anywhere:
         input1, input2 = amp.widen(input1, input2)
     if not input1.ndim == input2.ndim == target.ndim:
@@ -86,6 +88,7 @@ def cosine_embedding_loss(
     tensor(1.)
     """
     reduction = mode(reduction, size_average, reduce)
+    check_tensors("cosine_embedding_loss", input1, input2, target)
     if amp.anywhere:
         input1, input2 = amp.widen(input1, input2)
     if target.ndim not in (0, 1) or input1.ndim != target.ndim + 1 or input2.ndim != target.ndim + 1:
@@ -139,6 +142,7 @@ def multi_margin_loss(
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.ndim != 1:
         raise ValueError("weight must be one-dimensional")
+    check_tensors("multi_margin_loss", input, target)
     x = input if input.ndim == 2 else reshape(input, (1, -1)) if input.ndim < 2 else None
     if x is None or x.shape[1] == 0:
         raise RuntimeError(f"multi_margin_loss: expected an input (N, C) or (C) with classes, got {input.shape}")
@@ -170,6 +174,7 @@ def multilabel_margin_loss(
     tensor(0.8500)
     """
     reduction = mode(reduction, size_average, reduce)
+    check_tensors("multilabel_margin_loss", input, target)
     if amp.anywhere:
         (input,) = amp.widen(input)
     if input.shape != target.shape or input.ndim not in (1, 2):
@@ -207,6 +212,7 @@ def multilabel_soft_margin_loss(
     tensor(0.6931)
     """
     reduction = mode(reduction, size_average, reduce)
+    check_tensors("multilabel_soft_margin_loss", input)
     if input.ndim == 0:
         raise IndexError("multilabel_soft_margin_loss: expected an input (..., C), got a 0-dim tensor")
     if amp.anywhere:
@@ -238,6 +244,7 @@ def triplet_margin_loss(
     reduction = mode(reduction, size_average, reduce)
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
+    check_tensors("triplet_margin_loss", anchor, positive, negative)
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise RuntimeError(
             "triplet_margin_loss: anchor, positive and negative must have the same number of dimensions, got "

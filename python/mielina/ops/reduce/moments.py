@@ -169,6 +169,8 @@ def cov(
 
     if input.ndim > 2:
         raise RuntimeError(f"cov: expected at most two dimensions, got shape {input.shape}")
+    if input.dtype.name == "bool":
+        raise RuntimeError("cov: bool is not supported; convert it first")
     x = reshape(input, 1, -1) if input.ndim < 2 else input
     if not x.dtype.is_floating_point:
         x = ew.mul(x, 1.0)
@@ -184,6 +186,7 @@ def cov(
             total,
             ew.div(ew.mul(sum(ew.mul(w, aweights)), correction), total) if aweights is not None else correction,
         )
+    norm = ew.clamp(norm, 0) if isinstance(norm, Tensor) else float(norm if norm > 0 else 0)
     d = ew.sub(x, center)
     weighted = d if w is None else ew.mul(d, w)
     y = ew.div(matmul(weighted, ew.cast(d, weighted.dtype).T), norm)

@@ -260,17 +260,22 @@ LOGSUMEXP = op("logsumexp", _logsumexp_rule)
 def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: DType | None = None) -> Tensor:
     """(sum |x|^p)^(1/p) over `dim`; inf and -inf: the largest and smallest |x|; 0: how many are not zero.
 
-    p: a number or "fro" (2). The gradient where the norm is 0 is 0. NotImplementedError: p="nuc".
+    p: a number, "fro" (2), or "nuc": the sum of singular values of the matrices in two axes. The gradient where the
+    norm is 0 is 0. RuntimeError: integers, a dtype that narrows, p <= 0 or infinite over nothing.
 
     >>> mi.norm(mi.tensor([3.0, 4.0]))
     tensor(5.)
     """
     if p is None or p == "fro":
         p = 2.0
+    elif p == "nuc":
+        from .nuclear import nuclear_norm
+
+        return nuclear_norm(input if dtype is None else ew.cast(input, dtype), dim, keepdim)
     elif isinstance(p, str):
-        raise NotImplementedError(f'norm: p={p!r}; use a number or "fro"')
+        raise RuntimeError(f'norm: p={p!r}; use a number, "fro" or "nuc"')
     x = input if dtype is None else ew.cast(input, dtype)
-    y = _core.norm(x, p, axes_of(dim), keepdim, None)
+    y = _core.norm(input, p, axes_of(dim), keepdim, dtype)
     return record(y, NORM, (x,), (x, OUTPUT, float(p), dim, keepdim))  # type: ignore[no-any-return]
 
 

@@ -57,6 +57,21 @@ def _digamma(x: float) -> float:
 lgamma, digamma = _floating(np.vectorize(_lgamma, [float])), _floating(np.vectorize(_digamma, [float]))
 
 
+def polygamma(n: int, x: Any) -> Array:
+    """The n-th derivative of digamma: (-1)^(n + 1) n! sum_k (x + k)^-(n + 1), 200 terms and then the sum's integral
+    with three corrections (Euler and Maclaurin).
+    """
+    x = f64(x)
+    if n == 0:
+        return digamma(x)
+    s, k = n + 1, np.arange(200).reshape(-1, *[1] * np.ndim(x))
+    with np.errstate(divide="ignore"):
+        head, t = ((x + k) ** -float(s)).sum(0), x + 200
+    tail = t ** (1.0 - s) / n + t ** -float(s) / 2 + s * t ** (-s - 1.0) / 12
+    tail = tail - s * (s + 1) * (s + 2) * t ** (-s - 3.0) / 720
+    return (-1.0) ** s * math.factorial(n) * (head + tail)
+
+
 def logit(x: Any, eps: float | None = None) -> Array:
     """log(x / (1 - x)), x clipped to [eps, 1 - eps] if eps is given."""
     x = f64(x) if eps is None else np.clip(f64(x), eps, 1 - eps)
