@@ -110,6 +110,7 @@ static_assert(sizeof kEntries / sizeof kEntries[0] * sizeof(void*) == sizeof(Ker
 
 std::vector<KernelEntry> kernel_entries(const Kernels* cuda) {
   Kernels own[kCount] = {};
+  fill_ties(own[0]);  // compiled once, for all levels
   for (int i = 0; i < kCount; i++)
     if (kLevels[i].supported()) kLevels[i].fill(own[i]);
   std::vector<KernelEntry> rows;

@@ -238,6 +238,7 @@ CASES: dict[str, list[Case]] = {
     "sort": [
         *(Case("sort", mi.sort, lambda x, **k: reference.sort(x, stable=True, **k), lambda d: [d.grids()[1]],
                {"dim": dim, "descending": down}) for dim in (0, 1) for down in (False, True)),
+        # Which of several equals it takes is PyTorch's choice: audit/test_sort_audit.py.
         Case("topk", lambda x, k: mi.topk(x, k).values, lambda x, k: reference.topk(x, k)[0],
              lambda d: [d.every()[None]], {"k": 20}),
     ],

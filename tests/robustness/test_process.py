@@ -25,6 +25,7 @@ def run(script, expected=0, **environment):
 WORK = """
 import os, signal, sys, threading, time
 import mielina as mi
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore Ctrl-C
 
 def work():
     mi.manual_seed(0)
@@ -230,7 +231,8 @@ def test_ctrl_c_ends_a_program():
         [
             sys.executable,
             "-c",
-            "import mielina as mi\nprint('on', flush=True)\na = mi.rand(500, 500)\nwhile True: a @ a",
+            "import signal\nimport mielina as mi\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+            "print('on', flush=True)\na = mi.rand(500, 500)\nwhile True: a @ a",
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

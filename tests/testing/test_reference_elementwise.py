@@ -55,8 +55,10 @@ BINARY = """
 
 @pytest.mark.parametrize("name", UNARY)
 def test_unary(name: str, agree: Any) -> None:
-    # PyTorch's vectorised cosh and sinh overflow already at 710.
-    agree(name, SPECIAL[np.abs(SPECIAL) != 710] if name in ("cosh", "sinh") else SPECIAL, rtol=1e-9)
+    # PyTorch's vectorised cosh and sinh overflow already at 710; its sinc rounds pi x before the sine, which says
+    # nothing beyond 1e6; its hardswish multiplies before it divides by 6, and overflows where the result would not.
+    bound = {"cosh": 709, "sinh": 709, "sinc": 1e6, "hardswish": 1e307}.get(name, np.inf)
+    agree(name, SPECIAL[~(np.abs(SPECIAL) > bound) | np.isinf(SPECIAL)], rtol=1e-9)
     for shape in SHAPES:
         agree(name, np.asarray(RNG.standard_normal(shape)), rtol=1e-9)
 

@@ -203,8 +203,8 @@ method_as("swapdims")(transpose)
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     """`transpose` under NumPy's name.
 
-    >>> mi.swapaxes(mi.tensor([[1, 2, 3]]), 0, 1).shape
-    (3, 1)
+    >>> mi.swapaxes(mi.ones(2, 3), 0, 1).shape
+    (3, 2)
     """
     return transpose(input, axis0, axis1)
 
