@@ -6,6 +6,7 @@ Their errors stand at the kernels (csrc/cpu/math): below 2.6 units in the last p
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 from ... import _core
@@ -320,11 +321,13 @@ lgamma = unary(
 def polygamma(n: int, input: Tensor) -> Tensor:
     """The n-th derivative of digamma: (-1)^(n + 1) n! times the sum over k >= 0 of (input + k)^-(n + 1).
 
-    inf, with that sign, at the poles 0, -1, ... RuntimeError: n is negative. Source: Abramowitz & Stegun 6.4.
+    inf, with that sign, at the poles 0, -1, ... RuntimeError: n is negative. TypeError: n is no integer.
+    Source: Abramowitz & Stegun 6.4.
 
     >>> mi.polygamma(1, mi.tensor([1.0]))
     tensor([1.6449])
     """
+    n = min(operator.index(n), 1000)  # n! is infinite from 171 on; the kernel takes a step for each n
     if n < 0:
         raise RuntimeError(f"polygamma: n must not be negative, got {n}")
     if n == 0:
