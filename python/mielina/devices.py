@@ -14,6 +14,9 @@ class device:
 
     Equal to its own text: `x.device == "cuda:0"`. As a context it is where new tensors are made on this thread, if
     nothing else says where: `with mi.device("cuda"): ...`. RuntimeError: no such kind of device.
+
+    >>> mi.device("cuda:1").index, mi.ones(2).device == "cpu"
+    (1, True)
     """
 
     __slots__ = ("type", "index", "_before")

@@ -267,6 +267,7 @@ class Tensor(Methods):
 
     @property
     def device(self) -> devices.device:
+        """Where the elements lie: the CPU or a card."""
         return devices.of(self._device)
 
     @property
@@ -276,6 +277,7 @@ class Tensor(Methods):
 
     @property
     def is_cpu(self) -> bool:
+        """Whether the elements lie in the CPU's memory."""
         return not self._device
 
     def get_device(self) -> int:
