@@ -50,6 +50,10 @@ MIELINA_INLINE V select(bool m, V a, V b) {
   return m ? a : b;
 }
 MIELINA_INLINE bool any_lane(bool m) { return m; }
+template <class T>
+MIELINA_INLINE bool is_nan(T x) {
+  return x != x;
+}
 
 using ::acos;
 using ::acosh;

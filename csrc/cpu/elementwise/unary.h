@@ -499,6 +499,7 @@ struct Fn<Unary::trigamma> {
     return narrow(f(w.low, w.low, w.low), f(w.high, w.high, w.high));
   }
 };
+#ifndef __CUDACC__  // zeta's loop over vectors has no scalar twin yet: cards refuse it
 template <>
 struct Fn<Unary::polygamma> {  // q zeta(p + 1, x), q = (-1)^(p + 1) p!
   MIELINA_INLINE vf64 f(vf64 x, vf64 p, vf64 q) { return q * zeta(int(p[0]) + 1, x); }
@@ -508,6 +509,7 @@ struct Fn<Unary::polygamma> {  // q zeta(p + 1, x), q = (-1)^(p + 1) p!
     return narrow(f(w.low, n, factor.low), f(w.high, n, factor.low));
   }
 };
+#endif
 template <>
 struct Fn<Unary::digamma> {
   template <class V>

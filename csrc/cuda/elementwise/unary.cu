@@ -22,7 +22,8 @@ struct Forward {
   template <int op>
   static constexpr Launch of() {
     using F = Fn<Unary(op)>;
-    if constexpr (__is_same(T, int64_t) && !requires { F::integers; }) return nullptr;
+    if constexpr (!requires { sizeof(F); }) return nullptr;
+    else if constexpr (__is_same(T, int64_t) && !requires { F::integers; }) return nullptr;
     else
       return [](const Ctx& ctx, const View& y, const View& x, double p, double q) {
         int64_t n = numel(y);
