@@ -42,7 +42,6 @@ def test_import_loads_nothing_heavy(tmp_path):
     assert _child(code, tmp_path).strip() == "[]"
 
 
-@pytest.mark.xfail(reason="a goal not met: all levels together take 10.8 MiB", strict=False)
 def test_the_package_is_at_most_10_mb():
     """The compiled module, Python, stubs and compiled Python of one version, in blocks of the disk."""
     files = [p for p in PACKAGE.rglob("*") if p.is_file()]
@@ -51,7 +50,9 @@ def test_the_package_is_at_most_10_mb():
     tag = sys.implementation.cache_tag
     kept = [p for p in files if p.suffix != ".pyc" or tag in p.name]
     size = sum(-(-p.stat().st_size // 4096) * 4096 for p in kept)
-    assert size <= 10 * 2**20, f"{size / 2**20:.1f} MiB"
+    assert size <= 11 * 2**20, f"{size / 2**20:.1f} MiB"  # what all levels take today, 10.8, and no more
+    if size > 10 * 2**20:
+        pytest.xfail(f"a goal not met: {size / 2**20:.1f} MiB")
 
 
 def test_python_m_mielina():
