@@ -45,14 +45,14 @@ Problem problem(const View& c, const View& a, const View& b, const View* bias, c
 // f(Op, S) with the types that a dtype computes with.
 template <class F>
 auto dispatch(DType d, F f) {
+#if defined(MIELINA_GEMM_ONLY)
+  (void)d;
+  return f(Bf16Pair{}, bfloat_t{});
+#else
   switch (d) {
     case DType::f64: return f(Plain<double>{}, double{});
     case DType::f16: return f(Plain<float>{}, half_t{});
-#if defined(__AVX512BF16__)
-    case DType::bf16: return f(Bf16Pair{}, bfloat_t{});
-#else
     case DType::bf16: return f(Plain<float>{}, bfloat_t{});
-#endif
     case DType::i64: return f(Plain<uint64_t>{}, uint64_t{});
     case DType::i32: return f(Plain<uint32_t>{}, uint32_t{});
     case DType::i16: return f(Plain<uint32_t>{}, int16_t{});
@@ -60,6 +60,7 @@ auto dispatch(DType d, F f) {
     case DType::u8: return f(Plain<uint32_t>{}, uint8_t{});
     default: return f(Plain<float>{}, float{});
   }
+#endif
 }
 
 // One row times a matrix that is contiguous either way. Bf16 goes through floats then: nothing is won by dot products.
@@ -239,10 +240,29 @@ int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View&
 
 }  // namespace
 
+#if defined(MIELINA_GEMM_ONLY)
+// This level adds the products of bf16 to a table of the level below it, which keeps all others.
+namespace {
+Kernels below;
+void gemm_or_below(const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias, const View& residual,
+                   GemmArgs args) noexcept {
+  (a.dtype == DType::bf16 ? gemm : below.gemm)(ctx, c, a, b, bias, residual, args);
+}
+int64_t workspace_or_below(const Ctx& ctx, const View& c, const View& a, const View& b) noexcept {
+  return (a.dtype == DType::bf16 ? gemm_workspace : below.gemm_workspace)(ctx, c, a, b);
+}
+}  // namespace
+void fill_gemm(Kernels& k) {
+  if (k.gemm) below = k;
+  k.gemm = gemm_or_below;
+  k.gemm_workspace = workspace_or_below;
+}
+#else
 void fill_gemm(Kernels& k) {
   k.gemm = gemm;
   k.gemm_workspace = gemm_workspace;
 }
+#endif
 
 }  // namespace MIELINA_ISA
 }  // namespace mielina

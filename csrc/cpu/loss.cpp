@@ -1,6 +1,6 @@
 // loss: see table/loss.h. One pass over x and t forward, one backward.
+#include "cpu/elementwise/rows.h"
 #include "cpu/rows.h"
-#include "cpu/simd_math.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
@@ -109,90 +109,105 @@ struct SoftMargin {
   }
 };
 
-template <class F, class T>
-void elements_of(const Ctx& ctx, const View& y, const View& x, const View& t, double p) {
-  const Space<3> s({&y, &x, &t});
-  blocks<T>(ctx, s, [=](T* to, const T* const* a, int64_t n, bool nt) {
-    if (nt && n % lanes<T> != 0) nt = false;
-    map_vectors(to, n, nt, [&](int64_t i, int64_t w) __attribute__((always_inline)) {
-      return F::f(load_part(a[0] + i, w), load_part(a[1] + i, w), c<Vec<T>>(p));
-    });
-  });
-}
+template <Loss kind>
+struct FnOf;
+template <>
+struct FnOf<Loss::mse> : Mse {};
+template <>
+struct FnOf<Loss::l1> : L1 {};
+template <>
+struct FnOf<Loss::smooth_l1> : SmoothL1 {};
+template <>
+struct FnOf<Loss::huber> : Huber {};
+template <>
+struct FnOf<Loss::bce> : Bce {};
+template <>
+struct FnOf<Loss::bce_logits> : BceLogits {};
+template <>
+struct FnOf<Loss::kl> : Kl {};
+template <>
+struct FnOf<Loss::kl_log> : KlLog {};
+template <>
+struct FnOf<Loss::soft_margin> : SoftMargin {};
 
-template <class F, class T>
-void total_of(const Ctx& ctx, const View& y, const View& x, const View& t, double p, double scale) {
-  const Space<2> s({&x, &t});
-  int64_t chunks = ceil_div(s.n, kGrain);
-  double* part = (double*)ctx.workspace;
-  parallel_for(ctx, chunks, [&](int64_t chunk, int) {
-    alignas(64) T xb[kBlock], tb[kBlock];
-    int64_t end = min64(s.n, (chunk + 1) * kGrain);
-    double total = 0;
-    for (int64_t i = chunk * kGrain; i < end; i += kBlock) {
-      int64_t n = min64(kBlock, end - i);
-      const T *a = fetch<T>(s, 0, i, n, xb), *b = fetch<T>(s, 1, i, n, tb);
-      total += double(sum_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
-        return F::f(load_part(a + j, w), load_part(b + j, w), c<Vec<T>>(p));
-      }));
-    }
-    part[chunk] = total;
-  });
-  double total = 0;
-  for (int64_t i = 0; i < chunks; i++) total += part[i];
-  total *= scale;
-  row_to_fn<double>(y.dtype)(&total, y.data, 1, 1);
-}
-
-template <class F, class T>
-void backward_of(const Ctx& ctx, const View& dx, const View& g, const View& x, const View& t, double p, double scale) {
-  const Space<4> s({&dx, &g, &x, &t});
-  blocks<T>(ctx, s, [=](T* to, const T* const* a, int64_t n, bool nt) {
-    if (nt && n % lanes<T> != 0) nt = false;
-    map_vectors(to, n, nt, [&](int64_t i, int64_t w) __attribute__((always_inline)) {
-      return c<Vec<T>>(scale) * load_part(a[0] + i, w) *
-             F::d(load_part(a[1] + i, w), load_part(a[2] + i, w), c<Vec<T>>(p));
-    });
-  });
-}
-
-template <class T, class F>
-void choose(Loss kind, F f) {
-  switch (kind) {
-    case Loss::mse: return f(Mse{});
-    case Loss::l1: return f(L1{});
-    case Loss::smooth_l1: return f(SmoothL1{});
-    case Loss::huber: return f(Huber{});
-    case Loss::bce: return f(Bce{});
-    case Loss::bce_logits: return f(BceLogits{});
-    case Loss::kl: return f(Kl{});
-    case Loss::kl_log: return f(KlLog{});
-    default: return f(SoftMargin{});
+template <class F>
+struct Value {
+  template <class V>
+  MIELINA_INLINE V call(const V* x, V p, V) {
+    return F::f(x[0], x[1], p);
   }
-}
+};
+template <class F>
+struct Slope {
+  template <class V>
+  MIELINA_INLINE V call(const V* x, V p, V scale) {
+    return scale * x[0] * F::d(x[1], x[2], p);
+  }
+};
+template <int kind>
+struct PickValue {
+  template <class T>
+  static constexpr RowFn<T> of() {
+    if constexpr (is_integer<T>) return nullptr;
+    else return row<Value<FnOf<Loss(kind)>>, 2, T>;
+  }
+};
+template <int kind>
+struct PickSlope {
+  template <class T>
+  static constexpr RowFn<T> of() {
+    if constexpr (is_integer<T>) return nullptr;
+    else return row<Slope<FnOf<Loss(kind)>>, 3, T>;
+  }
+};
 
 bool reduced(const View& y, const View& x) { return y.ndim == 0 || y.ndim != x.ndim; }
 int64_t loss_workspace(const View& y, const View& x) noexcept {
   return reduced(y, x) ? ceil_div(max64(1, numel(x)), kGrain) * int64_t(sizeof(double)) : 0;
 }
 
+// The losses of a block stay in the L1 cache until they are summed, so that no loss needs a loop of its own for sums.
 template <class T>
-void loss_any(const Ctx& ctx, const View& y, const View& x, const View& t, Loss kind, double p, double scale) {
-  choose<T>(kind, [&](auto f) {
-    if (reduced(y, x)) total_of<decltype(f), T>(ctx, y, x, t, p, scale);
-    else elements_of<decltype(f), T>(ctx, y, x, t, p);
+void total(const Ctx& ctx, const View& y, const View& x, const View& t, RowFn<T> f, double p, double scale) {
+  const Space<2> s({&x, &t});
+  const int64_t chunks = ceil_div(s.n, kGrain);
+  const T parameters[2] = {T(p), T(0)};
+  double* part = (double*)ctx.workspace;
+  parallel_for(ctx, chunks, [&](int64_t chunk, int) {
+    alignas(64) T xb[kBlock], tb[kBlock], losses[kBlock];
+    const int64_t end = min64(s.n, (chunk + 1) * kGrain);
+    double sum = 0;
+    for (int64_t i = chunk * kGrain; i < end; i += kBlock) {
+      const int64_t n = min64(kBlock, end - i);
+      const T* at[2] = {fetch<T>(s, 0, i, n, xb), fetch<T>(s, 1, i, n, tb)};
+      f(losses, at, n, parameters);
+      sum += double(sum_vectors<T>(
+          n, [&](int64_t j, int64_t w) __attribute__((always_inline)) { return load_part(losses + j, w); }));
+    }
+    part[chunk] = sum;
   });
+  double sum = 0;
+  for (int64_t i = 0; i < chunks; i++) sum += part[i];
+  sum *= scale;
+  row_to_fn<double>(y.dtype)(&sum, y.data, 1, 1);
+}
+
+template <class T>
+void loss_of(const Ctx& ctx, const View& y, const View& x, const View& t, Loss kind, double p, double scale) {
+  const RowFn<T> f = pick<T, PickValue>(int(kind), IndicesTo<int(Loss::count)>::type{});
+  if (reduced(y, x)) total<T>(ctx, y, x, t, f, p, scale);
+  else run(ctx, Space<3>({&y, &x, &t}), f, Number{p, 0, false}, Number{});
 }
 void loss(const Ctx& ctx, const View& y, const View& x, const View& t, Loss kind, double p, double scale) noexcept {
-  if (x.dtype == DType::f64) loss_any<double>(ctx, y, x, t, kind, p, scale);
-  else loss_any<float>(ctx, y, x, t, kind, p, scale);
+  if (x.dtype == DType::f64) loss_of<double>(ctx, y, x, t, kind, p, scale);
+  else loss_of<float>(ctx, y, x, t, kind, p, scale);
 }
 
 void loss_backward(const Ctx& ctx, const View& dx, const View& g, const View& x, const View& t, Loss kind, double p,
                    double scale) noexcept {
-  if (x.dtype == DType::f64)
-    choose<double>(kind, [&](auto f) { backward_of<decltype(f), double>(ctx, dx, g, x, t, p, scale); });
-  else choose<float>(kind, [&](auto f) { backward_of<decltype(f), float>(ctx, dx, g, x, t, p, scale); });
+  run_picked<PickSlope, int(Loss::count)>(ctx, Space<4>({&dx, &g, &x, &t}), int(kind),
+                                          x.dtype == DType::f64 ? DType::f64 : DType::f32, Number{p, 0, false},
+                                          Number{scale, 0, false});
 }
 
 }  // namespace

@@ -20,17 +20,17 @@ def _child(code: str, cache: pathlib.Path) -> str:
 
 IMPORTS = """
 import time
-before = time.process_time()
+before = time.thread_time()
 import numpy
-between = time.process_time()
+between = time.thread_time()
 import mielina
-print(time.process_time() - between, between - before)
+print(time.thread_time() - between, between - before)
 """
 
 
-@pytest.mark.xfail(reason="a goal not met: 78 ms after NumPy in a fresh environment", strict=False)
 def test_import_costs_at_most_60_ms_more_than_numpy(tmp_path):
-    """Processor time, which other processes' work does not stretch; the best of ten."""
+    """Processor time of the thread that imports, the best of ten: neither other processes nor the threads of NumPy's
+    OpenBLAS, which spin for 30 ms after its import, stretch it."""
     _child(IMPORTS, tmp_path)
     best = min(float(_child(IMPORTS, tmp_path).split()[0]) for _ in range(10))
     assert best <= 0.060, f"import mielina takes {best * 1e3:.0f} ms after NumPy"
@@ -50,9 +50,7 @@ def test_the_package_is_at_most_10_mb():
     tag = sys.implementation.cache_tag
     kept = [p for p in files if p.suffix != ".pyc" or tag in p.name]
     size = sum(-(-p.stat().st_size // 4096) * 4096 for p in kept)
-    assert size <= 11 * 2**20, f"{size / 2**20:.1f} MiB"  # what all levels take today, 10.8, and no more
-    if size > 10 * 2**20:
-        pytest.xfail(f"a goal not met: {size / 2**20:.1f} MiB")
+    assert size <= 10 * 2**20, f"{size / 2**20:.1f} MiB"
 
 
 def test_python_m_mielina():

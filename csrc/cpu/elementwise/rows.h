@@ -11,7 +11,7 @@ namespace {
 
 // y[i] = f(x[0][i], ..., p[0], p[1])
 template <class T>
-using Row = void (*)(T* y, const T* const* x, int64_t n, const T* p);
+using RowFn = void (*)(T* y, const T* const* x, int64_t n, const T* p);
 
 // The body stands once: a copy for the tail would double the library, and the branch costs less than 3 % of an add.
 template <class F, int N, class T>
@@ -31,7 +31,7 @@ void row(T* y, const T* const* x, int64_t n, const T* p) {
 
 // A row over a whole space. Large outputs are computed in the cache and streamed past it.
 template <class T, int K>
-void run(const Ctx& ctx, const Space<K>& s, Row<T> f, Number p, Number q) {
+void run(const Ctx& ctx, const Space<K>& s, RowFn<T> f, Number p, Number q) {
   if (!f) return;
   const T parameters[2] = {p.integer ? T(p.i) : T(p.d), q.integer ? T(q.i) : T(q.d)};
   blocks<T>(ctx, s, [f, &parameters](T* y, const T* const* x, int64_t n, bool nt) {
@@ -58,8 +58,8 @@ struct IndicesTo<0, I...> {
   using type = Indices<I...>;
 };
 template <class T, template <int> class Pick, int... I>
-Row<T> pick(int op, Indices<I...>) {
-  static constexpr Row<T> table[] = {Pick<I>::template of<T>()...};
+RowFn<T> pick(int op, Indices<I...>) {
+  static constexpr RowFn<T> table[] = {Pick<I>::template of<T>()...};
   return table[op];
 }
 template <template <int> class Pick, int N, int K>

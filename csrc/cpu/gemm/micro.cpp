@@ -7,6 +7,10 @@ namespace MIELINA_ISA {
 template <class Op, bool Packed>
 const MicroTable<Op, Packed> MicroKernels<Op, Packed>::table{};
 
+#if defined(MIELINA_GEMM_ONLY)
+template struct MicroKernels<Bf16Pair, true>;
+template struct MicroKernels<Bf16Pair, false>;
+#else
 template struct MicroKernels<Plain<float>, true>;
 template struct MicroKernels<Plain<float>, false>;
 template struct MicroKernels<Plain<double>, true>;
@@ -15,9 +19,6 @@ template struct MicroKernels<Plain<uint32_t>, true>;
 template struct MicroKernels<Plain<uint32_t>, false>;
 template struct MicroKernels<Plain<uint64_t>, true>;
 template struct MicroKernels<Plain<uint64_t>, false>;
-#if defined(__AVX512BF16__)
-template struct MicroKernels<Bf16Pair, true>;
-template struct MicroKernels<Bf16Pair, false>;
 #endif
 
 }  // namespace MIELINA_ISA

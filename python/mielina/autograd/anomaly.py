@@ -5,7 +5,6 @@ Off, it costs the engine one look at a flag for each node. On, every op formats 
 
 from __future__ import annotations
 
-import traceback
 import warnings
 from typing import Any
 
@@ -28,6 +27,8 @@ check = _Check()
 
 
 def _stack() -> str:
+    import traceback
+
     frames = traceback.extract_stack()
     while frames and frames[-1].filename.startswith(
         _HERE

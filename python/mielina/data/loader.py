@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
 from itertools import count, repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,12 +18,14 @@ from .collate import default_collate, default_convert
 from .dataset import IterableDataset, batch_of
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
+if TYPE_CHECKING:  # a fifth of the import's time, for those who have workers
+    from concurrent.futures import Future
+
 _END = object()
 _worker = threading.local()
 
 
-@dataclass(frozen=True)
-class WorkerInfo:
+class WorkerInfo(NamedTuple):
     id: int
     num_workers: int
     dataset: Any
@@ -147,6 +145,8 @@ class DataLoader:
 
     def _drawing(self, make: Callable[[Any], Any]) -> Callable[[int, Any], Any]:
         """make, with random numbers that depend on (generator, epoch, number of the batch) and not on threads."""
+        import hashlib
+
         epoch: list[int] = []
         lock = threading.Lock()
 
@@ -185,6 +185,8 @@ class DataLoader:
             yield batch
 
     def _ahead(self) -> Iterator[Any]:
+        from concurrent.futures import ThreadPoolExecutor
+
         fetch, order = self._plan()
         workers = 1 if self.iterable else self.num_workers
         work = self._worker(fetch)
@@ -204,6 +206,8 @@ class DataLoader:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _wait_for(self, future: Future[Any]) -> Any:
+        from concurrent.futures import TimeoutError as FutureTimeout  # not the built-in one before Python 3.11
+
         try:
             return future.result(self.timeout or None)
         except FutureTimeout:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from typing import Any
+import sys
 
 from .. import ops
 
 __all__: list[str] = []
 
-
-def _pages() -> Any:
-    for module in pkgutil.iter_modules(ops.__path__):
-        yield importlib.import_module(f"{ops.__name__}.{module.name}")
-
-
-for _page in _pages():
-    for _name in getattr(_page, "__functional__", ()):
-        globals()[_name] = getattr(_page, _name)
+# The pages as they were loaded, since a function may hide the page of its name: ops.softmax.
+_prefix = ops.__name__ + "."
+for _page in sorted(name for name in sys.modules if name.startswith(_prefix) and "." not in name[len(_prefix) :]):
+    for _name in getattr(sys.modules[_page], "__functional__", ()):
+        globals()[_name] = getattr(sys.modules[_page], _name)
         __all__.append(_name)

@@ -7,6 +7,7 @@ A page names what `mi.` exports in `__all__`, and what `mi.nn.functional` export
 from .attention import *
 from .conv import *
 from .creation import *
+from .ctc import *
 from .elementwise import *
 from .gemm import *
 from .image import *

@@ -15,6 +15,7 @@ from .layout import expand, narrow, reshape, select, unsqueeze
 from .reduce import mean, sum
 from .softmax import log_softmax_backward
 
+__all__: list[str] = []
 __functional__ = ["ctc_loss"]
 
 _NEVER = -1e30  # of the composite: unlike -inf it has differences
