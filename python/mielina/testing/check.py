@@ -82,7 +82,7 @@ def check_op(
       ones as float64, and returns float64 for every floating result.
     dtypes, layouts, threads, isas, devices: what to run over (default: float32 and float64, all else). Every value and
       every pair of values is covered, each input's layout being an axis of its own; full=True runs the product,
-      as does everything inside `full_product`.
+      as does everything inside `full_product`: of three inputs and more, every pair of layouts with all the rest.
     length, amplification: of `tolerance`. magnitude: what the error is relative to where that is more than the result
       itself: "abs" takes reference(*|inputs|), which is right for sums and products; "max" the largest |result|; else a
       number or a function of the arrays.
@@ -115,13 +115,19 @@ def check_op(
 
 def _runs(case: Case, full: bool, library: Library) -> Iterator[Run]:
     arrays = sum(isinstance(x, np.ndarray) for x in case.inputs)
-    cover = product if full else pairwise
+    layouts = [case.layouts] * arrays
     for device in case.devices or library.devices():
         on_cpu = device == "cpu"
         isas = (case.isas or library.isas()) if on_cpu else (None,)
         threads = case.threads if on_cpu else (1,)
-        for dtype, *layouts, isa, count in cover(case.dtypes, *[case.layouts] * arrays, isas, threads):
-            yield Run(device, dtype, tuple(layouts), isa, count)
+        if not full:
+            for dtype, *chosen, isa, count in pairwise(case.dtypes, *layouts, isas, threads):
+                yield Run(device, dtype, tuple(chosen), isa, count)
+            continue
+        # Five inputs in seven layouts each would be 16,807 times the rest.
+        together = product(*layouts) if arrays <= 2 else pairwise(*layouts)
+        for (dtype, chosen), isa, count in product(product(case.dtypes, list(together)), isas, threads):
+            yield Run(device, dtype, tuple(chosen), isa, count)
 
 
 class Target:
