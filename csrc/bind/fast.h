@@ -333,35 +333,28 @@ struct Bound {
 
 void add_function(PyObject* module, const char* name, PyCFunction f, const std::string& doc, PyObject* self = nullptr);
 
-// The doc line is a Python signature with types: tools/stubs.py makes _core.pyi of it.
+struct Parameter {
+  const char* type;
+  bool optional;
+};
+template <class T>
+constexpr bool is_optional = false;
+template <class T>
+constexpr bool is_optional<std::optional<T>> = true;
+
+// The doc line of a function, a Python signature with types: tools/stubs.py makes _core.pyi of it. `names` are those of
+// the parameters, with commas between them.
+std::string signature(const char* name, const char* names, std::initializer_list<Parameter> parameters,
+                      const char* result);
+
 template <auto F>
 void def(PyObject* module, const char* name, const char* parameters) {
   using S = Signature<decltype(F)>;
   Bound<F>::name = name;
-  std::string doc = std::string("def ") + name + "(";
-  std::vector<std::string> names;
-  std::string word;
-  for (const char* p = parameters;; p++) {
-    if (*p == ',' || *p == 0) {
-      if (!word.empty()) names.push_back(word);
-      word.clear();
-      if (*p == 0) break;
-    } else if (*p != ' ') {
-      word += *p;
-    }
-  }
-  [&]<size_t... I>(std::index_sequence<I...>) {
-    [[maybe_unused]] auto one = [&]<class T>(size_t i, std::type_identity<T>) {
-      constexpr bool optional = requires {
-        typename T::value_type;
-        requires std::is_same_v<T, std::optional<typename T::value_type>>;
-      };
-      doc += names.at(i) + ": " + From<T>::name + (optional ? " | None" : "") + ", ";
-    };
-    (one(I, std::type_identity<std::tuple_element_t<I, typename S::Args>>{}), ...);
-  }(std::make_index_sequence<S::count>());
-  doc += std::string(S::count ? "/" : "") + ") -> " + result_name<typename S::Result>() + ": ...";
-  add_function(module, name, reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(&Bound<F>::call)), doc);
+  [&]<class... T>(std::type_identity<std::tuple<T...>>) {
+    add_function(module, name, reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(&Bound<F>::call)),
+                 signature(name, parameters, {{From<T>::name, is_optional<T>}...}, result_name<typename S::Result>()));
+  }(std::type_identity<typename S::Args>{});
 }
 
 }  // namespace mielina::bind

@@ -49,6 +49,18 @@ void add_function(PyObject* module, const char* name, PyCFunction f, const std::
   Py_XDECREF(function);
 }
 
+std::string signature(const char* name, const char* names, std::initializer_list<Parameter> parameters,
+                      const char* result) {
+  std::string doc = std::string("def ") + name + "(";
+  const char* p = names;
+  for (const Parameter& one : parameters) {
+    while (*p == ' ' || *p == ',') p++;
+    while (*p && *p != ',' && *p != ' ') doc += *p++;
+    doc += std::string(": ") + one.type + (one.optional ? " | None" : "") + ", ";
+  }
+  return doc + (parameters.size() ? "/" : "") + ") -> " + result + ": ...";
+}
+
 namespace {
 
 // Another Python thread may run during a kernel of more than about 20 us.
