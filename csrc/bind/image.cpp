@@ -14,6 +14,7 @@ void add_image(PyObject* m) {
   def<&ops::grid_sample>(m, "grid_sample", "x, grid, mode, border, align_corners");
   def<&ops::grid_sample_backward>(m, "grid_sample_backward", "g, x, grid, mode, border, align_corners");
   def<&ops::grid_sample_backward_grid>(m, "grid_sample_backward_grid", "g, x, grid, mode, border, align_corners");
+  def<&ops::warp>(m, "warp", "x, matrices, size, mode, border");
 }
 
 }  // namespace mielina::bind

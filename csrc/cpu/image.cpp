@@ -237,8 +237,10 @@ int64_t resample_workspace(const Ctx& ctx, const View& y, const View& x, const I
 
 }  // namespace
 
+void fill_image_warp(Kernels&);
 void fill_image(Kernels&);
 void fill_image(Kernels& k) {
+  fill_image_warp(k);
   k.resample_workspace = resample_workspace;
   k.resample = resample;
   k.grid_sample = grid_sample;

@@ -271,6 +271,31 @@ static SampleArgs sample_args(const Array& x, const Array& grid, const std::stri
                      "grid_sample: unknown padding mode "),
       align_corners};
 }
+Array warp(const Array& x, const Array& matrices, const Dims& size, const std::string& mode,
+           const std::string& border) {
+  check(x.ndim == 4, Kind::Runtime, "warp: expected images (N, C, H, W), got ", text(x.dims()));
+  check(x.dtype == DType::f32 || x.dtype == DType::u8, Kind::NotImplemented, "warp: expected float32 or uint8, got ",
+        name_of(x.dtype));
+  check(matrices.dims() == Dims{x.shape[0], 2, 3}, Kind::Runtime, "warp: expected matrices ",
+        text(Dims{x.shape[0], 2, 3}), ", got ", text(matrices.dims()));
+  check(is_floating(matrices.dtype), Kind::Type, "warp: expected floating matrices, got ", name_of(matrices.dtype));
+  check(size.n == 2 && size[0] >= 0 && size[1] >= 0, Kind::Runtime, "warp: expected a size of two numbers, got ",
+        text(size));
+  check(x.shape[2] > 0 && x.shape[3] > 0, Kind::Runtime, "warp: expected images with pixels, got ", text(x.dims()));
+  int64_t reach = 0;
+  for (int d = 2; d < 4; d++) reach += (x.shape[d] - 1) * (x.stride[d] < 0 ? -x.stride[d] : x.stride[d]);
+  check(reach < INT32_MAX, Kind::NotImplemented, "warp: images of 2^31 elements and more");
+  SampleArgs args{
+      one_of<Sample>(mode, {{"bilinear", Sample::bilinear}, {"nearest", Sample::nearest}}, "warp: unknown mode "),
+      one_of<Border>(border, {{"zeros", Border::zeros}, {"border", Border::border}, {"reflection", Border::reflection}},
+                     "warp: unknown padding mode "),
+      false};
+  Array y = empty_image(Dims{x.shape[0], x.shape[1], size[0], size[1]}, x.dtype, x);
+  const Array m = matrices.dtype == DType::f64 ? matrices : convert(matrices, DType::f64);
+  launch<&Kernels::warp>("warp", out(y), in(x), in(m), args);
+  return y;
+}
+
 static Array in_full(const Array& x) { return is_half(x.dtype) ? convert(x, DType::f32) : x; }
 static Array as_before(const Array& y, DType dtype) { return y.dtype == dtype ? y : convert(y, dtype); }
 static Array points(const Array& grid) { return grid.ndim == 4 ? unsqueeze(grid, 1) : grid; }

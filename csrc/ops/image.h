@@ -35,5 +35,8 @@ Array grid_sample_backward(const Array& g, const Array& x, const Array& grid, co
                            const std::string& border, bool align_corners);
 Array grid_sample_backward_grid(const Array& g, const Array& x, const Array& grid, const std::string& mode,
                                 const std::string& border, bool align_corners);
+// Each image of x (N, C, H, W; f32 or u8) through its matrix (N, 2, 3), which leads from an output pixel (column, row,
+// 1) to one of the input; size: rows and columns of the result.
+Array warp(const Array& x, const Array& matrices, const Dims& size, const std::string& mode, const std::string& border);
 
 }  // namespace mielina::ops

@@ -192,3 +192,33 @@ def channel_shuffle(x: Any, groups: int) -> Array:
     x = num(x)
     n, c, *image = x.shape
     return x.reshape(n, groups, c // groups, *image).swapaxes(1, 2).reshape(x.shape)
+
+
+def warp(x: Any, matrices: Any, size: Sequence[int], mode: str = "bilinear", border: str = "zeros") -> Array:
+    """y[n, c, p, q] = x[n, c] at (column, row) = matrices[n] (q, p, 1), in pixels; matrices: (N, 2, 3).
+
+    border: zeros outside, border (clip), reflection (at the outer edges of the border pixels).
+    """
+    x, m = f64(x), f64(matrices)
+    q, p = np.meshgrid(np.arange(size[1]), np.arange(size[0]))
+    places = np.einsum("nij,jpq->nipq", m, np.stack([q, p, np.ones_like(q)]).astype(np.float64))
+    taps = []
+    for axis, n in ((1, x.shape[2]), (0, x.shape[3])):  # rows, columns
+        u = places[:, axis]
+        if border == "reflection":
+            u = np.abs(u + 0.5) % (2 * n)
+            u = np.where(u >= n, 2 * n - u, u) - 0.5
+        if border != "zeros":
+            u = np.clip(u, 0, n - 1)
+        low = np.rint(u) if mode == "nearest" else np.floor(u)
+        part = np.zeros_like(u) if mode == "nearest" else u - low
+        taps.append([(low, 1 - part), (low + 1, part)])
+    y = np.zeros(x.shape[:2] + tuple(size))
+    batch = np.arange(x.shape[0])[:, None, None]
+    for row, row_weight in taps[0]:
+        for column, column_weight in taps[1]:
+            inside = (row >= 0) & (row < x.shape[2]) & (column >= 0) & (column < x.shape[3])
+            i, j = (np.clip(t, 0, n - 1).astype(int) for t, n in ((row, x.shape[2]), (column, x.shape[3])))
+            weight = np.where(inside, row_weight * column_weight, 0)
+            y += weight[:, None] * np.moveaxis(x[batch, :, i, j], -1, 1)
+    return y
