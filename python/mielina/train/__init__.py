@@ -1,5 +1,19 @@
-"""Training loops in Keras' words: fit, evaluate, predict, History and callbacks."""
+"""Training loops in Keras' words: fit, evaluate, predict, History, callbacks and metrics."""
 
 from .callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint, TerminateOnNaN
 from .fit import evaluate, fit, predict
 from .history import History
+from .metrics import Metric
+from .scores import (
+    F1,
+    ROCAUC,
+    R2,
+    CalibrationError,
+    ConfusionMatrix,
+    Dice,
+    IoU,
+    Perplexity,
+    Precision,
+    Recall,
+    TopK,
+)

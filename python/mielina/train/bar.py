@@ -36,7 +36,7 @@ class Bar:
         now = time.monotonic()
         if now - self.shown > 0.1:  # building the text costs more than a small step
             self.shown = now
-            self.bar.set_postfix(running.values(), refresh=False)
+            self.bar.set_postfix(running.means(), refresh=False)
         self.bar.update()
 
     def end(self, logs: dict[str, float]) -> None:

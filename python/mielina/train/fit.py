@@ -153,7 +153,7 @@ class _Run:
             self.call("on_train_batch_end", i, {"loss": number})
             if self.callbacks and any(c.stop for c in self.callbacks):
                 break
-        if not running.totals:
+        if not running.entries:
             raise ValueError("fit: the training data gave no batch")
         return running
 
@@ -188,7 +188,7 @@ def _evaluate(
             output = model(inputs)
             running.add("loss", _one_number(compute_loss(output, targets)).item() * len(targets), len(targets))
             measure(running, measures, output, targets)
-    if not running.totals:
+    if not running.entries:
         raise ValueError("evaluate: the data gave no batch")
     return running.values(prefix)
 
