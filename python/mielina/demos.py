@@ -83,6 +83,8 @@ def train(
         seed=seed,
         verbose=verbose,
     )
+    if history.interrupted:
+        raise KeyboardInterrupt
     predicted = predict(model, from_numpy(images[held])).argmax(1)
     accuracy = float((predicted == labels[held]).mean())
     picture(history, labels[held], predicted, model.conv1.weight, path)

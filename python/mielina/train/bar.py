@@ -25,9 +25,11 @@ class Bar:
                 total = None
             self.bar = tqdm(total=total, unit="batch", dynamic_ncols=True, mininterval=0.1)
 
-    def begin(self, epoch: int) -> None:
+    def begin(self, epoch: int, done: int = 0) -> None:
+        """done: batches of this epoch that an earlier process did."""
         self.epoch = epoch
         if self.bar is not None:
+            self.bar.update(done)
             self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
 
     def step(self, running: Running) -> None:

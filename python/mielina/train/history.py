@@ -7,8 +7,10 @@ from typing import Any
 
 class History:
     """`history["loss"]`: the loss of each epoch; "val_loss" and the metrics likewise. `epoch`: their numbers, from
-    0.
+    0. `interrupted`: whether Ctrl-C ended the training.
     """
+
+    interrupted = False
 
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
