@@ -1,6 +1,15 @@
 """Training loops in Keras' words: fit, evaluate, predict, History, callbacks and metrics."""
 
-from .callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint, TerminateOnNaN
+from .averages import EMA, SWA
+from .callbacks import (
+    Callback,
+    EarlyStopping,
+    LambdaCallback,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TerminateOnNaN,
+)
 from .fit import evaluate, fit, predict
 from .history import History
 from .metrics import Metric

@@ -127,7 +127,7 @@ def fit(
     bar = Bar(epochs, loader, verbose)
     run.call("on_train_begin", {})
     if store is not None:
-        store.restore(run, epochs)
+        store.restore(run)
     try:
         with modes(model):
             run.epochs(epochs, bar)
@@ -137,7 +137,7 @@ def fit(
         bar.close()
     run.call("on_train_end", run.logs)
     if store is not None and not run.history.interrupted:
-        store.finish(run, epochs)
+        store.finish(run)
     return run.history
 
 

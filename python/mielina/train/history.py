@@ -31,6 +31,10 @@ class History:
 
     def append(self, epoch: int, logs: dict[str, float]) -> None:
         self.epoch.append(epoch)
+        self.add(logs)
+
+    def add(self, logs: dict[str, float]) -> None:
+        """More numbers of the last epoch."""
         for k, v in logs.items():
             self.history.setdefault(k, []).append(float(v))
 

@@ -85,7 +85,9 @@ class Run:
                 self.logs |= evaluated(self.model, *arguments)
             self.history.append(epoch, self.logs)
             bar.end(self.logs)
+            before = set(self.logs)
             self.call("on_epoch_end", epoch, self.logs)
+            self.history.add({k: v for k, v in self.logs.items() if k not in before})
             self.stopped = any(c.stop for c in self.callbacks)
             self.epoch, self.batch, self.running = epoch + 1, 0, Running()
             if self.store is not None:
