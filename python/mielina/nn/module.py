@@ -18,6 +18,17 @@ from .parameter import Buffer, Parameter
 from .state import Stateful
 
 
+class _Elsewhere:
+    """A name of Keras' models that is a function here."""
+
+    def __set_name__(self, owner: Any, name: str) -> None:
+        self.name = name
+
+    def __get__(self, module: Any, owner: Any) -> Any:
+        rest = {"fit": "X, y", "evaluate": "X, y"}.get(self.name, "X")
+        raise AttributeError(f"a Module has no {self.name}: use mi.{self.name}(model, {rest})")
+
+
 class Module(Stateful, Hookable):
     """Base class of all layers. Subclasses set parameters and children in `__init__` and compute in `forward`.
 
@@ -222,6 +233,10 @@ class Module(Stateful, Hookable):
         for p in self.parameters():
             p._grad = None if set_to_none or p._grad is None else p._grad.detach() * 0
 
+    fit = _Elsewhere()
+    evaluate = _Elsewhere()
+    predict = _Elsewhere()
+
     # ---- text --------------------------------------------------------------------------------------------------------
     def _get_name(self) -> str:
         return type(self).__name__
@@ -229,6 +244,29 @@ class Module(Stateful, Hookable):
     def extra_repr(self) -> str:
         """What stands between the brackets of the repr."""
         return ""
+
+    def summary(self, input_shape: Any, dtype: Any = None) -> Any:
+        """Prints layers, output shapes, parameters, multiply-adds and memory for one sample, and returns them as an
+        object. input_shape: without the batch, as (3, 224, 224); dtype: of the input (default: the parameters').
+        ValueError: no such shape.
+
+        >>> nn.Linear(3, 2).summary((3,)).multiply_adds
+        Linear
+        ---------------------------------------------------------
+        layer    type    output shape  parameters  multiply-adds
+        ---------------------------------------------------------
+        (model)  Linear  (N, 2)                 8              6
+        ---------------------------------------------------------
+        parameters: 8 (8 trainable), 0.0 KiB
+        multiply-adds: 6 (6) a sample
+        outputs of layers: 0.0 KiB a sample
+        6
+        """
+        from .summary import summary
+
+        found = summary(self, input_shape, dtype)
+        print(found)
+        return found
 
     def __repr__(self) -> str:
         return text.text(self)

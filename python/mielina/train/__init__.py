@@ -12,6 +12,7 @@ from .callbacks import (
 )
 from .fit import evaluate, fit, predict
 from .history import History
+from .loggers import CSVLogger, TensorBoard
 from .metrics import Metric
 from .scores import (
     F1,

@@ -43,3 +43,11 @@ class History:
         from ..plot import curves
 
         return curves(self, ax)
+
+    def report(self, path: Any, **parts: Any) -> None:
+        """One HTML file of the run: curves and numbers, and what is given as title=, model=, confusion= (a matrix),
+        class_names=, figures= ({title: matplotlib figure}) and notes=. Every string is escaped; the page's policy
+        allows its own styles and pictures and nothing else."""
+        from .report import report
+
+        report(self, path, **parts)
