@@ -252,14 +252,14 @@ class Module(Stateful, Hookable):
 
         >>> nn.Linear(3, 2).summary((3,)).multiply_adds
         Linear
-        ---------------------------------------------------------
+        --------------------------------------------------------
         layer    type    output shape  parameters  multiply-adds
-        ---------------------------------------------------------
+        --------------------------------------------------------
         (model)  Linear  (N, 2)                 8              6
-        ---------------------------------------------------------
-        parameters: 8 (8 trainable), 0.0 KiB
+        --------------------------------------------------------
+        parameters: 8 (8 trainable), 32 bytes
         multiply-adds: 6 (6) a sample
-        outputs of layers: 0.0 KiB a sample
+        outputs of layers: 8 bytes a sample
         6
         """
         from .summary import summary
