@@ -42,6 +42,7 @@ def curves(history: Any, ax: Any = None, keys: Sequence[str] | None = None) -> A
         (line,) = ax.plot(epochs, history[name], "--" if name != twin else "-", label=name, color=colours.get(twin))
         colours[twin] = line.get_color()
     ax.set_xlabel("epoch")
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend()
     ax.grid(alpha=0.3)
     return ax
@@ -106,7 +107,9 @@ def calibration(probabilities: Any, labels: Any, ax: Any = None, bins: int = 10)
     n = np.bincount(place, minlength=bins)
     held = n > 0
     confidence, accuracy = (np.bincount(place, w, bins)[held] / n[held] for w in (sure, right))
-    ax.bar((np.arange(bins) + 0.5) / bins, n / n.sum(), 1 / bins, color="0.88", edgecolor="white", label="share of samples")
+    ax.bar(
+        (np.arange(bins) + 0.5) / bins, n / n.sum(), 1 / bins, color="0.88", edgecolor="white", label="share of samples"
+    )
     ax.plot([0, 1], [0, 1], "--", color="0.5", label="calibrated")
     ax.plot(confidence, accuracy, "o-", label="model")
     ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
@@ -209,6 +212,7 @@ def weights_over_time(weights: Any, ax: Any = None, names: Sequence[Any] | None 
         ax.plot(epochs, q[3], color="C0", label="median")
         ax.legend()
     ax.set(xlabel="epoch", ylabel="weight")
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.3)
     return ax
 

@@ -48,7 +48,9 @@ def som():
 
 PICTURES = {
     "curves": lambda ax: plot.curves(history(), ax),
-    "confusion": lambda ax: plot.confusion([[50, 2, 0], [4, 40, 9], [0, 1, 33]], ["elliptical", "spiral", "irregular"], ax),
+    "confusion": lambda ax: plot.confusion(
+        [[50, 2, 0], [4, 40, 9], [0, 1, 33]], ["elliptical", "spiral", "irregular"], ax
+    ),
     "calibration": reliability,
     "boundary": boundary,
     "filters": lambda ax: plot.filters(nn.Conv2d(3, 12, 5).weight, ax),

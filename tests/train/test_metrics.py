@@ -102,7 +102,9 @@ def test_perplexity_and_calibration():
     p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
     assert over_batches(Perplexity(), z, t, 9) == pytest.approx(math.exp(skm.log_loss(t, p, labels=range(5))))
     half = np.where(np.arange(80) < 40, t, -100)
-    assert over_batches(Perplexity(), z, half, 9) == pytest.approx(math.exp(skm.log_loss(t[:40], p[:40], labels=range(5))))
+    assert over_batches(Perplexity(), z, half, 9) == pytest.approx(
+        math.exp(skm.log_loss(t[:40], p[:40], labels=range(5)))
+    )
     sure, right, bins = p.max(1), p.argmax(1) == t, 10
     expected = 0.0
     for k in range(bins):

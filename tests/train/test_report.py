@@ -48,7 +48,9 @@ def test_report(tmp_path):
     kinds = [tag for tag, _ in reader.tags]
     assert "script" not in kinds and "iframe" not in kinds and "link" not in kinds
     images = [attrs for tag, attrs in reader.tags if tag == "img"]
-    assert len(images) == 3 and all(set(a) == {"alt", "src"} and a["src"].startswith("data:image/png;base64,") for a in images)
+    assert len(images) == 3 and all(
+        set(a) == {"alt", "src"} and a["src"].startswith("data:image/png;base64,") for a in images
+    )
     assert not any(name.startswith("on") for _, attrs in reader.tags for name in attrs)
     (policy,) = [a["content"] for t, a in reader.tags if t == "meta" and "http-equiv" in a]
     assert "default-src 'none'" in policy and "img-src data:" in policy and "script" not in policy

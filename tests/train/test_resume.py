@@ -109,7 +109,9 @@ def test_loaders_with_workers_and_generators(tmp_path):
 
     def run(model, path=None, at=0):
         hook = mi.LambdaCallback(on_train_batch_end=lambda b, logs: at and count(at))
-        return mi.fit(model, loader(), epochs=3, seed=1, verbose=0, checkpoint_dir=path, checkpoint_every="0s", callbacks=hook)
+        return mi.fit(
+            model, loader(), epochs=3, seed=1, verbose=0, checkpoint_dir=path, checkpoint_every="0s", callbacks=hook
+        )
 
     done = []
 
@@ -184,10 +186,13 @@ model = mi.nn.Sequential(mi.nn.Linear(20, 64), mi.nn.BatchNorm1d(64), mi.nn.ReLU
 options = dict(seed=3, batch_size=8, verbose=0, validation_split=0.2, metrics=["accuracy", "auc"])
 options["callbacks"] = [mi.EarlyStopping(patience=99, restore_best_weights=True), mi.train.EMA(0.9)]
 """
-RUN = COMMON + """
+RUN = (
+    COMMON
+    + """
 history = mi.fit(model, x, y, epochs=12, checkpoint_dir=sys.argv[1], checkpoint_every=sys.argv[2], **options)
 mi.save({"model": model.state_dict(), "history": history.history}, sys.argv[3])
 """
+)
 
 
 def start(*arguments):

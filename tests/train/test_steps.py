@@ -231,7 +231,9 @@ def test_tensorboard(tmp_path):
     assert [e.value for e in held.Scalars("epoch_loss")] == pytest.approx(history["val_loss"], rel=1e-6)
     assert [e.step for e in train.Scalars("batch_loss")] == [1, 2, 3, 4, 5, 6]
     histogram = train.Histograms("weight")[-1].histogram_value
-    assert histogram.num == 9 == sum(histogram.bucket) and histogram.max == pytest.approx(model.weight.detach().numpy().max())
+    assert histogram.num == 9 == sum(histogram.bucket) and histogram.max == pytest.approx(
+        model.weight.detach().numpy().max()
+    )
     image = train.Images("ramp")[0]
     assert (image.width, image.height) == (4, 3) and image.encoded_image_string[:4] == b"\x89PNG"
     matplotlib = pytest.importorskip("matplotlib.image")

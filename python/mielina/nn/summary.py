@@ -32,9 +32,14 @@ class Summary:
 
     def __str__(self) -> str:
         head = ("layer", "type", "output shape", "parameters", "multiply-adds")
-        cells = [head, *((r.name, r.kind, _shape(r.shape), f"{r.parameters:,}", f"{r.multiply_adds:,}") for r in self.rows)]
+        cells = [
+            head,
+            *((r.name, r.kind, _shape(r.shape), f"{r.parameters:,}", f"{r.multiply_adds:,}") for r in self.rows),
+        ]
         widths = [max(len(row[i]) for row in cells) for i in range(5)]
-        lines = ["  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths))) for r in cells]
+        lines = [
+            "  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths))) for r in cells
+        ]
         rule = "-" * (sum(widths) + 8)
         return "\n".join(
             [self.title, rule, lines[0], rule, *lines[1:], rule]

@@ -211,7 +211,9 @@ def weighted_loss(loss: Any, class_weight: Any, data: Any, sampled: bool) -> Cal
                 raise TypeError("fit: class_weight needs class labels as integers, not probabilities")
             classes = 2 if name == "binary_cross_entropy" else output.shape[1]
             if max(table) >= classes or min(table) < 0:
-                raise ValueError(f"fit: class_weight has class {max(table)}, the model gives {classes}: 0 to {classes - 1}")
+                raise ValueError(
+                    f"fit: class_weight has class {max(table)}, the model gives {classes}: 0 to {classes - 1}"
+                )
             factors = as_tensor(np.array([table.get(c, 1.0) for c in range(classes)])).to(each.dtype).to(each.device)
             each = each * factors[label.to(dtypes.int64)]
         if weight is not None:

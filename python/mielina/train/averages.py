@@ -91,4 +91,7 @@ class SWA(_Averages):
         if int(self.mean.n_averaged.item()):
             self.model.load_state_dict(self.mean.module.state_dict())
             dtype = float_dtype(self.model)
-            update_bn((pair(batch[:2] if isinstance(batch, (list, tuple)) else batch, dtype)[0] for batch in self.loader), self.model)
+            update_bn(
+                (pair(batch[:2] if isinstance(batch, (list, tuple)) else batch, dtype)[0] for batch in self.loader),
+                self.model,
+            )

@@ -60,7 +60,8 @@ class _Monitor(Callback):
         if mode not in ("auto", "min", "max"):
             raise ValueError(f'mode must be "auto", "min" or "max", got {mode!r}')
         rising = mode == "max" or (
-            mode == "auto" and any(w in monitor for w in ("acc", "auc", "f1", "precision", "recall", "r2", "iou", "dice"))
+            mode == "auto"
+            and any(w in monitor for w in ("acc", "auc", "f1", "precision", "recall", "r2", "iou", "dice"))
         )
         self.monitor, self.sign, self.min_delta = monitor, -1.0 if rising else 1.0, abs(min_delta)
         self.best = self.start = math.inf
@@ -126,7 +127,9 @@ class EarlyStopping(_Monitor):
         if self.wait and self.wait >= self.patience:
             self.stop, self.stopped_epoch = True, epoch
             if self.verbose:
-                print(f"epoch {epoch + 1}: early stopping; {self.monitor} was best in epoch {(self.best_epoch or 0) + 1}")
+                print(
+                    f"epoch {epoch + 1}: early stopping; {self.monitor} was best in epoch {(self.best_epoch or 0) + 1}"
+                )
 
     def on_train_end(self, logs: dict[str, float]) -> None:
         if self.weights is not None:
@@ -154,7 +157,9 @@ class ModelCheckpoint(_Monitor):
         if save_freq != "epoch" and (isinstance(save_freq, bool) or not isinstance(save_freq, int) or save_freq < 1):
             raise ValueError(f'ModelCheckpoint: save_freq must be "epoch" or a number of batches, got {save_freq!r}')
         if not save_weights_only:
-            raise ValueError("ModelCheckpoint saves weights; a run with all its state: mi.fit(..., checkpoint_dir=PATH)")
+            raise ValueError(
+                "ModelCheckpoint saves weights; a run with all its state: mi.fit(..., checkpoint_dir=PATH)"
+            )
         self.filepath, self.verbose, self.save_best_only = os.fspath(filepath), verbose, save_best_only
         self.save_freq, self.batches, self.epoch = save_freq, 0, 0
         if initial_value_threshold is not None:

@@ -102,7 +102,9 @@ def first_bad_module(model: Any, inputs: Any) -> str:
             if not found and _bad(output):
                 own = [n for n, p in module.named_parameters(recurse=False) if _bad(p)]
                 why = f", whose {' and '.join(own)} held NaN or infinity already" if own else ""
-                found.append(f"the first NaN or infinity comes from {name or 'the model'} ({type(module).__name__}){why}")
+                found.append(
+                    f"the first NaN or infinity comes from {name or 'the model'} ({type(module).__name__}){why}"
+                )
 
         return look
 
