@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 import os
 from typing import Any
@@ -114,7 +114,11 @@ def tune(name: str, trials: int, epochs: int, seed: int = 0, as_json: bool = Fal
     rest, held = stratified_split(labels, 0.2, seed)
 
     def build(hp: Any) -> Any:
-        width, rate, lr = hp.Int("width", 16, 128, step=16), hp.Float("dropout", 0, 0.5), hp.Float("lr", 1e-4, 1e-1, sampling="log")  # fmt: skip
+        width, rate, lr = (
+            hp.Int("width", 16, 128, step=16),
+            hp.Float("dropout", 0, 0.5),
+            hp.Float("lr", 1e-4, 1e-1, sampling="log"),
+        )
         layers: list[Any] = [nn.Flatten()]
         size = 64
         for _ in range(hp.Int("layers", 1, 3)):
@@ -151,8 +155,6 @@ def _words(params: dict[str, Any]) -> str:
 
 def summary(name: str, shape: str | None = None, seed: int = 0, as_json: bool = False) -> None:
     """Prints the summary of a network by name. ValueError: unknown name, no shape."""
-    import importlib.util
-
     from .nn.summary import summary as summarize
 
     manual_seed(seed)
@@ -170,7 +172,9 @@ def summary(name: str, shape: str | None = None, seed: int = 0, as_json: bool = 
         print(found)
         return
     layers = [{**r._asdict(), "shape": list(r.shape[1:])} for r in found.rows]
-    totals = {k: getattr(found, k) for k in ("parameters", "trainable", "multiply_adds", "parameter_bytes", "output_bytes")}  # fmt: skip
+    totals = {
+        k: getattr(found, k) for k in ("parameters", "trainable", "multiply_adds", "parameter_bytes", "output_bytes")
+    }
     print(json.dumps({"name": name, "input": size, **totals, "layers": layers}))
 
 

@@ -63,15 +63,18 @@ class Pruning(_Monitor):
 
 
 class Result:
-    """`best` (name -> value), `value` (its objective), `trials` (a dict each: number, state, value, params) and Optuna's
-    own `study`."""
+    """`best` (name -> value), `value` (its objective), `trials` (a dict each: number, state, value, params) and
+    Optuna's own `study`."""
 
     def __init__(self, study: Any) -> None:
         self.study, done = study, [t for t in study.trials if t.state.name == "COMPLETE"]
         if not done:
             raise ValueError("tune: no trial was completed: the objective was NaN in all of them")
         self.best, self.value = dict(study.best_params), float(study.best_value)
-        self.trials = [{"number": t.number, "state": t.state.name.lower(), "value": t.value, "params": dict(t.params)} for t in study.trials]  # fmt: skip
+        self.trials = [
+            {"number": t.number, "state": t.state.name.lower(), "value": t.value, "params": dict(t.params)}
+            for t in study.trials
+        ]
 
     def __repr__(self) -> str:
         return f"Result({self.value:.6g} with {self.best}; {len(self.trials)} trials)"
@@ -96,8 +99,8 @@ def search(
 
     build(hp): a model, or (model, options of fit that depend on hp, such as {"optimizer": ...}); hp.Int, hp.Float,
     hp.Choice and hp.Boolean give its numbers. X, y and fit_options go to fit, with validation= or validation_split=.
-    objective: a logged number, the best over a trial's epochs; mode: "min", "max" or by its name. prune: Optuna's median
-    rule ends hopeless trials early. study: an Optuna study of your own, with its sampler, pruner and storage. The same
+    objective: a logged number, the best over a trial's epochs; mode: "min", "max" or by its name. prune: Optuna's
+    median rule ends hopeless trials early. study: an Optuna study of your own, with its sampler, pruner and storage. The same
     seed gives the same search. Ctrl-C ends it with the trials so far.
 
     ImportError: Optuna is missing. ValueError: no such number, or NaN in all trials. Source: Akiba et al. 2019.

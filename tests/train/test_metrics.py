@@ -7,8 +7,18 @@ import mielina as mi
 import numpy as np
 import pytest
 from mielina.train import (
-    F1, R2, ROCAUC, CalibrationError, ConfusionMatrix, Dice, IoU, Perplexity, Precision, Recall, TopK,
-)  # fmt: skip
+    F1,
+    R2,
+    ROCAUC,
+    CalibrationError,
+    ConfusionMatrix,
+    Dice,
+    IoU,
+    Perplexity,
+    Precision,
+    Recall,
+    TopK,
+)
 
 skm = pytest.importorskip("sklearn.metrics")
 
@@ -28,7 +38,10 @@ def draw(seed, n, classes, absent=()):
     return z, rng.choice([c for c in range(classes) if c not in absent], n)
 
 
-CASES = [(seed, n, c, absent) for seed, (n, c, absent) in enumerate([(40, 2, ()), (57, 5, ()), (30, 6, (2, 5)), (1, 3, ()), (7, 4, (0,))])]  # fmt: skip
+CASES = [
+    (seed, n, c, absent)
+    for seed, (n, c, absent) in enumerate([(40, 2, ()), (57, 5, ()), (30, 6, (2, 5)), (1, 3, ()), (7, 4, (0,))])
+]
 
 
 @pytest.mark.parametrize("size", [1, 4, 1000])
@@ -135,9 +148,13 @@ def test_in_fit_over_all_samples():
     history = mi.fit(model, x, t, validation=(x, t), optimizer=lambda p: mi.optim.SGD(p, lr=0.0), **options)
     z = mi.predict(model, x)
     for name, expected in (
-        ("precision", Precision()(z, t)), ("auc", ROCAUC()(z, t)), ("f1", skm.f1_score(t, z.argmax(1), average="macro")),
-        ("top_2_accuracy", TopK(2)(z, t)), ("perplexity", Perplexity()(z, t)), ("top_5_accuracy", 1.0),
-    ):  # fmt: skip
+        ("precision", Precision()(z, t)),
+        ("auc", ROCAUC()(z, t)),
+        ("f1", skm.f1_score(t, z.argmax(1), average="macro")),
+        ("top_2_accuracy", TopK(2)(z, t)),
+        ("perplexity", Perplexity()(z, t)),
+        ("top_5_accuracy", 1.0),
+    ):
         assert history[name][0] == pytest.approx(expected, rel=1e-6) == history["val_" + name][0]
 
 

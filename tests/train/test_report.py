@@ -39,9 +39,14 @@ def test_report(tmp_path):
     figure = plot.figure(2, 2)
     path = tmp_path / "run.html"
     history.report(
-        path, title=EVIL, model=model, confusion=np.array([[3, 1], [0, 4]]), class_names=[EVIL, "a & b $x$"], notes=EVIL,
+        path,
+        title=EVIL,
+        model=model,
+        confusion=np.array([[3, 1], [0, 4]]),
+        class_names=[EVIL, "a & b $x$"],
+        notes=EVIL,
         figures={EVIL: figure},
-    )  # fmt: skip
+    )
     page = path.read_text()
     reader = Reader()
     reader.feed(page)

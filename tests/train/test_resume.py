@@ -182,7 +182,8 @@ import mielina as mi
 import numpy as np
 mi.manual_seed(1)
 x, y = np.random.default_rng(0).random((400, 20)), np.random.default_rng(1).integers(0, 3, 400)
-model = mi.nn.Sequential(mi.nn.Linear(20, 64), mi.nn.BatchNorm1d(64), mi.nn.ReLU(), mi.nn.Dropout(0.3), mi.nn.Linear(64, 3))
+layers = mi.nn.Linear(20, 64), mi.nn.BatchNorm1d(64), mi.nn.ReLU(), mi.nn.Dropout(0.3), mi.nn.Linear(64, 3)
+model = mi.nn.Sequential(*layers)
 options = dict(seed=3, batch_size=8, verbose=0, validation_split=0.2, metrics=["accuracy", "auc"])
 options["callbacks"] = [mi.EarlyStopping(patience=99, restore_best_weights=True), mi.train.EMA(0.9)]
 """

@@ -226,7 +226,10 @@ def test_tensorboard(tmp_path):
     board = mi.TensorBoard(tmp_path, histogram_freq=1, update_freq="batch")
     model = linear()
     history = fit(model, callbacks=[board, Picture()], epochs=2, batch_size=8, validation=(X, LABELS))
-    train, held = (reader.EventAccumulator(str(tmp_path / part), {"images": 0, "histograms": 0}).Reload() for part in ("train", "validation"))  # fmt: skip
+    train, held = (
+        reader.EventAccumulator(str(tmp_path / part), {"images": 0, "histograms": 0}).Reload()
+        for part in ("train", "validation")
+    )
     assert [e.value for e in train.Scalars("epoch_loss")] == pytest.approx(history["loss"], rel=1e-6)
     assert [e.value for e in held.Scalars("epoch_loss")] == pytest.approx(history["val_loss"], rel=1e-6)
     assert [e.step for e in train.Scalars("batch_loss")] == [1, 2, 3, 4, 5, 6]

@@ -39,7 +39,10 @@ def test_hopeless_trials_are_pruned():
 
         lr = 0.1 if good else 1e-9
         hp.Float("x", 0, 1)
-        return nn.Linear(3, 1), {"optimizer": lambda p: mi.optim.SGD(p, lr=lr), "callbacks": [mi.LambdaCallback(on_epoch_end=step)]}  # fmt: skip
+        return nn.Linear(3, 1), {
+            "optimizer": lambda p: mi.optim.SGD(p, lr=lr),
+            "callbacks": [mi.LambdaCallback(on_epoch_end=step)],
+        }
 
     options = {**OPTIONS, "epochs": 6}
     found = mi.tune.search(alternate, X, Y, max_trials=7, **options)
@@ -54,8 +57,15 @@ def test_kinds_of_parameters():
     seen = []
 
     def build(hp):
-        seen.append((hp.Int("units", 2, 8, step=2), hp.Float("rate", 1e-4, 1e-1, sampling="log"), hp.Boolean("bias"),
-                     hp.Float("grid", 0, 1, step=0.25), hp.Choice("act", ["relu", "tanh"])))  # fmt: skip
+        seen.append(
+            (
+                hp.Int("units", 2, 8, step=2),
+                hp.Float("rate", 1e-4, 1e-1, sampling="log"),
+                hp.Boolean("bias"),
+                hp.Float("grid", 0, 1, step=0.25),
+                hp.Choice("act", ["relu", "tanh"]),
+            )
+        )
         assert hp.values == dict(zip(("units", "rate", "bias", "grid", "act"), seen[-1]))
         return nn.Linear(3, 3)
 

@@ -61,7 +61,7 @@ def summary(model: Any, input_shape: Any, dtype: Any = None) -> Summary:
     made = dtype or (dtypes.get_default_dtype() if first is None else first.dtype)
     x = zeros(1, *shape, dtype=made, device=None if first is None else first.device)
     rows: list[Row] = []
-    memory, seen = [0], set()
+    memory, seen = [0], set[int]()
 
     def hook(name: str) -> Any:
         def look(module: Any, args: Any, output: Any) -> None:

@@ -16,8 +16,8 @@ from .loggers import CSVLogger, TensorBoard
 from .metrics import Metric
 from .scores import (
     F1,
-    ROCAUC,
     R2,
+    ROCAUC,
     CalibrationError,
     ConfusionMatrix,
     Dice,

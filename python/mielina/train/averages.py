@@ -38,12 +38,13 @@ class EMA(_Averages):
     def __init__(self, decay: float = 0.999) -> None:
         from ..optim.swa_utils import get_ema_avg_fn
 
-        self.average, self.own = get_ema_avg_fn(decay), None
+        self.average = get_ema_avg_fn(decay)
+        self.own: dict[str, Any] | None = None
         self.handle: Any = None
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
         self._begin(self.average)
-        self.own: dict[str, Any] | None = None
+        self.own = None
         if self.handle is not None:  # a training that ended with an exception
             self.handle.remove()
         self.handle = self.optimizer.register_step_post_hook(lambda *_: self.mean.update_parameters(self.model))

@@ -62,8 +62,8 @@ def first_step(model: Any, loss: Any, number: float, inputs: Any, output: Any) -
         chance = math.log(output.shape[1])
         if number > 3 * chance:
             warn(
-                f"fit: the first loss is {number:.3g}; a guess among {output.shape[1]} classes has ln({output.shape[1]}) "
-                f"= {chance:.3g}: are the inputs scaled, and the last layer without softmax?",
+                f"fit: the first loss is {number:.3g}; a guess among {output.shape[1]} classes has "
+                f"ln({output.shape[1]}) = {chance:.3g}: are the inputs scaled, and the last layer without softmax?",
                 UserWarning,
             )
     idle = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]

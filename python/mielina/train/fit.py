@@ -180,7 +180,8 @@ def predict(model: Any, X: Any, *, batch_size: int = 256) -> np.ndarray:
     (4, 2)
     """
     check_model(model, "predict")
-    dtype, parts = float_dtype(model), []
+    dtype = float_dtype(model)
+    parts: list[np.ndarray] = []
     loader = X if isinstance(X, DataLoader) else loader_of(dataset_of(X, None, "predict"), batch_size, False)
     with modes(model, training=False):
         for batch in loader:

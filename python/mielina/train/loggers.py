@@ -130,7 +130,11 @@ class TensorBoard(Callback):
 
 
 def _array(x: Any) -> np.ndarray:
-    return (x.detach().float() if x.dtype.is_floating_point else x.detach()).numpy() if isinstance(x, Tensor) else np.asarray(x)  # fmt: skip
+    return (
+        (x.detach().float() if x.dtype.is_floating_point else x.detach()).numpy()
+        if isinstance(x, Tensor)
+        else np.asarray(x)
+    )
 
 
 class _Events:

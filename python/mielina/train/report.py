@@ -41,7 +41,8 @@ def report(
     if history.history:
         parts.append(_picture(curves_figure(history), "curves of all numbers against the epoch"))
         names = list(history.history)
-        parts.append(_table(["epoch", *names], [[k + 1, *(_at(history, n, i) for n in names)] for i, k in enumerate(history.epoch)], e))  # fmt: skip
+        rows = [[k + 1, *(_at(history, n, i) for n in names)] for i, k in enumerate(history.epoch)]
+        parts.append(_table(["epoch", *names], rows, e))
     if confusion is not None:
         m = np.asarray(confusion)
         labels = [str(c) for c in (class_names if class_names is not None else range(len(m)))]
