@@ -100,8 +100,8 @@ def search(
     build(hp): a model, or (model, options of fit that depend on hp, such as {"optimizer": ...}); hp.Int, hp.Float,
     hp.Choice and hp.Boolean give its numbers. X, y and fit_options go to fit, with validation= or validation_split=.
     objective: a logged number, the best over a trial's epochs; mode: "min", "max" or by its name. prune: Optuna's
-    median rule ends hopeless trials early. study: an Optuna study of your own, with its sampler, pruner and storage. The same
-    seed gives the same search. Ctrl-C ends it with the trials so far.
+    median rule ends hopeless trials early. study: an Optuna study of your own, with its sampler, pruner and storage.
+    The same seed gives the same search. Ctrl-C ends it with the trials so far.
 
     ImportError: Optuna is missing. ValueError: no such number, or NaN in all trials. Source: Akiba et al. 2019.
     """

@@ -297,6 +297,8 @@ def test_first_batch():
     assert "no gradient reaches other.weight, other.bias" in idle
     (labels,) = heard(linear(4), y=LABELS + 1, epochs=2)
     assert "labels start at 1" in labels
+    (single,) = heard(linear(), y=LABELS * 0 + 2, epochs=2)
+    assert "all labels are 2" in single
     with pytest.raises(IndexError, match="from 1 to 3, but 3 classes are numbered from 0"):
         fit(linear(), y=LABELS + 1)
 

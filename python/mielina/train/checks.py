@@ -46,7 +46,9 @@ def labels_from_one(loss: Any, output: Any, targets: Any, loader: Any) -> None:
         raise IndexError(
             f"fit: labels are out of bounds: they go from 1 to {most}, but {most} classes are numbered from 0: y - 1"
         )
-    if least == 1 and data is not None:
+    if least == most and data is not None and len(data) > 1:
+        warn(f"fit: all labels are {least}: there is nothing to tell apart", UserWarning)
+    elif least == 1 and data is not None:
         warn("fit: labels start at 1: class 0 never occurs (if that is not meant: y - 1)", UserWarning)
 
 

@@ -60,9 +60,7 @@ class TensorBoard(Callback):
         if update_freq not in ("epoch", "batch") and (not isinstance(update_freq, int) or update_freq < 1):
             raise ValueError(f'TensorBoard: update_freq must be "epoch", "batch" or a number, got {update_freq!r}')
         self.log_dir, self.histogram_freq = os.fspath(log_dir), histogram_freq
-        self.every = (
-            {"epoch": 0, "batch": 1}.get(update_freq, update_freq) if isinstance(update_freq, str) else update_freq
-        )
+        self.every = update_freq if isinstance(update_freq, int) else int(update_freq == "batch")
         self.files: dict[str, _Events] = {}
         self.batches = 0
 
