@@ -69,6 +69,26 @@ def test_the_same_bits(tmp_path, at, every):
     assert bits(third) == bits(whole)
 
 
+@pytest.mark.parametrize("at", [6, 17, 30])
+def test_schedules_and_plateaus_go_on(tmp_path, at):
+    def run(model, path=None, stop=0):
+        optimizer = mi.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        steps = mi.LearningRateScheduler(mi.optim.lr_scheduler.CosineAnnealingLR(optimizer, 4))
+        plateau = mi.ReduceLROnPlateau(factor=0.5, patience=1, min_delta=10.0)
+        log = mi.CSVLogger(tmp_path / f"{bool(path)}.csv")
+        options = {"optimizer": optimizer, "callbacks": [steps, plateau, mi.SWA(1), log], "checkpoint_every": "0s"}
+        if stop:
+            return broken(model, path, stop, **options)
+        return fit(model, path, **{**options, "callbacks": [*options["callbacks"], idle()]})
+
+    whole, again = net(), net()
+    expected = run(whole)
+    run(net(), tmp_path / "run", at)
+    got = run(again, tmp_path / "run")
+    assert got["learning_rate"] == expected["learning_rate"] and bits(again) == bits(whole)
+    assert (tmp_path / "True.csv").read_text() == (tmp_path / "False.csv").read_text()
+
+
 def test_without_a_seed_the_split_and_the_order_are_those_of_the_first_process(tmp_path):
     broken(net(), tmp_path, 11, seed=None, checkpoint_every="0s")
     mi.manual_seed(99)

@@ -40,6 +40,7 @@ class Module(Stateful, Hookable):
     """
 
     training = True
+    _frozen = False  # by freeze(): of norms with running statistics
     _buffer_names: Mapping[str, bool] = MappingProxyType(
         {}
     )  # name -> persistent; an own dict once a buffer is registered
@@ -215,7 +216,7 @@ class Module(Stateful, Hookable):
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
         for module in self.modules():
-            module.training = mode
+            module.training = mode and not module._frozen
         return self
 
     def eval(self) -> Module:
@@ -226,6 +227,22 @@ class Module(Stateful, Hookable):
         """Asks for (or declines) gradients of all parameters; returns the module."""
         for p in self.parameters():
             p.requires_grad_(requires_grad)
+        return self
+
+    def freeze(self, frozen: bool = True) -> Module:
+        """Declines gradients of all parameters and holds batch norm in inference mode, also under `train()`: its
+        running statistics stay as they are. Returns the module. freeze(False) undoes it, in the module's mode.
+
+        >>> net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).freeze().train()
+        >>> net[1].training, net[0].weight.requires_grad
+        (False, False)
+        """
+        self.requires_grad_(not frozen)
+        mode = self.training
+        for module in self.modules():
+            if getattr(module, "track_running_stats", False):
+                module._frozen = frozen
+                module.training = mode and not frozen
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:

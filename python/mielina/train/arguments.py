@@ -114,7 +114,7 @@ def labels_in(data: Any) -> Any:
     t = data.tensors[1] if isinstance(data, TensorDataset) and len(data.tensors) > 1 else None
     if t is None or t.dtype.is_floating_point or t.dtype is dtypes.bool or not t.numel():
         return None
-    return t.numpy()
+    return t.cpu().numpy()
 
 
 def pair(batch: Any, dtype: Any, weighted: bool = False) -> tuple[Any, ...]:

@@ -40,7 +40,7 @@ def labels_from_one(loss: Any, output: Any, targets: Any, loader: Any) -> None:
     if not (_classes(loss, output) and isinstance(targets, Tensor)) or targets.dtype.is_floating_point:
         return
     data = labels_in(loader)
-    known = data if data is not None else targets.numpy()
+    known = data if data is not None else targets.cpu().numpy()
     least, most = int(known.min()), int(known.max())
     if least == 1 and most == output.shape[1]:
         raise IndexError(

@@ -13,7 +13,7 @@ from .metrics import Metric, decide, match
 
 
 def _numpy(x: Tensor) -> np.ndarray:
-    x = x.detach()
+    x = x.detach().cpu()
     return (x.float() if x.dtype is dtypes.bfloat16 else x).numpy()
 
 
