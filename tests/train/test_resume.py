@@ -69,6 +69,28 @@ def test_the_same_bits(tmp_path, at, every):
     assert bits(third) == bits(whole)
 
 
+@pytest.mark.parametrize("every", [1, "0s"])
+def test_ended_every_30_percent_of_its_length_it_still_finishes(tmp_path, every):
+    whole, left = net(), []
+    expected = fit(whole)
+    for _ in range(10):
+        model, done = net(), []
+
+        def count(batch, logs, done=done):
+            done.append(batch)
+            if len(done) == 10:  # of 32
+                raise Stop
+
+        try:
+            history = fit(
+                model, tmp_path, checkpoint_every=every, callbacks=mi.LambdaCallback(on_train_batch_end=count)
+            )
+            break
+        except Stop:
+            left.append(1)
+    assert 2 <= len(left) <= 4 and history["loss"] == expected["loss"] and bits(model) == bits(whole)
+
+
 @pytest.mark.parametrize("at", [6, 17, 30])
 def test_schedules_and_plateaus_go_on(tmp_path, at):
     def run(model, path=None, stop=0):

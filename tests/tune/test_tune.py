@@ -103,6 +103,15 @@ def test_command_line(capsys):
     assert main(["tune", "nothing"]) == 2 and "unknown data set" in capsys.readouterr().err
 
 
+def test_train_as_json(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    arguments = ["train", "digits", "--epochs", "1", "--quiet", "--json", "--output", str(tmp_path / "a.png")]
+    assert main(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["epochs"] == 1 and 0.1 < found["test_accuracy"] <= 1
+
+
 def test_summary_on_the_command_line(capsys):
     assert main(["summary", "digits"]) == 0
     assert "multiply-adds" in capsys.readouterr().out
