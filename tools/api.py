@@ -25,7 +25,10 @@ PAGES = {
     "lr_scheduler": ("mielina.optim.lr_scheduler", "optim.lr_scheduler", "Learning rates over the epochs."),
     "data": ("mielina.data", "data", "Data sets, samplers, loaders."),
     "autograd": ("mielina.autograd", "mi.autograd", "Gradients, modes, functions of one's own."),
-    "train": ("mielina.train", "mi", "Training loops: `mi.fit`, `mi.evaluate`, `mi.predict` and their callbacks."),
+    "train": ("mielina.train", "mi.train", "Training loops, callbacks, metrics. `fit`, `evaluate`, `predict` and the "
+              "callbacks are `mi.fit` and so on, too."),
+    "tune": ("mielina.tune", "mi.tune", "Search for hyper-parameters, over Optuna."),
+    "plot": ("mielina.plot", "mi.plot", "Pictures, with matplotlib."),
     "io": ("mielina.io", "mi", "Files."),
     "testing": ("mielina.testing", "mi.testing", "For those who add kernels: references, checks, gradients."),
 }  # fmt: skip

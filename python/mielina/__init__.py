@@ -44,19 +44,38 @@ _LATER = {
         "Callback",
         "LambdaCallback",
         "TerminateOnNaN",
+        "ReduceLROnPlateau",
+        "LearningRateScheduler",
+        "CSVLogger",
+        "TensorBoard",
+        "EMA",
+        "SWA",
     ),
 }
 
 if TYPE_CHECKING:
-    from . import cuda, io, plot, testing, train
+    from . import cuda, io, plot, testing, train, tune
     from .io import load, save
-    from .train import Callback, EarlyStopping, History, LambdaCallback, ModelCheckpoint, TerminateOnNaN
+    from .train import (
+        EMA,
+        SWA,
+        Callback,
+        CSVLogger,
+        EarlyStopping,
+        History,
+        LambdaCallback,
+        LearningRateScheduler,
+        ModelCheckpoint,
+        ReduceLROnPlateau,
+        TensorBoard,
+        TerminateOnNaN,
+    )
     from .train.fit import evaluate, fit, predict
 else:
 
     def __getattr__(name):
         """Parts that cost time to import, or need an extra, come on first use."""
-        if name in ("cuda", "io", "plot", "testing", "train"):
+        if name in ("cuda", "io", "plot", "testing", "train", "tune"):
             import importlib
 
             return importlib.import_module(f"{__name__}.{name}")

@@ -1,4 +1,4 @@
-"""The command line: `mielina info`, `mielina train NAME`, `mielina bench`."""
+"""The command line: `mielina info`, `train NAME`, `tune NAME`, `summary NAME`, `bench`."""
 
 from __future__ import annotations
 
@@ -87,6 +87,18 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--epochs", type=int, default=None, help="times through the training data (default 25)")
     p.add_argument("--output", default=None, help="the picture (default NAME.png)")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
+    p.add_argument("--json", action="store_true", help="print the result as JSON")
+    p = commands.add_parser("tune", help="search for hyper-parameters, with Optuna")
+    p.add_argument("name", help="digits: a dense network on handwritten digits")
+    p.add_argument("--seed", type=int, default=0, help="split, weights, order and search (default 0)")
+    p.add_argument("--trials", type=_positive, default=20, help="networks to train (default 20)")
+    p.add_argument("--epochs", type=_positive, default=10, help="at most, for each (default 10)")
+    p.add_argument("--json", action="store_true", help="print all trials as JSON")
+    p = commands.add_parser("summary", help="a network's layers, shapes, parameters and multiply-adds")
+    p.add_argument("name", help="digits, or a name in mielina.models")
+    p.add_argument("--shape", default=None, help="of one sample, as 3,224,224 (default: what the network is made for)")
+    p.add_argument("--seed", type=int, default=0, help="of the weights, which change nothing here")
+    p.add_argument("--json", action="store_true", help="print it as JSON")
     p = commands.add_parser("bench", help="kernels beside NumPy, and PyTorch and JAX where installed")
     p.add_argument("families", nargs="*", help="families to run (default: all)")
     p.add_argument("--quick", action="store_true", help="small sizes: shows that all runs, measures nothing")
@@ -108,7 +120,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif args.command == "train":
             from .demos import train
 
-            train(args.name, seed=args.seed, epochs=args.epochs, output=args.output, verbose=not args.quiet)
+            options = {"epochs": args.epochs, "output": args.output, "verbose": not args.quiet, "as_json": args.json}
+            train(args.name, seed=args.seed, **options)
+        elif args.command == "tune":
+            from .demos import tune
+
+            tune(args.name, args.trials, args.epochs, args.seed, args.json)
+        elif args.command == "summary":
+            from .demos import summary
+
+            summary(args.name, args.shape, args.seed, args.json)
         elif args.command == "bench":
             from .bench import main as bench
 

@@ -1,7 +1,9 @@
-"""`mielina train NAME`: networks on data that installed packages ship."""
+"""`mielina train NAME`, `tune NAME` and `summary NAME`: networks on data that installed packages ship."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 from typing import Any
 
@@ -58,11 +60,15 @@ class DigitsNet(nn.Module):
 
 
 def train(
-    name: str, seed: int = 0, epochs: int | None = None, output: str | None = None, verbose: bool = True
+    name: str,
+    seed: int = 0,
+    epochs: int | None = None,
+    output: str | None = None,
+    verbose: bool = True,
+    as_json: bool = False,
 ) -> float:
     """Trains the named network, draws its picture, prints and returns the test accuracy. ValueError: unknown name."""
-    if name != "digits":
-        raise ValueError(f"unknown data set {name!r}; there is: digits")
+    _known(name)
     epochs = count(25 if epochs is None else epochs, "epochs", 1)
     path = output or f"{name}.png"
     check_picture(path)
@@ -83,11 +89,93 @@ def train(
         seed=seed,
         verbose=verbose,
     )
+    if history.interrupted:
+        raise KeyboardInterrupt
     predicted = predict(model, from_numpy(images[held])).argmax(1)
     accuracy = float((predicted == labels[held]).mean())
     picture(history, labels[held], predicted, model.conv1.weight, path)
-    print(f"test accuracy {accuracy:.4f}")
+    result = {"name": name, "seed": seed, "epochs": epochs, "test_accuracy": accuracy, "picture": path}
+    print(json.dumps(result) if as_json else f"test accuracy {accuracy:.4f}")
     return accuracy
+
+
+def _known(name: str) -> None:
+    if name != "digits":
+        raise ValueError(f"unknown data set {name!r}; there is: digits")
+
+
+def tune(name: str, trials: int, epochs: int, seed: int = 0, as_json: bool = False) -> None:
+    """Searches width, depth, dropout and rate of a dense network; prints the best. ValueError: unknown name."""
+    from .optim import Adam
+    from .tune import search
+
+    _known(name)
+    images, labels = load_digits()
+    rest, held = stratified_split(labels, 0.2, seed)
+
+    def build(hp: Any) -> Any:
+        width, rate, lr = (
+            hp.Int("width", 16, 128, step=16),
+            hp.Float("dropout", 0, 0.5),
+            hp.Float("lr", 1e-4, 1e-1, sampling="log"),
+        )
+        layers: list[Any] = [nn.Flatten()]
+        size = 64
+        for _ in range(hp.Int("layers", 1, 3)):
+            layers += [nn.Linear(size, width), nn.ReLU(), nn.Dropout(rate)]
+            size = width
+        return nn.Sequential(*layers, nn.Linear(size, 10)), {"optimizer": lambda p: Adam(p, lr=lr)}
+
+    found = search(
+        build,
+        images[rest],
+        labels[rest],
+        validation=(images[held], labels[held]),
+        objective="val_accuracy",
+        max_trials=trials,
+        seed=seed,
+        epochs=epochs,
+        batch_size=64,
+        metrics=["accuracy"],
+    )
+    if as_json:
+        print(
+            json.dumps({"name": name, "seed": seed, "best": found.best, "value": found.value, "trials": found.trials})
+        )
+        return
+    for t in found.trials:
+        value = "" if t["value"] is None else f"{t['value']:.4f}"
+        print(f"{t['number']:4}  {t['state']:8}  {value:6}  {_words(t['params'])}")
+    print(f"best val_accuracy {found.value:.4f}: {_words(found.best)}")
+
+
+def _words(params: dict[str, Any]) -> str:
+    return ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in params.items())
+
+
+def summary(name: str, shape: str | None = None, seed: int = 0, as_json: bool = False) -> None:
+    """Prints the summary of a network by name. ValueError: unknown name, no shape."""
+    from .nn.summary import summary as summarize
+
+    manual_seed(seed)
+    default = (1, 8, 8) if name == "digits" else (3, 224, 224)
+    try:
+        size = default if shape is None else tuple(int(n) for n in shape.split(","))
+    except ValueError:
+        raise ValueError(f"shape: expected whole numbers such as 3,224,224, got {shape!r}") from None
+    models: Any = importlib.import_module("mielina.models") if importlib.util.find_spec("mielina.models") else None
+    make = DigitsNet if name == "digits" else getattr(models, name, None) if name.isidentifier() else None
+    if not callable(make) or name.startswith("_") or (isinstance(make, type) and make is not DigitsNet):
+        raise ValueError(f"unknown model {name!r}; there are digits and the functions of mielina.models")
+    found = summarize(make(), size)
+    if not as_json:
+        print(found)
+        return
+    layers = [{**r._asdict(), "shape": list(r.shape[1:])} for r in found.rows]
+    totals = {
+        k: getattr(found, k) for k in ("parameters", "trainable", "multiply_adds", "parameter_bytes", "output_bytes")
+    }
+    print(json.dumps({"name": name, "input": size, **totals, "layers": layers}))
 
 
 def check_picture(path: str) -> None:

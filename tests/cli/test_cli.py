@@ -64,7 +64,7 @@ def test_the_cuda_column_follows_the_sources():
         assert filled[-1] == "?" or (filled[-1] == "x") == (name in set_there)
 
 
-@pytest.mark.parametrize("command", [[], ["info"], ["train"], ["bench"]])
+@pytest.mark.parametrize("command", [[], ["info"], ["train"], ["tune"], ["summary"], ["bench"]])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as e:
         main([*command, "--help"])

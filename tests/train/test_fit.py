@@ -46,8 +46,9 @@ def test_everything_after_y_is_keyword_only():
     assert list(parameters)[:3] == ["model", "X", "y"]
     assert all(p.kind is p.KEYWORD_ONLY for n, p in parameters.items() if n not in ("model", "X", "y"))
     assert list(parameters)[3:] == [
-        "validation", "validation_split", "loss", "optimizer", "epochs", "batch_size", "callbacks", "metrics", "seed",
-        "verbose",
+        "validation", "validation_split", "validation_data", "loss", "optimizer", "epochs", "batch_size", "callbacks",
+        "metrics", "class_weight", "sample_weight", "accumulate", "precision", "overfit_batch", "checkpoint_dir",
+        "resume", "checkpoint_every", "seed", "verbose",
     ]  # fmt: skip
     with pytest.raises(TypeError):
         mi.fit(linear(), X, LABELS, (X, LABELS))

@@ -18,6 +18,17 @@ from .parameter import Buffer, Parameter
 from .state import Stateful
 
 
+class _Elsewhere:
+    """A name of Keras' models that is a function here."""
+
+    def __set_name__(self, owner: Any, name: str) -> None:
+        self.name = name
+
+    def __get__(self, module: Any, owner: Any) -> Any:
+        rest = {"fit": "X, y", "evaluate": "X, y"}.get(self.name, "X")
+        raise AttributeError(f"a Module has no {self.name}: use mi.{self.name}(model, {rest})")
+
+
 class Module(Stateful, Hookable):
     """Base class of all layers. Subclasses set parameters and children in `__init__` and compute in `forward`.
 
@@ -29,6 +40,7 @@ class Module(Stateful, Hookable):
     """
 
     training = True
+    _frozen = False  # by freeze(): of norms with running statistics
     _buffer_names: Mapping[str, bool] = MappingProxyType(
         {}
     )  # name -> persistent; an own dict once a buffer is registered
@@ -204,7 +216,7 @@ class Module(Stateful, Hookable):
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
         for module in self.modules():
-            module.training = mode
+            module.training = mode and not module._frozen
         return self
 
     def eval(self) -> Module:
@@ -217,10 +229,30 @@ class Module(Stateful, Hookable):
             p.requires_grad_(requires_grad)
         return self
 
+    def freeze(self, frozen: bool = True) -> Module:
+        """Declines gradients of all parameters and holds batch norm in inference mode, also under `train()`: its
+        running statistics stay as they are. Returns the module. freeze(False) undoes it, in the module's mode.
+
+        >>> net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)).freeze().train()
+        >>> net[1].training, net[0].weight.requires_grad
+        (False, False)
+        """
+        self.requires_grad_(not frozen)
+        mode = self.training
+        for module in self.modules():
+            if getattr(module, "track_running_stats", False):
+                module._frozen = frozen
+                module.training = mode and not frozen
+        return self
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients of all parameters, or with set_to_none=False fills them with 0."""
         for p in self.parameters():
             p._grad = None if set_to_none or p._grad is None else p._grad.detach() * 0
+
+    fit = _Elsewhere()
+    evaluate = _Elsewhere()
+    predict = _Elsewhere()
 
     # ---- text --------------------------------------------------------------------------------------------------------
     def _get_name(self) -> str:
@@ -229,6 +261,29 @@ class Module(Stateful, Hookable):
     def extra_repr(self) -> str:
         """What stands between the brackets of the repr."""
         return ""
+
+    def summary(self, input_shape: Any, dtype: Any = None) -> Any:
+        """Prints layers, output shapes, parameters, multiply-adds and memory for one sample, and returns them as an
+        object. input_shape: without the batch, as (3, 224, 224); dtype: of the input (default: the parameters').
+        ValueError: no such shape.
+
+        >>> nn.Linear(3, 2).summary((3,)).multiply_adds
+        Linear
+        --------------------------------------------------------
+        layer    type    output shape  parameters  multiply-adds
+        --------------------------------------------------------
+        (model)  Linear  (N, 2)                 8              6
+        --------------------------------------------------------
+        parameters: 8 (8 trainable), 32 bytes
+        multiply-adds: 6 (6) a sample
+        outputs of layers: 8 bytes a sample
+        6
+        """
+        from .summary import summary
+
+        found = summary(self, input_shape, dtype)
+        print(found)
+        return found
 
     def __repr__(self) -> str:
         return text.text(self)

@@ -93,9 +93,36 @@ def split(data: Any, fraction: float) -> tuple[Any, Any]:
     return Subset(data, order[:-held]), Subset(data, order[-held:])
 
 
-def pair(batch: Any, dtype: Any) -> tuple[Any, Any]:
-    """(inputs, targets) of a batch; floating inputs and regression targets are cast to the model's dtype."""
+def with_weights(data: Any, sample_weight: Any) -> Any:
+    """The arrays of a data set with a third one: a weight a sample."""
+    if not isinstance(data, TensorDataset):
+        raise TypeError("fit: sample_weight goes with arrays X and y")
+    weight = _tensor(sample_weight, "fit: sample_weight").float()
+    n = len(data)
+    if weight.shape != (n,) or not bool(((weight >= 0) & weight.isfinite()).all()):
+        raise ValueError(f"fit: sample_weight must hold a number >= 0 for each of the {n} samples")
+    return TensorDataset(*data.tensors, weight)
+
+
+def labels_in(data: Any) -> Any:
+    """All labels of a data set of arrays as NumPy integers, or None."""
+    if isinstance(data, DataLoader):
+        data = data.dataset
+    if isinstance(data, Subset):
+        every = labels_in(data.dataset)
+        return None if every is None else every[np.asarray(data.indices)]
+    t = data.tensors[1] if isinstance(data, TensorDataset) and len(data.tensors) > 1 else None
+    if t is None or t.dtype.is_floating_point or t.dtype is dtypes.bool or not t.numel():
+        return None
+    return t.cpu().numpy()
+
+
+def pair(batch: Any, dtype: Any, weighted: bool = False) -> tuple[Any, ...]:
+    """(inputs, targets) of a batch, and weights if it may have them; floating inputs and regression targets are cast to
+    the model's dtype."""
     if isinstance(batch, (tuple, list)):
+        if weighted and len(batch) == 3:
+            return (*pair(batch[:2], dtype), batch[2])
         if len(batch) > 2 or not batch:
             raise ValueError(f"expected batches of (inputs, targets) or of inputs alone, got {len(batch)} parts")
         inputs, targets = batch[0], batch[-1]
@@ -105,7 +132,7 @@ def pair(batch: Any, dtype: Any) -> tuple[Any, Any]:
         if inputs.dtype is dtypes.uint8 and inputs.ndim == 4:
             raise TypeError(
                 f"fit: images of dtype uint8 and shape {inputs.shape}; divide by 255 and put the channels first: "
-                "x.permute(0, 3, 1, 2).float() / 255"
+                "transforms.ToTensor(), or x.permute(0, 3, 1, 2).float() / 255"
             )
         if inputs.dtype.is_floating_point and inputs.dtype is not dtype:
             inputs = inputs.to(dtype)
@@ -130,7 +157,7 @@ _OTHER_NAMES = {
 _ELEMENTWISE = ("mse", "mae", "huber", "binary_cross_entropy")
 
 
-def _losses() -> dict[str, Loss]:
+def _losses() -> dict[str, Any]:
     from ..nn import functional as F
 
     f: Any = F
@@ -157,10 +184,61 @@ def loss_of(loss: Any) -> Loss:
         raise ValueError(
             f"fit: unknown loss {loss!r}; there are {', '.join(table)}, or pass a function of (output, target)"
         )
-    f = table[name]
+    return lambda output, target: _apply(table[name], name, output, target)
+
+
+def _apply(f: Any, name: str, output: Any, target: Any, **options: Any) -> Any:
     if name in _ELEMENTWISE:
-        return lambda output, target: f(output, match(output, target).to(output.dtype))
-    return lambda output, target: f(output, _labels(output, target, name))
+        return f(output, match(output, target).to(output.dtype), **options)
+    return f(output, _labels(output, target, name), **options)
+
+
+def weighted_loss(loss: Any, class_weight: Any, data: Any, sampled: bool) -> Callable[..., Tensor]:
+    """A loss of (output, target, sample weights or none): the mean of weight * loss over the elements."""
+    if not isinstance(loss, str):
+        raise TypeError("fit: class_weight and sample_weight need a loss by name; give a loss object its own weight=")
+    name = _OTHER_NAMES.get(loss, loss)
+    f = _losses()[name]
+    table = None if class_weight is None else class_weights(class_weight, data)
+    if table is not None and name not in ("cross_entropy", "nll", "binary_cross_entropy"):
+        raise ValueError(f"fit: class_weight goes with losses of classes, not with {loss!r}")
+
+    def compute(output: Tensor, target: Tensor, weight: Any = None) -> Tensor:
+        each = _apply(f, name, output, target, reduction="none")
+        if table is not None:
+            label = match(output, target) if name == "binary_cross_entropy" else _labels(output, target, name)
+            if label.shape != each.shape:
+                raise TypeError("fit: class_weight needs class labels as integers, not probabilities")
+            classes = 2 if name == "binary_cross_entropy" else output.shape[1]
+            if max(table) >= classes or min(table) < 0:
+                raise ValueError(
+                    f"fit: class_weight has class {max(table)}, the model gives {classes}: 0 to {classes - 1}"
+                )
+            factors = as_tensor(np.array([table.get(c, 1.0) for c in range(classes)])).to(each.dtype).to(each.device)
+            each = each * factors[label.to(dtypes.int64)]
+        if weight is not None:
+            each = each * weight.to(each.dtype).reshape(len(weight), *[1] * (each.ndim - 1))
+        return each.mean()
+
+    return compute
+
+
+def class_weights(class_weight: Any, data: Any) -> dict[int, float]:
+    """{label: weight}, checked; "balanced" counts the labels of the training data."""
+    if class_weight == "balanced":
+        labels = labels_in(data)
+        if labels is None:
+            raise TypeError('fit: class_weight="balanced" counts integer labels in arrays; pass a dict for other data')
+        found, counts = np.unique(labels, return_counts=True)
+        return {int(c): labels.size / (len(found) * int(n)) for c, n in zip(found, counts)}
+    if not isinstance(class_weight, dict) or not class_weight:
+        raise TypeError(f'fit: class_weight must be a dict {{label: weight}} or "balanced", got {class_weight!r}')
+    for label, w in class_weight.items():
+        if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
+            raise TypeError(f"fit: class_weight: labels are whole numbers, got {label!r}")
+        if not (math.isfinite(w) and w >= 0):
+            raise ValueError(f"fit: class_weight: weights are finite and not negative, got {w!r} for class {label}")
+    return {int(k): float(v) for k, v in class_weight.items()}
 
 
 def _labels(output: Any, target: Any, name: str) -> Any:

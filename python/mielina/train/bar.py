@@ -25,9 +25,11 @@ class Bar:
                 total = None
             self.bar = tqdm(total=total, unit="batch", dynamic_ncols=True, mininterval=0.1)
 
-    def begin(self, epoch: int) -> None:
+    def begin(self, epoch: int, done: int = 0) -> None:
+        """done: batches of this epoch that an earlier process did."""
         self.epoch = epoch
         if self.bar is not None:
+            self.bar.update(done)
             self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}", refresh=False)
 
     def step(self, running: Running) -> None:
@@ -36,7 +38,7 @@ class Bar:
         now = time.monotonic()
         if now - self.shown > 0.1:  # building the text costs more than a small step
             self.shown = now
-            self.bar.set_postfix(running.values(), refresh=False)
+            self.bar.set_postfix(running.means(), refresh=False)
         self.bar.update()
 
     def end(self, logs: dict[str, float]) -> None:

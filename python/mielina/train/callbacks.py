@@ -11,12 +11,15 @@ from .. import _core
 
 
 class Callback:
-    """Base class. `self.model`, `self.optimizer` and `self.history` are set before on_train_begin. Set `self.stop =
-    True` to end the training after this epoch."""
+    """Base class. `self.model`, `self.optimizer`, `self.history` and `self.loader` are set before on_train_begin. Set
+    `self.stop = True` to end the training after this batch. `kept`: the attributes that a checkpoint of the run holds
+    (numbers, strings, tensors, and lists and dicts of them); on_train_begin runs before they are put back."""
 
+    kept: tuple[str, ...] = ()
     model: Any = None
     optimizer: Any = None
     history: Any = None
+    loader: Any = None
     stop = False
 
     def on_train_begin(self, logs: dict[str, float]) -> None: ...
@@ -25,6 +28,17 @@ class Callback:
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None: ...
     def on_train_batch_begin(self, batch: int, logs: dict[str, float]) -> None: ...
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None: ...
+    def on_test_begin(self, logs: dict[str, float]) -> None: ...
+    def on_test_end(self, logs: dict[str, float]) -> None: ...
+    def on_test_batch_begin(self, batch: int, logs: dict[str, float]) -> None: ...
+    def on_test_batch_end(self, batch: int, logs: dict[str, float]) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.kept}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
 
 
 class LambdaCallback(Callback):
@@ -40,17 +54,20 @@ class LambdaCallback(Callback):
 class _Monitor(Callback):
     """Watches one number; "auto" means larger is better for accuracies and the like, smaller for everything else."""
 
+    kept: tuple[str, ...] = ("best",)
+
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f'mode must be "auto", "min" or "max", got {mode!r}')
         rising = mode == "max" or (
-            mode == "auto" and any(w in monitor for w in ("acc", "auc", "f1", "precision", "recall", "r2", "iou"))
+            mode == "auto"
+            and any(w in monitor for w in ("acc", "auc", "f1", "precision", "recall", "r2", "iou", "dice"))
         )
         self.monitor, self.sign, self.min_delta = monitor, -1.0 if rising else 1.0, abs(min_delta)
-        self.best = math.inf
+        self.best = self.start = math.inf
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
-        self.best = math.inf
+        self.best = self.start
 
     def value(self, logs: dict[str, float]) -> float:
         if self.monitor not in logs:
@@ -69,23 +86,26 @@ class _Monitor(Callback):
 
 
 class EarlyStopping(_Monitor):
-    """Ends the training when `monitor` has not improved by more than `min_delta` for `patience` epochs."""
+    """Ends the training when `monitor` has not improved by more than `min_delta` for `patience` epochs, or has not got
+    past `baseline`. The names and defaults are Keras'."""
+
+    kept = ("best", "wait", "stopped_epoch", "best_epoch", "weights")
 
     def __init__(
         self,
         monitor: str = "val_loss",
         min_delta: float = 0.0,
         patience: int = 0,
+        verbose: int = 0,
         mode: str = "auto",
+        baseline: float | None = None,
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience, self.restore_best_weights, self.start_from_epoch = (
-            patience,
-            restore_best_weights,
-            start_from_epoch,
-        )
+        self.patience, self.verbose, self.restore_best_weights = patience, verbose, restore_best_weights
+        self.start_from_epoch = start_from_epoch
+        self.limit = math.inf if baseline is None else self.sign * baseline
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
         super().on_train_begin(logs)
@@ -98,13 +118,18 @@ class EarlyStopping(_Monitor):
         if epoch < self.start_from_epoch:
             return
         if self.improved(logs):
-            self.wait, self.best_epoch = 0, epoch
+            self.best_epoch = epoch
+            self.wait = 0 if self.best < self.limit - self.min_delta else self.wait + 1
             if self.restore_best_weights:
                 self.weights = {k: _core.clone(v.detach()) for k, v in self.model.state_dict().items()}
-            return
-        self.wait += 1
-        if self.wait >= max(self.patience, 1):
+        else:
+            self.wait += 1
+        if self.wait and self.wait >= self.patience:
             self.stop, self.stopped_epoch = True, epoch
+            if self.verbose:
+                print(
+                    f"epoch {epoch + 1}: early stopping; {self.monitor} was best in epoch {(self.best_epoch or 0) + 1}"
+                )
 
     def on_train_end(self, logs: dict[str, float]) -> None:
         if self.weights is not None:
@@ -112,29 +137,138 @@ class EarlyStopping(_Monitor):
 
 
 class ModelCheckpoint(_Monitor):
-    """Saves the model's state_dict after each epoch (or only the best). `filepath` may hold {epoch} and logged
-    names.
-    """
+    """Saves the model's state_dict after each epoch, or only the best, or every `save_freq` batches. `filepath` may
+    hold {epoch} and logged names; initial_value_threshold: what the first best must improve on."""
+
+    kept = ("best", "batches")
 
     def __init__(
         self,
         filepath: str | os.PathLike[str],
         monitor: str = "val_loss",
+        verbose: int = 0,
         save_best_only: bool = False,
+        save_weights_only: bool = True,
         mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode)
-        self.filepath, self.save_best_only = os.fspath(filepath), save_best_only
+        if save_freq != "epoch" and (isinstance(save_freq, bool) or not isinstance(save_freq, int) or save_freq < 1):
+            raise ValueError(f'ModelCheckpoint: save_freq must be "epoch" or a number of batches, got {save_freq!r}')
+        if not save_weights_only:
+            raise ValueError(
+                "ModelCheckpoint saves weights; a run with all its state: mi.fit(..., checkpoint_dir=PATH)"
+            )
+        self.filepath, self.verbose, self.save_best_only = os.fspath(filepath), verbose, save_best_only
+        self.save_freq, self.batches, self.epoch = save_freq, 0, 0
+        if initial_value_threshold is not None:
+            self.start = self.sign * initial_value_threshold
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        self.batches += 1
+        if isinstance(self.save_freq, int) and self.batches % self.save_freq == 0:
+            self._save(self.epoch, logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        if self.save_freq == "epoch":
+            self._save(epoch, logs)
+
+    def _save(self, epoch: int, logs: dict[str, float]) -> None:
         from ..io import save
 
         if not self.save_best_only or self.improved(logs):
-            save(self.model.state_dict(), self.filepath.format(epoch=epoch + 1, **logs))
+            path = self.filepath.format(epoch=epoch + 1, **logs)
+            save(self.model.state_dict(), path)
+            if self.verbose:
+                print(f"epoch {epoch + 1}: saved {path}")
+
+
+class ReduceLROnPlateau(_Monitor):
+    """Multiplies the learning rates by `factor` when `monitor` has not improved by more than `min_delta` for `patience`
+    epochs; then waits `cooldown` epochs. The names and defaults are Keras'."""
+
+    kept = ("best", "wait", "cooling")
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        if factor >= 1:
+            raise ValueError(f"ReduceLROnPlateau: factor must be below 1, got {factor}")
+        self.factor, self.patience, self.verbose = factor, patience, verbose
+        self.cooldown, self.min_lr, self.wait, self.cooling = cooldown, min_lr, 0, 0
+
+    def on_train_begin(self, logs: dict[str, float]) -> None:
+        super().on_train_begin(logs)
+        self.wait = self.cooling = 0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        logs["learning_rate"] = float(self.optimizer.param_groups[0]["lr"])
+        if self.cooling:
+            self.cooling, self.wait = self.cooling - 1, 0
+        if self.improved(logs):
+            self.wait = 0
+        elif not self.cooling:
+            self.wait += 1
+            if self.wait >= self.patience:
+                for group in self.optimizer.param_groups:
+                    group["lr"] = max(group["lr"] * self.factor, self.min_lr)
+                self.cooling, self.wait = self.cooldown, 0
+                if self.verbose:
+                    print(f"epoch {epoch + 1}: learning rate {self.optimizer.param_groups[0]['lr']:.3g}")
+
+
+class LearningRateScheduler(Callback):
+    """Sets the learning rate before each epoch to schedule(epoch, lr), or steps a scheduler of mi.optim.lr_scheduler
+    after it. ValueError: the function gives no number."""
+
+    def __init__(self, schedule: Any, verbose: int = 0) -> None:
+        self.schedule, self.verbose = schedule, verbose
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
+        if hasattr(self.schedule, "step"):
+            return
+        for group in self.optimizer.param_groups:
+            lr = self.schedule(epoch, group["lr"])
+            if isinstance(lr, bool) or not isinstance(lr, (int, float)) or not math.isfinite(lr):
+                raise ValueError(f"LearningRateScheduler: the schedule must give a number, got {lr!r}")
+            group["lr"] = float(lr)
+        if self.verbose:
+            print(f"epoch {epoch + 1}: learning rate {self.optimizer.param_groups[0]['lr']:.3g}")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        logs["learning_rate"] = float(self.optimizer.param_groups[0]["lr"])
+        if hasattr(self.schedule, "step"):
+            self.schedule.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.schedule.state_dict() if hasattr(self.schedule, "state_dict") else {}  # type: ignore[no-any-return]
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if state:
+            self.schedule.load_state_dict(state)
 
 
 class TerminateOnNaN(Callback):
-    """Ends the training when the loss is NaN or infinite."""
+    """Ends the training when the loss is NaN or infinite, before the weights follow it. fit's warning names the first
+    module that gave such a number; so does `module` ("" if it was none: the data, or the loss)."""
+
+    module = ""
+
+    def on_train_begin(self, logs: dict[str, float]) -> None:
+        self.module = ""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         if not math.isfinite(logs.get("loss", 0.0)):

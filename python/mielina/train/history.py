@@ -7,8 +7,10 @@ from typing import Any
 
 class History:
     """`history["loss"]`: the loss of each epoch; "val_loss" and the metrics likewise. `epoch`: their numbers, from
-    0.
+    0. `interrupted`: whether Ctrl-C ended the training.
     """
+
+    interrupted = False
 
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
@@ -29,6 +31,10 @@ class History:
 
     def append(self, epoch: int, logs: dict[str, float]) -> None:
         self.epoch.append(epoch)
+        self.add(logs)
+
+    def add(self, logs: dict[str, float]) -> None:
+        """More numbers of the last epoch."""
         for k, v in logs.items():
             self.history.setdefault(k, []).append(float(v))
 
@@ -37,3 +43,11 @@ class History:
         from ..plot import curves
 
         return curves(self, ax)
+
+    def report(self, path: Any, **parts: Any) -> None:
+        """One HTML file of the run: curves and numbers, and what is given as title=, model=, confusion= (a matrix),
+        class_names=, figures= ({title: matplotlib figure}) and notes=. Every string is escaped; the page's policy
+        allows its own styles and pictures and nothing else."""
+        from .report import report
+
+        report(self, path, **parts)

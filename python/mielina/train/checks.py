@@ -1,0 +1,132 @@
+"""What fit looks at on the first batch, and what it says of a loss that is no number."""
+
+from __future__ import annotations
+
+import math
+import sys
+import warnings
+from typing import Any
+
+from .. import autograd
+from ..random import default_generator
+from ..tensor import Tensor
+from .arguments import _OTHER_NAMES, labels_in
+
+_HERE = __name__.split(".")[0] + "."
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """A warning at the caller's line, however deep in the package it is found."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and (frame.f_globals.get("__name__", "") + ".").startswith(_HERE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def images(model: Any, inputs: Any, name: str) -> None:
+    """TypeError for pictures with the channels last, before a convolution complains of its sizes."""
+    if not isinstance(inputs, Tensor) or inputs.ndim != 4:
+        return
+    first = next((m for m in model.modules() if getattr(m, "in_channels", None) and hasattr(m, "kernel_size")), None)
+    if first is not None and first.in_channels == inputs.shape[3] != inputs.shape[1] and inputs.shape[3] <= 4:
+        raise TypeError(
+            f"{name}: images of shape {inputs.shape} have their channels last, and the model takes {first.in_channels} "
+            "channels first: transforms.ToTensor(), or x.permute(0, 3, 1, 2)"
+        )
+
+
+def labels_from_one(loss: Any, output: Any, targets: Any, loader: Any) -> None:
+    """Labels 1 to C for C classes: an error that says so. Labels from 1 up in all the data: a warning."""
+    if not (_classes(loss, output) and isinstance(targets, Tensor)) or targets.dtype.is_floating_point:
+        return
+    data = labels_in(loader)
+    known = data if data is not None else targets.cpu().numpy()
+    least, most = int(known.min()), int(known.max())
+    if least == 1 and most == output.shape[1]:
+        raise IndexError(
+            f"fit: labels are out of bounds: they go from 1 to {most}, but {most} classes are numbered from 0: y - 1"
+        )
+    if least == most and data is not None and len(data) > 1:
+        warn(f"fit: all labels are {least}: there is nothing to tell apart", UserWarning)
+    elif least == 1 and data is not None:
+        warn("fit: labels start at 1: class 0 never occurs (if that is not meant: y - 1)", UserWarning)
+
+
+def _classes(loss: Any, output: Any) -> bool:
+    """Whether the loss is cross entropy over axis 1 of the output."""
+    named = _OTHER_NAMES.get(loss, loss) if isinstance(loss, str) else type(loss).__name__
+    return named in ("cross_entropy", "CrossEntropyLoss") and isinstance(output, Tensor) and output.ndim > 1
+
+
+def first_step(model: Any, loss: Any, number: float, inputs: Any, output: Any) -> None:
+    """Warnings after the first backward pass."""
+    if _classes(loss, output) and output.shape[1] > 1:
+        chance = math.log(output.shape[1])
+        if number > 3 * chance:
+            warn(
+                f"fit: the first loss is {number:.3g}; a guess among {output.shape[1]} classes has "
+                f"ln({output.shape[1]}) = {chance:.3g}: are the inputs scaled, and the last layer without softmax?",
+                UserWarning,
+            )
+    idle = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    if idle:
+        shown = ", ".join(idle[:5]) + (f" and {len(idle) - 5} more" if len(idle) > 5 else "")
+        warn(f"fit: no gradient reaches {shown}: the loss does not depend on them", UserWarning)
+    if isinstance(inputs, Tensor) and len(inputs) > 1 and inputs.numel() > 1:
+        if bool((inputs == inputs[:1]).all()):
+            warn("fit: all samples of the first batch are the same: are the inputs constant?", UserWarning)
+
+
+def bad_loss(model: Any, number: float, where: str, inputs: Any, targets: Any, guards: Any) -> None:
+    from ..ops import isfinite
+
+    reason = ""
+    for name, x in (("inputs", inputs), ("targets", targets)):
+        if isinstance(x, Tensor) and x.dtype.is_floating_point and not bool(isfinite(x).all()):
+            reason = f"the {name} hold NaN or infinity"
+            break
+    if guards and not reason:
+        reason = first_bad_module(model, inputs)
+        for g in guards:
+            g.module = reason
+    reason = reason or "a lower learning rate or clipped gradients may help"
+    warn(f"fit: the loss is {number} in {where}: {reason}", RuntimeWarning)
+
+
+@autograd.no_grad
+def first_bad_module(model: Any, inputs: Any) -> str:
+    """Runs the model again and says which module is the first to give NaN or infinity, or "". Buffers (running
+    statistics) and random numbers stay as they are."""
+    found: list[str] = []
+
+    def hook(name: str) -> Any:
+        def look(module: Any, args: Any, output: Any) -> None:
+            if not found and _bad(output):
+                own = [n for n, p in module.named_parameters(recurse=False) if _bad(p)]
+                why = f", whose {' and '.join(own)} held NaN or infinity already" if own else ""
+                found.append(
+                    f"the first NaN or infinity comes from {name or 'the model'} ({type(module).__name__}){why}"
+                )
+
+        return look
+
+    handles = [m.register_forward_hook(hook(n)) for n, m in model.named_modules()]
+    buffers = [(b, b.detach().clone()) for b in model.buffers()]
+    numbers = default_generator.snapshot()
+    try:
+        model(inputs)
+    finally:
+        default_generator.restore(numbers)
+        for b, before in buffers:
+            b.detach().copy_(before)
+        for h in handles:
+            h.remove()
+    return found[0] if found else ""
+
+
+def _bad(x: Any) -> bool:
+    from ..ops import isfinite
+
+    if isinstance(x, (tuple, list)):
+        return any(_bad(part) for part in x)
+    return isinstance(x, Tensor) and x.dtype.is_floating_point and not bool(isfinite(x).all())
