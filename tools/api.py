@@ -28,6 +28,8 @@ PAGES = {
     "train": ("mielina.train", "mi.train", "Training loops, callbacks, metrics. `fit`, `evaluate`, `predict` and the "
               "callbacks are `mi.fit` and so on, too."),
     "tune": ("mielina.tune", "mi.tune", "Search for hyper-parameters, over Optuna."),
+    "transforms": ("mielina.transforms", "mi.transforms", "Images made ready, and changed at random."),
+    "sklearn": ("mielina.sklearn", "mi.sklearn", "Networks as scikit-learn estimators."),
     "plot": ("mielina.plot", "mi.plot", "Pictures, with matplotlib."),
     "io": ("mielina.io", "mi", "Files."),
     "testing": ("mielina.testing", "mi.testing", "For those who add kernels: references, checks, gradients."),

@@ -55,7 +55,7 @@ struct ImageTable {
                                     const SampleArgs& args) noexcept;
   // x: (N, C, H, W), y: (N, C, P, Q), both f32 or u8, planes of x below 2^31 elements; matrices: (N, 2, 3) f64.
   // y[n, c, p, q] = x[n, c] at column m00 q + m01 p + m02 and row m10 q + m11 p + m12, in pixels. Not bicubic;
-  // reflection at the outer edges of the border pixels.
+  // reflection at the outer edges of the border pixels; nearest: floor(u + 1/2 + 2^-12).
   void (*warp)(const Ctx&, const View& y, const View& x, const View& matrices, const SampleArgs& args) noexcept;
 };
 

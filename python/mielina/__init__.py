@@ -54,7 +54,7 @@ _LATER = {
 }
 
 if TYPE_CHECKING:
-    from . import cuda, io, plot, testing, train, tune
+    from . import cuda, io, plot, sklearn, testing, train, transforms, tune
     from .io import load, save
     from .train import (
         EMA,
@@ -75,7 +75,7 @@ else:
 
     def __getattr__(name):
         """Parts that cost time to import, or need an extra, come on first use."""
-        if name in ("cuda", "io", "plot", "testing", "train", "tune"):
+        if name in ("cuda", "io", "plot", "sklearn", "testing", "train", "transforms", "tune"):
             import importlib
 
             return importlib.import_module(f"{__name__}.{name}")

@@ -52,6 +52,10 @@ MIELINA_INLINE vf32 clip(vf32 u, float low, float high) {
   return select<vf32>(u <= splat<vf32>(high), u, splat<vf32>(high));
 }
 
+// The nearest whole number. A place half way between two pixels, or a rounding error before it, goes to the upper one:
+// masks do not depend on the last bit of a sine.
+MIELINA_INLINE vf32 nearest(vf32 u) { return floor(u + splat<vf32>(0.5f + 0x1p-12f)); }
+
 // One coordinate of N pixels: the two neighbours' indices, and their weights (0 outside).
 struct Pair {
   vi32 index[2];
@@ -67,7 +71,7 @@ MIELINA_INLINE Pair neighbours(vf32 u, int64_t size, const SampleArgs& a) {
   }
   if (a.border != Border::zeros) u = clip(u, 0, top);
   u = clip(u, -2, n + 1);  // integers from here on
-  vf32 low = a.mode == Sample::nearest ? round_even(u) : floor(u), part = u - low, high = low + splat<vf32>(1);
+  vf32 low = a.mode == Sample::nearest ? nearest(u) : floor(u), part = u - low, high = low + splat<vf32>(1);
   if (a.mode == Sample::nearest) part = vf32{};
   Pair p;
   const vf32 zero{};
@@ -78,8 +82,8 @@ MIELINA_INLINE Pair neighbours(vf32 u, int64_t size, const SampleArgs& a) {
   return p;
 }
 // The same where both lie in the image.
-MIELINA_INLINE Pair inner(vf32 u, bool nearest) {
-  const vf32 low = nearest ? round_even(u) : floor(u), part = nearest ? vf32{} : u - low;
+MIELINA_INLINE Pair inner(vf32 u, bool whole) {
+  const vf32 low = whole ? nearest(u) : floor(u), part = whole ? vf32{} : u - low;
   const vi32 index = to_int(low);
   return {{index, index + 1}, {splat<vf32>(1) - part, part}};
 }

@@ -198,6 +198,7 @@ def warp(x: Any, matrices: Any, size: Sequence[int], mode: str = "bilinear", bor
     """y[n, c, p, q] = x[n, c] at (column, row) = matrices[n] (q, p, 1), in pixels; matrices: (N, 2, 3).
 
     border: zeros outside, border (clip), reflection (at the outer edges of the border pixels).
+    nearest: half way goes up.
     """
     x, m = f64(x), f64(matrices)
     q, p = np.meshgrid(np.arange(size[1]), np.arange(size[0]))
@@ -210,7 +211,7 @@ def warp(x: Any, matrices: Any, size: Sequence[int], mode: str = "bilinear", bor
             u = np.where(u >= n, 2 * n - u, u) - 0.5
         if border != "zeros":
             u = np.clip(u, 0, n - 1)
-        low = np.rint(u) if mode == "nearest" else np.floor(u)
+        low = np.floor(u + 0.5 + 2.0**-12) if mode == "nearest" else np.floor(u)
         part = np.zeros_like(u) if mode == "nearest" else u - low
         taps.append([(low, 1 - part), (low + 1, part)])
     y = np.zeros(x.shape[:2] + tuple(size))

@@ -1,0 +1,236 @@
+"""NetworkClassifier and NetworkRegressor as scikit-learn sees them."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from typing import Any
+
+import mielina as mi
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", "1.6")
+from mielina import nn
+from mielina.sklearn import NetworkClassifier, NetworkRegressor
+from sklearn.base import clone
+from sklearn.datasets import load_digits, make_classification, make_regression
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+X, Y = make_classification(120, 6, n_informative=4, n_classes=3, random_state=0)
+NAMES = np.array(["spiral", "elliptic", "irregular"])[Y]
+
+
+@parametrize_with_checks([NetworkClassifier(), NetworkRegressor()])
+def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"solver": "adam"},
+        {"solver": "sgd", "learning_rate_init": 0.05},
+        {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.5, "nesterovs_momentum": False},
+    ],
+    ids=["adam", "nesterov", "invscaling"],
+)
+def test_steps_are_those_of_mlp_classifier(activation: str, how: dict[str, Any]) -> None:
+    """The same starting weights and full batches: the same losses and weights, step by step. Adam's epsilon stands
+    beside the corrected second moment here and beside the raw one there."""
+    close = 1e-4 if how["solver"] == "adam" else 1e-7
+    common = {
+        "hidden_layer_sizes": (7, 5),
+        "activation": activation,
+        "max_iter": 8,
+        "random_state": 3,
+        "shuffle": False,
+        "alpha": 0.1,
+    }
+    ours, theirs = (E(**common, **how).fit(X, Y) for E in (NetworkClassifier, MLPClassifier))
+    assert np.allclose(ours.loss_curve_, theirs.loss_curve_, rtol=close)
+    for a, b in zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_):
+        assert a.shape == b.shape and np.allclose(a, b, atol=close)
+    for name in ("n_iter_", "t_", "n_layers_", "n_outputs_", "out_activation_", "n_features_in_"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    assert ours.best_loss_ == pytest.approx(theirs.best_loss_, rel=close)
+    assert np.allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=close)
+
+
+def test_the_regressors_steps_are_mlp_regressors() -> None:
+    a, b = make_regression(60, 4, n_targets=2, random_state=0)
+    ours, theirs = (
+        E(hidden_layer_sizes=(9,), max_iter=6, random_state=1, learning_rate_init=0.01).fit(a, b / 100)
+        for E in (NetworkRegressor, MLPRegressor)
+    )
+    assert np.allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-4)
+    assert ours.predict(a).shape == (60, 2) and np.allclose(ours.predict(a), theirs.predict(a), atol=1e-3)
+
+
+def test_lbfgs_finds_the_minimum_of_logistic_regression() -> None:
+    two = Y < 1
+    ours, theirs = (
+        E((), solver="lbfgs", alpha=1.0, tol=1e-8, max_iter=500, random_state=0).fit(X, two)
+        for E in (NetworkClassifier, MLPClassifier)
+    )
+    assert ours.loss_ == pytest.approx(theirs.loss_, rel=1e-6)
+    assert np.allclose(ours.coefs_[0], theirs.coefs_[0], atol=1e-3)
+    with pytest.raises(AttributeError, match="partial_fit"):
+        ours.partial_fit(X, two)
+
+
+def test_class_names_in_pipeline_and_grid_search() -> None:
+    pipe = make_pipeline(
+        StandardScaler(), NetworkClassifier((16,), learning_rate_init=0.03, max_iter=60, random_state=0)
+    )
+    search = GridSearchCV(pipe, {"networkclassifier__alpha": [1e-4, 1e3]}, cv=3).fit(X, NAMES)
+    assert search.best_params_ == {"networkclassifier__alpha": 1e-4}
+    assert search.classes_.tolist() == ["elliptic", "irregular", "spiral"]
+    assert (search.predict(X) == NAMES).mean() > 0.8
+    assert np.allclose(search.predict_proba(X).sum(1), 1)
+
+
+@pytest.mark.parametrize("outputs, kind", [(1, "logistic"), (2, "softmax")])
+def test_any_module_of_images(outputs: int, kind: str) -> None:
+    """Bright left or right halves; the module given stays as it was."""
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(60, 1, 6, 6)).astype(np.float32)
+    right = np.arange(60) % 2 == 1
+    images[right, :, :, 3:] += 2
+    images[~right, :, :, :3] += 2
+    mi.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Dropout(0.1), nn.Flatten(), nn.Linear(64, outputs))
+    before = net[0].weight.detach().clone()
+    model = NetworkClassifier(module=net, learning_rate_init=0.01, max_iter=15, batch_size=20, random_state=0)
+    names = np.where(right, "right", "left")
+    assert model.fit(images, names).score(images, names) > 0.95
+    assert model.out_activation_ == kind and mi.equal(net[0].weight, before)
+    again = clone(model).fit(images, names)
+    assert np.array_equal(again.predict_proba(images), model.predict_proba(images)), "dropout follows random_state"
+    assert not np.array_equal(
+        clone(model).set_params(random_state=1).fit(images, names).predict_proba(images), model.predict_proba(images)
+    )
+
+
+def test_random_state_leaves_the_global_generator_alone() -> None:
+    mi.manual_seed(5)
+    wanted = mi.rand(3)
+    mi.manual_seed(5)
+    NetworkClassifier((4,), max_iter=2, random_state=0).fit(X, Y)
+    assert mi.equal(mi.rand(3), wanted)
+
+
+def test_weights_of_samples_count() -> None:
+    """Contradicting labels: the heavier half wins."""
+    a, b = np.vstack((X, X)), np.r_[Y < 1, Y >= 1]
+    for first in (0.1, 10.0):
+        w = np.r_[np.full(120, first), np.ones(120)]
+        p = NetworkClassifier((), solver="lbfgs", random_state=0).fit(a, b, w).score(X, Y < 1)
+        assert (p > 0.7) is (first > 1)
+
+
+def test_partial_fit_and_pickle() -> None:
+    model = NetworkClassifier((8,), learning_rate_init=0.02, random_state=0)
+    for _ in range(30):
+        for rows in np.array_split(np.arange(120), 3):
+            model.partial_fit(X[rows], NAMES[rows], classes=np.unique(NAMES))
+    assert model.score(X, NAMES) > 0.8 and model.n_iter_ == 90
+    copy = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(copy.predict_proba(X), model.predict_proba(X))
+    copy.partial_fit(X, NAMES)
+    with pytest.raises(ValueError, match="not those of the first call"):
+        model.partial_fit(X, NAMES, classes=["a", "b"])
+
+
+def test_warm_start_goes_on() -> None:
+    model = NetworkClassifier((8,), max_iter=3, warm_start=True, random_state=0).fit(X, Y)
+    first = model.loss_
+    assert model.fit(X, Y).n_iter_ == 6 and model.loss_ < first
+
+
+def test_early_stopping_puts_the_best_weights_back() -> None:
+    model = NetworkClassifier(
+        (32,), early_stopping=True, n_iter_no_change=3, learning_rate_init=0.05, random_state=0, max_iter=100
+    ).fit(X, NAMES)
+    assert model.n_iter_ < 100 and len(model.validation_scores_) == model.n_iter_
+    assert model.best_validation_score_ == max(model.validation_scores_) and model.best_loss_ is None
+
+
+def test_feature_names_raise_no_warning() -> None:
+    class Frame:  # what scikit-learn asks of a data frame
+        columns = np.array([f"f{i}" for i in range(6)], dtype=object)
+        shape, dtypes = X.shape, ()
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+            return np.asarray(X, dtype)
+
+        def __len__(self) -> int:
+            return len(X)
+
+    assert NetworkClassifier((2,), max_iter=1).fit(Frame(), Y).n_features_in_ == 6
+
+
+def test_several_labels_a_sample() -> None:
+    labels = np.stack((Y == 0, X[:, 0] > 0), 1).astype(int)
+    model = NetworkClassifier((16,), solver="lbfgs", random_state=0).fit(X, labels)
+    assert model.predict(X).shape == (120, 2) and (model.predict(X) == labels).mean() > 0.95
+    assert model.out_activation_ == "logistic" and model.predict_proba(X).shape == (120, 2)
+
+
+@pytest.mark.parametrize(
+    "parameters, message",
+    [
+        ({"activation": "swish"}, "activation must be one of identity, logistic, tanh, relu, got 'swish'"),
+        ({"solver": "newton"}, "solver must be one of"),
+        ({"alpha": -1.0}, r"alpha must lie in \[0, inf\], got -1.0"),
+        ({"max_iter": 0}, "max_iter"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"hidden_layer_sizes": (5, 0)}, "hidden_layer_sizes must be > 0"),
+        ({"validation_fraction": 1.0}, "validation_fraction"),
+        ({"module": nn.Linear(6, 5)}, r"module must give \(N, 3\) outputs, got \('N', 5\)"),
+    ],
+)
+def test_wrong_parameters_are_named(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        NetworkClassifier(**parameters).fit(X, Y)
+
+
+def test_wrong_data_are_named() -> None:
+    with pytest.raises(ValueError, match="1 class"):
+        NetworkClassifier().fit(X, np.zeros(120))
+    with pytest.raises(ValueError, match="NaN"):
+        NetworkClassifier().fit(np.where(X > 2, np.nan, X), Y)
+    with pytest.raises(ValueError, match="(?i)weight"):
+        NetworkClassifier().fit(X, Y, np.zeros(120))
+    with pytest.raises(TypeError, match="not a class"):
+        NetworkClassifier(module=nn.Linear).fit(X, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        with pytest.raises(ConvergenceWarning, match="max_iter=2"):
+            NetworkClassifier(max_iter=2).fit(X, Y)
+
+
+def digits_accuracy(E: Any, seeds: int, epochs: int) -> float:
+    x, y = load_digits(return_X_y=True)
+    scores = []
+    for seed in range(seeds):
+        folds = StratifiedKFold(3, shuffle=True, random_state=seed)
+        scores.append(cross_val_score(E((64,), max_iter=epochs, random_state=seed), x / 16, y, cv=folds).mean())
+    return float(np.mean(scores))
+
+
+def test_digits_quickly() -> None:
+    assert digits_accuracy(NetworkClassifier, 1, 25) > 0.9
+
+
+@pytest.mark.slow
+def test_digits_no_worse_than_mlp_classifier() -> None:
+    """Mean of 5 seeds, 3 folds, equal sizes and epochs. The same steps up to rounding: within 1/1000."""
+    assert digits_accuracy(NetworkClassifier, 5, 60) >= digits_accuracy(MLPClassifier, 5, 60) - 1e-3
