@@ -17,7 +17,7 @@ from mielina import data, io, nn, optim, testing, train, transforms
 PLACES: dict[str, Any] = {
     "mi": mi, "F": F, "nn": nn, "nn.init": nn.init, "nn.utils": nn.utils, "nn.utils.rnn": nn.utils.rnn, "optim": optim,
     "optim.lr_scheduler": optim.lr_scheduler, "data": data, "io": io, "train": train, "testing": testing,
-    "mi.transforms": transforms,
+    "transforms": transforms,
 }  # fmt: skip
 
 
