@@ -28,6 +28,7 @@ PAGES = {
     "train": ("mielina.train", "mi.train", "Training loops, callbacks, metrics. `fit`, `evaluate`, `predict` and the "
               "callbacks are `mi.fit` and so on, too."),
     "tune": ("mielina.tune", "mi.tune", "Search for hyper-parameters, over Optuna."),
+    "models": ("mielina.models", "mi.models", "Networks of the literature, with torchvision's names of weights."),
     "transforms": ("mielina.transforms", "mi.transforms", "Images made ready, and changed at random."),
     "sklearn": ("mielina.sklearn", "mi.sklearn", "Networks as scikit-learn estimators."),
     "plot": ("mielina.plot", "mi.plot", "Pictures, with matplotlib."),

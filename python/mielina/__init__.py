@@ -33,6 +33,7 @@ from .random import Generator, default_generator, initial_seed, manual_seed, see
 from .tensor import Tensor
 
 _LATER = {
+    "models": ("save_model", "load_model"),
     "io": ("save", "load"),
     "train": (
         "fit",
@@ -54,8 +55,9 @@ _LATER = {
 }
 
 if TYPE_CHECKING:
-    from . import cuda, io, plot, sklearn, testing, train, transforms, tune
+    from . import cuda, io, models, plot, sklearn, testing, train, transforms, tune
     from .io import load, save
+    from .models import load_model, save_model
     from .train import (
         EMA,
         SWA,
@@ -75,7 +77,7 @@ else:
 
     def __getattr__(name):
         """Parts that cost time to import, or need an extra, come on first use."""
-        if name in ("cuda", "io", "plot", "sklearn", "testing", "train", "transforms", "tune"):
+        if name in ("cuda", "io", "models", "plot", "sklearn", "testing", "train", "transforms", "tune"):
             import importlib
 
             return importlib.import_module(f"{__name__}.{name}")

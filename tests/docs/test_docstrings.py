@@ -12,12 +12,12 @@ import mielina as mi
 import mielina.nn.functional as F
 import numpy as np
 import pytest
-from mielina import data, io, nn, optim, testing, train, transforms
+from mielina import data, io, models, nn, optim, testing, train, transforms
 
 PLACES: dict[str, Any] = {
     "mi": mi, "F": F, "nn": nn, "nn.init": nn.init, "nn.utils": nn.utils, "nn.utils.rnn": nn.utils.rnn, "optim": optim,
     "optim.lr_scheduler": optim.lr_scheduler, "data": data, "io": io, "train": train, "testing": testing,
-    "transforms": transforms,
+    "transforms": transforms, "models": models,
 }  # fmt: skip
 
 

@@ -154,6 +154,17 @@ def load(path: str | os.PathLike[str], device: Any = None) -> Any:
         raise ValueError(f"{path}: damaged: {e}") from None
 
 
+def metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The strings in a safetensors file's header. ValueError: no valid header. OSError as for `load`."""
+    with open(os.fspath(path), "rb") as f:
+        size = os.fstat(f.fileno()).st_size
+        if size < 8:
+            raise ValueError(f"{f.name}: not a safetensors file: only {size} bytes")
+        found = _header(f, size)[1]
+    info = found.get("__metadata__") if isinstance(found, dict) else None
+    return {k: v for k, v in info.items() if isinstance(v, str)} if isinstance(info, dict) else {}
+
+
 def _header(f: Any, size: int) -> tuple[int, dict[str, Any]]:
     """Where the data starts, and the header; two tensors of one name are an error."""
 
