@@ -282,6 +282,10 @@ Array warp(const Array& x, const Array& matrices, const Dims& size, const std::s
   check(size.n == 2 && size[0] >= 0 && size[1] >= 0, Kind::Runtime, "warp: expected a size of two numbers, got ",
         text(size));
   check(x.shape[2] > 0 && x.shape[3] > 0, Kind::Runtime, "warp: expected images with pixels, got ", text(x.dims()));
+  // Places are float32: beyond, a rounding error could be wider than the margin by which a block counts as inside.
+  constexpr int64_t side = 1 << 20;
+  check(x.shape[2] <= side && x.shape[3] <= side && size[0] <= side && size[1] <= side, Kind::NotImplemented,
+        "warp: images of more than 2^20 pixels a side, got ", text(x.dims()), " to ", text(size));
   int64_t reach = 0;
   for (int d = 2; d < 4; d++) reach += (x.shape[d] - 1) * (x.stride[d] < 0 ? -x.stride[d] : x.stride[d]);
   check(reach < INT32_MAX, Kind::NotImplemented, "warp: images of 2^31 elements and more");

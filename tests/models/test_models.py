@@ -116,6 +116,14 @@ def test_one_file_for_a_trained_model(tmp_path) -> None:  # type: ignore[no-unty
     assert set(mi.load(path)) == set(net.state_dict()), "a plain safetensors file, too"
 
 
+def test_a_head_of_ones_own_is_kept(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    net = models.resnet18(num_classes=10)
+    net.fc = nn.Linear(512, 2)
+    mi.save_model(net, tmp_path / "m.safetensors", classes=["no", "yes"])
+    found = mi.load_model(tmp_path / "m.safetensors").model.fc.weight
+    np.testing.assert_array_equal(found.detach().numpy(), net.fc.weight.detach().numpy())
+
+
 def test_bad_files_and_models(tmp_path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "m.safetensors"
     net = models.lenet5(num_classes=3)
@@ -123,6 +131,8 @@ def test_bad_files_and_models(tmp_path) -> None:  # type: ignore[no-untyped-def]
         mi.save_model(nn.Linear(2, 2), path)
     with pytest.raises(ValueError, match="2 names for 3 classes"):
         mi.save_model(net, path, classes=["a", "b"])
+    with pytest.raises(ValueError, match="2 names for 10 classes"):
+        mi.save_model(models.lenet5(), path, classes=["a", "b"])
     with pytest.raises(TypeError, match="JSON"):
         mi.save_model(net, path, preprocess={"mean": np.zeros(3)})
     assert not path.exists()
@@ -136,6 +146,7 @@ def test_bad_files_and_models(tmp_path) -> None:  # type: ignore[no-untyped-def]
         {"name": "os.system"}, {"name": ["lenet5"]}, {"arguments": {"num_classes": 4}},
         {"arguments": {"weights": "x", "no": 1}},
         {"arguments": [1]}, {"preprocess": 3}, {"arguments": {"num_classes": -1}},
+        {"arguments": {"num_classes": 10**15}}, {"arguments": {}},
     ):  # fmt: skip
         mi.save(net.state_dict(), path, {"mielina.model": json.dumps({**good, **change})})
         with pytest.raises(ValueError, match=r"damaged, or of another version"):

@@ -116,6 +116,8 @@ def test_maps_to_nowhere_read_nothing_outside(mode: str, border: str, bad: float
         (mi.ones(1, 3, 4, 4), mi.ones(1, 2, 3), (4, 4), "bicubic", ValueError, "mode"),
         (mi.ones(1, 3, 4, 4, dtype=mi.float64), mi.ones(1, 2, 3), (4, 4), "bilinear", NotImplementedError, "float32"),
         (mi.ones(1, 3, 0, 4), mi.ones(1, 2, 3), (4, 4), "bilinear", RuntimeError, "pixels"),
+        (mi.ones(1, 1, 1, 1).expand(1, 1, 1, 2**21), mi.ones(1, 2, 3), (1, 4), "bilinear", NotImplementedError, "2.20"),
+        (mi.ones(1, 1, 1, 1), mi.ones(1, 2, 3), (1, 2**21), "bilinear", NotImplementedError, "2.20"),
         (mi.ones(1, 3, 4, 4), mi.ones(1, 2, 3, dtype=mi.int64), (4, 4), "bilinear", TypeError, "floating"),
     ],
 )
@@ -127,3 +129,13 @@ def test_bad_input(x, m, size, mode, error, text) -> None:  # type: ignore[no-un
 def test_empty() -> None:
     assert _core.warp(mi.ones(0, 3, 4, 4), mi.ones(0, 2, 3), (5, 6), "bilinear", "zeros").shape == (0, 3, 5, 6)
     assert _core.warp(mi.ones(2, 3, 4, 4), mi.ones(2, 2, 3), (0, 6), "bilinear", "zeros").shape == (2, 3, 0, 6)
+
+
+def test_long_rows_are_read_within_the_image() -> None:
+    """Places near the ends of the longest rows, where float32 counts in eighths of a pixel."""
+    n = 2**20
+    x = mi.arange(n).float().reshape(1, 1, 1, n)
+    for start in (-40.25, n - 300.5, n - 20.75, n + 3.5):
+        y = _core.warp(x, mi.tensor([[[1.0, 0, start], [0, 1.0, 0]]]), (1, 400), "bilinear", "border").numpy()
+        places = np.clip(start + np.arange(400), 0, n - 1)
+        np.testing.assert_allclose(y.ravel(), places, atol=3 * 2.0**-4)  # start, place and result are rounded

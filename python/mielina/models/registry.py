@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..io.safetensors import load, metadata, save
 
-_MODELS: dict[str, Callable[..., Any]] = {}
+_MODELS: dict[str, tuple[Callable[..., Any], str]] = {}  # and the prefix of the last layer's keys
 _KEY = "mielina.model"  # of a file's metadata
 
 
@@ -28,7 +28,7 @@ def model(head: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             return net
 
         built.__annotations__ = {**make.__annotations__, "weights": "str | os.PathLike[str] | None"}
-        _MODELS[make.__name__] = built
+        _MODELS[make.__name__] = built, head
         return built
 
     return decorate
@@ -67,7 +67,12 @@ def create(name: str, **how: Any) -> Any:
     """
     if name not in _MODELS:
         raise ValueError(f"unknown model {name!r}; there are {', '.join(names())}")
-    return _MODELS[name](**how)
+    return _MODELS[name][0](**how)
+
+
+def _outputs(name: Any, state: Mapping[str, Any]) -> int:
+    """The classes that a model's last layer tells apart."""
+    return len(state[_MODELS[name][1] + "weight"])
 
 
 class Saved(NamedTuple):
@@ -97,10 +102,16 @@ def save_model(
             "mi.save(model.state_dict(), path) keeps any model's weights"
         )
     name, how = made
-    if classes is not None and how.get("num_classes") not in (None, len(classes)):
-        raise ValueError(f"save_model: {len(classes)} names for {how['num_classes']} classes")
-    head = {"name": name, "arguments": how, "classes": None if classes is None else list(classes)}
-    save(model.state_dict(), path, {_KEY: json.dumps({**head, "preprocess": dict(preprocess or {})})})
+    state = model.state_dict()
+    outputs = _outputs(name, state)
+    if classes is not None and len(classes) != outputs:
+        raise ValueError(f"save_model: {len(classes)} names for {outputs} classes")
+    info = {
+        "name": name,
+        "arguments": {**how, "num_classes": outputs},
+        "classes": None if classes is None else list(classes),
+    }
+    save(state, path, {_KEY: json.dumps({**info, "preprocess": dict(preprocess or {})})})
 
 
 def load_model(path: str | os.PathLike[str]) -> Saved:
@@ -111,8 +122,11 @@ def load_model(path: str | os.PathLike[str]) -> Saved:
     try:
         found = json.loads(text)
         name, how, classes = found["name"], found["arguments"], found["classes"]
-        net = create(str(name), **{str(k): v for k, v in how.items() if k != "weights"})
-        net.load_state_dict(load(path))
+        state = load(path)
+        if how["num_classes"] != _outputs(name, state):  # before anything of that size is made
+            raise ValueError(f"weights for {_outputs(name, state)} classes, arguments for {how['num_classes']}")
+        net = create(name, **{str(k): v for k, v in how.items() if k != "weights"})
+        net.load_state_dict(state)
         return Saved(net.eval(), classes, dict(found["preprocess"]))
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as e:
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError, OverflowError) as e:
         raise ValueError(f"{os.fspath(path)}: damaged, or of another version: {e}") from None
