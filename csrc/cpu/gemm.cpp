@@ -241,19 +241,23 @@ int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View&
 }  // namespace
 
 #if defined(MIELINA_GEMM_ONLY)
-// This level adds the products of bf16 to a table of the level below it, which keeps all others.
+// This level adds the products of bf16 to those of the level below it, which the table holds when it is filled.
 namespace {
-Kernels below;
+decltype(Kernels::gemm) gemm_below;
+decltype(Kernels::gemm_workspace) workspace_below;
 void gemm_or_below(const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias, const View& residual,
                    GemmArgs args) noexcept {
-  (a.dtype == DType::bf16 ? gemm : below.gemm)(ctx, c, a, b, bias, residual, args);
+  (a.dtype == DType::bf16 ? gemm : gemm_below)(ctx, c, a, b, bias, residual, args);
 }
 int64_t workspace_or_below(const Ctx& ctx, const View& c, const View& a, const View& b) noexcept {
-  return (a.dtype == DType::bf16 ? gemm_workspace : below.gemm_workspace)(ctx, c, a, b);
+  return (a.dtype == DType::bf16 ? gemm_workspace : workspace_below)(ctx, c, a, b);
 }
 }  // namespace
 void fill_gemm(Kernels& k) {
-  if (k.gemm) below = k;
+  if (k.gemm) {  // an empty table asks only which entries this level has
+    gemm_below = k.gemm;
+    workspace_below = k.gemm_workspace;
+  }
   k.gemm = gemm_or_below;
   k.gemm_workspace = workspace_or_below;
 }

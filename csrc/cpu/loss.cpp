@@ -7,7 +7,10 @@ namespace MIELINA_ISA {
 namespace {
 
 // f(x, t, p) is the loss of an element, d(x, t, p) its derivative by x.
-struct Mse {
+template <Loss kind>
+struct Fn;
+template <>
+struct Fn<Loss::mse> {
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
     return (x - t) * (x - t);
@@ -21,7 +24,8 @@ template <class V>
 MIELINA_INLINE V sign(V x) {
   return select<V>(x > V{}, c<V>(1), select<V>(x < V{}, c<V>(-1), V{}));
 }
-struct L1 {
+template <>
+struct Fn<Loss::l1> {
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
     return abs(x - t);
@@ -31,7 +35,8 @@ struct L1 {
     return sign(x - t);
   }
 };
-struct SmoothL1 {
+template <>
+struct Fn<Loss::smooth_l1> {
   template <class V>
   MIELINA_INLINE V f(V x, V t, V p) {
     V a = abs(x - t);
@@ -43,7 +48,8 @@ struct SmoothL1 {
     return select<V>(e >= p, c<V>(1), select<V>(e <= -p, c<V>(-1), e / p));
   }
 };
-struct Huber {
+template <>
+struct Fn<Loss::huber> {
   template <class V>
   MIELINA_INLINE V f(V x, V t, V p) {
     V a = abs(x - t);
@@ -55,7 +61,8 @@ struct Huber {
     return select<V>(e >= p, p, select<V>(e <= -p, -p, e));
   }
 };
-struct Bce {
+template <>
+struct Fn<Loss::bce> {
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
     return (t - c<V>(1)) * at_least(log1p(-x), -100) - t * at_least(log(x), -100);
@@ -66,7 +73,8 @@ struct Bce {
     return (x - t) / at_least((c<V>(1) - x) * x, 1e-12);
   }
 };
-struct BceLogits {
+template <>
+struct Fn<Loss::bce_logits> {
   // (1 - t) x + log(1 + exp(-x)), the second as max(-x, 0) + log1p(exp(-|x|)): not inf - inf at x = inf
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
@@ -77,7 +85,8 @@ struct BceLogits {
     return sigmoid(x) - t;
   }
 };
-struct Kl {
+template <>
+struct Fn<Loss::kl> {
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
     return select<V>(t == V{}, V{}, t * log(t)) - t * x;
@@ -87,7 +96,8 @@ struct Kl {
     return -t;
   }
 };
-struct KlLog {
+template <>
+struct Fn<Loss::kl_log> {
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
     return exp(t) * (t - x);
@@ -97,7 +107,8 @@ struct KlLog {
     return -exp(t);
   }
 };
-struct SoftMargin {
+template <>
+struct Fn<Loss::soft_margin> {
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
     V z = -t * x;
@@ -108,27 +119,6 @@ struct SoftMargin {
     return -t * sigmoid(-t * x);
   }
 };
-
-template <Loss kind>
-struct FnOf;
-template <>
-struct FnOf<Loss::mse> : Mse {};
-template <>
-struct FnOf<Loss::l1> : L1 {};
-template <>
-struct FnOf<Loss::smooth_l1> : SmoothL1 {};
-template <>
-struct FnOf<Loss::huber> : Huber {};
-template <>
-struct FnOf<Loss::bce> : Bce {};
-template <>
-struct FnOf<Loss::bce_logits> : BceLogits {};
-template <>
-struct FnOf<Loss::kl> : Kl {};
-template <>
-struct FnOf<Loss::kl_log> : KlLog {};
-template <>
-struct FnOf<Loss::soft_margin> : SoftMargin {};
 
 template <class F>
 struct Value {
@@ -149,7 +139,7 @@ struct PickValue {
   template <class T>
   static constexpr RowFn<T> of() {
     if constexpr (is_integer<T>) return nullptr;
-    else return row<Value<FnOf<Loss(kind)>>, 2, T>;
+    else return row<Value<Fn<Loss(kind)>>, 2, T>;
   }
 };
 template <int kind>
@@ -157,7 +147,7 @@ struct PickSlope {
   template <class T>
   static constexpr RowFn<T> of() {
     if constexpr (is_integer<T>) return nullptr;
-    else return row<Slope<FnOf<Loss(kind)>>, 3, T>;
+    else return row<Slope<Fn<Loss(kind)>>, 3, T>;
   }
 };
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 from typing import Any
@@ -155,6 +154,7 @@ def _words(params: dict[str, Any]) -> str:
 
 def summary(name: str, shape: str | None = None, seed: int = 0, as_json: bool = False) -> None:
     """Prints the summary of a network by name. ValueError: unknown name, no shape."""
+    from . import models
     from .nn.summary import summary as summarize
 
     manual_seed(seed)
@@ -163,11 +163,7 @@ def summary(name: str, shape: str | None = None, seed: int = 0, as_json: bool = 
         size = default if shape is None else tuple(int(n) for n in shape.split(","))
     except ValueError:
         raise ValueError(f"shape: expected whole numbers such as 3,224,224, got {shape!r}") from None
-    models: Any = importlib.import_module("mielina.models") if importlib.util.find_spec("mielina.models") else None
-    make = DigitsNet if name == "digits" else getattr(models, name, None) if name.isidentifier() else None
-    if not callable(make) or name.startswith("_") or (isinstance(make, type) and make is not DigitsNet):
-        raise ValueError(f"unknown model {name!r}; there are digits and the functions of mielina.models")
-    found = summarize(make(), size)
+    found = summarize(DigitsNet() if name == "digits" else models.create(name), size)
     if not as_json:
         print(found)
         return

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from .train.metrics import numpy_of
+from .train.scores import confidence_bins
+
 
 def _axes(ax: Any) -> Any:
     if ax is not None:
@@ -75,7 +78,7 @@ def confusion(matrix: Any, labels: Sequence[Any] | None = None, ax: Any = None) 
 def filters(weight: Any, ax: Any = None, columns: int = 8) -> Any:
     """The filters (K, C, R, S) of a first layer as one picture: a grid of K images, each scaled to its own range."""
     ax = _axes(ax)
-    w = np.asarray(weight.detach() if hasattr(weight, "detach") else weight, dtype=np.float64)
+    w = numpy_of(weight).astype(np.float64)
     k, c, r, s = w.shape
     colour = c == 3
     rows = -(-k // columns)
@@ -98,12 +101,12 @@ def calibration(probabilities: Any, labels: Any, ax: Any = None, bins: int = 10)
     the share of samples in each bin as bars. probabilities: (N, C), or (N) of class 1. Source: Guo et al. 2017, fig. 1.
     """
     ax = _axes(ax)
-    p, t = _array(probabilities), _array(labels).astype(np.int64)
+    p, t = numpy_of(probabilities), numpy_of(labels).astype(np.int64)
     p = np.stack([1 - p, p], 1) if p.ndim == 1 else p
     if p.min() < 0 or p.max() > 1:
         raise ValueError("calibration: expected probabilities in [0, 1]; logits go through softmax first")
     sure, right = p.max(1), p.argmax(1) == t
-    place = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
+    place = confidence_bins(sure, bins)
     n = np.bincount(place, minlength=bins)
     held = n > 0
     confidence, accuracy = (np.bincount(place, w, bins)[held] / n[held] for w in (sure, right))
@@ -122,7 +125,7 @@ def decision_boundary(model: Any, X: Any, y: Any, ax: Any = None, points: int = 
     from .train import predict
 
     ax = _axes(ax)
-    x, t = _array(X), _array(y).reshape(-1)
+    x, t = numpy_of(X), numpy_of(y).reshape(-1)
     if x.ndim != 2 or x.shape[1] != 2:
         raise ValueError(f"decision_boundary: expected two features, X of shape (N, 2), got {x.shape}")
     low, high = x.min(0), x.max(0)
@@ -141,7 +144,7 @@ def decision_boundary(model: Any, X: Any, y: Any, ax: Any = None, points: int = 
 
 def feature_maps(maps: Any, ax: Any = None, columns: int = 8) -> Any:
     """The channels (C, H, W) of one sample's output of a layer, each scaled to its own range."""
-    m = _array(maps)
+    m = numpy_of(maps)
     if m.ndim == 4 and len(m) == 1:
         m = m[0]
     if m.ndim != 3:
@@ -152,7 +155,7 @@ def feature_maps(maps: Any, ax: Any = None, columns: int = 8) -> Any:
 def latent(codes: Any, labels: Any = None, ax: Any = None, names: Sequence[Any] | None = None) -> Any:
     """Codes (N, D) in the plane: as they are for D = 2, else on their first two principal axes; coloured by label."""
     ax = _axes(ax)
-    z = _array(codes).astype(np.float64)
+    z = numpy_of(codes).astype(np.float64)
     if z.ndim != 2 or z.shape[1] < 2:
         raise ValueError(f"latent: expected codes (N, D) with D >= 2, got {z.shape}")
     what = "code"
@@ -162,7 +165,7 @@ def latent(codes: Any, labels: Any = None, ax: Any = None, names: Sequence[Any] 
         share = s**2 / max((s**2).sum(), 1e-300)
         z, what = z @ axes[:2].T, "principal axis"
         ax.set_title(f"{100 * share[:2].sum():.0f} % of the variance")
-    t = np.zeros(len(z), np.int64) if labels is None else _array(labels).reshape(-1).astype(np.int64)
+    t = np.zeros(len(z), np.int64) if labels is None else numpy_of(labels).reshape(-1).astype(np.int64)
     kinds = np.unique(t)
     cmap = _classes(len(kinds))
     for k, c in enumerate(kinds):
@@ -178,7 +181,7 @@ def u_matrix(weights: Any, ax: Any = None) -> Any:
     """A self-organising map's weights (rows, columns, features) as the mean distance of each unit to its neighbours in
     the grid: ridges part clusters. Source: Ultsch and Siemon 1990."""
     ax = _axes(ax)
-    w = _array(weights).astype(np.float64)
+    w = numpy_of(weights).astype(np.float64)
     if w.ndim != 3:
         raise ValueError(f"u_matrix: expected weights (rows, columns, features), got {w.shape}")
     total, count = np.zeros(w.shape[:2]), np.zeros(w.shape[:2])
@@ -198,7 +201,7 @@ def u_matrix(weights: Any, ax: Any = None) -> Any:
 def weights_over_time(weights: Any, ax: Any = None, names: Sequence[Any] | None = None) -> Any:
     """Weights (epochs, ...) as one line a weight; of more than 50, the quantiles 0, 5, 25, 50, 75, 95 and 100 %."""
     ax = _axes(ax)
-    w = np.stack([_array(x).reshape(-1) for x in weights])
+    w = np.stack([numpy_of(x).reshape(-1) for x in weights])
     epochs = np.arange(1, len(w) + 1)
     if w.shape[1] <= 50:
         for k in range(w.shape[1]):
@@ -215,10 +218,6 @@ def weights_over_time(weights: Any, ax: Any = None, names: Sequence[Any] | None 
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.3)
     return ax
-
-
-def _array(x: Any) -> np.ndarray:
-    return np.asarray(x.detach().numpy() if hasattr(x, "detach") else x)
 
 
 def _classes(n: int) -> Any:

@@ -248,13 +248,6 @@ def test_tensorboard(tmp_path):
     assert colours.shape == (5, 6, 3)
 
 
-def test_checksums_are_castagnoli():
-    from mielina.train.loggers import _masked
-
-    crc = 0xE3069283  # of "123456789", the check value of CRC-32C
-    assert _masked(b"123456789") == ((((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF).to_bytes(4, "little")
-
-
 # ---- numbers that are none -------------------------------------------------------------------------------------------
 def test_terminate_on_nan_names_the_module():
     class Root(mi.nn.Module):

@@ -97,19 +97,19 @@ MIELINA_INLINE Pair side_by_side(Pair p, int64_t size) {
   return {{left, left + 1}, {a, b}};
 }
 
-template <class T>
-MIELINA_INLINE void put(T* p, int64_t stride, vf32 v, int64_t n) {
-  if constexpr (__is_same(T, float)) {
-    if (stride == 1) return n >= N ? store(p, v) : store_n(p, v, n);
-  }
-  if constexpr (!__is_same(T, float)) v = round_even(clip(v, 0, 255));
-  Held<T> from[N];
-  if constexpr (__is_same(T, float)) store(from, v);
-  else store(from, to_int(v));
+MIELINA_INLINE void put(float* p, int64_t stride, vf32 v, int64_t n) {
+  if (stride == 1) return store_part(p, v, n);
+  float from[N];
+  store(from, v);
+  for (int64_t i = 0; i < min64(n, N); i++) p[i * stride] = from[i];
+}
+MIELINA_INLINE void put(uint8_t* p, int64_t stride, vf32 v, int64_t n) {
+  int32_t from[N];
+  store(from, to_int(round_even(clip(v, 0, 255))));
   if (stride == 1 && n >= N)
-    for (int64_t i = 0; i < N; i++) p[i] = T(from[i]);
+    for (int64_t i = 0; i < N; i++) p[i] = uint8_t(from[i]);  // a loop without a tail is vectorised
   else
-    for (int64_t i = 0; i < min64(n, N); i++) p[i * stride] = T(from[i]);
+    for (int64_t i = 0; i < min64(n, N); i++) p[i * stride] = uint8_t(from[i]);
 }
 
 enum class Read { nearest, apart, paired };
@@ -139,7 +139,7 @@ void find(Block& b, const View& x, const double* m, const SampleArgs& args, int6
     const vf32 at_u = fma(lane, splat<vf32>(float(m[0])), splat<vf32>(float(u0))),
                at_v = fma(lane, splat<vf32>(float(m[3])), splat<vf32>(float(v0)));
     Pair u, v;
-    if (inside && i + N <= b.n) {  // three quarters of the work: nothing to clip
+    if (inside && i + N <= b.n) {  // nothing to clip
       u = inner(at_u, read == Read::nearest);
       v = inner(at_v, read == Read::nearest);
     } else {
@@ -160,7 +160,7 @@ void warp_row(const View& y, const View& x, const double* m, const SampleArgs& a
   const T* from = (const T*)x.data + n * x.stride[0];
   T* to = (T*)y.data + n * y.stride[0] + row * y.stride[2];
   Block b;
-  alignas(64) Twins<T> twins[taps][kPixels + N];  // load_evens reads a vector past its pixels
+  alignas(64) Twins<T> twins[taps][kPixels];
   alignas(64) Held<T> tap[taps][kPixels];
   for (int64_t q = 0; q < y.shape[3]; q += kPixels) {
     b.n = min64(kPixels, y.shape[3] - q);

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .. import _core, optim
+from .. import optim
 from ..ops.creation import from_numpy
 from ..random import Generator, drawing_from
 from ..tensor import Tensor
+from ..train.callbacks import copied
 
 
 class Penalised:
@@ -110,7 +111,7 @@ def stochastic(est: Any, loss: Penalised, data: Any, held: Any, rng: np.random.R
                 stuck = score < est.best_validation_score_ + est.tol
                 if score > est.best_validation_score_ or best is None:
                     est.best_validation_score_ = score
-                    best = {k: _core.clone(v.detach()) for k, v in est.module_.state_dict().items()}
+                    best = copied(est.module_)
             else:
                 stuck = est.loss_ > est.best_loss_ - est.tol
                 est.best_loss_ = min(est.best_loss_, est.loss_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .callbacks import Callback
+from .callbacks import Callback, copied
 
 
 class _Averages(Callback):
@@ -14,9 +14,6 @@ class _Averages(Callback):
         from ..optim.swa_utils import AveragedModel
 
         self.mean = AveragedModel(self.model, avg_fn=avg_fn)
-
-    def _copy(self) -> dict[str, Any]:
-        return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def state_dict(self) -> dict[str, Any]:
         return {"mean": self.mean.state_dict()}
@@ -51,7 +48,7 @@ class EMA(_Averages):
 
     def _swap_in(self) -> None:
         if int(self.mean.n_averaged.item()):
-            self.own = self._copy()
+            self.own = copied(self.model)
             self.model.load_state_dict(self.mean.module.state_dict())
 
     def on_test_begin(self, logs: dict[str, float]) -> None:

@@ -41,6 +41,11 @@ class Callback:
             setattr(self, name, value)
 
 
+def copied(model: Any) -> dict[str, Any]:
+    """The model's state_dict in memory of its own."""
+    return {k: _core.clone(v.detach()) for k, v in model.state_dict().items()}
+
+
 class LambdaCallback(Callback):
     """Functions as hooks: LambdaCallback(on_epoch_end=lambda epoch, logs: ...). TypeError for an unknown hook."""
 
@@ -121,7 +126,7 @@ class EarlyStopping(_Monitor):
             self.best_epoch = epoch
             self.wait = 0 if self.best < self.limit - self.min_delta else self.wait + 1
             if self.restore_best_weights:
-                self.weights = {k: _core.clone(v.detach()) for k, v in self.model.state_dict().items()}
+                self.weights = copied(self.model)
         else:
             self.wait += 1
         if self.wait and self.wait >= self.patience:

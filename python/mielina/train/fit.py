@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import autograd, dtypes
+from .. import autograd
 from ..data import DataLoader
 from ..random import manual_seed
 from ..tensor import Tensor
@@ -28,7 +28,7 @@ from .bar import Bar
 from .callbacks import Callback
 from .checks import images
 from .history import History
-from .metrics import resolve
+from .metrics import numpy_of, resolve
 from .run import Run, autocast_of, evaluated, modes
 
 
@@ -191,7 +191,7 @@ def predict(model: Any, X: Any, *, batch_size: int = 256) -> np.ndarray:
             output = model(inputs)
             if not isinstance(output, Tensor):
                 raise TypeError(f"predict: the model must give one Tensor, got {type(output).__name__}")
-            parts.append((output.float() if output.dtype is dtypes.bfloat16 else output).numpy())
+            parts.append(numpy_of(output))
     if not parts:
         raise ValueError("predict: the data gave no batch")
     return np.concatenate(parts)

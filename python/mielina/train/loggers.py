@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import os
-import struct
 import time
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ..tensor import Tensor
 from .callbacks import Callback
+from .metrics import numpy_of
 
 
 class CSVLogger(Callback):
@@ -73,7 +74,7 @@ class TensorBoard(Callback):
         self._file(part).write(step, tag, simple_value=float(value))
 
     def histogram(self, tag: str, values: Any, step: int, part: str = "train", bins: int = 30) -> None:
-        x = np.asarray(_array(values), dtype=np.float64).reshape(-1)
+        x = numpy_of(values).astype(np.float64).reshape(-1)
         x = x[np.isfinite(x)]
         counts, edges = np.histogram(x, bins) if x.size else (np.zeros(1), np.array([0.0, 1.0]))
         numbers = {"min": x.min(initial=np.inf), "max": x.max(initial=-np.inf), "num": x.size, "sum": x.sum()}
@@ -84,7 +85,7 @@ class TensorBoard(Callback):
 
     def image(self, tag: str, picture: Any, step: int, part: str = "train") -> None:
         """picture: (H, W) or (H, W, 3) uint8, or numbers in [0, 1]; a tensor has its channels first, (C, H, W)."""
-        x = _array(picture)
+        x = numpy_of(picture)
         if isinstance(picture, Tensor) and x.ndim == 3:
             x = np.moveaxis(x, 0, -1)
         if x.ndim == 3 and x.shape[2] == 1:
@@ -93,13 +94,12 @@ class TensorBoard(Callback):
             raise ValueError(f"TensorBoard: expected a picture (H, W) or (H, W, 3), got {x.shape}")
         if x.dtype != np.uint8:
             x = np.round(np.clip(np.nan_to_num(x.astype(np.float64)), 0, 1) * 255).astype(np.uint8)
-        self._file(part)
-        from tensorboard.compat.proto.summary_pb2 import Summary
+        events, png = self._file(part), io.BytesIO()
+        from PIL import Image  # tensorboard needs it, too
 
-        from .report import png
-
-        picture = Summary.Image(height=x.shape[0], width=x.shape[1], colorspace=x.ndim, encoded_image_string=png(x))
-        self._file(part).write(step, tag, image=picture)
+        Image.fromarray(x).save(png, format="png")
+        size = {"height": x.shape[0], "width": x.shape[1], "colorspace": x.ndim}
+        events.write(step, tag, image=events.Summary.Image(**size, encoded_image_string=png.getvalue()))
 
     # ---- hooks -------------------------------------------------------------------------------------------------------
     def on_train_begin(self, logs: dict[str, float]) -> None:
@@ -127,51 +127,22 @@ class TensorBoard(Callback):
         self.files.clear()
 
 
-def _array(x: Any) -> np.ndarray:
-    return (
-        (x.detach().float() if x.dtype.is_floating_point else x.detach()).numpy()
-        if isinstance(x, Tensor)
-        else np.asarray(x)
-    )
-
-
 class _Events:
-    """One event file: records of {length, masked crc of it, data, masked crc of it}."""
+    """One event file."""
 
     def __init__(self, folder: str) -> None:
         try:
             from tensorboard.compat.proto.event_pb2 import Event
             from tensorboard.compat.proto.summary_pb2 import Summary
+            from tensorboard.summary.writer.record_writer import RecordWriter
         except ImportError as e:
             raise ImportError('event files need tensorboard: pip install "mielina[tensorboard]"') from e
         self.Event, self.Summary = Event, Summary
         os.makedirs(folder, exist_ok=True)
         name = f"events.out.tfevents.{int(time.time())}.{os.getpid()}.{os.urandom(3).hex()}"
-        self.file = open(os.path.join(folder, name), "wb")  # noqa: SIM115  (closed at the end of the training)
-        self._record(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        self.file = RecordWriter(open(os.path.join(folder, name), "wb"))  # noqa: SIM115  (closed with the training)
+        self.file.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
 
     def write(self, step: int, tag: str, **value: Any) -> None:
         summary = self.Summary(value=[self.Summary.Value(tag=tag, **value)])
-        self._record(self.Event(wall_time=time.time(), step=step, summary=summary))
-
-    def _record(self, event: Any) -> None:
-        data = event.SerializeToString()
-        length = struct.pack("<Q", len(data))
-        self.file.write(length + _masked(length) + data + _masked(data))
-
-
-_TABLE: list[int] = []
-
-
-def _masked(data: bytes) -> bytes:
-    """CRC-32C (Castagnoli), rotated and shifted so that a checksum of checksums is sound (the TFRecord format)."""
-    if not _TABLE:
-        for n in range(256):
-            for _ in range(8):
-                n = n >> 1 ^ (0x82F63B78 if n & 1 else 0)
-            _TABLE.append(n)
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = _TABLE[(crc ^ byte) & 255] ^ crc >> 8
-    crc ^= 0xFFFFFFFF
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+        self.file.write(self.Event(wall_time=time.time(), step=step, summary=summary).SerializeToString())

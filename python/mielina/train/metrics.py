@@ -11,6 +11,14 @@ from .. import dtypes
 from ..tensor import Tensor
 
 
+def numpy_of(x: Any) -> np.ndarray:
+    """A tensor, without its history and bfloat16 as float32, or an array as NumPy's."""
+    if not isinstance(x, Tensor):
+        return np.asarray(x)
+    x = x.detach().cpu()
+    return (x.float() if x.dtype is dtypes.bfloat16 else x).numpy()
+
+
 def match(output: Tensor, target: Tensor) -> Tensor:
     """target with output's shape where they differ only by axes of size 1; ValueError for any other broadcast."""
     if output.shape == target.shape:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import os
-import struct
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -106,16 +104,3 @@ def curves_figure(history: Any) -> Any:
     for ax in panels[len(names) :]:
         ax.remove()
     return figure
-
-
-def png(x: np.ndarray) -> bytes:
-    """A PNG of (H, W) or (H, W, 3) uint8: no library is needed to write one (RFC 2083)."""
-    h, w = x.shape[:2]
-    rows = np.concatenate([np.zeros((h, 1), np.uint8), np.ascontiguousarray(x).reshape(h, -1)], 1)  # filter 0 a row
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", w, h, 8, 2 if x.ndim == 3 else 0, 0, 0, 0)
-    parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows.tobytes())), chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
 from ..tensor import Tensor
-from .metrics import Metric, decide, match
+from .metrics import Metric, decide, match, numpy_of
 
 
-def _numpy(x: Tensor) -> np.ndarray:
-    x = x.detach().cpu()
-    return (x.float() if x.dtype is dtypes.bfloat16 else x).numpy()
+def _in_range(labels: np.ndarray, classes: int) -> np.ndarray:
+    if labels.size and (labels.min() < 0 or labels.max() >= classes):
+        raise IndexError(f"metrics: labels from {labels.min()} to {labels.max()} for {classes} classes")
+    return labels
 
 
 def _logits(output: Tensor) -> tuple[np.ndarray, bool]:
     """(samples, classes) in float64 with the classes last, and whether one logit stands for two classes."""
-    z = _numpy(output).astype(np.float64)
+    z = numpy_of(output).astype(np.float64)
     if z.ndim < 2 or z.shape[1] == 1:
         return z.reshape(-1, 1), True
     return np.moveaxis(z, 1, -1).reshape(-1, z.shape[1]), False
@@ -35,11 +35,9 @@ def _probabilities(z: np.ndarray, single: bool) -> np.ndarray:
 def _labels(target: Tensor, shape: tuple[int, ...], single: bool, classes: int) -> np.ndarray:
     """One label a row of `_logits`; probabilities as targets count by their largest."""
     if single:
-        return (_numpy(target).reshape(-1) > 0.5).astype(np.int64)
-    t = _numpy(target.argmax(1) if target.shape == shape else target).reshape(-1).astype(np.int64)
-    if t.size and (t.min() < 0 or t.max() >= classes):
-        raise IndexError(f"metrics: labels from {t.min()} to {t.max()} for {classes} classes")
-    return t
+        return (numpy_of(target).reshape(-1) > 0.5).astype(np.int64)
+    labels = numpy_of(target.argmax(1) if target.shape == shape else target).reshape(-1).astype(np.int64)
+    return _in_range(labels, classes)
 
 
 class ConfusionMatrix(Metric):
@@ -61,9 +59,8 @@ class ConfusionMatrix(Metric):
 
     def update(self, output: Tensor, target: Tensor) -> None:
         found, true, c = decide(output, target)
-        t, p = _numpy(true).reshape(-1).astype(np.int64), _numpy(found).reshape(-1).astype(np.int64)
-        if t.size and (t.min() < 0 or t.max() >= c):
-            raise IndexError(f"metrics: labels from {t.min()} to {t.max()} for {c} classes")
+        t, p = (numpy_of(x).reshape(-1).astype(np.int64) for x in (true, found))
+        t = _in_range(t, c)
         batch = np.bincount(t * c + p, minlength=c * c).reshape(c, c)
         self.matrix = batch if not self.matrix.size else self.matrix + batch
 
@@ -215,7 +212,7 @@ class ROCAUC(Metric):
         if single or target.shape != output.shape or target.dtype.is_floating_point:
             true = _labels(match(output, target) if single else target, output.shape, single, z.shape[1])
         else:
-            z, true, single = _numpy(output).astype(np.float64).reshape(-1, 1), _numpy(target).reshape(-1), True
+            z, true, single = numpy_of(output).astype(np.float64).reshape(-1, 1), numpy_of(target).reshape(-1), True
         if z.shape[1] == 2:
             z = z[:, 1:] - z[:, :1]
         elif z.shape[1] > 2:
@@ -272,8 +269,8 @@ class R2(Metric):
         self.mean = self.spread = self.error = np.zeros(0)
 
     def update(self, output: Tensor, target: Tensor) -> None:
-        y = _numpy(match(output, target)).astype(np.float64).reshape(len(target), -1)
-        error = ((y - _numpy(output).astype(np.float64).reshape(len(target), -1)) ** 2).sum(0)
+        y = numpy_of(match(output, target)).astype(np.float64).reshape(len(target), -1)
+        error = ((y - numpy_of(output).astype(np.float64).reshape(len(target), -1)) ** 2).sum(0)
         mean, n = y.mean(0), len(y)
         spread = ((y - mean) ** 2).sum(0)
         if not self.count:
@@ -309,19 +306,22 @@ class Perplexity(Metric):
         z, single = _logits(output)
         if single:
             raise ValueError(f"Perplexity: expected logits (N, classes), got {output.shape}")
-        raw = _numpy(target).reshape(-1)
+        raw = numpy_of(target).reshape(-1)
         if len(raw) != len(z):
             raise ValueError(f"Perplexity: outputs {output.shape} with labels {target.shape}")
         kept = raw != self.ignore_index
-        z, t = z[kept], raw[kept].astype(np.int64)
-        if t.size and (t.min() < 0 or t.max() >= z.shape[1]):
-            raise IndexError(f"metrics: labels from {t.min()} to {t.max()} for {z.shape[1]} classes")
+        z, t = z[kept], _in_range(raw[kept].astype(np.int64), z.shape[1])
         top = z.max(1, initial=-np.inf)
         self.total += float((top + np.log(np.exp(z - top[:, None]).sum(1)) - z[np.arange(len(t)), t]).sum())
         self.count += len(t)
 
     def compute(self) -> float:
         return math.exp(self.total / self.count) if self.count else math.nan
+
+
+def confidence_bins(sure: np.ndarray, bins: int) -> np.ndarray:
+    """Which of `bins` equal parts of [0, 1], open to the left, each confidence lies in."""
+    return np.clip(np.ceil(sure * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
 class CalibrationError(Metric):
@@ -349,7 +349,7 @@ class CalibrationError(Metric):
         t = _labels(match(output, target) if single else target, output.shape, single, z.shape[1])
         found = p.argmax(1)
         sure = p[np.arange(len(p)), found]
-        place = np.clip(np.ceil(sure * self.bins).astype(np.int64) - 1, 0, self.bins - 1)  # bins are open to the left
+        place = confidence_bins(sure, self.bins)
         for name, weight in (("count", None), ("hits", found == t), ("confidence", sure)):
             setattr(self, name, getattr(self, name) + np.bincount(place, weight, self.bins))
 
