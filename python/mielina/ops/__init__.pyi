@@ -90,10 +90,10 @@ from mielina.ops.elementwise.activation import celu_ as celu_
 from mielina.ops.layout.memory import channels_last as channels_last
 from mielina.ops.layout.memory import channels_last_3d as channels_last_3d
 from mielina.ops.layout.join import chunk as chunk
-from mielina.ops.elementwise.arithmetic import clamp as clamp
-from mielina.ops.elementwise.arithmetic import clamp_max as clamp_max
-from mielina.ops.elementwise.arithmetic import clamp_min as clamp_min
-from mielina.ops.elementwise.arithmetic import clamp as clip
+from mielina.ops.elementwise.order import clamp as clamp
+from mielina.ops.elementwise.order import clamp_max as clamp_max
+from mielina.ops.elementwise.order import clamp_min as clamp_min
+from mielina.ops.elementwise.order import clamp as clip
 from mielina.ops.elementwise.conversion import clone as clone
 from mielina.ops.layout.join import column_stack as column_stack
 from mielina.ops.layout.join import cat as concat
@@ -332,7 +332,7 @@ from mielina.ops.rnn import rnn_relu_cell as rnn_relu_cell
 from mielina.ops.rnn import rnn_tanh_cell as rnn_tanh_cell
 from mielina.ops.layout.rearrange import roll as roll
 from mielina.ops.layout.rearrange import rot90 as rot90
-from mielina.ops.elementwise.arithmetic import round as round
+from mielina.ops.elementwise.order import round as round
 from mielina.ops.layout.join import vstack as row_stack
 from mielina.ops.elementwise.activation import rrelu as rrelu
 from mielina.ops.elementwise.activation import rrelu_ as rrelu_

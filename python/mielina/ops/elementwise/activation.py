@@ -10,10 +10,11 @@ from ... import _core
 from ...autograd import OUTPUT, op, record
 from ...tensor import Tensor, method
 from ..layout import copy_
-from .arithmetic import abs, clamp, clamp_, div, mul, neg, square
+from .arithmetic import div, mul, neg, square
 from .base import add_in_place, unary_op
 from .functions import erf, exp, sigmoid, tanh
 from .logic import ge, gt, where
+from .order import abs, clamp, clamp_
 
 __all__ = [
     "celu", "celu_", "elu_", "hardshrink", "leaky_relu_", "prelu", "relu", "relu_", "rrelu", "rrelu_", "selu",

@@ -212,3 +212,10 @@ def add_in_place(
     changed.__wrapped__ = function  # type: ignore[attr-defined]  # whose signature it has
     _named(changed, name, f"`{function.__name__}` into this tensor's own memory; returns it.")
     return method(changed) if attach else changed
+
+
+def also(name: str, function: Any) -> Any:
+    """A second name, as PyTorch has it; the in-place form too."""
+    method_as(name)(function)
+    method_as(name + "_")(getattr(Tensor, function.__name__ + "_"))
+    return function

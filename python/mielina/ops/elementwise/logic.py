@@ -391,7 +391,7 @@ def nan_to_num(
         return input.clone()
     top = _EXTREMES[input.dtype.name]
     if posinf is None and neginf is None:  # one pass instead of four; NaN goes through
-        from .arithmetic import clamp
+        from .order import clamp
 
         y = clamp(input, -top, top)
         return where(isnan(y), 0.0 if nan is None else nan, y)
