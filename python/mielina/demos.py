@@ -163,6 +163,8 @@ def summary(name: str, shape: str | None = None, seed: int = 0, as_json: bool = 
         size = default if shape is None else tuple(int(n) for n in shape.split(","))
     except ValueError:
         raise ValueError(f"shape: expected whole numbers such as 3,224,224, got {shape!r}") from None
+    if name not in ("digits", *models.names()):
+        raise ValueError(f"unknown model {name!r}; there are digits, {', '.join(models.names())}")
     found = summarize(DigitsNet() if name == "digits" else models.create(name), size)
     if not as_json:
         print(found)
