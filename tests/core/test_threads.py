@@ -54,6 +54,28 @@ def test_bits_do_not_depend_on_threads(threads):
     assert len(results) == 1
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU")
+def test_workers_leave_the_callers_cpu_to_it():
+    """Woken beside another library's spinning threads they would wait for the caller's time slice to end."""
+    code = """
+import os, pathlib
+import mielina as mi
+x = mi.rand(512, 512)
+before = {p.name for p in pathlib.Path("/proc/self/task").iterdir()}
+home = os.sched_getaffinity(0)
+mi.set_num_threads(3)
+x @ x
+workers = {int(p.name) for p in pathlib.Path("/proc/self/task").iterdir() if p.name not in before}
+for cpu in home:
+    os.sched_setaffinity(0, {cpu})
+    x @ x
+    print(*(os.sched_getaffinity(w) == home - {cpu} for w in workers), len(workers))
+"""
+    env = dict(os.environ, MIELINA_NUM_THREADS="1")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
+    assert done.stdout.split() == ["True", "True", "2"] * len(os.sched_getaffinity(0))
+
+
 @pytest.mark.parametrize("n", [1, 2, 7])
 def test_so_many_threads_really_run(n):
     assert _core.pool_probe(n) == n
