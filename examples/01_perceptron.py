@@ -6,7 +6,7 @@ the classes, as it does for one of the three species. The other two overlap: a h
 
 import mielina as mi
 import numpy as np
-from common import finish, picture_path
+from _common import Run
 from mielina import nn
 from mielina.plot import figure
 from sklearn.datasets import load_iris
@@ -29,20 +29,20 @@ def rosenblatt(x, y, epochs=100):
 
 
 def main():
-    path = picture_path(__file__, __doc__)
+    run = Run(__file__, __doc__)
     data = load_iris()
     x = mi.tensor(data.data[:, 2:].astype(np.float32))  # petal length and width
     x = (x - x.mean(0)) / x.std(0)
     y = mi.tensor(data.target)
-    order = mi.tensor(np.random.default_rng(0).permutation(150))
+    order = mi.tensor(np.random.default_rng(run.seed).permutation(150))
     train, test = order[:100], order[100:]
 
     w, mistakes = rosenblatt(x[train], mi.where(y[train] == 0, 1.0, -1.0))
 
-    mi.manual_seed(0)
+    mi.manual_seed(run.seed)
     net = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 3))
     mi.fit(net, x[train], y[train], loss="cross_entropy", optimizer=mi.optim.Adam(net.parameters(), lr=0.02),
-           epochs=60, batch_size=25, seed=0, verbose=False)  # fmt: skip
+           epochs=60, batch_size=25, seed=run.seed, verbose=False)  # fmt: skip
     accuracy = (net(x[test]).argmax(1) == y[test]).float().mean().item()
     most = np.bincount(y[test].numpy()).max() / len(test)
 
@@ -66,7 +66,7 @@ def main():
         ax.set(xlabel="petal length", ylabel="petal width", title=title, xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     right.legend()
     assert mistakes[-1] == 0, "setosa is separable: the rule must stop"
-    finish(f, path, "accuracy on 50 held-out flowers", accuracy, "the commonest species", most, 0.9)
+    run.finish(f, "accuracy on 50 held-out flowers", accuracy, "the commonest species", most, 0.9)
 
 
 if __name__ == "__main__":

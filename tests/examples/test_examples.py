@@ -1,5 +1,6 @@
 """Each example runs, writes its picture and reaches its number."""
 
+import json
 import pathlib
 import runpy
 import sys
@@ -12,10 +13,10 @@ EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture(autouse=True)
-def beside_common(monkeypatch):
+def beside_helpers(monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     yield
-    sys.modules.pop("common", None)
+    sys.modules.pop("_common", None)
 
 
 @pytest.mark.parametrize("script", sorted(p.name for p in EXAMPLES.glob("[0-9]*.py")))
@@ -31,14 +32,19 @@ def test_example(script, tmp_path, monkeypatch, capsys):
     "value, other, goal, met",
     [(0.9, 0.5, 0.8, True), (0.7, 0.5, 0.8, False), (0.1, 1.0, 0.2, True), (0.3, 1.0, 0.2, False)],
 )
-def test_a_missed_goal_is_exit_code_1(value, other, goal, met, tmp_path):
+def test_a_missed_goal_is_exit_code_1(value, other, goal, met, tmp_path, monkeypatch, capsys):
     """More is better where the goal lies above the baseline, less where it lies below."""
-    import common
+    from _common import Run
     from mielina.plot import figure
 
-    arguments = (figure(1, 1), str(tmp_path / "p.png"), "accuracy", value, "baseline", other, goal)
-    if met:
-        return common.finish(*arguments)
-    with pytest.raises(SystemExit) as exit:
-        common.finish(*arguments)
-    assert exit.value.code == 1
+    monkeypatch.setattr(sys, "argv", ["x.py", "--json", "--seed", "3", "--output", str(tmp_path / "p.png")])
+    run = Run("x.py", "what it shows")
+    run.say("not printed")
+    code = None
+    try:
+        run.finish(figure(1, 1), "accuracy", value, "baseline", other, goal)
+    except SystemExit as exit:
+        code = exit.code
+    assert code == (None if met else 1)
+    result = json.loads(capsys.readouterr().out)
+    assert (result["value"], result["met"], result["seed"], result["name"]) == (value, met, 3, "x")

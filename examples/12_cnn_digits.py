@@ -6,33 +6,33 @@ neighbouring pixels belong together (LeCun et al. 1989), and make about half of 
 
 import mielina as mi
 import numpy as np
-from common import finish, picture_path
+from _common import Run
 from mielina import nn
 from mielina.plot import confusion, curves, figure
 from sklearn.datasets import load_digits
 
 
-def train(net, x, y, epochs, lr):
-    return mi.fit(net, *x, validation=y, loss="cross_entropy", metrics="accuracy", epochs=epochs, batch_size=64, seed=0,
+def train(net, x, y, epochs, lr, seed):
+    return mi.fit(net, *x, validation=y, loss="cross_entropy", metrics="accuracy", epochs=epochs, batch_size=64, seed=seed,
                   optimizer=mi.optim.Adam(net.parameters(), lr=lr), verbose=False)  # fmt: skip
 
 
 def main():
-    path = picture_path(__file__, __doc__)
+    run = Run(__file__, __doc__)
     digits = load_digits()
     images = mi.tensor((digits.images[:, None] / 16).astype(np.float32))
     labels = mi.tensor(digits.target)
-    order = mi.tensor(np.random.default_rng(1).permutation(len(labels)))
+    order = mi.tensor(np.random.default_rng(run.seed + 1).permutation(len(labels)))
     train_set, test_set = ((images[i], labels[i]) for i in (order[:1300], order[1300:]))
 
-    mi.manual_seed(0)
+    mi.manual_seed(run.seed)
     linear = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-    train(linear, train_set, test_set, 30, 0.01)
+    train(linear, train_set, test_set, 30, 0.01, run.seed)
     net = nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Flatten(), nn.Dropout(0.3), nn.Linear(32 * 4 * 4, 10),
     )  # fmt: skip
-    history = train(net, train_set, test_set, 15, 0.003)
+    history = train(net, train_set, test_set, 15, 0.003, run.seed)
     net.eval()
     linear.eval()
     found = net(test_set[0]).argmax(1)
@@ -58,7 +58,7 @@ def main():
                    fontsize=8)  # fmt: skip
     right.imshow(sheet, cmap="gray", vmin=0, vmax=1)
     right.set(xticks=[], yticks=[], title="mistakes")
-    finish(f, path, "accuracy on 497 held-out digits", accuracy, "linear", simple, 0.975)
+    run.finish(f, "accuracy on 497 held-out digits", accuracy, "linear", simple, 0.975)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ digits.
 import mielina as mi
 import mielina.nn.functional as F
 import numpy as np
-from common import finish, picture_path
+from _common import Run
 from mielina.plot import figure
 from sklearn.datasets import make_moons
 
@@ -54,10 +54,10 @@ def distance(a, b):
 
 
 def main():
-    path = picture_path(__file__, __doc__)
-    points, labels = make_moons(300, noise=0.15, random_state=0)
+    run = Run(__file__, __doc__)
+    points, labels = make_moons(300, noise=0.15, random_state=run.seed)
     x, t = mi.tensor(points), mi.tensor(labels[:, None].astype(np.float64))
-    mi.manual_seed(0)
+    mi.manual_seed(run.seed)
     shapes = ((2, HIDDEN), (HIDDEN,), (HIDDEN, 1), (1,))
     params = [(mi.randn(*s, dtype=mi.float64) * 0.7).requires_grad_() for s in shapes]
 
@@ -90,7 +90,7 @@ def main():
     right.scatter(points[:, 0], points[:, 1], c=labels, s=8, cmap="RdBu", edgecolors="k", linewidths=0.2)
     right.set(title=f"what was learnt (loss {losses[-1]:.3f})", xticks=[], yticks=[])
     assert losses[-1] < 0.1 * losses[0]
-    finish(f, path, "difference of hand and tape", error, "finite differences", rough_error, 1e-12)
+    run.finish(f, "difference of hand and tape", error, "finite differences", rough_error, 1e-12)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ and gives the next 8. The trivial forecasts repeat the last value, or, knowing t
 
 import mielina as mi
 import numpy as np
-from common import finish, picture_path
+from _common import Run
 from mielina import nn
 from mielina.plot import figure
 
@@ -41,12 +41,12 @@ def rmse(a, b):
 
 
 def main():
-    path = picture_path(__file__, __doc__)
-    x = series(2000)
+    run = Run(__file__, __doc__)
+    x = series(2000, run.seed)
     (xs, ys), (xt, yt) = windows(x[:1500]), windows(x[1500:])
-    mi.manual_seed(0)
+    mi.manual_seed(run.seed)
     net = Forecaster()
-    history = mi.fit(net, xs, ys, validation=(xt, yt), loss="mse", epochs=12, batch_size=32, seed=0, verbose=False,
+    history = mi.fit(net, xs, ys, validation=(xt, yt), loss="mse", epochs=12, batch_size=32, seed=run.seed, verbose=False,
                      optimizer=mi.optim.Adam(net.parameters(), lr=5e-3))  # fmt: skip
     found, true = mi.predict(net, xt), yt.numpy()
     last = np.repeat(xt.numpy()[:, -1], AHEAD, 1)
@@ -70,7 +70,7 @@ def main():
     right.set(xlabel="steps ahead", ylabel="root mean square error", ylim=(0, None),
               title=f"after {len(history['loss'])} epochs")  # fmt: skip
     right.legend()
-    finish(f, path, "error of the forecasts", error, "the better trivial one", trivial, 0.3)
+    run.finish(f, "error of the forecasts", error, "the better trivial one", trivial, 0.3)
 
 
 if __name__ == "__main__":
