@@ -13,8 +13,8 @@ from sklearn.datasets import load_digits
 
 
 def train(net, x, y, epochs, lr, seed):
-    return mi.fit(net, *x, validation=y, loss="cross_entropy", metrics="accuracy", epochs=epochs, batch_size=64, seed=seed,
-                  optimizer=mi.optim.Adam(net.parameters(), lr=lr), verbose=False)  # fmt: skip
+    return mi.fit(net, *x, validation=y, loss="cross_entropy", metrics="accuracy", epochs=epochs, batch_size=64,
+                  seed=seed, optimizer=mi.optim.Adam(net.parameters(), lr=lr), verbose=False)  # fmt: skip
 
 
 def main():

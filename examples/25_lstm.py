@@ -46,8 +46,8 @@ def main():
     (xs, ys), (xt, yt) = windows(x[:1500]), windows(x[1500:])
     mi.manual_seed(run.seed)
     net = Forecaster()
-    history = mi.fit(net, xs, ys, validation=(xt, yt), loss="mse", epochs=12, batch_size=32, seed=run.seed, verbose=False,
-                     optimizer=mi.optim.Adam(net.parameters(), lr=5e-3))  # fmt: skip
+    history = mi.fit(net, xs, ys, validation=(xt, yt), loss="mse", epochs=12, batch_size=32, verbose=False,
+                     seed=run.seed, optimizer=mi.optim.Adam(net.parameters(), lr=5e-3))  # fmt: skip
     found, true = mi.predict(net, xt), yt.numpy()
     last = np.repeat(xt.numpy()[:, -1], AHEAD, 1)
     cycle = xt.numpy()[:, READ - round(PERIOD) : READ - round(PERIOD) + AHEAD, 0]
