@@ -55,7 +55,7 @@ _LATER = {
 }
 
 if TYPE_CHECKING:
-    from . import cuda, io, models, plot, sklearn, testing, train, transforms, tune
+    from . import cuda, datasets, io, models, plot, sklearn, testing, train, transforms, tune
     from .io import load, save
     from .models import load_model, save_model
     from .train import (
@@ -77,7 +77,7 @@ else:
 
     def __getattr__(name):
         """Parts that cost time to import, or need an extra, come on first use."""
-        if name in ("cuda", "io", "models", "plot", "sklearn", "testing", "train", "transforms", "tune"):
+        if name in ("cuda", "datasets", "io", "models", "plot", "sklearn", "testing", "train", "transforms", "tune"):
             import importlib
 
             return importlib.import_module(f"{__name__}.{name}")
