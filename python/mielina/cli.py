@@ -1,4 +1,4 @@
-"""The command line: `mielina info`, `train NAME`, `tune NAME`, `summary NAME`, `bench`."""
+"""The command line: `mielina info`, `train`, `tune`, `summary`, `predict`, `gallery`, `bench`."""
 
 from __future__ import annotations
 
@@ -99,6 +99,18 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--shape", default=None, help="of one sample, as 3,224,224 (default: what the network is made for)")
     p.add_argument("--seed", type=int, default=0, help="of the weights, which change nothing here")
     p.add_argument("--json", action="store_true", help="print it as JSON")
+    p = commands.add_parser("predict", help="what a saved model says about images")
+    p.add_argument("model", help="a file of mi.save_model")
+    p.add_argument("files", nargs="+", metavar="IMAGE", help="PNG or JPEG")
+    p.add_argument("--top", type=_positive, default=1, help="classes to print, likeliest first (default 1)")
+    p.add_argument("--json", action="store_true", help="print them as JSON")
+    p = commands.add_parser("gallery", help="run the examples and make a page of their pictures")
+    p.add_argument("names", nargs="*", metavar="NAME", help="examples to run, such as 07_universality (default: all)")
+    p.add_argument("--examples", default="examples", help="the folder of the scripts (default %(default)s)")
+    p.add_argument("--output", default="gallery", help="the folder of the page (default %(default)s)")
+    p.add_argument("--seed", type=int, default=0, help="of every example (default 0)")
+    p.add_argument("--full", action="store_true", help="their long versions")
+    p.add_argument("--json", action="store_true", help="print the results as JSON")
     p = commands.add_parser("bench", help="kernels beside NumPy, and PyTorch and JAX where installed")
     p.add_argument("families", nargs="*", help="families to run (default: all)")
     p.add_argument("--quick", action="store_true", help="small sizes: shows that all runs, measures nothing")
@@ -130,6 +142,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             from .demos import summary
 
             summary(args.name, args.shape, args.seed, args.json)
+        elif args.command == "predict":
+            from .models.classify import classify
+
+            return 2 if classify(args.model, args.files, args.top, args.json) else 0
+        elif args.command == "gallery":
+            from .gallery import gallery
+
+            return gallery(args.examples, args.output, args.names, args.seed, args.full, args.json)
         elif args.command == "bench":
             from .bench import main as bench
 

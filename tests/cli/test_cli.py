@@ -64,10 +64,10 @@ def test_the_cuda_column_follows_the_sources():
         assert filled[-1] == "?" or (filled[-1] == "x") == (name in set_there)
 
 
-@pytest.mark.parametrize("command", [[], ["info"], ["train"], ["tune"], ["summary"], ["bench"]])
+@pytest.mark.parametrize("command", ["", "info", "train", "tune", "summary", "predict", "gallery", "bench"])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as e:
-        main([*command, "--help"])
+        main([*command.split(), "--help"])
     out = capsys.readouterr()
     assert e.value.code == 0 and "usage: mielina" in out.out and out.err == ""
 

@@ -107,9 +107,12 @@ def test_one_file_for_a_trained_model(tmp_path) -> None:  # type: ignore[no-unty
     mi.manual_seed(2)
     net = models.lenet5(num_classes=3)
     path = tmp_path / "galaxies.safetensors"
-    mi.save_model(net, path, classes=["spiral", "elliptic", "irregular"], preprocess={"size": 28, "mean": [0.5]})
+    mi.save_model(net, path, classes=["spiral", "elliptic", "irregular"], preprocess={"resize": 28, "mode": "L"})
     saved = mi.load_model(path)
-    assert saved.classes == ["spiral", "elliptic", "irregular"] and saved.preprocess == {"size": 28, "mean": [0.5]}
+    assert saved.classes == ["spiral", "elliptic", "irregular"] and (saved.preprocess.crop, saved.preprocess.mean) == (
+        28,
+        [0.0],
+    )
     assert not saved.model.training and type(saved.model) is models.LeNet5
     x = mi.randn(2, 1, 28, 28)
     np.testing.assert_array_equal(saved.model(x).detach().numpy(), net.eval()(x).detach().numpy())
@@ -133,19 +136,22 @@ def test_bad_files_and_models(tmp_path) -> None:  # type: ignore[no-untyped-def]
         mi.save_model(net, path, classes=["a", "b"])
     with pytest.raises(ValueError, match="2 names for 10 classes"):
         mi.save_model(models.lenet5(), path, classes=["a", "b"])
-    with pytest.raises(TypeError, match="JSON"):
-        mi.save_model(net, path, preprocess={"mean": np.zeros(3)})
+    with pytest.raises(ValueError, match="preprocess has resize, crop"):
+        mi.save_model(net, path, preprocess={"size": 28})
+    with pytest.raises(ValueError, match="mean and std must be 3"):
+        mi.save_model(net, path, preprocess={"resize": 28, "mean": np.zeros(2)})
     assert not path.exists()
     with pytest.raises(ValueError, match="unknown model"):
         models.create("os.system")
     mi.save(net.state_dict(), path)
     with pytest.raises(ValueError, match="no model of save_model"):
         mi.load_model(path)
-    good = {"name": "lenet5", "arguments": {"num_classes": 3}, "classes": None, "preprocess": {}}
+    good = {"name": "lenet5", "arguments": {"num_classes": 3}, "classes": None, "preprocess": None}
     for change in (
         {"name": "os.system"}, {"name": ["lenet5"]}, {"arguments": {"num_classes": 4}},
         {"arguments": {"weights": "x", "no": 1}},
-        {"arguments": [1]}, {"preprocess": 3}, {"arguments": {"num_classes": -1}},
+        {"arguments": [1]}, {"preprocess": 3}, {"preprocess": {}}, {"preprocess": {"resize": 10**9}},
+        {"classes": ["a", "b"]}, {"classes": [1, 2, 3]}, {"classes": "abc"}, {"arguments": {"num_classes": -1}},
         {"arguments": {"num_classes": 10**15}}, {"arguments": {}},
     ):  # fmt: skip
         mi.save(net.state_dict(), path, {"mielina.model": json.dumps({**good, **change})})

@@ -44,7 +44,8 @@ def default_collate(samples: list[Any]) -> Any:
 def _stacked(samples: list[Any]) -> Tensor:
     shapes = {np.shape(s) for s in samples}
     if len(shapes) != 1:
-        raise ValueError(f"default_collate: samples of a batch have different shapes: {sorted(shapes)}")
+        hint = "; ImageFolder(..., size=) makes images one size" if all(len(s) == 3 for s in shapes) else ""
+        raise ValueError(f"default_collate: samples of a batch have different shapes: {sorted(shapes)}{hint}")
     array = np.stack(samples)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"default_collate: cannot batch arrays of dtype {array.dtype}; pass collate_fn=")

@@ -1,6 +1,7 @@
 """Convolutional networks of the literature, with torchvision's names of weights, so that its files load unchanged."""
 
 from .alexnet import AlexNet, alexnet
+from .imagenet import IMAGENET, imagenet_classes
 from .lenet import LeNet5, lenet5
 from .registry import create, load_model, names, save_model
 from .resnet import ResNet, resnet18, resnet34, resnet50

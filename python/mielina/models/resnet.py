@@ -83,6 +83,13 @@ class ResNet(nn.Module):
         first = block(inputs, width, 1 if width == 64 else 2)
         return nn.Sequential(first, *(block(width * block.expansion, width) for _ in range(count - 1)))
 
+    @property
+    def features(self) -> nn.Sequential:
+        """All that comes before the mean: (N, 3, H, W) to (N, C, H / 32, W / 32). Its parts are the network's own, so
+        that `net.features.freeze()` freezes them."""
+        stem = (self.conv1, self.bn1, self.relu, self.maxpool)
+        return nn.Sequential(*stem, self.layer1, self.layer2, self.layer3, self.layer4)
+
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
