@@ -76,6 +76,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _seed(text: str) -> int:
+    try:
+        seed = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}") from None
+    if not 0 <= seed < 1 << 63:
+        raise argparse.ArgumentTypeError(f"must not be negative, nor beyond a 64-bit integer, got {text}")
+    return seed
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="mielina", description="A deep-learning library in a few megabytes.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -83,21 +93,21 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--kernels", action="store_true", help="which kernels each instruction set and CUDA have")
     p = commands.add_parser("train", help="train a network on a data set that is at hand")
     p.add_argument("name", help="digits: handwritten digits, 8x8, that scikit-learn ships")
-    p.add_argument("--seed", type=int, default=0, help="split, weights and order (default 0)")
+    p.add_argument("--seed", type=_seed, default=0, help="split, weights and order (default 0)")
     p.add_argument("--epochs", type=int, default=None, help="times through the training data (default 25)")
     p.add_argument("--output", default=None, help="the picture (default NAME.png)")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     p.add_argument("--json", action="store_true", help="print the result as JSON")
     p = commands.add_parser("tune", help="search for hyper-parameters, with Optuna")
     p.add_argument("name", help="digits: a dense network on handwritten digits")
-    p.add_argument("--seed", type=int, default=0, help="split, weights, order and search (default 0)")
+    p.add_argument("--seed", type=_seed, default=0, help="split, weights, order and search (default 0)")
     p.add_argument("--trials", type=_positive, default=20, help="networks to train (default 20)")
     p.add_argument("--epochs", type=_positive, default=10, help="at most, for each (default 10)")
     p.add_argument("--json", action="store_true", help="print all trials as JSON")
     p = commands.add_parser("summary", help="a network's layers, shapes, parameters and multiply-adds")
     p.add_argument("name", help="digits, or a name in mielina.models")
     p.add_argument("--shape", default=None, help="of one sample, as 3,224,224 (default: what the network is made for)")
-    p.add_argument("--seed", type=int, default=0, help="of the weights, which change nothing here")
+    p.add_argument("--seed", type=_seed, default=0, help="of the weights, which change nothing here")
     p.add_argument("--json", action="store_true", help="print it as JSON")
     p = commands.add_parser("predict", help="what a saved model says about images")
     p.add_argument("model", help="a file of mi.save_model")
@@ -108,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("names", nargs="*", metavar="NAME", help="examples to run, such as 07_universality (default: all)")
     p.add_argument("--examples", default="examples", help="the folder of the scripts (default %(default)s)")
     p.add_argument("--output", default="gallery", help="the folder of the page (default %(default)s)")
-    p.add_argument("--seed", type=int, default=0, help="of every example (default 0)")
+    p.add_argument("--seed", type=_seed, default=0, help="of every example (default 0)")
     p.add_argument("--full", action="store_true", help="their long versions")
     p.add_argument("--json", action="store_true", help="print the results as JSON")
     p = commands.add_parser("bench", help="kernels beside NumPy, and PyTorch and JAX where installed")

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from . import nn
+from .data import TensorDataset, stratified_split
 from .nn import functional as F
 from .ops.creation import from_numpy
-from .random import manual_seed
+from .random import Generator, manual_seed
 from .train import History, fit, predict
 from .train.arguments import count
 
@@ -26,16 +27,11 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
     return (d.images[:, None] / 16).astype(np.float32), d.target.astype(np.int64)
 
 
-def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (rest, held): `fraction` of each class is held out."""
-    rng = np.random.default_rng(seed)
-    held = np.concatenate(
-        [
-            rng.permutation(np.flatnonzero(labels == c))[: round(fraction * (labels == c).sum())]
-            for c in np.unique(labels)
-        ]
-    )
-    return np.setdiff1d(np.arange(len(labels)), held), np.sort(held)
+def fifths(images: np.ndarray, labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (rest, held): a fifth of each class is held out."""
+    whole = TensorDataset(from_numpy(images), from_numpy(labels))
+    rest, held = stratified_split(whole, [0.8, 0.2], Generator(seed))
+    return np.array(rest.indices), np.array(held.indices)
 
 
 class DigitsNet(nn.Module):
@@ -72,7 +68,7 @@ def train(
     path = output or f"{name}.png"
     check_picture(path)
     images, labels = load_digits()
-    rest, held = stratified_split(labels, 0.2, seed)
+    rest, held = fifths(images, labels, seed)
     manual_seed(seed)
     model = DigitsNet()
     history = fit(
@@ -110,7 +106,7 @@ def tune(name: str, trials: int, epochs: int, seed: int = 0, as_json: bool = Fal
 
     _known(name)
     images, labels = load_digits()
-    rest, held = stratified_split(labels, 0.2, seed)
+    rest, held = fifths(images, labels, seed)
 
     def build(hp: Any) -> Any:
         width, rate, lr = (

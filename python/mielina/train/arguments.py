@@ -11,6 +11,8 @@ import numpy as np
 from .. import dtypes, optim
 from ..data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 from ..data.sampler import permutation
+from ..data.split import class_weights as balanced
+from ..data.split import labels_in
 from ..ops.creation import as_tensor
 from ..tensor import Tensor
 from .metrics import match
@@ -102,19 +104,6 @@ def with_weights(data: Any, sample_weight: Any) -> Any:
     if weight.shape != (n,) or not bool(((weight >= 0) & weight.isfinite()).all()):
         raise ValueError(f"fit: sample_weight must hold a number >= 0 for each of the {n} samples")
     return TensorDataset(*data.tensors, weight)
-
-
-def labels_in(data: Any) -> Any:
-    """All labels of a data set of arrays as NumPy integers, or None."""
-    if isinstance(data, DataLoader):
-        data = data.dataset
-    if isinstance(data, Subset):
-        every = labels_in(data.dataset)
-        return None if every is None else every[np.asarray(data.indices)]
-    t = data.tensors[1] if isinstance(data, TensorDataset) and len(data.tensors) > 1 else None
-    if t is None or t.dtype.is_floating_point or t.dtype is dtypes.bool or not t.numel():
-        return None
-    return t.cpu().numpy()
 
 
 def pair(batch: Any, dtype: Any, weighted: bool = False) -> tuple[Any, ...]:
@@ -229,8 +218,7 @@ def class_weights(class_weight: Any, data: Any) -> dict[int, float]:
         labels = labels_in(data)
         if labels is None:
             raise TypeError('fit: class_weight="balanced" counts integer labels in arrays; pass a dict for other data')
-        found, counts = np.unique(labels, return_counts=True)
-        return {int(c): labels.size / (len(found) * int(n)) for c, n in zip(found, counts)}
+        return balanced(labels.ravel())
     if not isinstance(class_weight, dict) or not class_weight:
         raise TypeError(f'fit: class_weight must be a dict {{label: weight}} or "balanced", got {class_weight!r}')
     for label, w in class_weight.items():

@@ -8,9 +8,10 @@ import warnings
 from typing import Any
 
 from .. import autograd
+from ..data.split import labels_in
 from ..random import default_generator
 from ..tensor import Tensor
-from .arguments import _OTHER_NAMES, labels_in
+from .arguments import _OTHER_NAMES
 
 _HERE = __name__.split(".")[0] + "."
 
