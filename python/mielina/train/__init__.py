@@ -10,6 +10,7 @@ from .callbacks import (
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
+from .ensemble import Ensemble, ensemble
 from .fit import evaluate, fit, predict
 from .history import History
 from .loggers import CSVLogger, TensorBoard
