@@ -24,6 +24,7 @@ PAGES = {
     "optim": ("mielina.optim", "optim", "Optimisers: one fused kernel call a parameter group."),
     "lr_scheduler": ("mielina.optim.lr_scheduler", "optim.lr_scheduler", "Learning rates over the epochs."),
     "data": ("mielina.data", "data", "Data sets, samplers, loaders."),
+    "datasets": ("mielina.datasets", "mi.datasets", "Folders of images, MNIST's files, and how images become inputs."),
     "autograd": ("mielina.autograd", "mi.autograd", "Gradients, modes, functions of one's own."),
     "train": ("mielina.train", "mi.train", "Training loops, callbacks, metrics. `fit`, `evaluate`, `predict` and the "
               "callbacks are `mi.fit` and so on, too."),
