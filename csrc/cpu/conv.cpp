@@ -2,6 +2,7 @@
 #include "cpu/conv/direct.h"
 #include "cpu/conv/pixels.h"
 #include "cpu/conv/weight.h"
+#include "cpu/conv/winograd.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
@@ -136,7 +137,8 @@ Problem group_of(const Problem& q, int64_t groups, int64_t group) {
           slice(q.w, kN, group * K, K),
           slice(q.bias, 0, group * K, K),
           q.window,
-          q.activation};
+          q.activation,
+          q.direct};
 }
 
 bool is_direct(const Problem& q, int64_t groups) {
@@ -168,6 +170,8 @@ void convolve(const Ctx& ctx, const Problem& q, int64_t groups) {
         for (int64_t k = 0; k < one.y.shape[kC]; k++) planes.template channel<S>(one, i / groups, k, padded);
       }
     });
+  } else if (Winograd::fits(group_of(q, groups, 0))) {
+    for (int64_t group = 0; group < groups; group++) Winograd(group_of(q, groups, group)).run(ctx);
   } else {
     for (int64_t group = 0; group < groups; group++) product<Op, S>(ctx, group_of(q, groups, group));
   }
@@ -178,7 +182,8 @@ int64_t convolve_workspace(const Ctx& ctx, const Problem& q, int64_t groups) {
   using Out = typename Op::Out;
   if (groups > 1 && DepthwiseLast<Out, S>::fits(q)) return DepthwiseLast<Out, S>::bytes(q);
   if (is_direct(q, groups)) return ctx.threads * Planes<Out>(group_of(q, groups, 0)).bytes;
-  return product_workspace<Op>(ctx, group_of(q, groups, 0));
+  const Problem first = group_of(q, groups, 0);
+  return Winograd::fits(first) ? Winograd(first).bytes(ctx.threads) : product_workspace<Op>(ctx, first);
 }
 
 template <class F>
@@ -205,7 +210,7 @@ Window window_of(const View& w, const ConvArgs& args) {
 }
 
 Problem forward(const View& y, const View& x, const View& w, const View& bias, const ConvArgs& args) {
-  return {y, x, w, bias, window_of(w, args), args.activation};
+  return {y, x, w, bias, window_of(w, args), args.activation, args.direct};
 }
 
 void conv(const Ctx& ctx, const View& y, const View& x, const View& w, const View& bias, ConvArgs args) noexcept {
@@ -266,7 +271,7 @@ void each_phase(const View& dx, const View& g, const View& w, const ConvArgs& ar
     turned.shape[kC] = w.shape[kN];
     turned.stride[kC] = w.stride[kN];
   }
-  const Problem whole{dx, g, turned, View{}, {}, Activation::none};
+  const Problem whole{dx, g, turned, View{}, {}, Activation::none, args.direct};
   for (int64_t r = 0; r < args.stride[0] * args.stride[1] * args.stride[2]; r++) {
     Problem q = whole;
     const int64_t remainder[3] = {r / (args.stride[1] * args.stride[2]), r / args.stride[2] % args.stride[1],
@@ -426,7 +431,7 @@ void group_gradients(const Ctx& ctx, const View& dw, const Problem& q, int64_t g
 
 // dw takes no part in the window's walk, so the problem carries it only for its channels.
 Problem weight_problem(const View& dw, const View& g, const View& x, const ConvArgs& args) {
-  return {g, x, dw, View{}, window_of(dw, args), Activation::none};
+  return {g, x, dw, View{}, window_of(dw, args), Activation::none, true};
 }
 bool by_groups(const View& dw, const View& g, int64_t groups) {
   return groups > 1 && dw.shape[kN] / groups <= kDirectChannels && numel(g) > 0;

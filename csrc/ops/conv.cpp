@@ -1,11 +1,15 @@
 #include "ops/conv.h"
 
+#include <atomic>
+
 #include "ops/elementwise.h"
 #include "ops/layout.h"
 
 namespace mielina::ops {
 
 namespace {
+
+std::atomic<bool> g_direct{false};
 
 // (N, C, spatial...) with leading axes of size 1 inserted until three are spatial.
 Array as_volume(Array x) {
@@ -43,7 +47,9 @@ Convolution convolution(const char* name, const Array& x, const Array& w, const 
   check(n >= 1 && n <= 3 && x.ndim == w.ndim, Kind::Runtime, name,
         ": expected input (N, C, ...) and weight with the same 1 to 3 spatial axes, got ", text(x.dims()), " and ",
         text(w.dims()));
-  Convolution c{name + std::to_string(n) + "d", n, {{1, 1, 1}, {0, 0, 0}, {1, 1, 1}, groups, Activation::none}};
+  Convolution c{name + std::to_string(n) + "d",
+                n,
+                {{1, 1, 1}, {0, 0, 0}, {1, 1, 1}, groups, Activation::none, g_direct.load(std::memory_order_relaxed)}};
   check(is_floating(x.dtype), Kind::NotImplemented, c.name, ": expected a floating dtype, got ", name_of(x.dtype));
   check(x.dtype == w.dtype && (!bias || bias->dtype == x.dtype), Kind::Runtime, c.name,
         ": input, weight and bias must have one dtype, got ", name_of(x.dtype), ", ", name_of(w.dtype), " and ",
@@ -111,6 +117,12 @@ Array gradient_of_input(Convolution c, const Array& g, const Array& w, const Dim
 }
 
 }  // namespace
+
+void set_conv_algorithm(const std::string& name) {
+  check(name == "auto" || name == "direct", Kind::Value, "set_conv_algorithm: expected auto or direct, got ", name);
+  g_direct = name == "direct";
+}
+std::string conv_algorithm() { return g_direct ? "direct" : "auto"; }
 
 Array conv(const Array& x, const Array& w, const MaybeArray& bias, const Dims& size, const Dims& stride,
            const Dims& padding, const Dims& dilation, int64_t groups) {

@@ -2,6 +2,8 @@
 // w: (K, C / groups, filter...), y: (N, K, spatial...), one to three spatial axes; stride, padding, dilation: one
 // number for all of them, or one each. Results are channels-last where the image they are made from is.
 #pragma once
+#include <string>
+
 #include "core/launch.h"
 
 namespace mielina::ops {
@@ -19,5 +21,9 @@ Array conv_backward_weight(const Array& g, const Array& x, const Dims& size, con
 // allows.
 Array conv_transpose(const Array& x, const Array& w, const MaybeArray& bias, const Dims& output_padding,
                      const Dims& stride, const Dims& padding, const Dims& dilation, int64_t groups);
+
+// "auto": the fastest algorithm that holds the tolerances; "direct": the definition's sums only.
+void set_conv_algorithm(const std::string& name);
+std::string conv_algorithm();
 
 }  // namespace mielina::ops

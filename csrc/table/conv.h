@@ -10,6 +10,7 @@ struct ConvArgs {
   int64_t stride[3], padding[3], dilation[3];  // (depth, height, width); padding is zeros on both sides
   int64_t groups;
   Activation activation;
+  bool direct;  // no other algorithm than the definition: see cpu/conv/winograd.h
 };
 
 struct ConvTable {

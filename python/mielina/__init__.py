@@ -24,7 +24,7 @@ from .autograd import (
 from .autograd.function import Function
 from .capture import capture
 from .checkpoint import checkpoint, checkpoint_sequential
-from .config import get_num_threads, set_num_threads
+from .config import get_conv_algorithm, get_num_threads, set_conv_algorithm, set_num_threads
 from .devices import device
 from .dtypes import *
 from .ops import *

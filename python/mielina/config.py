@@ -38,6 +38,28 @@ def set_num_threads(n: int) -> None:
     _core.set_num_threads(n, "set_num_threads()")
 
 
+def get_conv_algorithm() -> str:
+    """What `set_conv_algorithm` set.
+
+    >>> mi.get_conv_algorithm()
+    'auto'
+    """
+    return _core.conv_algorithm()  # type: ignore[no-any-return]
+
+
+def set_conv_algorithm(name: str) -> None:
+    """How convolutions are computed: "auto", or "direct", the sums of their definition and nothing else.
+
+    Under "auto" float32 convolutions with 3 x 3 filters of stride 1, of at least 16 channels and 384 pixels in all, go
+    by Winograd's F(4x4, 3x3): about twice as fast, with about twice the rounding error, and an infinity or NaN in the
+    image reaches all outputs of its tiles of 4 x 4. ValueError: another name.
+
+    >>> mi.set_conv_algorithm("direct")
+    >>> mi.set_conv_algorithm("auto")
+    """
+    _core.set_conv_algorithm(name)
+
+
 def _read_environment() -> None:
     for name in ("MIELINA_NUM_THREADS", "OMP_NUM_THREADS"):
         text = os.environ.get(name)

@@ -15,6 +15,7 @@ struct Problem {
   View y, x, w, bias;
   Window window;
   Activation activation;
+  bool direct;  // no other algorithm than the definition
 };
 
 constexpr int64_t kDirectChannels = 8;  // output channels a group, up to which planes beat the product

@@ -31,7 +31,7 @@ _STREAMED, _UTF8 = 8, 0x800
 _NAME = re.compile(r"([^/\\\0]+)/(data\.pkl|data/[0-9]{1,18}|byteorder|version|\.data/\w+|\.\w+)", re.ASCII)
 _ENTRIES = 100_000
 _LARGEST = 2**62
-_GROWTH, _SMALL = 16, 2**20  # an expanded tensor may have this many times the file's bytes, or this many
+_GROWTH, _SMALL = 16, 2**20  # a tensor larger than its storage may have this many times the file's bytes, or this many
 _RANK = 8
 
 
@@ -109,14 +109,15 @@ class _Archive:
     def tensor(self, flat: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
         if len(size) != len(stride) or len(size) > _RANK:
             raise ValueError(f"{len(size)} sizes and {len(stride)} strides; tensors have at most {_RANK} dimensions")
-        if max((offset, *stride, math.prod(max(n, 1) for n in size))) > _LARGEST:
+        most = math.prod(max(n, 1) for n in size)  # an empty tensor of 2^40 rows is a large object to walk through, too
+        if max((offset, *stride, most)) > _LARGEST:
             raise ValueError("a tensor whose size or strides overflow")
         numel = math.prod(size)
         last = offset + sum((n - 1) * s for n, s in zip(size, stride)) if numel else offset - 1
         if last >= flat.shape[0]:
             raise ValueError("a tensor that reaches outside its storage")
-        if numel > flat.shape[0] and numel * flat.dtype.itemsize > max(_GROWTH * self.data.size, _SMALL):
-            raise ValueError(f"an expanded tensor of {numel} elements, in a file of {self.data.size} bytes")
+        if most * flat.dtype.itemsize > max(_GROWTH * self.data.size, _SMALL):
+            raise ValueError(f"a tensor of shape {size} in a file of {self.data.size} bytes")
         return _core.as_strided(flat, size, stride if numel else (1,) * len(size), offset if numel else 0)
 
 
@@ -146,7 +147,7 @@ def _entries(raw: memoryview) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     due = 0
     for entry, after in zip(listed, [*(e[0] for e in listed[1:]), begin]):
-        if entry[0] != due:
+        if entry[0] != due or after > begin:
             raise ValueError("zip entries overlap, or something stands between them")
         folder, key = entry[1]
         if key in found or folder != listed[0][1][0]:

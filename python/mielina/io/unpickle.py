@@ -57,8 +57,6 @@ class _Box:
 
     def take(self, items: Sequence[Any]) -> list[Any]:
         """The bare values of what is about to be put into this box."""
-        if self.closed:
-            raise ValueError("a dict or list that contains itself")
         bare = []
         for item in items:
             if isinstance(item, _Box):
@@ -269,25 +267,19 @@ class _Machine:
     def build(self) -> None:
         """`Module.state_dict` hangs an attribute `_metadata` on its OrderedDict; the only state that is let pass."""
         state = self.pop()
-        box = self.container(OrderedDict)
-        if box.closed or not isinstance(state, _Box) or not _metadata(state.value):
+        self.container(OrderedDict)
+        if not isinstance(state, _Box) or not _metadata(state.value):
             raise ValueError("BUILD sets other state than the _metadata of a state dict; refused")
 
     def persistent(self) -> None:
         box = self.pop()
         args = box.value if isinstance(box, _Box) and type(box.value) is tuple else ()
-        if len(args) != 5 or args[0] != "storage" or not isinstance(args[1], _Name) or args[1].dtype is None:
+        if len(args) != 5 or [type(a) for a in args] != [str, _Name, str, str, int] or args[0] != "storage":
             raise ValueError("a persistent id that is no ('storage', class, key, location, numel)")
-        if (
-            type(args[2]) is not str
-            or not 0 < len(args[2]) < 19
-            or not args[2].isdecimal()
-            or type(args[3]) is not str
-            or type(args[4]) is not int
-            or args[4] < 0
-        ):
-            raise ValueError("a storage's key must be a decimal number, its location a string, numel an integer")
-        self.push(_Storage(self.storage(args[1].dtype, args[2], args[4])))
+        _, kind, key, _, numel = args
+        if kind.dtype is None or not 0 < len(key) < 19 or not key.isdecimal():
+            raise ValueError("a persistent id needs a storage class and a decimal key of at most 18 digits")
+        self.push(_Storage(self.storage(kind.dtype, key, numel)))
 
 
 def _fill(into: dict[Any, Any], flat: list[Any]) -> None:
@@ -314,7 +306,9 @@ def _hookless(hooks: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-    return type(value.value if isinstance(value, _Box) else value).__name__.lstrip("_")
+    if isinstance(value, (_Name, _Storage)):
+        return "a class or function" if isinstance(value, _Name) else "a storage"
+    return type(value.value if isinstance(value, _Box) else value).__name__
 
 
 def _shown(value: Any) -> str:

@@ -1,0 +1,210 @@
+"""Winograd's convolution against the direct one in float64: values, gradients, edges, bits, and the switch."""
+
+import itertools
+
+import mielina as mi
+import mielina.nn.functional as F
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mielina import _core
+from mielina.testing import assert_close, tolerance, use_isa
+
+RNG = np.random.default_rng(5)
+ISAS = [name for name, supported, _ in _core.isas() if supported]
+A, B = 0.75, 1.5
+
+
+def amplification():
+    """The largest sum of |A'| |G| |B'| in two dimensions, beside the nine terms of the definition: what rounding errors
+    of numbers of one size may grow by."""
+    points = np.array([0, A, -A, B, -B])
+    back = np.concatenate([points ** np.arange(4)[:, None], [[0], [0], [0], [1]]], 1)
+    poles = [np.prod([p - q for q in points if q != p]) for p in points]
+    filters = np.concatenate([points[:, None] ** np.arange(3) / np.array(poles)[:, None], [[0, 0, 1]]])
+    rows = [np.poly([q for q in points if q != p])[::-1] for p in points]
+    into = np.array([np.append(r, 0) for r in rows] + [np.poly(points)[::-1]])
+    one = np.abs(back) @ (np.abs(filters).sum(1) * np.abs(into).sum(1)) / 3
+    return one.max() ** 2
+
+
+def test_the_amplification_is_what_the_page_says():
+    assert round(amplification()) == 84
+
+
+@pytest.fixture
+def direct():
+    """Sets the algorithm; afterwards it is "auto" again."""
+    yield mi.set_conv_algorithm
+    mi.set_conv_algorithm("auto")
+
+
+def close(found, wanted, terms, context=""):
+    """float32 beside float64, errors relative to the largest number, since a tile's numbers are mixed."""
+    wanted = np.asarray(wanted)
+    limit = tolerance("float32", terms, amplification())
+    assert_close(found.detach().numpy(), wanted, "float32", limit, np.abs(wanted).max(), context)
+    assert np.abs(found.detach().numpy() - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+def data(n, c, h, w, k, groups=1):
+    x, f = RNG.standard_normal((n, c, h, w)), RNG.standard_normal((k, c // groups, 3, 3))
+    return [mi.tensor(a.astype(np.float32)) for a in (x, f, RNG.standard_normal(k))]
+
+
+def in_float64(x, f, b, **how):
+    return F.conv2d(x.double(), f.double(), None if b is None else b.double(), **how).numpy()
+
+
+def is_winograd(x, f, **how):
+    """Whether the fast way was taken: its bits differ from the direct sums'."""
+    mi.set_conv_algorithm("direct")
+    plain = F.conv2d(x, f, **how)
+    mi.set_conv_algorithm("auto")
+    return not (plain == F.conv2d(x, f, **how)).all().item()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    "shape, how",
+    [
+        ((1, 16, 20, 20, 16), {"padding": 1}),
+        ((2, 17, 21, 19, 30), {"padding": 0}),
+        ((3, 33, 13, 30, 47), {"padding": (2, 1)}),
+        ((9, 20, 7, 9, 16), {"padding": 1}),
+        ((1, 600, 20, 20, 16), {"padding": 1}),  # more channels than one chain of sums has
+        ((2, 64, 18, 17, 48), {"padding": 1, "groups": 2}),
+        ((1, 16, 90, 5, 16), {"padding": (1, 4)}),
+    ],
+)
+def test_values(shape, how, isa):
+    x, f, b = data(*shape, groups=how.get("groups", 1))
+    with use_isa(isa):
+        assert is_winograd(x, f, **how)
+        close(F.conv2d(x, f, b, **how), in_float64(x, f, b, **how), f[0].numel(), isa)
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(1, 5), st.integers(16, 40), st.integers(3, 40), st.integers(3, 40), st.integers(16, 40),
+    st.integers(0, 3), st.integers(0, 3), st.integers(0, 2**32),
+)  # fmt: skip
+def test_any_shape(n, c, h, w, k, ph, pw, seed):
+    rng = np.random.default_rng(seed)
+    x = mi.tensor(rng.standard_normal((n, c, h, w)).astype(np.float32))
+    f = mi.tensor(rng.standard_normal((k, c, 3, 3)).astype(np.float32))
+    close(F.conv2d(x, f, padding=(ph, pw)), in_float64(x, f, None, padding=(ph, pw)), 9 * c)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("padding", [0, 1, 2])
+def test_gradients(padding, isa):
+    x, f, _ = data(2, 24, 22, 18, 32)
+    x.requires_grad_()
+    f.requires_grad_()
+    xd, fd = (t.detach().double().requires_grad_() for t in (x, f))
+    with use_isa(isa):
+        y = F.conv2d(x, f, padding=padding)
+        g = mi.tensor(RNG.standard_normal(y.shape).astype(np.float32))
+        y.backward(g)
+        F.conv2d(xd, fd, padding=padding).backward(g.double())
+        close(x.grad, xd.grad.numpy(), 9 * 32, isa)
+        close(f.grad, fd.grad.numpy(), 2 * 22 * 18, isa)
+
+
+def test_transposed_convolution():
+    x, _, _ = data(2, 24, 20, 20, 16)
+    f = mi.tensor(RNG.standard_normal((24, 30, 3, 3)).astype(np.float32))
+    for padding in (0, 1, 2):
+        found = F.conv_transpose2d(x, f, padding=padding)
+        close(found, F.conv_transpose2d(x.double(), f.double(), padding=padding).numpy(), 9 * 24)
+
+
+def test_views_and_filters_of_any_strides():
+    x, f, b = data(2, 40, 25, 44, 36)
+    cut = x[:, ::2, 3:24, 2:-1]
+    turned = f.permute(1, 0, 3, 2)[:36, :20]
+    strided = mi.tensor(np.ascontiguousarray(f.numpy().transpose(2, 3, 0, 1))).permute(2, 3, 0, 1)[:, :20]
+    for image, filters in itertools.product((cut, cut.contiguous()), (turned, strided)):
+        bias = b[: filters.shape[0]]
+        assert is_winograd(image, filters, padding=1)
+        close(F.conv2d(image, filters, bias, padding=1), in_float64(image, filters, bias, padding=1), 9 * 20)
+
+
+def test_bits_do_not_depend_on_threads_or_the_rest_of_the_batch():
+    before = mi.get_num_threads()
+    x, f, _ = data(6, 40, 15, 14, 50)
+    results = []
+    for n in (1, 2, 7):
+        mi.set_num_threads(n)
+        y = F.conv2d(x, f, padding=1)
+        results.append(y.numpy().tobytes())
+        assert (F.conv2d(x[3:], f, padding=1) == y[3:]).all()
+        wide = mi.cat((x, x), 1)[:, :40]  # another address and stride
+        assert (F.conv2d(wide, f, padding=1) == y).all()
+    mi.set_num_threads(before)
+    assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dtype": mi.float64}, {"dtype": mi.bfloat16}, {"stride": 2}, {"dilation": 2}, {"channels": 15},
+        {"size": (5, 5)}, {"last": True}, {"filter": (3, 1)}, {"volume": True},
+    ],
+)  # fmt: skip
+def test_everything_else_goes_the_direct_way(change):
+    c = change.get("channels", 20)
+    x = mi.randn(2, c, *change.get("size", (24, 24)))
+    f = mi.randn(16, c, *change.get("filter", (3, 3)))
+    if change.get("last"):
+        x = x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    x, f = (t.to(change.get("dtype", mi.float32)) for t in (x, f))
+    how = {k: change[k] for k in ("stride", "dilation") if k in change}
+    if change.get("volume"):
+        x, f = mi.randn(1, 16, 5, 12, 12), mi.randn(16, 16, 3, 3, 3)
+        mi.set_conv_algorithm("direct")
+        plain = F.conv3d(x, f)
+        mi.set_conv_algorithm("auto")
+        assert (F.conv3d(x, f) == plain).all()
+        return
+    assert not is_winograd(x, f, **how)
+
+
+def test_an_infinity_stays_in_its_tiles(direct):
+    x, f, _ = data(1, 16, 24, 24, 16)
+    x[0, 3, 9, 9] = float("inf")
+    seen = np.zeros((24, 24), bool)
+    seen[8:11, 8:11] = True
+    tiles = np.zeros((24, 24), bool)
+    tiles[8:12, 8:12] = True  # pixel (9, 9) lies in no other tile's 6 x 6: those begin at 7 and 11
+    fast = F.conv2d(x, f, padding=1).numpy()[0]
+    assert np.isfinite(fast[:, ~tiles]).all() and not np.isfinite(fast[:, seen]).any()
+    direct("direct")
+    plain = F.conv2d(x, f, padding=1).numpy()[0]
+    assert np.isfinite(plain[:, ~seen]).all() and np.isinf(plain[:, seen]).all()
+
+
+def test_the_switch(direct):
+    assert mi.get_conv_algorithm() == "auto"
+    direct("direct")
+    assert mi.get_conv_algorithm() == "direct"
+    for bad in ("fft", "", "Direct"):
+        with pytest.raises(ValueError, match="expected auto or direct"):
+            mi.set_conv_algorithm(bad)
+    with pytest.raises(TypeError):
+        mi.set_conv_algorithm(None)
+    assert mi.get_conv_algorithm() == "direct"
+
+
+def test_fused_bias_and_capture():
+    """A recorded step replays the same bits, and the fused layer equals its parts."""
+    conv, x = mi.nn.Conv2d(16, 20, 3, padding=1), mi.randn(2, 16, 20, 20)
+    with mi.no_grad():
+        y = conv(x)
+        assert mi.allclose(y, F.conv2d(x, conv.weight, padding=1) + conv.bias.reshape(1, -1, 1, 1), atol=1e-5)
+        step = mi.capture(lambda t: mi.relu(conv(t)))
+        for _ in range(3):
+            t = mi.randn(2, 16, 20, 20)
+            assert (step(t) == mi.relu(conv(t))).all()
