@@ -3,6 +3,7 @@
 #include "cpu/conv/pixels.h"
 #include "cpu/conv/weight.h"
 #include "cpu/conv/winograd.h"
+#include "cpu/conv/winograd_weight.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
@@ -440,11 +441,15 @@ bool by_groups(const View& dw, const View& g, int64_t groups) {
 void conv_backward_weight(const Ctx& ctx, const View& dw, const View& g, const View& x, ConvArgs args) noexcept {
   if (numel(dw) == 0) return;
   const int64_t K = dw.shape[kN] / args.groups, C = dw.shape[kC];
+  const Window window = window_of(dw, args);
   dispatch(x.dtype, [&]<class Op, class S>(Op, S) {
     if (by_groups(dw, g, args.groups))
       return group_gradients<Op, S>(ctx, dw, weight_problem(dw, g, x, args), args.groups);
-    for (int64_t i = 0; i < args.groups; i++)
-      weight_gradient<Op, S>(ctx, slice(dw, kN, i * K, K), slice(g, kC, i * K, K), slice(x, kC, i * C, C), args);
+    for (int64_t i = 0; i < args.groups; i++) {
+      const View w = slice(dw, kN, i * K, K), y = slice(g, kC, i * K, K), image = slice(x, kC, i * C, C);
+      if (WinogradWeight::fits(y, image, window, args.direct)) WinogradWeight(w, y, image, window).run(ctx);
+      else weight_gradient<Op, S>(ctx, w, y, image, args);
+    }
   });
 }
 
@@ -457,6 +462,10 @@ int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const Vie
       const Planes<T> planes(group_of(weight_problem(dw, g, x, args), args.groups, 0));
       return ctx.threads * (planes.bytes + align64(numel(dw) / args.groups * VBYTES));
     }
+    const Window window = window_of(dw, args);
+    const View y = slice(g, kC, 0, dw.shape[kN] / args.groups), image = slice(x, kC, 0, dw.shape[kC]);
+    if (WinogradWeight::fits(y, image, window, args.direct))
+      return WinogradWeight(dw, y, image, window).bytes(ctx.threads);
     const WeightPlan p = weight_plan<Op>(dw, g, args.groups);
     const int64_t bytes = gemm_layout<Op>(p.gemm, false, ctx.threads).bytes;
     return p.partials + (p.pieces > 1 ? ctx.threads * bytes : bytes);

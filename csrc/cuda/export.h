@@ -8,7 +8,7 @@
 
 namespace mielina::cuda {
 
-enum { kAbi = 2 };
+enum { kAbi = 3 };
 
 struct Card {
   char name[256];

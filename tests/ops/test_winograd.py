@@ -98,9 +98,19 @@ def test_any_shape(n, c, h, w, k, ph, pw, seed):
 
 
 @pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("padding", [0, 1, 2])
-def test_gradients(padding, isa):
-    x, f, _ = data(2, 24, 22, 18, 32)
+@pytest.mark.parametrize(
+    "shape, padding",
+    [
+        ((3, 24, 22, 18, 32), 0),
+        ((3, 24, 22, 18, 32), 1),
+        ((3, 17, 22, 18, 45), 2),
+        ((7, 33, 13, 15, 19), 1),
+        ((16, 16, 66, 64, 16), 1),  # more tiles than are held at once
+        ((1, 90, 33, 34, 16), 1),
+    ],
+)
+def test_gradients(shape, padding, isa):
+    x, f, _ = data(*shape)
     x.requires_grad_()
     f.requires_grad_()
     xd, fd = (t.detach().double().requires_grad_() for t in (x, f))
@@ -109,8 +119,23 @@ def test_gradients(padding, isa):
         g = mi.tensor(RNG.standard_normal(y.shape).astype(np.float32))
         y.backward(g)
         F.conv2d(xd, fd, padding=padding).backward(g.double())
-        close(x.grad, xd.grad.numpy(), 9 * 32, isa)
-        close(f.grad, fd.grad.numpy(), 2 * 22 * 18, isa)
+        close(x.grad, xd.grad.numpy(), 9 * shape[4], isa)
+        close(f.grad, fd.grad.numpy(), y.numel() // shape[4], isa)
+        fast = f.grad.clone()
+        mi.set_conv_algorithm("direct")
+        f.grad = None
+        F.conv2d(x, f, padding=padding).backward(g)
+        mi.set_conv_algorithm("auto")
+        assert not (f.grad == fast).all(), "both ways give other bits"
+
+
+def test_gradients_of_groups_and_views():
+    x, f, _ = data(4, 64, 20, 30, 40, groups=2)
+    g = mi.tensor(RNG.standard_normal((4, 40, 20, 40)).astype(np.float32))[:, :, :, 5:35]
+    x = mi.tensor(RNG.standard_normal((4, 64, 20, 33)).astype(np.float32))[..., 1:31]
+    found = _core.conv_backward_weight(g, x, (3, 3), (1, 1), (1, 1), (1, 1), 2)
+    wanted = _core.conv_backward_weight(g.double(), x.double(), (3, 3), (1, 1), (1, 1), (1, 1), 2)
+    close(found, wanted.numpy(), 4 * 600)
 
 
 def test_transposed_convolution():
@@ -139,7 +164,8 @@ def test_bits_do_not_depend_on_threads_or_the_rest_of_the_batch():
     for n in (1, 2, 7):
         mi.set_num_threads(n)
         y = F.conv2d(x, f, padding=1)
-        results.append(y.numpy().tobytes())
+        dw = _core.conv_backward_weight(y, x, (3, 3), (1, 1), (1, 1), (1, 1), 1)
+        results.append(y.numpy().tobytes() + dw.numpy().tobytes())
         assert (F.conv2d(x[3:], f, padding=1) == y[3:]).all()
         wide = mi.cat((x, x), 1)[:, :40]  # another address and stride
         assert (F.conv2d(wide, f, padding=1) == y).all()

@@ -2,70 +2,24 @@
 // outputs (Winograd 1980; Lavin and Gray 2016). Y = A' [(G w G') * (B' x B)] A, the star a product over channels for
 // each of the 36 places.
 //
-// The points are 0, +-3/4, +-3/2 and infinity, all of whose powers are exact. With the usual 0, +-1, +-2 the largest
-// error is 5 times as large: 1.7e-5 of the largest output on 512 channels, here 5.4e-6, where the direct sum has
-// 3.0e-6.
-//
 // Filters are transformed once a call. Then a block of as many tiles as a panel of the product has columns: its image
 // part becomes 36 panels, and each panel of output channels takes 36 tiles of the micro-kernel, which are turned back
 // while they are in the cache. What is summed for an output depends on its place in the image alone.
 #pragma once
-#include "cpu/conv/direct.h"
+#include "cpu/conv/tiles.h"
 #include "cpu/gemm.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 
-// Every second element of two vectors, from the first or the second on; and the vectors that give them so.
-template <bool odd>
-MIELINA_INLINE vf32 half_of(vf32 a, vf32 b) {
-  constexpr int o = odd;
-#if MIELINA_V512
-  return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6, o + 8, o + 10, o + 12, o + 14, o + 16, o + 18, o + 20,
-                                 o + 22, o + 24, o + 26, o + 28, o + 30);
-#elif MIELINA_V256
-  return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6, o + 8, o + 10, o + 12, o + 14);
-#else
-  return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6);
-#endif
-}
-template <bool upper>
-MIELINA_INLINE vf32 zip(vf32 a, vf32 b) {
-#if MIELINA_V512
-  constexpr int u = upper ? 8 : 0;
-  return __builtin_shufflevector(a, b, u, u + 16, u + 1, u + 17, u + 2, u + 18, u + 3, u + 19, u + 4, u + 20, u + 5,
-                                 u + 21, u + 6, u + 22, u + 7, u + 23);
-#elif MIELINA_V256
-  constexpr int u = upper ? 4 : 0;
-  return __builtin_shufflevector(a, b, u, u + 8, u + 1, u + 9, u + 2, u + 10, u + 3, u + 11);
-#else
-  constexpr int u = upper ? 2 : 0;
-  return __builtin_shufflevector(a, b, u, u + 4, u + 1, u + 5);
-#endif
-}
-
-// The vector that begins one element further, its last one given.
-MIELINA_INLINE vf32 next_of(vf32 a, float last) {
-#if MIELINA_V512
-  vf32 v = __builtin_shufflevector(a, a, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0);
-#elif MIELINA_V256
-  vf32 v = __builtin_shufflevector(a, a, 1, 2, 3, 4, 5, 6, 7, 0);
-#else
-  vf32 v = __builtin_shufflevector(a, a, 1, 2, 3, 0);
-#endif
-  v[lanes<float> - 1] = last;
-  return v;
-}
-
-struct Winograd {
+struct Winograd : Tiles {
   using Op = Plain<float>;
-  static constexpr int L = lanes<float>, kTiles = Op::NV * L;  // of a block
-  static constexpr int64_t kPlaces = 36, kLeast = 16, kPixels = 384;
-  static constexpr float a = 0.75f, b = 1.5f, a2 = a * a, b2 = b * b;
+  static constexpr int kTiles = Op::NV * L;  // of a block
+  static constexpr int64_t kPixels = 384;
 
   Problem q;
-  int64_t K, C, H, W, rows, columns, tiles;  // rows and columns of tiles in an image; tiles in all
-  int64_t top, left;                         // input coordinates of output (0, 0)'s first tap
+  int64_t K, C;
+  int64_t top, left;  // input coordinates of output (0, 0)'s first tap
   bool flipped;
   int64_t mr, panels, blocks, held;  // of output channels; of tiles; how many blocks are held at once
   int64_t filter_bytes, block_bytes, scratch_bytes;
@@ -74,72 +28,29 @@ struct Winograd {
   // direct sum's time, 196 take 1.1); tiles that reach over an image's edge, or are missing in a panel, waste less than
   // half.
   static bool fits(const Problem& q) {
-    const Window& v = q.window;
-    const int64_t W = q.y.shape[kW], pixels = q.y.shape[kN] * q.y.shape[kH] * W;
-    const int64_t covered = 16 * round_up(q.y.shape[kN] * ceil_div(q.y.shape[kH], 4) * ceil_div(W, 4), kTiles);
-    const bool plane = q.y.shape[kD] == 1 && q.x.shape[kD] == 1 && v.taps[0] == 1 && v.padding[0] == 0;
-    const bool window = v.taps[1] == 3 && v.taps[2] == 3 && v.stride[1] == 1 && v.stride[2] == 1 &&
-                        v.dilation[1] == v.dilation[2] && (v.dilation[1] == 1 || v.dilation[1] == -1);
-    return !q.direct && plane && window && q.x.dtype == DType::f32 && q.y.dtype == DType::f32 &&
-           (q.x.stride[kW] == 1 || q.x.shape[kW] == 1) && (q.y.stride[kW] == 1 || W == 1) && q.x.shape[kC] >= kLeast &&
-           q.y.shape[kC] >= kLeast && pixels >= kPixels && covered <= 2 * pixels;
+    const int64_t pixels = q.y.shape[kN] * q.y.shape[kH] * q.y.shape[kW];
+    return !q.direct && Tiles::fits(q.y, q.x, q.window) && pixels >= kPixels &&
+           16 * round_up(Tiles(q.y).count, kTiles) <= 2 * pixels;
   }
 
-  explicit Winograd(const Problem& problem) : q(problem) {
+  explicit Winograd(const Problem& problem) : Tiles(problem.y), q(problem) {
     const Window& v = q.window;
     K = q.y.shape[kC];
     C = q.x.shape[kC];
-    H = q.y.shape[kH];
-    W = q.y.shape[kW];
-    rows = ceil_div(H, 4);
-    columns = ceil_div(W, 4);
-    tiles = q.y.shape[kN] * rows * columns;
     flipped = v.dilation[1] < 0;
     top = -v.padding[1] - (flipped ? 2 : 0);
     left = -v.padding[2] - (flipped ? 2 : 0);
     panels = ceil_div(K, Op::MR);
     mr = ceil_div(K, panels);
-    blocks = ceil_div(tiles, kTiles);
+    blocks = ceil_div(count, kTiles);
     filter_bytes = align64(kPlaces * panels * mr * C * int64_t(sizeof(float)));
     block_bytes = kPlaces * pitch() * int64_t(sizeof(float));
     held = max64(1, min64(blocks, (16 << 20) / block_bytes));
     // Of a worker: a row of the image, or the sums of a panel.
-    scratch_bytes =
-        align64(max64(4 * round_up(columns, L) + 2 * L, kPlaces * Op::MR * kTiles) * int64_t(sizeof(float)));
+    scratch_bytes = align64(max64(line_floats(), kPlaces * Op::MR * kTiles) * int64_t(sizeof(float)));
   }
-  static int64_t round_up(int64_t n, int64_t step) { return ceil_div(n, step) * step; }
   int64_t pitch() const { return (C | 1) * kTiles; }  // from place to place: not a multiple of 4 KB, which share a set
   int64_t bytes(int threads) const { return filter_bytes + held * block_bytes + threads * scratch_bytes; }
-
-  // B' of six numbers, for points 0, +-a, +-b, infinity.
-  MIELINA_INLINE void into(const vf32 (&x)[6], vf32 (&v)[6]) {
-    const vf32 ea = x[4] - b2 * x[2], oa = a * (x[3] - b2 * x[1]), eb = x[4] - a2 * x[2], ob = b * (x[3] - a2 * x[1]);
-    v[0] = a2 * b2 * x[0] - (a2 + b2) * x[2] + x[4];
-    v[1] = ea + oa;
-    v[2] = ea - oa;
-    v[3] = eb + ob;
-    v[4] = eb - ob;
-    v[5] = a2 * b2 * x[1] - (a2 + b2) * x[3] + x[5];
-  }
-  // A' of six sums.
-  MIELINA_INLINE void back(const vf32 (&m)[6], vf32 (&y)[4]) {
-    const vf32 s1 = m[1] + m[2], d1 = m[1] - m[2], s2 = m[3] + m[4], d2 = m[3] - m[4];
-    y[0] = m[0] + s1 + s2;
-    y[1] = a * d1 + b * d2;
-    y[2] = a2 * s1 + b2 * s2;
-    y[3] = a2 * a * d1 + b2 * b * d2 + m[5];
-  }
-  // G of three taps.
-  MIELINA_INLINE void filter(const vf32 (&w)[3], vf32 (&u)[6]) {
-    constexpr float na = 1 / (2 * a2 * (a2 - b2)), nb = 1 / (2 * b2 * (b2 - a2));
-    const vf32 ea = na * w[0] + na * a2 * w[2], oa = na * a * w[1], eb = nb * w[0] + nb * b2 * w[2], ob = nb * b * w[1];
-    u[0] = 1 / (a2 * b2) * w[0];
-    u[1] = ea + oa;
-    u[2] = ea - oa;
-    u[3] = eb + ob;
-    u[4] = eb - ob;
-    u[5] = w[2];
-  }
 
   // The nine taps of channel c in filters k.., as lanes. Where they lie in a row, squares of filters and taps are
   // turned.
@@ -183,73 +94,11 @@ struct Winograd {
       }
   }
 
-  // Tiles of one row of one image: `n` of them from `column` on, which lie at `at` in their block.
-  struct Run {
-    int64_t image, row, column, at, n;
-  };
-  template <class F>
-  void runs(int64_t block, F f) const {
-    const int64_t first = block * kTiles, last = min64(tiles, first + kTiles);
-    for (int64_t t = first; t < last;) {
-      const int64_t line = t / columns, column = t % columns, n = min64(columns - column, last - t);
-      f(Run{line / rows, line % rows, column, t - first, n});
-      t += n;
-    }
-  }
-
-  // Channel c of a block: v (36, C, kTiles) at c. First the tiles' 6 x 6 pixels, as rows of tiles, then B'.
+  // Channel c of a block: v (36, C, kTiles) at c.
   void image(int64_t block, int64_t c, float* v, float* line) const {
-    alignas(64) float pixels[6][6][kTiles + L];  // a vector more, for the last run's last store
-    runs(block, [&](const Run& run) {
-      const int64_t h0 = run.row * 4 + top, w0 = run.column * 4 + left, wide = 4 * run.n + 2;
-      const int64_t lo = min64(wide, max64(0, -w0)), hi = max64(lo, min64(wide, q.x.shape[kW] - w0));
-      const float* plane = (const float*)q.x.data + run.image * q.x.stride[kN] + c * q.x.stride[kC];
-      for (int64_t i = 0; i < wide; i++) line[i] = 0;
-      for (int r = 0; r < 6; r++) {
-        const int64_t h = h0 + r;
-        if (h < 0 || h >= q.x.shape[kH]) {
-          for (int s = 0; s < 6; s++)
-            for (int64_t t = 0; t < run.n; t += L) store(&pixels[r][s][run.at + t], vf32{});
-          continue;
-        }
-        const float *from = plane + h * q.x.stride[kH] + w0, *x = from;
-        if (lo > 0 || hi < 4 * round_up(run.n, L) + 4) {  // the vectors below would read beside the image
-          int64_t i = lo;
-          for (; i + L <= hi; i += L) store(line + i, load(from + i));
-          if (i < hi) store_n(line + i, load_n(from + i, hi - i), hi - i);
-          x = line;
-        }
-        for (int64_t t = 0; t < run.n; t += L, x += 4 * L) {
-          const vf32 x0 = load(x), x1 = load(x + L), x2 = load(x + 2 * L), x3 = load(x + 3 * L);
-          const vf32 e0 = half_of<false>(x0, x1), e1 = half_of<false>(x2, x3), o0 = half_of<true>(x0, x1),
-                     o1 = half_of<true>(x2, x3);
-          const vf32 p0 = half_of<false>(e0, e1), p1 = half_of<false>(o0, o1);
-          float* to = &pixels[r][0][run.at + t];
-          constexpr int64_t gap = kTiles + L;
-          store(to, p0);
-          store(to + gap, p1);
-          store(to + 2 * gap, half_of<true>(e0, e1));
-          store(to + 3 * gap, half_of<true>(o0, o1));
-          store(to + 4 * gap, next_of(p0, x[4 * L]));
-          store(to + 5 * gap, next_of(p1, x[4 * L + 1]));
-        }
-      }
-    });
-    for (int64_t t = 0; t < kTiles; t += L) {
-      vf32 turned[6][6];
-      for (int s = 0; s < 6; s++) {
-        vf32 x[6], y[6];
-        for (int r = 0; r < 6; r++) x[r] = load(&pixels[r][s][t]);
-        into(x, y);
-        for (int r = 0; r < 6; r++) turned[r][s] = y[r];
-      }
-      float* to = v + c * kTiles + t;
-      for (int r = 0; r < 6; r++) {
-        vf32 y[6];
-        into(turned[r], y);
-        for (int s = 0; s < 6; s++, to += pitch()) store(to, y[s]);
-      }
-    }
+    alignas(64) float pixels[6][6][kTiles + L];
+    gather<6, kTiles>(q.x, c, top, left, block * kTiles, min64(count, (block + 1) * kTiles), line, pixels);
+    for (int64_t t = 0; t < kTiles; t += L) turn<6, kTiles>(pixels, t, v + c * kTiles + t, pitch());
   }
 
   // A panel of output channels of a block, from the sums (36, mr, kTiles).
@@ -278,19 +127,21 @@ struct Winograd {
         for (int r = 0; r < 4; r++) {
           back(half[r], y[r]);
           for (int s = 0; s < 4; s++) y[r][s] = activate(y[r][s] + bias, q.activation);
-          const vf32 e0 = zip<false>(y[r][0], y[r][2]), e1 = zip<true>(y[r][0], y[r][2]),
-                     o0 = zip<false>(y[r][1], y[r][3]), o1 = zip<true>(y[r][1], y[r][3]);
-          float* line = lines[r] + 4 * t;
-          store(line, zip<false>(e0, o0));
-          store(line + L, zip<true>(e0, o0));
-          store(line + 2 * L, zip<false>(e1, o1));
-          store(line + 3 * L, zip<true>(e1, o1));
+          vf32 even[2], odd[2];
+          interleave(y[r][0], y[r][2], even[0], even[1]);
+          interleave(y[r][1], y[r][3], odd[0], odd[1]);
+          for (int i = 0; i < 2; i++) {
+            vf32 lo, hi;
+            interleave(even[i], odd[i], lo, hi);
+            store(lines[r] + 4 * t + 2 * i * L, lo);
+            store(lines[r] + 4 * t + (2 * i + 1) * L, hi);
+          }
         }
       }
-      runs(block, [&](const Run& run) {
+      runs(block * kTiles, min64(count, (block + 1) * kTiles), [&](const Run& run) {
         float* y = (float*)q.y.data + run.image * q.y.stride[kN] + channel * q.y.stride[kC] + run.column * 4;
-        const int64_t wide = min64(4 * run.n, W - run.column * 4);
-        for (int64_t r = 0; r < min64(4, H - run.row * 4); r++) {
+        const int64_t wide = min64(4 * run.n, width - run.column * 4);
+        for (int64_t r = 0; r < min64(4, height - run.row * 4); r++) {
           float* to = y + (run.row * 4 + r) * q.y.stride[kH];
           const float* line = lines[r] + 4 * run.at;
           int64_t i = 0;

@@ -38,7 +38,7 @@ _RANK = 8
 def load_pth(path: str | os.PathLike[str], device: Any = None) -> dict[Any, Any]:
     """The dict in a file of `torch.save`: tensors, or a nest of dicts, lists, tuples, numbers and strings with tensors.
 
-    >>> model.load_state_dict(mi.io.pth.load_pth("model.pth"))  # doctest: +SKIP
+    >>> model.load_state_dict(mi.io.load_pth("model.pth"))  # doctest: +SKIP
 
     Nothing in the file is run. The tensors lie in the mapped file (written to, they change in memory only), or on
     `device`; where they shared memory, they do so here. Parameters come back as tensors without gradient. ValueError:

@@ -65,10 +65,12 @@ def read(weights: str | os.PathLike[str], model: str, revision: str | None = Non
 
 
 def of_file(path: str) -> Any:
-    """The state dict in a file, a zip (PyTorch's) or safetensors by its first bytes."""
+    """The state dict in a file, PyTorch's or safetensors by its first bytes, else by its name."""
     with open(path, "rb") as f:
-        start = f.read(4)
-    torch = start == b"PK\x03\x04" or path.lower().endswith((".pth", ".pt", ".bin"))
+        start = f.read(9)
+    if start[8:] == b"{" and not start.startswith(b"PK"):
+        return load(path)
+    torch = start[:4] == b"PK\x03\x04" or start[:1] == b"\x80" or path.lower().endswith((".pth", ".pt", ".bin"))
     return load_pth(path) if torch else load(path)
 
 
