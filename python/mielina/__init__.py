@@ -7,6 +7,7 @@
 tensor([2., 4., 6.])
 """
 
+import math
 from typing import TYPE_CHECKING
 
 from . import autograd, config, data, nn, optim
@@ -31,6 +32,8 @@ from .ops import *
 from .profile import profile
 from .random import Generator, default_generator, initial_seed, manual_seed, seed
 from .tensor import Tensor
+
+inf, nan, pi, e, newaxis = math.inf, math.nan, math.pi, math.e, None
 
 _LATER = {
     "models": ("save_model", "load_model"),

@@ -192,3 +192,11 @@ def test_text(shape: tuple[int, ...]) -> None:
 
 def test_text_of_a_node() -> None:
     assert repr((mi.ones(1, requires_grad=True) * 2).grad_fn) == "<mul>"
+
+
+def test_constants():
+    """PyTorch has them in its namespace, too."""
+    import math
+
+    assert (mi.inf, mi.pi, mi.e, mi.newaxis) == (math.inf, math.pi, math.e, None) and mi.nan != mi.nan
+    assert mi.tensor([1.0, 2.0])[:, mi.newaxis].shape == (2, 1)

@@ -183,3 +183,13 @@ def test_rates_of_weight_averaging(strategy: str, epochs: int) -> None:
             schedule.step()
             rates[-1].append([g["lr"] for g in optimizer.param_groups])
     np.testing.assert_allclose(rates[0], rates[1], rtol=1e-12)
+
+
+def test_a_bracket_without_width_has_its_middle() -> None:
+    """Under tolerance_change=0 the line search's bracket may shrink to nothing; PyTorch divides by zero there."""
+    from mielina.optim.lbfgs import cubic_minimum
+
+    assert cubic_minimum(0.5, 1.0, -1.0, 0.5, 1.0, -1.0) == 0.5
+    assert cubic_minimum(0.0, 1.0, 0.0, 1.0, 1.0, 0.0) == 0.5
+    # f(x) = x^2 - x on [0, 2] has its minimum at 1/2, and so has the cubic through its ends.
+    assert abs(cubic_minimum(0.0, 0.0, -1.0, 2.0, 2.0, 3.0) - 0.5) < 1e-12

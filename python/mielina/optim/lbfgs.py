@@ -151,11 +151,15 @@ class LBFGS(Optimizer):
 def cubic_minimum(x1: float, f1: float, g1: float, x2: float, f2: float, g2: float, bounds: Any = None) -> float:
     """Where the cubic through two values with their slopes is least, within bounds. Nocedal & Wright, equation 3.59."""
     low, high = bounds or (min(x1, x2), max(x1, x2))
+    if x1 == x2:  # a bracket that has shrunk to nothing, as under tolerance_change=0
+        return (low + high) / 2
     d1 = g1 + g2 - 3 * (f1 - f2) / (x1 - x2)
     square = d1 * d1 - g1 * g2
     if square < 0:
         return (low + high) / 2
     d2 = square**0.5
+    if g2 - g1 + 2 * d2 == 0 or g1 - g2 + 2 * d2 == 0:
+        return (low + high) / 2
     if x1 <= x2:
         x = x2 - (x2 - x1) * ((g2 + d2 - d1) / (g2 - g1 + 2 * d2))
     else:

@@ -138,6 +138,8 @@ _OTHER_NAMES = {
     "mean_squared_error": "mse",
     "mean_absolute_error": "mae",
     "bce": "binary_cross_entropy",
+    "bce_with_logits": "binary_cross_entropy",
+    "binary_cross_entropy_with_logits": "binary_cross_entropy",
     "crossentropy": "cross_entropy",
     "categorical_crossentropy": "cross_entropy",
     "sparse_categorical_crossentropy": "cross_entropy",

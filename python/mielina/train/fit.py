@@ -61,8 +61,9 @@ def fit(
 
     X: an array or tensor (with y), an (X, y) pair, a Dataset or a DataLoader; a lone array is its own target.
     validation (or validation_data): the same kinds of things, or validation_split of the training data. loss,
-    optimizer, metrics: names or objects. Numbers are over all samples, `val_` ones in eval mode. seed: makes order,
-    dropout and split repeatable. verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
+    optimizer, metrics: names or objects; "binary_cross_entropy" takes logits ("bce_with_logits" is the same). Numbers
+    are over all samples, `val_` ones in eval mode. seed: makes order, dropout and split repeatable. verbose: 0 silent,
+    1 a progress bar, 2 a line an epoch.
 
     class_weight: {label: weight} or "balanced" (n / (classes * count), King and Zeng 2001); sample_weight: a number a
     sample. Both multiply the samples' losses, whose mean is still over their number, as in Keras; validation is not
