@@ -158,7 +158,7 @@ def cubic_minimum(x1: float, f1: float, g1: float, x2: float, f2: float, g2: flo
     if square < 0:
         return (low + high) / 2
     d2 = square**0.5
-    if g2 - g1 + 2 * d2 == 0 or g1 - g2 + 2 * d2 == 0:
+    if (g2 - g1 if x1 <= x2 else g1 - g2) + 2 * d2 == 0:  # no curvature between the two
         return (low + high) / 2
     if x1 <= x2:
         x = x2 - (x2 - x1) * ((g2 + d2 - d1) / (g2 - g1 + 2 * d2))
