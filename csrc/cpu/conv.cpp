@@ -142,6 +142,16 @@ Problem group_of(const Problem& q, int64_t groups, int64_t group) {
           q.direct};
 }
 
+// The first group's problem at another group: its pointers alone move (a copy of all views took a fifth of the time of
+// depthwise images of 7 x 7).
+void move_to(Problem& one, const Problem& q, int64_t groups, int64_t group) {
+  const int64_t K = q.y.shape[kC] / groups, C = q.x.shape[kC] / groups;
+  one.y.data = at(q.y, kC, group * K);
+  one.x.data = at(q.x, kC, group * C);
+  one.w.data = at(q.w, kN, group * K);
+  if (q.bias.data) one.bias.data = at(q.bias, 0, group * K);
+}
+
 bool is_direct(const Problem& q, int64_t groups) {
   return q.y.shape[kC] / groups <= kDirectChannels && depth_of(q) > 0 &&
          q.window.taps[0] * q.window.taps[1] * q.window.taps[2] > 1;
@@ -160,13 +170,15 @@ void convolve(const Ctx& ctx, const Problem& q, int64_t groups) {
         DepthwiseLast<Out, S>::row(q, i / (D * H), i / H % D, i % H, (const Out*)workspace);
     });
   } else if (is_direct(q, groups)) {
-    const Planes<Out> planes(group_of(q, groups, 0));
+    const Problem first = group_of(q, groups, 0);
+    const Planes<Out> planes(first);
     const int64_t tasks = N * groups;
     const int64_t grain = 1 + min64(tasks, tasks * 64 * 1024 / (steps + 1));
     parallel_for(ctx, ceil_div(tasks, grain), [&](int64_t t, int worker) {
       Out* padded = (Out*)(workspace + worker * planes.bytes);
+      Problem one = first;
       for (int64_t i = t * grain; i < min64(tasks, (t + 1) * grain); i++) {
-        const Problem one = group_of(q, groups, i % groups);
+        move_to(one, q, groups, i % groups);
         planes.pad(one, i / groups, padded);
         for (int64_t k = 0; k < one.y.shape[kC]; k++) planes.template channel<S>(one, i / groups, k, padded);
       }
