@@ -78,7 +78,7 @@ PyObject* to_numpy(const Array& x) {
   std::vector<py::ssize_t> shape, strides;
   for (int d = 0; d < x.ndim; d++) {
     shape.push_back(x.shape[d]);
-    strides.push_back(x.stride[d] * f->size);
+    strides.push_back(x.shape[d] > 1 ? x.stride[d] * f->size : f->size);  // an idle stride may be any number
   }
   auto* held = new Ref<Storage>(x.storage);
   py::capsule owner(held, [](void* p) { delete static_cast<Ref<Storage>*>(p); });

@@ -125,7 +125,7 @@ def test_layouts(path, name):
     assert back.shape == size and back.tolist() == np.asarray(places, np.float32).tolist()
     assert (back * 2).tolist() == (2 * np.asarray(places)).tolist()
     if 0 not in size:
-        assert back.stride() == stride
+        assert all(a == b for n, a, b in zip(size, back.stride(), stride) if n > 1 or b < 2**48)
 
 
 def test_a_storage_without_elements(path):

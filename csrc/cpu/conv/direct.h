@@ -87,7 +87,7 @@ struct Planes {
   // hide the latency of multiply-adds: one row of 28 numbers at a time, in four vectors, took 1.75 times as long.
   template <class S, int R, int NV>
   __attribute__((noinline)) void rows(const Problem& q, const S* w, const T* from, int64_t d, int64_t h,
-                                      Vec<T> (&sum)[8]) const {
+                                      Vec<T>* sum) const {
     const Window& v = q.window;
     const int64_t next = v.stride[1] * phases * row;
     Vec<T> acc[R][NV] = {};
@@ -130,16 +130,17 @@ struct Planes {
         for (int64_t first = 0; first < H; first += step) {
           const int64_t h = min64(first, H - step);
           Vec<T> sum[8];
-          int64_t held = vectors;
           if (step == 2) rows<S, 2, 4>(q, w, from + j, d, h, sum);
-          else if (step == 1) rows<S, 1, 4>(q, w, from + j, d, h, sum), held = kChunk;
           else if (step == 8) rows<S, 8, 1>(q, w, from + j, d, h, sum);
-          else if (vectors == 2) rows<S, 4, 2>(q, w, from + j, d, h, sum);
-          else rows<S, 4, 1>(q, w, from + j, d, h, sum);
+          else if (step == 4 && vectors == 2) rows<S, 4, 2>(q, w, from + j, d, h, sum);
+          else if (step == 4) rows<S, 4, 1>(q, w, from + j, d, h, sum);
+          else if (vectors == kChunk) rows<S, 1, 4>(q, w, from + j, d, h, sum);
+          else
+            for (int64_t m = 0; m < vectors; m++) rows<S, 1, 1>(q, w, from + j + m * L, d, h, sum + m);
           for (int64_t i = 0; i < step; i++) {
             alignas(64) T out[kChunk * L];
-            for (int64_t m = 0; m < held; m++)
-              store(out + m * L, activate(sum[i * held + m] + splat<Vec<T>>(bias), q.activation));
+            for (int64_t m = 0; m < vectors; m++)
+              store(out + m * L, activate(sum[i * vectors + m] + splat<Vec<T>>(bias), q.activation));
             char* to = y + (d * q.y.stride[kD] + (h + i) * q.y.stride[kH] + j * q.y.stride[kW]) * size;
             if (plain) copy(out, (T*)to, wide);
             else row_to(out, to, q.y.stride[kW], wide);

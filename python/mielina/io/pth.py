@@ -30,7 +30,7 @@ _FULL = 0xFFFFFFFF  # the number stands in 64 bits elsewhere
 _STREAMED, _UTF8 = 8, 0x800
 _NAME = re.compile(r"([^/\\\0]+)/(data\.pkl|data/[0-9]{1,18}|byteorder|version|\.data/\w+|\.\w+)", re.ASCII)
 _ENTRIES = 100_000
-_LARGEST = 2**62
+_LARGEST, _IDLE = 2**62, 2**48
 _GROWTH, _SMALL = 16, 2**20  # a tensor larger than its storage may have this many times the file's bytes, or this many
 _RANK = 8
 
@@ -118,7 +118,9 @@ class _Archive:
             raise ValueError("a tensor that reaches outside its storage")
         if most * flat.dtype.itemsize > max(_GROWTH * self.data.size, _SMALL):
             raise ValueError(f"a tensor of shape {size} in a file of {self.data.size} bytes")
-        return _core.as_strided(flat, size, stride if numel else (1,) * len(size), offset if numel else 0)
+        # An idle stride may be any number, but times the bytes of an element it must not overflow.
+        steps = tuple(s if numel and (n > 1 or s < _IDLE) else 1 for n, s in zip(size, stride))
+        return _core.as_strided(flat, size, steps, offset if numel else 0)
 
 
 def _entries(raw: memoryview) -> dict[str, tuple[int, int]]:
