@@ -50,10 +50,11 @@ def test_killed_in_the_middle_of_a_save(tmp_path):
         """
         random.seed(0)
         last, caught = 0, 0
-        save(0)
-        start = time.perf_counter()
-        save(0)
-        takes = time.perf_counter() - start
+        takes = 0
+        for _ in range(4):
+            start = time.perf_counter()
+            save(0)
+            takes = max(takes, time.perf_counter() - start)
         for _ in range(20):
             child = os.fork()
             if child == 0:
