@@ -57,8 +57,8 @@ struct Pool {
 #endif
 
   // A worker that is woken while another library's threads spin on every other CPU (OpenBLAS's do for 105 ms after
-  // each product) is put behind the caller on the caller's own, and the call runs at one core's speed: 512^3 10 ms after
-  // a product of NumPy's gave 83 GFLOP/s, with workers that may not use that CPU 163.
+  // each product) is put behind the caller on the caller's own, and the call runs at one core's speed: 512^3 10 ms
+  // after a product of NumPy's gave 83 GFLOP/s, with workers that may not use that CPU 163.
   void keep_clear() {
 #if defined(__linux__)
     const int cpu = sched_getcpu();
