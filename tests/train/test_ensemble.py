@@ -83,5 +83,8 @@ def test_wrong_input():
         Ensemble([nn.Linear(1, 1)], average="vote")
     with pytest.raises(ValueError, match="members"):
         ensemble(lambda: nn.Linear(1, 1), [[1.0]], [[1.0]], members=0)
+    with pytest.raises(TypeError, match="one optimizer cannot train several"):
+        one = nn.Linear(1, 1)
+        ensemble(lambda: one, [[1.0]], [[1.0]], optimizer=mi.optim.SGD(one.parameters(), lr=0.1))
     with pytest.raises(ValueError, match="checkpoint_dir"):
         ensemble(lambda: nn.Linear(1, 1), [[1.0]], [[1.0]], checkpoint_dir="x")

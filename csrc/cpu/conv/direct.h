@@ -23,7 +23,7 @@ constexpr int64_t kDirectChannels = 8;  // output channels a group, up to which 
 // Whether numbers of `stride` in memory are what vectors of T load and store.
 template <class T>
 static bool in_rows(DType dtype, int64_t stride) {
-  return stride == 1 && dtype == (sizeof(T) == 8 ? DType::f64 : DType::f32);
+  return stride == 1 && dtype == dtype_of<T>;
 }
 
 template <class T>
@@ -73,14 +73,9 @@ struct Planes {
                 (const char*)q.x.data + (n * q.x.stride[kN] + c * q.x.stride[kC] + at[0] * q.x.stride[kD] +
                                          at[1] * q.x.stride[kH] + w * q.x.stride[kW]) *
                                             size;
-            if (plain) copy((const T*)from, to + lo, hi - lo);
+            if (plain) copy_row((const T*)from, to + lo, hi - lo);
             else row_from(from, step, to + lo, hi - lo);
           }
-  }
-  static void copy(const T* from, T* to, int64_t n) {
-    int64_t i = 0;
-    for (; i + L <= n; i += L) store(to + i, load(from + i));
-    if (i < n) store_n(to + i, load_n(from + i, n - i), n - i);
   }
 
   // R output rows from (d, h) on, NV vectors of each; from: the buffer at the vectors' column. Several sums at once
@@ -142,7 +137,7 @@ struct Planes {
             for (int64_t m = 0; m < vectors; m++)
               store(out + m * L, activate(sum[i * vectors + m] + splat<Vec<T>>(bias), q.activation));
             char* to = y + (d * q.y.stride[kD] + (h + i) * q.y.stride[kH] + j * q.y.stride[kW]) * size;
-            if (plain) copy(out, (T*)to, wide);
+            if (plain) copy_row(out, (T*)to, wide);
             else row_to(out, to, q.y.stride[kW], wide);
           }
         }
@@ -169,7 +164,7 @@ struct Planes {
             const char* line = g + (d * q.y.stride[kD] + (h + i) * q.y.stride[kH] + j * q.y.stride[kW]) * size;
             T* to = block + i * pitch;
             for (int64_t m = 0; m < pitch; m += L) store(to + m, Vec<T>{});
-            if (plain) copy((const T*)line, to, wide);
+            if (plain) copy_row((const T*)line, to, wide);
             else row_from(line, q.y.stride[kW], to, wide);
           }
           T* sum = sums;

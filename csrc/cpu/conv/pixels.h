@@ -80,6 +80,14 @@ MIELINA_INLINE Vec<T> load_between(const S* p, int64_t a, int64_t z) {
   return v;
 }
 
+template <class T>
+MIELINA_INLINE void copy_row(const T* from, T* to, int64_t n) {
+  constexpr int L = lanes<T>;
+  int64_t i = 0;
+  for (; i + L <= n; i += L) store(to + i, load(from + i));
+  if (i < n) store_n(to + i, load_n(from + i, n - i), n - i);
+}
+
 // A vector of every second element; nothing beyond the last of them is read.
 template <class T, class S>
 MIELINA_INLINE Vec<T> load_even(const S* p) {

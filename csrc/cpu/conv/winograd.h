@@ -15,7 +15,6 @@ namespace MIELINA_ISA {
 struct Winograd : Tiles {
   using Op = Plain<float>;
   static constexpr int kTiles = Op::NV * L;  // of a block
-  static constexpr int64_t kPixels = 384;
 
   Problem q;
   int64_t K, C;
@@ -24,14 +23,7 @@ struct Winograd : Tiles {
   int64_t mr, panels, blocks, held;  // of output channels; of tiles; how many blocks are held at once
   int64_t filter_bytes, block_bytes, scratch_bytes;
 
-  // Pixels enough to pay for the transformed filters, 36 numbers for 9 (512 channels: 392 pixels take 0.55 of the
-  // direct sum's time, 196 take 1.1); tiles that reach over an image's edge, or are missing in a panel, waste less than
-  // half.
-  static bool fits(const Problem& q) {
-    const int64_t pixels = q.y.shape[kN] * q.y.shape[kH] * q.y.shape[kW];
-    return !q.direct && Tiles::fits(q.y, q.x, q.window) && pixels >= kPixels &&
-           16 * round_up(Tiles(q.y).count, kTiles) <= 2 * pixels;
-  }
+  static bool fits(const Problem& q) { return !q.direct && Tiles::fits(q.y, q.x, q.window, kTiles); }
 
   explicit Winograd(const Problem& problem) : Tiles(problem.y), q(problem) {
     const Window& v = q.window;
@@ -142,11 +134,7 @@ struct Winograd : Tiles {
         float* y = (float*)q.y.data + run.image * q.y.stride[kN] + channel * q.y.stride[kC] + run.column * 4;
         const int64_t wide = min64(4 * run.n, width - run.column * 4);
         for (int64_t r = 0; r < min64(4, height - run.row * 4); r++) {
-          float* to = y + (run.row * 4 + r) * q.y.stride[kH];
-          const float* line = lines[r] + 4 * run.at;
-          int64_t i = 0;
-          for (; i + L <= wide; i += L) store(to + i, load(line + i));
-          if (i < wide) store_n(to + i, load_n(line + i, wide - i), wide - i);
+          copy_row((const float*)lines[r] + 4 * run.at, y + (run.row * 4 + r) * q.y.stride[kH], wide);
         }
       });
     }

@@ -10,7 +10,7 @@ namespace MIELINA_ISA {
 
 struct WinogradWeight : Tiles {
   using Op = Plain<float>;
-  static constexpr int64_t kPixels = 384, kChunkBytes = 16 << 20;
+  static constexpr int64_t kChunkBytes = 16 << 20;
 
   View dw, g, x;
   int64_t top, left, K, C, k_step, c_step;  // steps: from tile to tile, whole vectors
@@ -19,9 +19,7 @@ struct WinogradWeight : Tiles {
   int64_t mr, panels, scratch;              // floats of a worker
 
   static bool fits(const View& g, const View& x, const Window& v, bool direct) {
-    const int64_t pixels = g.shape[kN] * g.shape[kH] * g.shape[kW];
-    return !direct && Tiles::fits(g, x, v) && v.dilation[1] == 1 && pixels >= kPixels &&
-           16 * Tiles(g).count <= 2 * pixels;
+    return !direct && Tiles::fits(g, x, v, 1) && v.dilation[1] == 1;
   }
 
   WinogradWeight(const View& filters, const View& gradient, const View& image, const Window& v)
@@ -45,13 +43,13 @@ struct WinogradWeight : Tiles {
 
   // L tiles from t, L channels from c of an image: to (36, held, step) at tile t - first and channel c.
   template <int N>
-  void squares(const View& image, int64_t dh, int64_t dw_, int64_t t, int64_t first, int64_t c, int64_t step,
+  void squares(const View& image, int64_t above, int64_t before, int64_t t, int64_t first, int64_t c, int64_t step,
                int64_t pitch, float* to, float* room) const {
     float *line = room, *turned = room + round_up(line_floats(), 16);
     const int64_t channels = min64(L, image.shape[kC] - c);
     alignas(64) float pixels[N][N][2 * L] = {};
     for (int64_t i = 0; i < channels; i++) {
-      gather<N, L>(image, c + i, dh, dw_, t, min64(count, t + L), line, pixels);
+      gather<N, L>(image, c + i, above, before, t, min64(count, t + L), line, pixels);
       if (count - t < L)  // the last store went beyond the last tile
         for (int r = 0; r < N; r++)
           for (int s = 0; s < N; s++)
@@ -76,9 +74,9 @@ struct WinogradWeight : Tiles {
       const int64_t wide = min64(Op::NV * L, C - c);
       const Micro<Op> micro = MicroKernels<Op, true>::table.at[ceil_div(wide, L) - 1][n - 1];
       for (int64_t t = 0; t < depth; t += Op::KC) {
-        const float *a_ = gs + t * k_step + k, *b_ = xs + t * c_step + c;
-        micro(min64(Op::KC, depth - t), {a_, 1, k_step}, {b_, 1, c_step}, u + k * c_step + c, c_step, wide,
-              add || t > 0, b_);
+        const float *rows = gs + t * k_step + k, *columns = xs + t * c_step + c;
+        micro(min64(Op::KC, depth - t), {rows, 1, k_step}, {columns, 1, c_step}, u + k * c_step + c, c_step, wide,
+              add || t > 0, columns);
       }
     }
   }

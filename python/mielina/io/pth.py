@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import _core, devices, dtypes
 from ..tensor import Tensor
-from .unpickle import LONGEST, unpickle
+from .unpickle import LONGEST, RANK, unpickle
 
 _MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"  # the number that opens files of PyTorch before 1.6
 _END, _LOCATOR, _END64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sLQL"), struct.Struct("<4sQ2H2L4Q")
@@ -32,7 +32,6 @@ _NAME = re.compile(r"([^/\\\0]+)/(data\.pkl|data/[0-9]{1,18}|byteorder|version|\
 _ENTRIES = 100_000
 _LARGEST, _IDLE = 2**62, 2**48
 _GROWTH, _SMALL = 16, 2**20  # a tensor larger than its storage may have this many times the file's bytes, or this many
-_RANK = 8
 
 
 def load_pth(path: str | os.PathLike[str], device: Any = None) -> dict[Any, Any]:
@@ -107,8 +106,8 @@ class _Archive:
         return self.storages[key][1]
 
     def tensor(self, flat: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
-        if len(size) != len(stride) or len(size) > _RANK:
-            raise ValueError(f"{len(size)} sizes and {len(stride)} strides; tensors have at most {_RANK} dimensions")
+        if len(size) != len(stride) or len(size) > RANK:
+            raise ValueError(f"{len(size)} sizes and {len(stride)} strides; tensors have at most {RANK} dimensions")
         most = math.prod(max(n, 1) for n in size)  # an empty tensor of 2^40 rows is a large object to walk through, too
         if max((offset, *stride, most)) > _LARGEST:
             raise ValueError("a tensor whose size or strides overflow")

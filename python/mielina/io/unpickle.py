@@ -22,7 +22,7 @@ from ..tensor import Tensor
 LONGEST = 64_000_000  # bytes of pickle
 _MOST = 1_000_000  # instructions, and objects that a walk through the result meets
 _DEEPEST = 100
-_RANK = 8  # dimensions of a tensor
+RANK = 8  # dimensions of a tensor
 _DIGITS = 256  # bytes of an integer
 
 
@@ -253,9 +253,9 @@ class _Machine:
             raise ValueError("_rebuild_tensor_v2: expected a storage and five or six more arguments")
         store, offset, size, stride, grad, hooks = args[:6]
         for numbers in ((offset,), size, stride):
-            if type(numbers) is not tuple or len(numbers) > _RANK or any(type(n) is not int or n < 0 for n in numbers):
+            if type(numbers) is not tuple or len(numbers) > RANK or any(type(n) is not int or n < 0 for n in numbers):
                 raise ValueError(
-                    f"_rebuild_tensor_v2: offset, size and stride must be at most {_RANK} integers, not negative"
+                    f"_rebuild_tensor_v2: offset, size and stride must be at most {RANK} integers, not negative"
                 )
         if type(grad) is not bool or not _hookless(hooks):
             raise ValueError("_rebuild_tensor_v2: requires_grad must be a bool, hooks an empty OrderedDict")

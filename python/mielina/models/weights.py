@@ -13,7 +13,6 @@ import ssl
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..datasets.image import Preprocess
@@ -102,12 +101,14 @@ def fetch(url: str, model: str) -> str:
     if not url.startswith("https://") or not named:
         raise ValueError(f"{url}: expected an https address whose file's name ends in digits of its SHA-256")
     os.makedirs(folder, exist_ok=True)
+    from tqdm.auto import tqdm
+
     opener = urllib.request.build_opener(_OnlyHTTPS, urllib.request.HTTPSHandler(context=ssl.create_default_context()))
     digest = hashlib.sha256()
     try:
         with opener.open(url, timeout=60) as answer, atomic_write(path) as f:
             size = int(answer.headers.get("Content-Length") or 0)
-            with _bar(name, size) as advance:
+            with tqdm(total=size or None, desc=name, unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
                 held = 0
                 while part := answer.read(_STEP):
                     if not held and not part.startswith(b"PK\x03\x04"):
@@ -115,7 +116,7 @@ def fetch(url: str, model: str) -> str:
                     held += len(part)
                     digest.update(part)
                     f.write(part)
-                    advance(len(part))
+                    bar.update(len(part))
             if size and held != size:
                 raise OSError(f"{url}: {held} of {size} bytes arrived")
             if not digest.hexdigest().startswith(named[1]):
@@ -136,18 +137,6 @@ def _old(url: str, model: str) -> str:
         f"weights='hub:timm/{model}.tv_in1k'. Or where PyTorch is: torch.save(torch.hub.load_state_dict_from_url(URL), "
         "'new.pth'), then weights='new.pth'"
     )
-
-
-@contextlib.contextmanager
-def _bar(name: str, size: int) -> Iterator[Any]:
-    """tqdm's, where it is installed and somebody watches."""
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        yield lambda n: None
-        return
-    with tqdm(total=size or None, desc=name, unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
-        yield bar.update
 
 
 def _of_hub(source: str, revision: str | None) -> Weights:

@@ -9,6 +9,7 @@ from typing import Any
 from .. import nn
 from ..nn import functional as F
 from ..ops.layout import stack  # type: ignore[attr-defined]
+from ..optim import Optimizer
 from ..random import manual_seed
 from ..tensor import Tensor
 from .arguments import count
@@ -74,6 +75,8 @@ def ensemble(
         raise ValueError(
             "ensemble: checkpoint_dir belongs to one run; call fit for each member with a folder of its own"
         )
+    if isinstance(how.get("optimizer"), Optimizer):
+        raise TypeError("ensemble: one optimizer cannot train several members; pass a name or a function of parameters")
     models, histories = [], []
     for k in range(count(members, "ensemble: members", 1)):
         manual_seed(seed + k)
