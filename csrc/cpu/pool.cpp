@@ -143,7 +143,7 @@ struct MaxPool {
       else return load_evens(p);
     };
     for (int64_t o = t.first; o < t.last; o += N) {
-      o = min64(o, t.last - N);  // the last vector overlaps the one before
+      o = max64(t.first, min64(o, t.last - N));  // the last vector overlaps the one before
       int64_t shift = (o - t.first) * Step;
       auto place_of = [&](int64_t p) __attribute__((always_inline)) {
         return Where ? get(where + p) + ramp + splat<IndexVec<T>>(I(p)) : ramp;
@@ -151,12 +151,12 @@ struct MaxPool {
       Best<T, Where> best{get(m + t.index[t.start[t.first]] + shift), place_of(t.index[t.start[t.first]] + shift)};
       for (int64_t k = t.start[t.first] + 1; k < t.start[t.first + 1]; k++)
         best.offer(get(m + t.index[k] + shift), place_of(t.index[k] + shift));
-      store(y + o, best.m);
-      if (Where) store(place + o, best.i);
+      store_part(y + o, best.m, t.last - o);
+      if (Where) store_part(place + o, best.i, t.last - o);
     }
   }
   static void row_pixels(T* y, I* place, const T* m, const I* where, const Taps<T>& t) {
-    bool alike = t.period == 1 && (t.step == 1 || t.step == 2) && t.last - t.first >= N;
+    bool alike = t.period == 1 && (t.step == 1 || t.step == 2) && t.last - t.first >= min64(N, 3);
     int64_t first = alike ? t.first : 0, last = alike ? t.last : 0;
     for (int64_t o = 0; o < first; o++) one_pixel(y + o, place + o, m, where, t, o);
     if (alike && t.step == 1) alike_pixels<1>(y, place, m, where, t);
@@ -182,11 +182,18 @@ struct MaxPool {
   }
 };
 
+// Elements of a row of maxima: outputs of a row that are fewer than a vector are read as one.
+template <class T>
+int64_t row_room(int64_t W, int64_t L) {
+  return W * L + 2 * lanes<T>;
+}
+
 // A worker's rows: kBatch converted ones, their maximum and its places, the output and its places.
 template <class T>
 int64_t max_worker_bytes(const View& y, const View& x, int64_t L) {
   constexpr int64_t size = sizeof(T);
-  return (kBatch + 2) * round_up(x.shape[4] * L * size) + 2 * round_up(y.shape[4] * L * size);
+  return kBatch * round_up(x.shape[4] * L * size) + 2 * round_up(row_room<T>(x.shape[4], L) * size) +
+         2 * round_up(y.shape[4] * L * size);
 }
 
 template <class T, bool Where>
@@ -204,8 +211,8 @@ void max_pool_as(const Ctx& ctx, const View& y, const View& index, const View& x
               Scratch mine{scratch.at + worker * bytes};
               T* buf[kBatch];
               for (T*& b : buf) b = mine.take<T>(p.from.W * space.L);
-              T* sum = mine.take<T>(p.from.W * space.L);
-              I* where = mine.take<I>(p.from.W * space.L);
+              T* sum = mine.take<T>(row_room<T>(p.from.W, space.L));
+              I* where = mine.take<I>(row_room<T>(p.from.W, space.L));
               T* out = p.to.target(n, c, d, h, mine.take<T>(p.to.W * space.L));
               I* place = mine.take<I>(p.to.W * space.L);
               if (Where) place = p.places.target(n, c, d, h, place);

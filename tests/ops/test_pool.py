@@ -77,6 +77,16 @@ def test_max_pool_nan_and_ties(last: bool) -> None:
     assert np.all(y[0, 2] == -np.inf)
 
 
+@pytest.mark.parametrize("width", [4, 6, 7, 9, 14, 28, 31])
+def test_max_pool_of_narrow_rows(width: int) -> None:
+    """Rows of outputs that are fewer than a vector, with equal values and NaN: nothing beside them shows."""
+    x = RNG.integers(0, 3, (2, 2, 6, width)).astype(np.float64)
+    x[0, 0, 2, width // 2] = np.nan
+    for args in ({"kernel_size": 2}, {"kernel_size": 3, "stride": 1, "padding": 1}, {"kernel_size": 3, "stride": 2}):
+        kwargs = {**args, "return_indices": True}
+        check_op(F.max_pool2d, reference.max_pool2d, [x], kwargs, dtypes=DTYPES, layouts=LAYOUTS)
+
+
 def test_max_pool_integers() -> None:
     for dtype in ("int64", "int32", "int16", "int8", "uint8"):
         x = RNG.integers(0, 100, (2, 3, 6, 35)).astype(dtype)
