@@ -72,6 +72,13 @@ MIELINA_INLINE Vec<T> load_between(const S* p, int64_t a, int64_t z) {
     const unsigned mask = ((1u << z) - 1) & ~((1u << a) - 1);
     if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_loadu_epi32((__mmask16)mask, p);
     if constexpr (sizeof(T) == 8) return (Vec<T>)_mm512_maskz_loadu_epi64((__mmask8)mask, p);
+#elif MIELINA_V256
+    if constexpr (sizeof(T) == 4) {
+      const __m256i i = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+      const __m256i from = _mm256_set1_epi32(int(a) - 1), to = _mm256_set1_epi32(int(z));
+      return (Vec<T>)_mm256_maskload_epi32((const int*)p,
+                                           _mm256_and_si256(_mm256_cmpgt_epi32(i, from), _mm256_cmpgt_epi32(to, i)));
+    }
 #endif
     __builtin_memcpy((T*)&v + a, p + a, size_t(z - a) * sizeof(T));
   } else {

@@ -22,19 +22,6 @@ MIELINA_INLINE vf32 half_of(vf32 a, vf32 b) {
   return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6);
 #endif
 }
-// The vector that begins one element further, its last one given.
-MIELINA_INLINE vf32 next_of(vf32 a, float last) {
-#if MIELINA_V512
-  vf32 v = __builtin_shufflevector(a, a, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0);
-#elif MIELINA_V256
-  vf32 v = __builtin_shufflevector(a, a, 1, 2, 3, 4, 5, 6, 7, 0);
-#else
-  vf32 v = __builtin_shufflevector(a, a, 1, 2, 3, 0);
-#endif
-  v[lanes<float> - 1] = last;
-  return v;
-}
-
 // The tiles of 4 x 4 outputs, row by row and image by image, and what they are turned into at 6 x 6 places.
 struct Tiles {
   static constexpr int L = lanes<float>;
@@ -66,44 +53,41 @@ struct Tiles {
            16 * round_up(Tiles(y).count, together) <= 2 * pixels;
   }
 
-  // Values at 0, +-a, +-b and infinity, from the even and odd parts at a and b.
+  MIELINA_INLINE vf32 fma(float w, vf32 x, vf32 y) { return MIELINA_ISA::fma(splat<vf32>(w), x, y); }
+  // Values at 0, +-a, +-b and infinity, from the even parts at a and b, and the odd ones divided by them.
   MIELINA_INLINE void six(vf32 zero, vf32 ea, vf32 oa, vf32 eb, vf32 ob, vf32 infinity, vf32 (&v)[6]) {
     v[0] = zero;
-    v[1] = ea + oa;
-    v[2] = ea - oa;
-    v[3] = eb + ob;
-    v[4] = eb - ob;
+    v[1] = fma(a, oa, ea);
+    v[2] = fma(-a, oa, ea);
+    v[3] = fma(b, ob, eb);
+    v[4] = fma(-b, ob, eb);
     v[5] = infinity;
   }
-  // B' of six pixels.
+  // B' of six pixels; A of four, for their gradients.
   MIELINA_INLINE void into(const vf32 (&x)[6], vf32 (&v)[6]) {
-    const vf32 ea = x[4] - b2 * x[2], oa = a * (x[3] - b2 * x[1]), eb = x[4] - a2 * x[2], ob = b * (x[3] - a2 * x[1]);
-    six(a2 * b2 * x[0] - (a2 + b2) * x[2] + x[4], ea, oa, eb, ob, a2 * b2 * x[1] - (a2 + b2) * x[3] + x[5], v);
+    six(fma(a2 * b2, x[0], fma(-(a2 + b2), x[2], x[4])), fma(-b2, x[2], x[4]), fma(-b2, x[1], x[3]),
+        fma(-a2, x[2], x[4]), fma(-a2, x[1], x[3]), fma(a2 * b2, x[1], fma(-(a2 + b2), x[3], x[5])), v);
+  }
+  MIELINA_INLINE void into(const vf32 (&y)[4], vf32 (&v)[6]) {
+    six(y[0], fma(a2, y[2], y[0]), fma(a2, y[3], y[1]), fma(b2, y[2], y[0]), fma(b2, y[3], y[1]), y[3], v);
   }
   // A' of six sums.
   MIELINA_INLINE void back(const vf32 (&m)[6], vf32 (&y)[4]) {
     const vf32 s1 = m[1] + m[2], d1 = m[1] - m[2], s2 = m[3] + m[4], d2 = m[3] - m[4];
     y[0] = m[0] + s1 + s2;
-    y[1] = a * d1 + b * d2;
-    y[2] = a2 * s1 + b2 * s2;
-    y[3] = a2 * a * d1 + b2 * b * d2 + m[5];
+    y[1] = fma(b, d2, a * d1);
+    y[2] = fma(b2, s2, a2 * s1);
+    y[3] = fma(b2 * b, d2, fma(a2 * a, d1, m[5]));
   }
-  // G of three taps.
+  // G of three taps, and G' of six sums.
   MIELINA_INLINE void filter(const vf32 (&w)[3], vf32 (&u)[6]) {
-    const vf32 ea = na * w[0] + na * a2 * w[2], oa = na * a * w[1], eb = nb * w[0] + nb * b2 * w[2], ob = nb * b * w[1];
-    six(n0 * w[0], ea, oa, eb, ob, w[2], u);
-  }
-  // A of four pixels, and G' of six sums: how gradients go through the two above.
-  MIELINA_INLINE void spread(const vf32 (&y)[4], vf32 (&m)[6]) {
-    const vf32 ea = y[0] + a2 * y[2], oa = a * y[1] + a2 * a * y[3], eb = y[0] + b2 * y[2],
-               ob = b * y[1] + b2 * b * y[3];
-    six(y[0], ea, oa, eb, ob, y[3], m);
+    six(n0 * w[0], fma(na * a2, w[2], na * w[0]), na * w[1], fma(nb * b2, w[2], nb * w[0]), nb * w[1], w[2], u);
   }
   MIELINA_INLINE void collect(const vf32 (&u)[6], vf32 (&w)[3]) {
     const vf32 sa = na * (u[1] + u[2]), da = na * (u[1] - u[2]), sb = nb * (u[3] + u[4]), db = nb * (u[3] - u[4]);
-    w[0] = n0 * u[0] + sa + sb;
-    w[1] = a * da + b * db;
-    w[2] = a2 * sa + b2 * sb + u[5];
+    w[0] = fma(n0, u[0], sa + sb);
+    w[1] = fma(b, db, a * da);
+    w[2] = fma(b2, sb, fma(a2, sa, u[5]));
   }
 
   // Tiles of one row of one image: `n` of them from `column` on, the first being number `at` after `first`.
@@ -120,44 +104,31 @@ struct Tiles {
   }
 
   static int64_t round_up(int64_t n, int64_t step) { return ceil_div(n, step) * step; }
-  int64_t line_floats() const { return 4 * round_up(columns, L) + 2 * L; }
 
-  // The N x N pixels of tiles [first, last) in channel c, as rows of tiles; a tile's first one lies at (top, left) from
-  // its outputs' place. line: room for line_floats(). A vector more than `Wide`, for the last run's last store.
+  // N rows of `Wide` tiles: four pixels of each, and, of tiles of six, the four that begin four pixels further. A
+  // vector more, for the last store of a run.
   template <int N, int Wide>
-  void gather(const View& x, int64_t c, int64_t top, int64_t left, int64_t first, int64_t last, float* line,
-              float (&pixels)[N][N][Wide + L]) const {
-    constexpr int64_t gap = Wide + L, more = N - 4;
+  using Lines = float[N][N == 6 ? 2 : 1][4 * Wide + L];
+
+  // The N x N pixels of tiles [first, last) in channel c; a tile's first one lies at (top, left) from its outputs'
+  // place. Copied first: a vector loaded from pixels just stored by halves waits for them to reach the cache.
+  template <int N, int Wide>
+  void gather(const View& x, int64_t c, int64_t top, int64_t left, int64_t first, int64_t last,
+              Lines<N, Wide>& lines) const {
     runs(first, last, [&](const Run& run) {
-      const int64_t h0 = run.row * 4 + top, w0 = run.column * 4 + left, wide = 4 * run.n + more;
-      const int64_t lo = min64(wide, max64(0, -w0)), hi = max64(lo, min64(wide, x.shape[kW] - w0));
+      const int64_t wide = 4 * run.n, h0 = run.row * 4 + top;
       const float* plane = (const float*)x.data + run.image * x.stride[kN] + c * x.stride[kC];
-      for (int64_t i = 0; i < wide; i++) line[i] = 0;
-      for (int r = 0; r < N; r++) {
-        const int64_t h = h0 + r;
-        float* to = &pixels[r][0][run.at];
-        if (h < 0 || h >= x.shape[kH]) {
-          for (int s = 0; s < N; s++)
-            for (int64_t t = 0; t < run.n; t += L) store(to + s * gap + t, vf32{});
-          continue;
-        }
-        const float *from = plane + h * x.stride[kH] + w0, *p = from;
-        if (lo > 0 || hi < 4 * round_up(run.n, L) + more) {  // the vectors below would read beside the image
-          copy_row(from + lo, line + lo, hi - lo);
-          p = line;
-        }
-        for (int64_t t = 0; t < run.n; t += L, p += 4 * L) {
-          const vf32 x0 = load(p), x1 = load(p + L), x2 = load(p + 2 * L), x3 = load(p + 3 * L);
-          const vf32 e0 = half_of<false>(x0, x1), e1 = half_of<false>(x2, x3), o0 = half_of<true>(x0, x1),
-                     o1 = half_of<true>(x2, x3);
-          const vf32 p0 = half_of<false>(e0, e1), p1 = half_of<false>(o0, o1);
-          store(to + t, p0);
-          store(to + gap + t, p1);
-          store(to + 2 * gap + t, half_of<true>(e0, e1));
-          store(to + 3 * gap + t, half_of<true>(o0, o1));
-          if constexpr (N == 6) {
-            store(to + 4 * gap + t, next_of(p0, p[4 * L]));
-            store(to + 5 * gap + t, next_of(p1, p[4 * L + 1]));
+      for (int part = 0; part < (N == 6 ? 2 : 1); part++) {
+        const int64_t w = 4 * (run.column + part) + left;
+        for (int64_t i = 0; i < wide; i += L) {
+          const int64_t lo = min64(L, max64(0, -w - i)), hi = max64(lo, min64(L, x.shape[kW] - w - i));
+          for (int r = 0; r < N; r++) {
+            const int64_t h = h0 + r;
+            const bool inside = h >= 0 && h < x.shape[kH] && lo < hi;
+            const float* from = plane + h * x.stride[kH] + w + i;
+            float* to = &lines[r][part][4 * run.at + i];
+            if (!inside) store(to, vf32{});
+            else store(to, lo == 0 && hi == L ? load(from) : load_between<float>(from, lo, hi));
           }
         }
       }
@@ -166,20 +137,34 @@ struct Tiles {
 
   // A vector of tiles from its pixels to its 36 places, `step` apart.
   template <int N, int Wide>
-  static void turn(const float (&pixels)[N][N][Wide + L], int64_t t, float* to, int64_t step) {
+  __attribute__((noinline)) static void turn(const Lines<N, Wide>& lines, int64_t t, float* to, int64_t step) {
     vf32 half[6][N];
-    for (int s = 0; s < N; s++) {
+#pragma GCC unroll 6
+    for (int r = 0; r < N; r++) {
       vf32 x[N], y[6];
-      for (int r = 0; r < N; r++) x[r] = load(&pixels[r][s][t]);
-      if constexpr (N == 6) into(x, y);
-      else spread(x, y);
-      for (int r = 0; r < 6; r++) half[r][s] = y[r];
+#pragma GCC unroll 2
+      for (int part = 0; part < N - 3; part += 2) {  // of every four pixels the first two, and the others
+        const float* p = &lines[r][part / 2][4 * t];
+        const vf32 x0 = load(p), x1 = load(p + L), x2 = load(p + 2 * L), x3 = load(p + 3 * L);
+        const vf32 e0 = half_of<false>(x0, x1), e1 = half_of<false>(x2, x3), o0 = half_of<true>(x0, x1),
+                   o1 = half_of<true>(x2, x3);
+        x[2 * part] = half_of<false>(e0, e1);
+        x[2 * part + 1] = half_of<false>(o0, o1);
+        if (part == 0) {
+          x[2] = half_of<true>(e0, e1);
+          x[3] = half_of<true>(o0, o1);
+        }
+      }
+      into(x, y);
+#pragma GCC unroll 6
+      for (int j = 0; j < 6; j++) half[j][r] = y[j];
     }
-    for (int r = 0; r < 6; r++) {
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; j++) {
       vf32 y[6];
-      if constexpr (N == 6) into(half[r], y);
-      else spread(half[r], y);
-      for (int s = 0; s < 6; s++, to += step) store(to, y[s]);
+      into(half[j], y);
+#pragma GCC unroll 6
+      for (int i = 0; i < 6; i++) store(to + (6 * i + j) * step, y[i]);
     }
   }
 };

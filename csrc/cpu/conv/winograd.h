@@ -15,6 +15,7 @@ namespace MIELINA_ISA {
 struct Winograd : Tiles {
   using Op = Plain<float>;
   static constexpr int kTiles = Op::NV * L;  // of a block
+  static constexpr int64_t kAlone = 768 << 10;
 
   Problem q;
   int64_t K, C;
@@ -22,6 +23,7 @@ struct Winograd : Tiles {
   bool flipped;
   int64_t mr, panels, blocks, held;  // of output channels; of tiles; how many blocks are held at once
   int64_t filter_bytes, block_bytes, scratch_bytes;
+  bool alone;  // a task turns a block and multiplies it, while it is in its L2 cache
 
   static bool fits(const Problem& q) { return !q.direct && Tiles::fits(q.y, q.x, q.window, kTiles); }
 
@@ -37,12 +39,14 @@ struct Winograd : Tiles {
     blocks = ceil_div(count, kTiles);
     filter_bytes = align64(kPlaces * panels * mr * C * int64_t(sizeof(float)));
     block_bytes = kPlaces * pitch() * int64_t(sizeof(float));
+    alone = blocks >= 8 && block_bytes <= kAlone;
     held = max64(1, min64(blocks, (16 << 20) / block_bytes));
-    // Of a worker: a row of the image, or the sums of a panel.
-    scratch_bytes = align64(max64(line_floats(), kPlaces * Op::MR * kTiles) * int64_t(sizeof(float)));
+    scratch_bytes = align64(kPlaces * Op::MR * kTiles * int64_t(sizeof(float)));  // of a worker: the sums of a panel
   }
   int64_t pitch() const { return (C | 1) * kTiles; }  // from place to place: not a multiple of 4 KB, which share a set
-  int64_t bytes(int threads) const { return filter_bytes + held * block_bytes + threads * scratch_bytes; }
+  int64_t bytes(int threads) const {
+    return filter_bytes + (alone ? threads : held) * block_bytes + threads * scratch_bytes;
+  }
 
   // The nine taps of channel c in filters k.., as lanes. Where they lie in a row, squares of filters and taps are
   // turned.
@@ -87,10 +91,10 @@ struct Winograd : Tiles {
   }
 
   // Channel c of a block: v (36, C, kTiles) at c.
-  void image(int64_t block, int64_t c, float* v, float* line) const {
-    alignas(64) float pixels[6][6][kTiles + L];
-    gather<6, kTiles>(q.x, c, top, left, block * kTiles, min64(count, (block + 1) * kTiles), line, pixels);
-    for (int64_t t = 0; t < kTiles; t += L) turn<6, kTiles>(pixels, t, v + c * kTiles + t, pitch());
+  void image(int64_t block, int64_t c, float* v) const {
+    alignas(64) Lines<6, kTiles> lines;
+    gather<6, kTiles>(q.x, c, top, left, block * kTiles, min64(count, (block + 1) * kTiles), lines);
+    for (int64_t t = 0; t < kTiles; t += L) turn<6, kTiles>(lines, t, v + c * kTiles + t, pitch());
   }
 
   // A panel of output channels of a block, from the sums (36, mr, kTiles).
@@ -104,55 +108,87 @@ struct Winograd : Tiles {
         micro(depth, {filters, 1, mr}, {image, 1, kTiles}, sums + place * mr * kTiles, kTiles, kTiles, c > 0,
               filters + depth * mr);
       }
-    for (int64_t k = 0; k < n; k++) {
-      alignas(64) float lines[4][4 * kTiles];
-      const int64_t channel = panel * mr + k;
-      const float bias = q.bias.data ? ((const float*)q.bias.data)[channel * q.bias.stride[0]] : 0.0f;
-      for (int64_t t = 0; t < kTiles; t += L) {
-        vf32 half[4][6], y[4][4];
-        for (int s = 0; s < 6; s++) {
-          vf32 m[6], z[4];
-          for (int r = 0; r < 6; r++) m[r] = load(sums + ((r * 6 + s) * mr + k) * kTiles + t);
-          back(m, z);
-          for (int r = 0; r < 4; r++) half[r][s] = z[r];
-        }
-        for (int r = 0; r < 4; r++) {
-          back(half[r], y[r]);
-          for (int s = 0; s < 4; s++) y[r][s] = activate(y[r][s] + bias, q.activation);
-          vf32 even[2], odd[2];
-          interleave(y[r][0], y[r][2], even[0], even[1]);
-          interleave(y[r][1], y[r][3], odd[0], odd[1]);
-          for (int i = 0; i < 2; i++) {
-            vf32 lo, hi;
-            interleave(even[i], odd[i], lo, hi);
-            store(lines[r] + 4 * t + 2 * i * L, lo);
-            store(lines[r] + 4 * t + (2 * i + 1) * L, hi);
-          }
-        }
-      }
+    constexpr int64_t kTogether = 4;  // channels: a line just stored by vectors is not yet there to be read across them
+    alignas(64) float lines[kTogether][4][4 * kTiles];
+    for (int64_t k0 = 0; k0 < n; k0 += kTogether) {
+      const int64_t k1 = min64(n, k0 + kTogether);
+      for (int64_t k = k0; k < k1; k++)
+        for (int64_t t = 0; t < kTiles; t += L) outputs(sums + k * kTiles + t, panel * mr + k, lines[k - k0], t);
       runs(block * kTiles, min64(count, (block + 1) * kTiles), [&](const Run& run) {
-        float* y = (float*)q.y.data + run.image * q.y.stride[kN] + channel * q.y.stride[kC] + run.column * 4;
-        const int64_t wide = min64(4 * run.n, width - run.column * 4);
-        for (int64_t r = 0; r < min64(4, height - run.row * 4); r++) {
-          copy_row((const float*)lines[r] + 4 * run.at, y + (run.row * 4 + r) * q.y.stride[kH], wide);
+        const int64_t wide = min64(4 * run.n, width - run.column * 4), high = min64(4, height - run.row * 4);
+        for (int64_t k = k0; k < k1; k++) {
+          float* y = (float*)q.y.data + run.image * q.y.stride[kN] + (panel * mr + k) * q.y.stride[kC] +
+                     run.row * 4 * q.y.stride[kH] + run.column * 4;
+          for (int64_t r = 0; r < high; r++)
+            copy_row((const float*)lines[k - k0][r] + 4 * run.at, y + r * q.y.stride[kH], wide);
         }
       });
     }
   }
 
+  // A vector of tiles of one channel, t of its block: from sums mr * kTiles apart to four lines of pixels.
+  __attribute__((noinline)) void outputs(const float* sums, int64_t channel, float (&lines)[4][4 * kTiles],
+                                         int64_t t) const {
+    const vf32 bias = splat<vf32>(q.bias.data ? ((const float*)q.bias.data)[channel * q.bias.stride[0]] : 0.0f);
+    const int64_t step = mr * kTiles;
+    vf32 half[4][6], y[4][4];
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; i++) {
+      vf32 m[6], z[4];
+#pragma GCC unroll 6
+      for (int j = 0; j < 6; j++) m[j] = load(sums + (6 * i + j) * step);
+      back(m, z);
+#pragma GCC unroll 4
+      for (int s = 0; s < 4; s++) half[s][i] = z[s];
+    }
+#pragma GCC unroll 4
+    for (int s = 0; s < 4; s++) {
+      vf32 z[4];
+      back(half[s], z);
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; r++) y[r][s] = z[r] + bias;
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++) {
+      vf32 even[2], odd[2];
+      interleave(y[r][0], y[r][2], even[0], even[1]);
+      interleave(y[r][1], y[r][3], odd[0], odd[1]);
+      float* to = lines[r] + 4 * t;
+#pragma GCC unroll 2
+      for (int i = 0; i < 2; i++) {
+        vf32 lo, hi;
+        interleave(even[i], odd[i], lo, hi);
+        store(to + 2 * i * L, lo);
+        store(to + (2 * i + 1) * L, hi);
+      }
+    }
+    if (q.activation != Activation::none)
+      for (int r = 0; r < 4; r++)
+        for (int64_t i = 4 * t; i < 4 * (t + L); i += L)
+          store(lines[r] + i, activate(load(lines[r] + i), q.activation));
+  }
+
   void run(const Ctx& ctx) const {
     float* u = (float*)ctx.workspace;
     char* images = (char*)ctx.workspace + filter_bytes;
-    char* scratch = images + held * block_bytes;
+    char* scratch = images + (alone ? ctx.threads : held) * block_bytes;
     const int64_t panel_size = kPlaces * C * mr;
     parallel_for(ctx, panels, [&](int64_t p, int) { filters(p, u + p * panel_size); });
+    if (alone) {
+      parallel_for(ctx, blocks, [&](int64_t block, int worker) {
+        float *v = (float*)(images + worker * block_bytes), *room = (float*)(scratch + worker * scratch_bytes);
+        for (int64_t c = 0; c < C; c++) image(block, c, v);
+        for (int64_t p = 0; p < panels; p++) products(block, p, u + p * panel_size, v, room);
+      });
+      return;
+    }
     constexpr int64_t kChannels = 8;  // of an image, a task
     for (int64_t first = 0; first < blocks; first += held) {
       const int64_t now = min64(held, blocks - first), parts = ceil_div(C, kChannels);
-      parallel_for(ctx, now * parts, [&](int64_t i, int worker) {
+      parallel_for(ctx, now * parts, [&](int64_t i, int) {
         float* v = (float*)(images + i / parts * block_bytes);
         for (int64_t c = i % parts * kChannels; c < min64(C, (i % parts + 1) * kChannels); c++)
-          image(first + i / parts, c, v, (float*)(scratch + worker * scratch_bytes));
+          image(first + i / parts, c, v);
       });
       parallel_for(ctx, now * panels, [&](int64_t i, int worker) {
         const int64_t block = i / panels, panel = i % panels;

@@ -1,6 +1,10 @@
 // The filters' gradient by Winograd's tiles: dw = G' [sum over tiles of (A g A') * (B' x B)] G, the adjoint of
 // conv/winograd.h. For each of the 36 places a product of (K, tiles) and (tiles, C) whose depth is all tiles of all
-// images. A chunk of tiles is turned first, sixteen channels at a time, so that channels come to lie in a row.
+// images.
+//
+// Where the 36 sums are small, the tiles are cut into pieces by the shape alone; a piece is a task, which turns some
+// tiles and adds their products while they are in its L2 cache, and the pieces' sums are added in a fixed tree. Else
+// all threads turn a chunk of tiles, then all multiply it.
 #pragma once
 #include "cpu/conv/tiles.h"
 #include "cpu/gemm.h"
@@ -10,13 +14,14 @@ namespace MIELINA_ISA {
 
 struct WinogradWeight : Tiles {
   using Op = Plain<float>;
-  static constexpr int64_t kChunkBytes = 16 << 20;
+  static constexpr int64_t kChunkBytes = 4 << 20, kPieceBytes = 512 << 10, kSmall = 4096, kPieces = 8;
 
   View dw, g, x;
-  int64_t top, left, K, C, k_step, c_step;  // steps: from tile to tile, whole vectors
-  int64_t held;                             // tiles of a chunk
-  int64_t g_pitch, x_pitch;                 // from place to place
-  int64_t mr, panels, scratch;              // floats of a worker
+  int64_t top, left, K, C, c_step;  // c_step: from tile to tile of x, whole vectors
+  int64_t pieces, held;             // tiles of a chunk
+  int64_t k_step;                   // from channel to channel of g
+  int64_t g_pitch, x_pitch;         // from place to place
+  int64_t mr, panels;
 
   static bool fits(const View& g, const View& x, const Window& v, bool direct) {
     return !direct && Tiles::fits(g, x, v, 1) && v.dilation[1] == 1;
@@ -26,63 +31,77 @@ struct WinogradWeight : Tiles {
       : Tiles(gradient), dw(filters), g(gradient), x(image), top(-v.padding[1]), left(-v.padding[2]) {
     K = g.shape[kC];
     C = x.shape[kC];
-    k_step = round_up(K, L);
     c_step = round_up(C, L);
-    const int64_t fit = kChunkBytes / (kPlaces * (k_step + c_step) * int64_t(sizeof(float)));
-    held = min64(round_up(count, L), max64(64, fit / L * L));
-    g_pitch = held * k_step + L;  // a panel's last rows may be read beyond K
-    x_pitch = held * c_step + L;
+    pieces = K * c_step <= kSmall ? min64(kPieces, ceil_div(count, 4 * L)) : 1;
+    const int64_t fit = (pieces > 1 ? kPieceBytes : kChunkBytes) / (kPlaces * (K + c_step) * int64_t(sizeof(float)));
+    held = min64(round_up(ceil_div(count, pieces), L), max64(2 * L, fit / L * L));
+    k_step = odd(held);
+    g_pitch = odd(K * k_step);
+    x_pitch = odd(held * c_step);
     panels = ceil_div(K, Op::MR);
     mr = ceil_div(K, panels);
-    scratch = round_up(line_floats(), 16) + kPlaces * L * L;
   }
+  // An odd number of vectors, more than n: distances that are multiples of 4 KB share a set of the L1 cache.
+  static int64_t odd(int64_t n) { return (n / L + 1 | 1) * L; }
   int64_t sums() const { return kPlaces * K * c_step; }
+  int64_t turned() const { return kPlaces * (g_pitch + x_pitch); }  // of a chunk
+  int64_t begin(int64_t piece) const { return min64(count, round_up(count * piece / pieces, L)); }
   int64_t bytes(int threads) const {
-    return align64((kPlaces * (g_pitch + x_pitch) + sums() + threads * scratch) * int64_t(sizeof(float)));
+    return align64((pieces * sums() + (pieces > 1 ? threads : 1) * turned()) * int64_t(sizeof(float)));
   }
 
-  // L tiles from t, L channels from c of an image: to (36, held, step) at tile t - first and channel c.
-  template <int N>
-  void squares(const View& image, int64_t above, int64_t before, int64_t t, int64_t first, int64_t c, int64_t step,
-               int64_t pitch, float* to, float* room) const {
-    float *line = room, *turned = room + round_up(line_floats(), 16);
-    const int64_t channels = min64(L, image.shape[kC] - c);
-    alignas(64) float pixels[N][N][2 * L] = {};
+  // L tiles from t, channel k of the gradient: to (36, K, k_step).
+  void gradients(int64_t t, int64_t first, int64_t k, float* gs) const {
+    alignas(64) Lines<4, L> lines;
+    gather<4, L>(g, k, 0, 0, t, min64(count, t + L), lines);
+    turn<4, L>(lines, 0, gs + k * k_step + t - first, g_pitch);
+  }
+  // L tiles from t, L channels from c of the image: to (36, held, c_step), where channels lie in a row.
+  void pixels(int64_t t, int64_t first, int64_t c, float* xs) const {
+    alignas(64) Lines<6, L> lines;
+    alignas(64) float block[kPlaces * L * L];
+    const int64_t channels = min64(L, C - c);
     for (int64_t i = 0; i < channels; i++) {
-      gather<N, L>(image, c + i, above, before, t, min64(count, t + L), line, pixels);
-      if (count - t < L)  // the last store went beyond the last tile
-        for (int r = 0; r < N; r++)
-          for (int s = 0; s < N; s++)
-            for (int64_t j = count - t; j < L; j++) pixels[r][s][j] = 0;
-      turn<N, L>(pixels, 0, turned + i * L, L * L);
+      gather<6, L>(x, c + i, top, left, t, min64(count, t + L), lines);
+      turn<6, L>(lines, 0, block + i * L, L * L);
     }
     for (int64_t place = 0; place < kPlaces; place++) {
       vf32 v[L];
 #pragma GCC unroll 16
-      for (int i = 0; i < L; i++) v[i] = i < channels ? load(turned + (place * L + i) * L) : vf32{};
+      for (int i = 0; i < L; i++) v[i] = i < channels ? load(block + (place * L + i) * L) : vf32{};
       transpose(v);
-      float* row = to + place * pitch + (t - first) * step + c;
+      float* row = xs + place * x_pitch + (t - first) * c_step + c;
 #pragma GCC unroll 16
-      for (int i = 0; i < L; i++) store(row + i * step, v[i]);
+      for (int i = 0; i < L; i++) store(row + i * c_step, v[i]);
     }
   }
 
   // A panel of filters at one place: u (K, c_step) of it = or += the chunk's products.
-  void product(int64_t panel, int64_t depth, const float* gs, const float* xs, float* u, bool add) const {
+  void product(int64_t place, int64_t panel, int64_t depth, const float* gs, const float* xs, float* u,
+               bool add) const {
     const int64_t k = panel * mr, n = min64(mr, K - k);
+    gs += place * g_pitch + k * k_step;
+    xs += place * x_pitch;
+    u += (place * K + k) * c_step;
     for (int64_t c = 0; c < C; c += Op::NV * L) {
       const int64_t wide = min64(Op::NV * L, C - c);
-      const Micro<Op> micro = MicroKernels<Op, true>::table.at[ceil_div(wide, L) - 1][n - 1];
+      const Micro<Op> micro = MicroKernels<Op, false>::table.at[ceil_div(wide, L) - 1][n - 1];
       for (int64_t t = 0; t < depth; t += Op::KC) {
-        const float *rows = gs + t * k_step + k, *columns = xs + t * c_step + c;
-        micro(min64(Op::KC, depth - t), {rows, 1, k_step}, {columns, 1, c_step}, u + k * c_step + c, c_step, wide,
-              add || t > 0, columns);
+        const float* columns = xs + t * c_step + c;
+        micro(min64(Op::KC, depth - t), {gs + t, k_step, 1}, {columns, 1, c_step}, u + c, c_step, wide, add || t > 0,
+              columns);
       }
     }
   }
 
-  // G' from both sides: the nine taps of filter k.
-  void taps(int64_t k, const float* u) const {
+  // The sums of filter k at all places into the first piece's, in a tree; then G' from both sides: its nine taps.
+  void taps(int64_t k, float* u) const {
+    for (int64_t half = 1; half < pieces; half *= 2)
+      for (int64_t piece = 0; piece + half < pieces; piece += 2 * half)
+        for (int64_t place = 0; place < kPlaces; place++) {
+          float *to = u + piece * sums() + (place * K + k) * c_step, *from = to + half * sums();
+          for (int64_t c = 0; c < c_step; c += L) store(to + c, load(to + c) + load(from + c));
+        }
     float* to = (float*)dw.data + k * dw.stride[kN];
     for (int64_t c = 0; c < C; c += L) {
       vf32 half[3][6];
@@ -102,22 +121,36 @@ struct WinogradWeight : Tiles {
     }
   }
 
+  // Tiles [first, last) turned, part by part, and multiplied.
+  int64_t parts() const { return K + c_step / L; }
+  void turn_part(int64_t part, int64_t t, int64_t first, float* gs, float* xs) const {
+    if (part < K) gradients(t, first, part, gs);
+    else pixels(t, first, (part - K) * L, xs);
+  }
+
   void run(const Ctx& ctx) const {
-    float *gs = (float*)ctx.workspace, *xs = gs + kPlaces * g_pitch, *u = xs + kPlaces * x_pitch, *rooms = u + sums();
-    for (int64_t first = 0; first < count; first += held) {
-      const int64_t depth = min64(held, count - first), groups = ceil_div(depth, L);
-      const int64_t k_parts = k_step / L, parts = k_parts + c_step / L;
-      parallel_for(ctx, groups * parts, [&](int64_t i, int worker) {
-        const int64_t t = first + i / parts * L, part = i % parts;
-        float* room = rooms + worker * scratch;
-        if (part < k_parts) squares<4>(g, 0, 0, t, first, part * L, k_step, g_pitch, gs, room);
-        else squares<6>(x, top, left, t, first, (part - k_parts) * L, c_step, x_pitch, xs, room);
+    float *u = (float*)ctx.workspace, *room = u + pieces * sums();
+    if (pieces > 1)
+      parallel_for(ctx, pieces, [&](int64_t piece, int worker) {
+        float *gs = room + worker * turned(), *xs = gs + kPlaces * g_pitch, *sum = u + piece * sums();
+        const int64_t end = begin(piece + 1);
+        for (int64_t first = begin(piece), start = first; first < end; first += held) {
+          const int64_t last = min64(end, first + held);
+          for (int64_t part = 0; part < parts(); part++)
+            for (int64_t t = first; t < last; t += L) turn_part(part, t, first, gs, xs);
+          for (int64_t i = 0; i < kPlaces * panels; i++)
+            product(i / panels, i % panels, last - first, gs, xs, sum, first > start);
+        }
       });
-      parallel_for(ctx, kPlaces * panels, [&](int64_t i, int) {
-        const int64_t place = i / panels;
-        product(i % panels, depth, gs + place * g_pitch, xs + place * x_pitch, u + place * K * c_step, first > 0);
-      });
-    }
+    else
+      for (int64_t first = 0; first < count; first += held) {
+        const int64_t depth = min64(held, count - first);
+        float *gs = room, *xs = gs + kPlaces * g_pitch;
+        parallel_for(ctx, ceil_div(depth, L) * parts(),
+                     [&](int64_t i, int) { turn_part(i % parts(), first + i / parts() * L, first, gs, xs); });
+        parallel_for(ctx, kPlaces * panels,
+                     [&](int64_t i, int) { product(i / panels, i % panels, depth, gs, xs, u, first > 0); });
+      }
     parallel_ranges(ctx, K, max64(1, 4096 / C), [&](int64_t k0, int64_t k1) {
       for (int64_t k = k0; k < k1; k++) taps(k, u);
     });
