@@ -55,11 +55,16 @@ struct ConvPlan {
   bool turned;
 };
 
+constexpr int64_t kFewPixels = 256;
+
 template <class Op>
 ConvPlan conv_plan(const View& y, int64_t depth) {
   ConvPlan p;
   const int64_t K = y.shape[kC], pixels = y.shape[kN] * y.shape[kD] * y.shape[kH] * y.shape[kW];
-  p.turned = y.stride[kC] == 1 && K > 1 && y.stride[kW] != 1;
+  // A few pixels are rows of the product: their panels stay in the cache while each filter is packed once, right before
+  // its use (512 filters of 512 channels over 7 x 7 pixels: 2.2 -> 1.5 ms), and 49 are 4 panels of 13, not 2 of 32.
+  const bool few = pixels <= kFewPixels && K >= 2 * Op::NV * lanes<typename Op::Out>;
+  p.turned = few || (y.stride[kC] == 1 && K > 1 && y.stride[kW] != 1);
   GemmPlan& g = p.gemm;
   g = p.turned ? gemm_plan<Op>(pixels, K, depth) : gemm_plan<Op>(K, pixels, depth);
   p.pixels = pixel_space(y, p.turned ? g.mr : g.nr, !p.turned);
@@ -74,6 +79,12 @@ ConvPlan conv_plan(const View& y, int64_t depth) {
   // Filters are packed first, pixels by the task that needs them.
   g.share_a = !p.turned || channel_tiles > 1;
   g.share_b = p.turned || channel_tiles > 1;
+  if (few) {
+    g.m_tiles = 1;
+    g.n_tiles = min64(g.n_panels, 16);
+    g.share_a = true;
+    g.share_b = false;
+  }
   g.n_chunk = g.n_panels;
   return p;
 }
@@ -103,8 +114,18 @@ void product(const Ctx& ctx, const Problem& q) {
   const ConvPlan p = conv_plan<Op>(q.y, depth_of(q));
   const Pixels<Op, S> pixels = pixels_of<Op, S>(p.pixels, q.x, q.window);
   const int64_t width = p.turned ? p.gemm.nr : p.gemm.mr, K = q.y.shape[kC], sc = q.y.stride[kC];
-  Filters<Op, S> filters{(const S*)q.w.data,    K,     width, q.w.stride[kN], q.w.stride[kC], q.w.shape[kC], {}, {},
-                         pixels.channels_inner, false, 0};
+  Filters<Op, S> filters{(const S*)q.w.data,
+                         K,
+                         width,
+                         q.w.stride[kN],
+                         q.w.stride[kC],
+                         q.w.shape[kC],
+                         {},
+                         {},
+                         pixels.channels_inner,
+                         false,
+                         false,
+                         0};
   for (int d = 0; d < 3; d++) {
     filters.taps[d] = q.window.taps[d];
     filters.stride[d] = q.w.stride[kD + d];
@@ -305,9 +326,31 @@ void each_phase(const View& dx, const View& g, const View& w, const ConvArgs& ar
   }
 }
 
+// Whether some positions see no tap at all: their gradient is zero.
+bool has_gaps(const View& w, const ConvArgs& args) {
+  for (int d = 0; d < 3; d++)
+    for (int64_t r = 0; r < args.stride[d]; r++)
+      if (phase(r, w.shape[kD + d], args.stride[d], args.padding[d], args.dilation[d]).taps == 0) return true;
+  return false;
+}
+bool is_dense(const View& v) {
+  int64_t last = 0;
+  for (int d = 0; d < 5; d++) last += (v.shape[d] - 1) * v.stride[d];
+  return last + 1 == numel(v);
+}
+
 void conv_backward_input(const Ctx& ctx, const View& dx, const View& g, const View& w, ConvArgs args) noexcept {
+  // Zeroed at once: phase by phase took three quarters of the gradient of a 1 x 1 window of stride 2.
+  const bool cleared = has_gaps(w, args) && is_dense(dx);
+  if (cleared)
+    parallel_ranges(ctx, numel(dx), 64 * 1024, [&](int64_t i0, int64_t i1) {
+      const int64_t size = kDTypeSize[int(dx.dtype)];
+      __builtin_memset((char*)dx.data + i0 * size, 0, size_t((i1 - i0) * size));
+    });
   dispatch(g.dtype, [&]<class Op, class S>(Op, S) {
-    each_phase(dx, g, w, args, [&](const Problem& q, int64_t groups) { convolve<Op, S>(ctx, q, groups); });
+    each_phase(dx, g, w, args, [&](const Problem& q, int64_t groups) {
+      if (!cleared || depth_of(q) > 0) convolve<Op, S>(ctx, q, groups);
+    });
   });
 }
 

@@ -95,19 +95,34 @@ MIELINA_INLINE void copy_row(const T* from, T* to, int64_t n) {
   if (i < n) store_n(to + i, load_n(from + i, n - i), n - i);
 }
 
-// A vector of every second element; nothing beyond the last of them is read.
-template <class T, class S>
-MIELINA_INLINE Vec<T> load_even(const S* p) {
-  constexpr int L = lanes<T>;
+// Every second element of two vectors, from the first or the second on.
+template <bool odd>
+MIELINA_INLINE vf32 half_of(vf32 a, vf32 b) {
+  constexpr int o = odd;
 #if MIELINA_V512
-  if constexpr (__is_same(S, float)) {
-    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    return (vf32)_mm512_permutex2var_ps((__m512)load(p), even, (__m512)load_n(p + L, L - 1));
-  }
+  return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6, o + 8, o + 10, o + 12, o + 14, o + 16, o + 18, o + 20,
+                                 o + 22, o + 24, o + 26, o + 28, o + 30);
+#elif MIELINA_V256
+  return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6, o + 8, o + 10, o + 12, o + 14);
+#else
+  return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6);
 #endif
-  Vec<T> v{};
-  for (int i = 0; i < L; i++) v[i] = element_as<T>(p + 2 * i);
-  return v;
+}
+// Every second element of p: the lanes [a, z), the others zero.
+template <class T, class S>
+MIELINA_INLINE Vec<T> load_even(const S* p, int64_t a, int64_t z) {
+  constexpr int64_t L = lanes<T>;
+  if constexpr (__is_same(S, float)) {
+    const int64_t from = 2 * a, to = 2 * z - 1;
+    if (a == 0 && z == L) return half_of<false>(load(p), load_n(p + L, L - 1));
+    if (a >= z) return vf32{};
+    return half_of<false>(load_between<T>(p, min64(from, L), min64(to, L)),
+                          load_between<T>(p + L, max64(from - L, 0), max64(to - L, 0)));
+  } else {
+    Vec<T> v{};
+    for (int64_t i = a; i < z; i++) v[i] = element_as<T>(p + 2 * i);
+    return v;
+  }
 }
 
 // How a window moves: input coordinate = output * stride - padding + tap * dilation, along (depth, height, width).
@@ -241,8 +256,10 @@ struct Pixels {
             }
           } else if (sw == 1) {
             for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store_n(row, load_between<In>(p, first, last), m);
-          } else if (sw == 2 && first == 0 && last == L) {
-            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store(row, load_even<In>(p));
+          } else if (sw == 2 && m == L) {
+            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store(row, load_even<In>(p, first, last));
+          } else if (sw == 2) {
+            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store_n(row, load_even<In>(p, first, last), m);
           } else {
             for (int64_t c = c0; c < c1; c++, row += gap, p += sc) {
               for (int64_t l = 0; l < m; l++) row[l] = l < first || l >= last ? In(0) : element_as<In>(p + l * sw);
@@ -264,12 +281,13 @@ struct Filters {
   int64_t size, width, si, sc;
   int64_t channels, taps[3], stride[3];
   bool channels_inner;
-  bool flat;  // k has one stride, sk
+  bool dense;  // taps have one stride
+  bool flat;   // k has one stride, sk
   int64_t sk;
 
   void flatten() {
     const int64_t T = taps[0], R = taps[1], Q = taps[2];
-    const bool dense = (R == 1 || stride[1] == Q * stride[2]) && (T == 1 || stride[0] == R * Q * stride[2]);
+    dense = (R == 1 || stride[1] == Q * stride[2]) && (T == 1 || stride[0] == R * Q * stride[2]);
     const bool one = T * R * Q == 1, outer = channels_inner ? stride[2] == channels * sc : sc == T * R * Q * stride[2];
     flat = one || (dense && (channels == 1 || outer));
     sk = one || (channels_inner && channels > 1) ? sc : stride[2];
@@ -281,6 +299,14 @@ struct Filters {
   void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
     if (flat) return matrix().pack(to, step, p, k0, kc);
     const int64_t all = taps[0] * taps[1] * taps[2], n = valid(p);
+    if (dense && !channels_inner) {
+      for (int64_t k = 0, m; k < kc; k += m) {
+        const int64_t c = (k0 + k) / all, tap = (k0 + k) % all;
+        m = min64(all - tap, kc - k);
+        Strided<Op, S>{data + c * sc, size, all, si, stride[2], width}.pack(to + k * step, step, p, tap, m);
+      }
+      return;
+    }
     const S* from = data + p * width * si;
     for (int64_t k = k0; k < k0 + kc; k++, to += step) {
       const int64_t c = channels_inner ? k % channels : k / all, tap = channels_inner ? k / channels : k % all;

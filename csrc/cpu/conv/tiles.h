@@ -9,19 +9,6 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-// Every second element of two vectors, from the first or the second on.
-template <bool odd>
-MIELINA_INLINE vf32 half_of(vf32 a, vf32 b) {
-  constexpr int o = odd;
-#if MIELINA_V512
-  return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6, o + 8, o + 10, o + 12, o + 14, o + 16, o + 18, o + 20,
-                                 o + 22, o + 24, o + 26, o + 28, o + 30);
-#elif MIELINA_V256
-  return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6, o + 8, o + 10, o + 12, o + 14);
-#else
-  return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6);
-#endif
-}
 // The tiles of 4 x 4 outputs, row by row and image by image, and what they are turned into at 6 x 6 places.
 struct Tiles {
   static constexpr int L = lanes<float>;

@@ -42,7 +42,7 @@ struct WinogradWeight : Tiles {
     mr = ceil_div(K, panels);
   }
   // An odd number of vectors, more than n: distances that are multiples of 4 KB share a set of the L1 cache.
-  static int64_t odd(int64_t n) { return (n / L + 1 | 1) * L; }
+  static int64_t odd(int64_t n) { return ((n / L + 1) | 1) * L; }
   int64_t sums() const { return kPlaces * K * c_step; }
   int64_t turned() const { return kPlaces * (g_pitch + x_pitch); }  // of a chunk
   int64_t begin(int64_t piece) const { return min64(count, round_up(count * piece / pieces, L)); }
