@@ -89,12 +89,12 @@ ConvPlan conv_plan(const View& y, int64_t depth) {
   return p;
 }
 
-template <class Op, class S>
-Pixels<Op, S> pixels_of(const PixelSpace& space, const View& x, const Window& window) {
-  Pixels<Op, S> p;
+template <class Op>
+Pixels<Op> pixels_of(const PixelSpace& space, const View& x, const Window& window) {
+  Pixels<Op> p;
   p.space = space;
   p.window = window;
-  p.x = (const S*)x.data;
+  p.x = (const typename Op::In*)x.data;
   p.sn = x.stride[kN];
   p.sc = x.stride[kC];
   p.channels = x.shape[kC];
@@ -108,24 +108,24 @@ Pixels<Op, S> pixels_of(const PixelSpace& space, const View& x, const Window& wi
 
 int64_t depth_of(const Problem& q) { return q.w.shape[kC] * q.window.taps[0] * q.window.taps[1] * q.window.taps[2]; }
 
-template <class Op, class S>
+template <class Op>
 void product(const Ctx& ctx, const Problem& q) {
   using Out = typename Op::Out;
   const ConvPlan p = conv_plan<Op>(q.y, depth_of(q));
-  const Pixels<Op, S> pixels = pixels_of<Op, S>(p.pixels, q.x, q.window);
+  const Pixels<Op> pixels = pixels_of<Op>(p.pixels, q.x, q.window);
   const int64_t width = p.turned ? p.gemm.nr : p.gemm.mr, K = q.y.shape[kC], sc = q.y.stride[kC];
-  Filters<Op, S> filters{(const S*)q.w.data,
-                         K,
-                         width,
-                         q.w.stride[kN],
-                         q.w.stride[kC],
-                         q.w.shape[kC],
-                         {},
-                         {},
-                         pixels.channels_inner,
-                         false,
-                         false,
-                         0};
+  Filters<Op> filters{(const typename Op::In*)q.w.data,
+                      K,
+                      width,
+                      q.w.stride[kN],
+                      q.w.stride[kC],
+                      q.w.shape[kC],
+                      {},
+                      {},
+                      pixels.channels_inner,
+                      false,
+                      false,
+                      0};
   for (int d = 0; d < 3; d++) {
     filters.taps[d] = q.window.taps[d];
     filters.stride[d] = q.w.stride[kD + d];
@@ -178,57 +178,94 @@ bool is_direct(const Problem& q, int64_t groups) {
          q.window.taps[0] * q.window.taps[1] * q.window.taps[2] > 1;
 }
 
-template <class Op, class S>
+template <class T>
 void convolve(const Ctx& ctx, const Problem& q, int64_t groups) {
-  using Out = typename Op::Out;
   const int64_t N = q.y.shape[kN], D = q.y.shape[kD], H = q.y.shape[kH], depth = depth_of(q);
   char* workspace = (char*)ctx.workspace;
-  const int64_t steps = numel(q.y) / lanes<Out> * depth;  // vector multiply-adds
-  if (groups > 1 && DepthwiseLast<Out, S>::fits(q)) {
-    DepthwiseLast<Out, S>::turn(q, (Out*)workspace);
+  const int64_t steps = numel(q.y) / lanes<T> * depth;  // vector multiply-adds
+  if (groups > 1 && DepthwiseLast<T>::fits(q)) {
+    DepthwiseLast<T>::turn(q, (T*)workspace);
     parallel_ranges(ctx, N * D * H, 1 + N * D * H * 64 * 1024 / (steps + 1), [&](int64_t i0, int64_t i1) {
-      for (int64_t i = i0; i < i1; i++)
-        DepthwiseLast<Out, S>::row(q, i / (D * H), i / H % D, i % H, (const Out*)workspace);
+      for (int64_t i = i0; i < i1; i++) DepthwiseLast<T>::row(q, i / (D * H), i / H % D, i % H, (const T*)workspace);
     });
   } else if (is_direct(q, groups)) {
     const Problem first = group_of(q, groups, 0);
-    const Planes<Out> planes(first);
+    const Planes<T> planes(first);
     const int64_t tasks = N * groups;
     const int64_t grain = 1 + min64(tasks, tasks * 64 * 1024 / (steps + 1));
     parallel_for(ctx, ceil_div(tasks, grain), [&](int64_t t, int worker) {
-      Out* padded = (Out*)(workspace + worker * planes.bytes);
+      T* padded = (T*)(workspace + worker * planes.bytes);
       Problem one = first;
       for (int64_t i = t * grain; i < min64(tasks, (t + 1) * grain); i++) {
         move_to(one, q, groups, i % groups);
         planes.pad(one, i / groups, padded);
-        for (int64_t k = 0; k < one.y.shape[kC]; k++) planes.template channel<S>(one, i / groups, k, padded);
+        for (int64_t k = 0; k < one.y.shape[kC]; k++) planes.channel(one, i / groups, k, padded);
       }
     });
   } else if (Winograd::fits(group_of(q, groups, 0))) {
     for (int64_t group = 0; group < groups; group++) Winograd(group_of(q, groups, group)).run(ctx);
   } else {
-    for (int64_t group = 0; group < groups; group++) product<Op, S>(ctx, group_of(q, groups, group));
+    for (int64_t group = 0; group < groups; group++) product<Plain<T>>(ctx, group_of(q, groups, group));
   }
 }
 
-template <class Op, class S>
+template <class T>
 int64_t convolve_workspace(const Ctx& ctx, const Problem& q, int64_t groups) {
-  using Out = typename Op::Out;
-  if (groups > 1 && DepthwiseLast<Out, S>::fits(q)) return DepthwiseLast<Out, S>::bytes(q);
-  if (is_direct(q, groups)) return ctx.threads * Planes<Out>(group_of(q, groups, 0)).bytes;
+  if (groups > 1 && DepthwiseLast<T>::fits(q)) return DepthwiseLast<T>::bytes(q);
+  if (is_direct(q, groups)) return ctx.threads * Planes<T>(group_of(q, groups, 0)).bytes;
   const Problem first = group_of(q, groups, 0);
-  return Winograd::fits(first) ? Winograd(first).bytes(ctx.threads) : product_workspace<Op>(ctx, first);
+  return Winograd::fits(first) ? Winograd(first).bytes(ctx.threads) : product_workspace<Plain<T>>(ctx, first);
 }
 
 template <class F>
 auto dispatch(DType d, F f) {
-  switch (d) {
-    case DType::f64: return f(Plain<double>{}, double{});
-    case DType::f16: return f(Plain<float>{}, half_t{});
-    case DType::bf16: return f(Plain<float>{}, bfloat_t{});
-    default: return f(Plain<float>{}, float{});
-  }
+  return d == DType::f64 ? f(double{}) : f(float{});
 }
+
+// Operands in half precision become floats in the front of the workspace: instances of everything for two more dtypes
+// were 0.12 MB a level and converted each number once a tap.
+struct Floats {
+  const Ctx& ctx;
+  bool plan;  // nothing but the size
+  int64_t bytes = 0;
+
+  View operator()(const View& v) {
+    if (v.dtype == DType::f32 || v.dtype == DType::f64 || numel(v) == 0) return v;
+    View to = v;
+    to.dtype = DType::f32;
+    to.data = (char*)ctx.workspace + bytes;
+    bytes += align64(numel(v) * int64_t(sizeof(float)));
+    const bool last = v.stride[kC] == 1 && v.shape[kC] > 1 && v.stride[kW] != 1;
+    const int order[5] = {kN, last ? kD : kC, last ? kH : kD, last ? kW : kH, last ? kC : kW};
+    int64_t step = 1;
+    for (int i = 4; i >= 0; i--) {
+      to.stride[order[i]] = step;
+      step *= v.shape[order[i]];
+    }
+    if (!plan) convert(v, to, order);
+    return to;
+  }
+  void convert(const View& v, const View& to, const int (&order)[5]) const {
+    const RowFrom<float> row_from = row_from_fn<float>(v.dtype);
+    const int64_t wide = v.shape[order[4]], step = v.stride[order[4]];
+    parallel_ranges(ctx, numel(v) / wide, 1 + 32 * 1024 / wide, [&](int64_t i0, int64_t i1) {
+      for (int64_t i = i0; i < i1; i++) {
+        int64_t rest = i, from = 0;
+        for (int d = 3; d >= 0; d--) {
+          from += rest % v.shape[order[d]] * v.stride[order[d]];
+          rest /= v.shape[order[d]];
+        }
+        row_from((const char*)v.data + from * kDTypeSize[int(v.dtype)], step, (float*)to.data + i * wide, wide);
+      }
+    });
+  }
+  // What is left of the workspace.
+  Ctx rest() const {
+    Ctx c = ctx;
+    c.workspace = (char*)ctx.workspace + bytes;
+    return c;
+  }
+};
 
 // ---- forward
 // ---------------------------------------------------------------------------------------------------------
@@ -249,14 +286,18 @@ Problem forward(const View& y, const View& x, const View& w, const View& bias, c
 
 void conv(const Ctx& ctx, const View& y, const View& x, const View& w, const View& bias, ConvArgs args) noexcept {
   if (numel(y) == 0) return;
-  const Problem q = forward(y, x, w, bias, args);
-  dispatch(x.dtype, [&]<class Op, class S>(Op, S) { convolve<Op, S>(ctx, q, args.groups); });
+  Floats floats{ctx, false};
+  const View xs = floats(x), ws = floats(w);
+  const Problem q = forward(y, xs, ws, bias, args);
+  dispatch(xs.dtype, [&]<class T>(T) { convolve<T>(floats.rest(), q, args.groups); });
 }
 
 int64_t conv_workspace(const Ctx& ctx, const View& y, const View& x, const View& w, ConvArgs args) noexcept {
   if (numel(y) == 0) return 0;
-  const Problem q = forward(y, x, w, View{}, args);
-  return dispatch(x.dtype, [&]<class Op, class S>(Op, S) { return convolve_workspace<Op, S>(ctx, q, args.groups); });
+  Floats floats{ctx, true};
+  const View xs = floats(x), ws = floats(w);
+  const Problem q = forward(y, xs, ws, View{}, args);
+  return floats.bytes + dispatch(xs.dtype, [&]<class T>(T) { return convolve_workspace<T>(ctx, q, args.groups); });
 }
 
 // ---- gradient of the input
@@ -347,9 +388,11 @@ void conv_backward_input(const Ctx& ctx, const View& dx, const View& g, const Vi
       const int64_t size = kDTypeSize[int(dx.dtype)];
       __builtin_memset((char*)dx.data + i0 * size, 0, size_t((i1 - i0) * size));
     });
-  dispatch(g.dtype, [&]<class Op, class S>(Op, S) {
-    each_phase(dx, g, w, args, [&](const Problem& q, int64_t groups) {
-      if (!cleared || depth_of(q) > 0) convolve<Op, S>(ctx, q, groups);
+  Floats floats{ctx, false};
+  const View gs = floats(g), ws = floats(w);
+  dispatch(gs.dtype, [&]<class T>(T) {
+    each_phase(dx, gs, ws, args, [&](const Problem& q, int64_t groups) {
+      if (!cleared || depth_of(q) > 0) convolve<T>(floats.rest(), q, groups);
     });
   });
 }
@@ -357,12 +400,13 @@ void conv_backward_input(const Ctx& ctx, const View& dx, const View& g, const Vi
 int64_t conv_backward_input_workspace(const Ctx& ctx, const View& dx, const View& g, const View& w,
                                       ConvArgs args) noexcept {
   int64_t most = 0;
-  dispatch(g.dtype, [&]<class Op, class S>(Op, S) {
-    each_phase(dx, g, w, args, [&](const Problem& q, int64_t groups) {
-      most = max64(most, convolve_workspace<Op, S>(ctx, q, groups));
-    });
+  Floats floats{ctx, true};
+  const View gs = floats(g), ws = floats(w);
+  dispatch(gs.dtype, [&]<class T>(T) {
+    each_phase(dx, gs, ws, args,
+               [&](const Problem& q, int64_t groups) { most = max64(most, convolve_workspace<T>(ctx, q, groups)); });
   });
-  return most;
+  return floats.bytes + most;
 }
 
 // ---- gradient of the filters
@@ -426,20 +470,20 @@ void add_partials(const Ctx& ctx, const WeightPlan& p, const View& dw, int64_t K
   });
 }
 
-template <class Op, class S>
+template <class Op>
 void weight_gradient(const Ctx& ctx, const View& dw, const View& g, const View& x, const ConvArgs& args) {
   using Out = typename Op::Out;
   const int64_t K = dw.shape[kN], N = dw.shape[kC] * dw.shape[kD] * dw.shape[kH] * dw.shape[kW];
   const WeightPlan p = weight_plan<Op>(dw, g, 1);
   const PixelSpace space = pixel_space(g, 1, false);
-  const Pixels<Op, S> pixels = pixels_of<Op, S>(space, x, window_of(dw, args));
+  const Pixels<Op> pixels = pixels_of<Op>(space, x, window_of(dw, args));
   const GemmLayout w = gemm_layout<Op>(p.gemm, false, ctx.threads);
   char* scratch = (char*)ctx.workspace + p.partials;
   auto piece = [&](int64_t i, const Ctx& inner) {
     GemmPlan plan = p.gemm;
     plan.K = p.begin(i + 1) - p.begin(i);
-    const PixelRows<Op, S> a{space, (const S*)g.data, K, plan.mr, g.stride[kC], p.begin(i)};
-    const PixelColumns<Op, S> b{pixels, N, plan.nr, p.begin(i)};
+    const PixelRows<Op> a{space, (const typename Op::In*)g.data, K, plan.mr, g.stride[kC], p.begin(i)};
+    const PixelColumns<Op> b{pixels, N, plan.nr, p.begin(i)};
     const Partial<Out> sums{
         (Out*)((char*)ctx.workspace + p.partials / p.pieces * i), plan.mr, plan.nr, p.columns, true, false};
     gemm_run<Op>(inner, plan, a, b, sums);
@@ -454,9 +498,8 @@ void weight_gradient(const Ctx& ctx, const View& dw, const View& g, const View& 
 }
 
 // Few channels a group: a task is a group, which walks the images in order.
-template <class Op, class S>
+template <class T>
 void group_gradients(const Ctx& ctx, const View& dw, const Problem& q, int64_t groups) {
-  using T = typename Op::Out;
   constexpr int64_t L = lanes<T>;
   const Problem first = group_of(q, groups, 0);
   const Planes<T> planes(first);
@@ -493,38 +536,43 @@ bool by_groups(const View& dw, const View& g, int64_t groups) {
   return groups > 1 && dw.shape[kN] / groups <= kDirectChannels && numel(g) > 0;
 }
 
-void conv_backward_weight(const Ctx& ctx, const View& dw, const View& g, const View& x, ConvArgs args) noexcept {
+void conv_backward_weight(const Ctx& all, const View& dw, const View& gradient, const View& input,
+                          ConvArgs args) noexcept {
   if (numel(dw) == 0) return;
   const int64_t K = dw.shape[kN] / args.groups, C = dw.shape[kC];
   const Window window = window_of(dw, args);
-  dispatch(x.dtype, [&]<class Op, class S>(Op, S) {
-    if (by_groups(dw, g, args.groups))
-      return group_gradients<Op, S>(ctx, dw, weight_problem(dw, g, x, args), args.groups);
+  Floats floats{all, false};
+  const View g = floats(gradient), x = floats(input);
+  const Ctx ctx = floats.rest();
+  dispatch(x.dtype, [&]<class T>(T) {
+    if (by_groups(dw, g, args.groups)) return group_gradients<T>(ctx, dw, weight_problem(dw, g, x, args), args.groups);
     for (int64_t i = 0; i < args.groups; i++) {
       const View w = slice(dw, kN, i * K, K), y = slice(g, kC, i * K, K), image = slice(x, kC, i * C, C);
       if (WinogradWeight::fits(y, image, window, args.direct)) WinogradWeight(w, y, image, window).run(ctx);
-      else weight_gradient<Op, S>(ctx, w, y, image, args);
+      else weight_gradient<Plain<T>>(ctx, w, y, image, args);
     }
   });
 }
 
-int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const View& g, const View& x,
+int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const View& gradient, const View& input,
                                        ConvArgs args) noexcept {
   if (numel(dw) == 0) return 0;
-  return dispatch(x.dtype, [&]<class Op, class S>(Op, S) {
-    using T = typename Op::Out;
-    if (by_groups(dw, g, args.groups)) {
-      const Planes<T> planes(group_of(weight_problem(dw, g, x, args), args.groups, 0));
-      return ctx.threads * (planes.bytes + align64(numel(dw) / args.groups * VBYTES));
-    }
-    const Window window = window_of(dw, args);
-    const View y = slice(g, kC, 0, dw.shape[kN] / args.groups), image = slice(x, kC, 0, dw.shape[kC]);
-    if (WinogradWeight::fits(y, image, window, args.direct))
-      return WinogradWeight(dw, y, image, window).bytes(ctx.threads);
-    const WeightPlan p = weight_plan<Op>(dw, g, args.groups);
-    const int64_t bytes = gemm_layout<Op>(p.gemm, false, ctx.threads).bytes;
-    return p.partials + (p.pieces > 1 ? ctx.threads * bytes : bytes);
-  });
+  Floats floats{ctx, true};
+  const View g = floats(gradient), x = floats(input);
+  return floats.bytes + dispatch(x.dtype, [&]<class T>(T) {
+           using Op = Plain<T>;
+           if (by_groups(dw, g, args.groups)) {
+             const Planes<T> planes(group_of(weight_problem(dw, g, x, args), args.groups, 0));
+             return ctx.threads * (planes.bytes + align64(numel(dw) / args.groups * VBYTES));
+           }
+           const Window window = window_of(dw, args);
+           const View y = slice(g, kC, 0, dw.shape[kN] / args.groups), image = slice(x, kC, 0, dw.shape[kC]);
+           if (WinogradWeight::fits(y, image, window, args.direct))
+             return WinogradWeight(dw, y, image, window).bytes(ctx.threads);
+           const WeightPlan p = weight_plan<Op>(dw, g, args.groups);
+           const int64_t bytes = gemm_layout<Op>(p.gemm, false, ctx.threads).bytes;
+           return p.partials + (p.pieces > 1 ? ctx.threads * bytes : bytes);
+         });
 }
 
 }  // namespace

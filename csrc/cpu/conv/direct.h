@@ -80,8 +80,8 @@ struct Planes {
 
   // R output rows from (d, h) on, NV vectors of each; from: the buffer at the vectors' column. Several sums at once
   // hide the latency of multiply-adds: one row of 28 numbers at a time, in four vectors, took 1.75 times as long.
-  template <class S, int R, int NV>
-  __attribute__((noinline)) void rows(const Problem& q, const S* w, const T* from, int64_t d, int64_t h,
+  template <int R, int NV>
+  __attribute__((noinline)) void rows(const Problem& q, const T* w, const T* from, int64_t d, int64_t h,
                                       Vec<T>* sum) const {
     const Window& v = q.window;
     const int64_t next = v.stride[1] * phases * row;
@@ -91,11 +91,11 @@ struct Planes {
         for (int64_t r = 0; r < v.taps[1]; r++) {
           const T* line = from + c * volume + (d * v.stride[0] + shift[0] + t * v.dilation[0]) * plane +
                           (h * v.stride[1] + shift[1] + r * v.dilation[1]) * phases * row;
-          const S* ws = w + c * q.w.stride[kC] + t * q.w.stride[kD] + r * q.w.stride[kH];
+          const T* ws = w + c * q.w.stride[kC] + t * q.w.stride[kD] + r * q.w.stride[kH];
           for (int64_t s = 0; s < v.taps[2]; s++) {
             const int64_t at = shift[2] + s * v.dilation[2];
             const T* x = line + (phases == 1 ? at : at % phases * row + at / phases);
-            const Vec<T> weight = splat<Vec<T>>(element_as<T>(ws + s * q.w.stride[kW]));
+            const Vec<T> weight = splat<Vec<T>>(ws[s * q.w.stride[kW]]);
 #pragma GCC unroll 8
             for (int i = 0; i < R; i++)
 #pragma GCC unroll 8
@@ -107,9 +107,8 @@ struct Planes {
   }
 
   // Output channel k. The last rows of an image are computed twice where they make no whole step.
-  template <class S>
   void channel(const Problem& q, int64_t n, int64_t k, const T* from) const {
-    const S* w = (const S*)q.w.data + k * q.w.stride[kN];
+    const T* w = (const T*)q.w.data + k * q.w.stride[kN];
     const int64_t Q = q.y.shape[kW], H = q.y.shape[kH], size = kDTypeSize[int(q.y.dtype)];
     const RowTo<T> row_to = row_to_fn<T>(q.y.dtype);
     T bias = T(0);
@@ -125,13 +124,13 @@ struct Planes {
         for (int64_t first = 0; first < H; first += step) {
           const int64_t h = min64(first, H - step);
           Vec<T> sum[8];
-          if (step == 2) rows<S, 2, 4>(q, w, from + j, d, h, sum);
-          else if (step == 8) rows<S, 8, 1>(q, w, from + j, d, h, sum);
-          else if (step == 4 && vectors == 2) rows<S, 4, 2>(q, w, from + j, d, h, sum);
-          else if (step == 4) rows<S, 4, 1>(q, w, from + j, d, h, sum);
-          else if (vectors == kChunk) rows<S, 1, 4>(q, w, from + j, d, h, sum);
+          if (step == 2) rows<2, 4>(q, w, from + j, d, h, sum);
+          else if (step == 8) rows<8, 1>(q, w, from + j, d, h, sum);
+          else if (step == 4 && vectors == 2) rows<4, 2>(q, w, from + j, d, h, sum);
+          else if (step == 4) rows<4, 1>(q, w, from + j, d, h, sum);
+          else if (vectors == kChunk) rows<1, 4>(q, w, from + j, d, h, sum);
           else
-            for (int64_t m = 0; m < vectors; m++) rows<S, 1, 1>(q, w, from + j + m * L, d, h, sum + m);
+            for (int64_t m = 0; m < vectors; m++) rows<1, 1>(q, w, from + j + m * L, d, h, sum + m);
           for (int64_t i = 0; i < step; i++) {
             alignas(64) T out[kChunk * L];
             for (int64_t m = 0; m < vectors; m++)
@@ -197,7 +196,7 @@ struct Planes {
 };
 
 // y (N, C, ...) and x channels-last, w (C, 1, taps): eight pixels at a time where all taps lie inside, else one by one.
-template <class T, class S>
+template <class T>
 struct DepthwiseLast {
   static constexpr int64_t L = lanes<T>, kChunk = 4;
 
@@ -213,9 +212,9 @@ struct DepthwiseLast {
   static void turn(const Problem& q, T* to) {
     const int64_t C = q.y.shape[kC], R = q.window.taps[1], Q = q.window.taps[2], n = columns(q);
     for (int64_t tap = 0; tap < taps(q); tap++, to += n) {
-      const S* w =
-          (const S*)q.w.data + tap / (R * Q) * q.w.stride[kD] + tap / Q % R * q.w.stride[kH] + tap % Q * q.w.stride[kW];
-      for (int64_t c = 0; c < C; c++) to[c] = element_as<T>(w + c * q.w.stride[kN]);
+      const T* w =
+          (const T*)q.w.data + tap / (R * Q) * q.w.stride[kD] + tap / Q % R * q.w.stride[kH] + tap % Q * q.w.stride[kW];
+      for (int64_t c = 0; c < C; c++) to[c] = w[c * q.w.stride[kN]];
       for (int64_t c = C; c < n; c++) to[c] = T(0);
     }
     for (int64_t c = 0; c < n; c++) to[c] = T(0);
@@ -224,7 +223,7 @@ struct DepthwiseLast {
 
   // Pixels [j, j + 8) of a row, L channels from c on (`some`: fewer); taps above and below the image are left out.
   template <bool some>
-  __attribute__((noinline)) static void eight(const Problem& q, const S* x, int64_t d, int64_t h, int64_t j, int64_t c,
+  __attribute__((noinline)) static void eight(const Problem& q, const T* x, int64_t d, int64_t h, int64_t j, int64_t c,
                                               const T* filters, Vec<T> (&sum)[8]) {
     const Window& v = q.window;
     const int64_t wide = columns(q), step = v.stride[2] * q.x.stride[kW], channels = some ? q.y.shape[kC] - c : L;
@@ -234,11 +233,11 @@ struct DepthwiseLast {
         const int64_t xd = d * v.stride[0] - v.padding[0] + t * v.dilation[0];
         const int64_t xh = h * v.stride[1] - v.padding[1] + r * v.dilation[1];
         if (xd < 0 || xd >= q.x.shape[kD] || xh < 0 || xh >= q.x.shape[kH]) continue;
-        const S* line =
+        const T* line =
             x + xd * q.x.stride[kD] + xh * q.x.stride[kH] + (j * v.stride[2] - v.padding[2]) * q.x.stride[kW] + c;
         const T* f = filters + ((t * v.taps[1] + r) * v.taps[2]) * wide + c;
         for (int64_t s = 0; s < v.taps[2]; s++, f += wide) {
-          const S* from = line + s * v.dilation[2] * q.x.stride[kW];
+          const T* from = line + s * v.dilation[2] * q.x.stride[kW];
           const Vec<T> weight = load(f);
 #pragma GCC unroll 8
           for (int p = 0; p < 8; p++) acc[p] = fma(weight, load_as<T>(from + p * step, some ? channels : L), acc[p]);
@@ -252,7 +251,7 @@ struct DepthwiseLast {
   static void row(const Problem& q, int64_t n, int64_t d, int64_t h, const T* filters) {
     const Window& v = q.window;
     const int64_t C = q.y.shape[kC], Q = q.y.shape[kW];
-    const S* x = (const S*)q.x.data + n * q.x.stride[kN];
+    const T* x = (const T*)q.x.data + n * q.x.stride[kN];
     // Outputs whose taps all lie inside, along the row.
     const int64_t reach = (v.taps[2] - 1) * v.dilation[2], left = v.padding[2] - min64(0, reach);
     const int64_t lo = min64(Q, max64(0, ceil_div(left, v.stride[2])));
@@ -285,7 +284,7 @@ struct DepthwiseLast {
     const int64_t C = q.y.shape[kC], wide = columns(q);
     const T* bias = filters + taps(q) * wide;
     const RowTo<T> row_to = row_to_fn<T>(q.y.dtype);
-    const S* x = (const S*)q.x.data + n * q.x.stride[kN];
+    const T* x = (const T*)q.x.data + n * q.x.stride[kN];
     for (int64_t j = j0; j < j1; j++) {
       char* y = (char*)q.y.data + (n * q.y.stride[kN] + d * q.y.stride[kD] + h * q.y.stride[kH] + j * q.y.stride[kW]) *
                                       kDTypeSize[int(q.y.dtype)];
@@ -300,7 +299,7 @@ struct DepthwiseLast {
               const int64_t xw = j * v.stride[2] - v.padding[2] + s * v.dilation[2];
               if (xd < 0 || xd >= q.x.shape[kD] || xh < 0 || xh >= q.x.shape[kH] || xw < 0 || xw >= q.x.shape[kW])
                 continue;
-              const S* from = x + xd * q.x.stride[kD] + xh * q.x.stride[kH] + xw * q.x.stride[kW] + c;
+              const T* from = x + xd * q.x.stride[kD] + xh * q.x.stride[kH] + xw * q.x.stride[kW] + c;
               if (c + kChunk * L <= C) {
 #pragma GCC unroll 4
                 for (int i = 0; i < kChunk; i++) sum[i] = fma(load(f + i * L), load_as<T>(from + i * L, L), sum[i]);

@@ -64,26 +64,22 @@ static PixelSpace pixel_space(const View& y, int64_t width, bool merge) {
 }
 
 // Lanes [a, z) from p + a .. p + z, the others zero.
-template <class T, class S>
-MIELINA_INLINE Vec<T> load_between(const S* p, int64_t a, int64_t z) {
+template <class T>
+MIELINA_INLINE Vec<T> load_between(const T* p, int64_t a, int64_t z) {
   Vec<T> v{};
-  if constexpr (__is_same(S, T)) {
 #if MIELINA_V512
-    const unsigned mask = ((1u << z) - 1) & ~((1u << a) - 1);
-    if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_loadu_epi32((__mmask16)mask, p);
-    if constexpr (sizeof(T) == 8) return (Vec<T>)_mm512_maskz_loadu_epi64((__mmask8)mask, p);
+  const unsigned mask = ((1u << z) - 1) & ~((1u << a) - 1);
+  if constexpr (sizeof(T) == 4) return (Vec<T>)_mm512_maskz_loadu_epi32((__mmask16)mask, p);
+  if constexpr (sizeof(T) == 8) return (Vec<T>)_mm512_maskz_loadu_epi64((__mmask8)mask, p);
 #elif MIELINA_V256
-    if constexpr (sizeof(T) == 4) {
-      const __m256i i = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-      const __m256i from = _mm256_set1_epi32(int(a) - 1), to = _mm256_set1_epi32(int(z));
-      return (Vec<T>)_mm256_maskload_epi32((const int*)p,
-                                           _mm256_and_si256(_mm256_cmpgt_epi32(i, from), _mm256_cmpgt_epi32(to, i)));
-    }
-#endif
-    __builtin_memcpy((T*)&v + a, p + a, size_t(z - a) * sizeof(T));
-  } else {
-    for (int64_t i = a; i < z; i++) v[i] = element_as<T>(p + i);
+  if constexpr (sizeof(T) == 4) {
+    const __m256i i = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i from = _mm256_set1_epi32(int(a) - 1), to = _mm256_set1_epi32(int(z));
+    return (Vec<T>)_mm256_maskload_epi32((const int*)p,
+                                         _mm256_and_si256(_mm256_cmpgt_epi32(i, from), _mm256_cmpgt_epi32(to, i)));
   }
+#endif
+  __builtin_memcpy((T*)&v + a, p + a, size_t(z - a) * sizeof(T));
   return v;
 }
 
@@ -109,10 +105,10 @@ MIELINA_INLINE vf32 half_of(vf32 a, vf32 b) {
 #endif
 }
 // Every second element of p: the lanes [a, z), the others zero.
-template <class T, class S>
-MIELINA_INLINE Vec<T> load_even(const S* p, int64_t a, int64_t z) {
+template <class T>
+MIELINA_INLINE Vec<T> load_even(const T* p, int64_t a, int64_t z) {
   constexpr int64_t L = lanes<T>;
-  if constexpr (__is_same(S, float)) {
+  if constexpr (__is_same(T, float)) {
     const int64_t from = 2 * a, to = 2 * z - 1;
     if (a == 0 && z == L) return half_of<false>(load(p), load_n(p + L, L - 1));
     if (a >= z) return vf32{};
@@ -120,7 +116,7 @@ MIELINA_INLINE Vec<T> load_even(const S* p, int64_t a, int64_t z) {
                           load_between<T>(p + L, max64(from - L, 0), max64(to - L, 0)));
   } else {
     Vec<T> v{};
-    for (int64_t i = a; i < z; i++) v[i] = element_as<T>(p + 2 * i);
+    for (int64_t i = a; i < z; i++) v[i] = p[2 * i];
     return v;
   }
 }
@@ -131,14 +127,14 @@ struct Window {
 };
 
 // Packer of image columns. k runs over (channel, tap), or over (tap, channel) where channels are neighbours in memory.
-template <class Op, class S>
+template <class Op>
 struct Pixels {
   using In = typename Op::In;
   static constexpr int L = lanes<In>;
   enum { kWidest = 64 };
   PixelSpace space;
   Window window;
-  const S* x;
+  const In* x;
   int64_t shape[3], stride[3];  // of the image
   int64_t sn, sc, channels;
   bool channels_inner;
@@ -149,7 +145,7 @@ struct Pixels {
 
   // Pixels that are neighbours in a row of the output.
   struct Run {
-    const S* image;
+    const In* image;
     int64_t origin[3];  // input coordinates under tap 0
     int64_t at, n;
   };
@@ -192,7 +188,7 @@ struct Pixels {
 
   // (tap, channel): a pixel's channels are neighbours; transpose squares of pixels and channels.
   void pack_channels(In* to, int64_t step, const Run* r, int count, int64_t k0, int64_t kc) const {
-    const S* pixel[kWidest];
+    const In* pixel[kWidest];
     for (int64_t k = 0; k < kc;) {
       const int64_t tap = (k0 + k) / channels, c0 = (k0 + k) % channels, n = min64(channels - c0, kc - k);
       int64_t at[3];
@@ -201,7 +197,7 @@ struct Pixels {
       for (int j = 0; j < count; j++) {
         const int64_t d = r[j].origin[0] + at[0], h = r[j].origin[1] + at[1];
         if (d < 0 || d >= shape[0] || h < 0 || h >= shape[1]) continue;
-        const S* row = r[j].image + d * stride[0] + h * stride[1] + c0;
+        const In* row = r[j].image + d * stride[0] + h * stride[1] + c0;
         for (int64_t i = 0; i < r[j].n; i++) {
           const int64_t w = r[j].origin[2] + at[2] + i * window.stride[2];
           if (w >= 0 && w < shape[2]) pixel[r[j].at + i] = row + w * stride[2];
@@ -242,11 +238,11 @@ struct Pixels {
           lo = min64(r[j].n, w >= 0 ? 0 : ceil_div(-w, window.stride[2]));
           hi = max64(lo, min64(r[j].n, w >= shape[2] ? 0 : (shape[2] - 1 - w) / window.stride[2] + 1));
         }
-        const S* from = r[j].image + d * stride[0] + h * stride[1] + w * stride[2] + c0 * sc;
+        const In* from = r[j].image + d * stride[0] + h * stride[1] + w * stride[2] + c0 * sc;
         for (int64_t i = 0; i < r[j].n; i += L) {
           const int64_t m = min64(L, r[j].n - i), first = min64(L, max64(0, lo - i)),
                         last = max64(first, min64(L, hi - i));
-          const S* p = from + i * sw;
+          const In* p = from + i * sw;
           In* row = row0 + r[j].at + i;
           const int64_t gap = taps * step;
           if (sw == 1 && first == 0 && last == L) {
@@ -262,7 +258,7 @@ struct Pixels {
             for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store_n(row, load_even<In>(p, first, last), m);
           } else {
             for (int64_t c = c0; c < c1; c++, row += gap, p += sc) {
-              for (int64_t l = 0; l < m; l++) row[l] = l < first || l >= last ? In(0) : element_as<In>(p + l * sw);
+              for (int64_t l = 0; l < m; l++) row[l] = l < first || l >= last ? In(0) : p[l * sw];
             }
           }
         }
@@ -274,10 +270,10 @@ struct Pixels {
 };
 
 // A filter bank (rows, channels, taps) of any strides; k runs as it does for the pixels.
-template <class Op, class S>
+template <class Op>
 struct Filters {
   using In = typename Op::In;
-  const S* data;
+  const In* data;
   int64_t size, width, si, sc;
   int64_t channels, taps[3], stride[3];
   bool channels_inner;
@@ -294,7 +290,7 @@ struct Filters {
   }
   int64_t panels() const { return ceil_div(size, width); }
   int64_t valid(int64_t p) const { return min64(width, size - p * width); }
-  Strided<Op, S> matrix() const { return {data, size, 0, si, sk, width}; }
+  Strided<Op, In> matrix() const { return {data, size, 0, si, sk, width}; }
   Panel<In> in_place(int64_t, int64_t) const { return {nullptr, 0, 0}; }
   void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
     if (flat) return matrix().pack(to, step, p, k0, kc);
@@ -303,16 +299,16 @@ struct Filters {
       for (int64_t k = 0, m; k < kc; k += m) {
         const int64_t c = (k0 + k) / all, tap = (k0 + k) % all;
         m = min64(all - tap, kc - k);
-        Strided<Op, S>{data + c * sc, size, all, si, stride[2], width}.pack(to + k * step, step, p, tap, m);
+        Strided<Op, In>{data + c * sc, size, all, si, stride[2], width}.pack(to + k * step, step, p, tap, m);
       }
       return;
     }
-    const S* from = data + p * width * si;
+    const In* from = data + p * width * si;
     for (int64_t k = k0; k < k0 + kc; k++, to += step) {
       const int64_t c = channels_inner ? k % channels : k / all, tap = channels_inner ? k / channels : k % all;
-      const S* at = from + c * sc + tap % taps[2] * stride[2] + tap / taps[2] % taps[1] * stride[1] +
-                    tap / (taps[2] * taps[1]) * stride[0];
-      for (int64_t i = 0; i < step; i++) to[i] = i < n ? element_as<In>(at + i * si) : In(0);
+      const In* at = from + c * sc + tap % taps[2] * stride[2] + tap / taps[2] % taps[1] * stride[1] +
+                     tap / (taps[2] * taps[1]) * stride[0];
+      for (int64_t i = 0; i < step; i++) to[i] = i < n ? at[i * si] : In(0);
     }
   }
 };

@@ -8,11 +8,11 @@ namespace mielina {
 namespace MIELINA_ISA {
 
 // Rows are the channels of g, k its pixels from `begin` on.
-template <class Op, class S>
+template <class Op>
 struct PixelRows {
   using In = typename Op::In;
   const PixelSpace& space;
-  const S* data;
+  const In* data;
   int64_t size, width, sc, begin;
 
   int64_t panels() const { return ceil_div(size, width); }
@@ -21,19 +21,19 @@ struct PixelRows {
   void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
     for (int64_t k = 0; k < kc;) {
       const int64_t g = begin + k0 + k, n = min64(space.size - g % space.size, kc - k);
-      const S* from = data + space.offset(g);
-      Strided<Op, S>{from, size, n, sc, space.step, width}.pack(to + k * step, step, p, 0, n);
+      const In* from = data + space.offset(g);
+      Strided<Op, In>{from, size, n, sc, space.step, width}.pack(to + k * step, step, p, 0, n);
       k += n;
     }
   }
 };
 
 // Columns are (channel, tap) or (tap, channel), k the pixels: the transpose of Pixels, gathered 64 pixels at a time.
-template <class Op, class S>
+template <class Op>
 struct PixelColumns {
   using In = typename Op::In;
   static constexpr int64_t L = lanes<In>, kBatch = 64;
-  const Pixels<Op, S>& pixels;
+  const Pixels<Op>& pixels;
   int64_t size, width, begin;
 
   int64_t panels() const { return ceil_div(size, width); }
