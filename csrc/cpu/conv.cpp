@@ -3,6 +3,7 @@
 #include "cpu/conv/pixels.h"
 #include "cpu/conv/weight.h"
 #include "cpu/conv/winograd.h"
+#include "cpu/conv/winograd_last.h"
 #include "cpu/conv/winograd_weight.h"
 
 namespace mielina {
@@ -204,6 +205,8 @@ void convolve(const Ctx& ctx, const Problem& q, int64_t groups) {
     });
   } else if (Winograd::fits(group_of(q, groups, 0))) {
     for (int64_t group = 0; group < groups; group++) Winograd(group_of(q, groups, group)).run(ctx);
+  } else if (WinogradLast::fits(group_of(q, groups, 0))) {
+    for (int64_t group = 0; group < groups; group++) WinogradLast(group_of(q, groups, group)).run(ctx);
   } else {
     for (int64_t group = 0; group < groups; group++) product<Plain<T>>(ctx, group_of(q, groups, group));
   }
@@ -214,7 +217,9 @@ int64_t convolve_workspace(const Ctx& ctx, const Problem& q, int64_t groups) {
   if (groups > 1 && DepthwiseLast<T>::fits(q)) return DepthwiseLast<T>::bytes(q);
   if (is_direct(q, groups)) return ctx.threads * Planes<T>(group_of(q, groups, 0)).bytes;
   const Problem first = group_of(q, groups, 0);
-  return Winograd::fits(first) ? Winograd(first).bytes(ctx.threads) : product_workspace<Plain<T>>(ctx, first);
+  if (Winograd::fits(first)) return Winograd(first).bytes(ctx.threads);
+  if (WinogradLast::fits(first)) return WinogradLast(first).bytes(ctx.threads);
+  return product_workspace<Plain<T>>(ctx, first);
 }
 
 template <class F>

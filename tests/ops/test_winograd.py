@@ -53,6 +53,10 @@ def data(n, c, h, w, k, groups=1):
     return [mi.tensor(a.astype(np.float32)) for a in (x, f, RNG.standard_normal(k))]
 
 
+def channels_last(x):
+    return x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+
+
 def in_float64(x, f, b, **how):
     return F.conv2d(x.double(), f.double(), None if b is None else b.double(), **how).numpy()
 
@@ -82,7 +86,13 @@ def test_values(shape, how, isa):
     x, f, b = data(*shape, groups=how.get("groups", 1))
     with use_isa(isa):
         assert is_winograd(x, f, **how)
-        close(F.conv2d(x, f, b, **how), in_float64(x, f, b, **how), f[0].numel(), isa)
+        y = F.conv2d(x, f, b, **how)
+        close(y, in_float64(x, f, b, **how), f[0].numel(), isa)
+        image = channels_last(x)
+        assert is_winograd(image, f, **how)
+        for filters in (f, channels_last(f)):
+            again = F.conv2d(image, filters, b, **how)
+            assert again.stride(1) == 1 and (again == y).all(), "the same bits in either memory order"
 
 
 @settings(max_examples=40)
@@ -94,7 +104,13 @@ def test_any_shape(n, c, h, w, k, ph, pw, seed):
     rng = np.random.default_rng(seed)
     x = mi.tensor(rng.standard_normal((n, c, h, w)).astype(np.float32))
     f = mi.tensor(rng.standard_normal((k, c, 3, 3)).astype(np.float32))
-    close(F.conv2d(x, f, padding=(ph, pw)), in_float64(x, f, None, padding=(ph, pw)), 9 * c)
+    y = F.conv2d(x, f, padding=(ph, pw))
+    close(y, in_float64(x, f, None, padding=(ph, pw)), 9 * c)
+    again = F.conv2d(channels_last(x), f, padding=(ph, pw))
+    if is_winograd(x, f, padding=(ph, pw)) and is_winograd(channels_last(x), f, padding=(ph, pw)):
+        assert (again == y).all()
+    else:
+        close(again, y.double().numpy(), 9 * c)
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -122,6 +138,9 @@ def test_gradients(shape, padding, isa):
         close(x.grad, xd.grad.numpy(), 9 * shape[4], isa)
         close(f.grad, fd.grad.numpy(), y.numel() // shape[4], isa)
         fast = f.grad.clone()
+        turned, filters = channels_last(x.detach()).requires_grad_(), f.detach().clone().requires_grad_()
+        F.conv2d(turned, filters, padding=padding).backward(channels_last(g))
+        assert (filters.grad == fast).all() and (turned.grad == x.grad).all(), "the same bits in either memory order"
         mi.set_conv_algorithm("direct")
         f.grad = None
         F.conv2d(x, f, padding=padding).backward(g)
@@ -165,6 +184,9 @@ def test_bits_do_not_depend_on_threads_or_the_rest_of_the_batch():
         mi.set_num_threads(n)
         y = F.conv2d(x, f, padding=1)
         dw = _core.conv_backward_weight(y, x, (3, 3), (1, 1), (1, 1), (1, 1), 1)
+        last = F.conv2d(channels_last(x), f, padding=1)
+        dw_last = _core.conv_backward_weight(last, channels_last(x), (3, 3), (1, 1), (1, 1), (1, 1), 1)
+        assert (last == y).all() and (dw_last == dw).all()
         results.append(y.numpy().tobytes() + dw.numpy().tobytes())
         assert (F.conv2d(x[3:], f, padding=1) == y[3:]).all()
         wide = mi.cat((x, x), 1)[:, :40]  # another address and stride
@@ -177,15 +199,13 @@ def test_bits_do_not_depend_on_threads_or_the_rest_of_the_batch():
     "change",
     [
         {"dtype": mi.float64}, {"dtype": mi.bfloat16}, {"stride": 2}, {"dilation": 2}, {"channels": 15},
-        {"size": (5, 5)}, {"last": True}, {"filter": (3, 1)}, {"volume": True},
+        {"size": (5, 5)}, {"filter": (3, 1)}, {"volume": True},
     ],
 )  # fmt: skip
 def test_everything_else_goes_the_direct_way(change):
     c = change.get("channels", 20)
     x = mi.randn(2, c, *change.get("size", (24, 24)))
     f = mi.randn(16, c, *change.get("filter", (3, 3)))
-    if change.get("last"):
-        x = x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
     x, f = (t.to(change.get("dtype", mi.float32)) for t in (x, f))
     how = {k: change[k] for k in ("stride", "dilation") if k in change}
     if change.get("volume"):

@@ -26,18 +26,18 @@ struct Tiles {
     count = y.shape[kN] * rows * columns;
   }
 
-  // A 3 x 3 window of stride 1 on planar float32 images of two dimensions. Pixels enough to pay for the 36 numbers that
+  static bool planar(const View& v) { return v.stride[kW] == 1 || v.shape[kW] == 1; }
+
+  // A 3 x 3 window of stride 1 on float32 images of two dimensions. Pixels enough to pay for the 36 numbers that
   // nine filter taps become; tiles that reach over an image's edge, or are missing in the last `together`, waste less
   // than half.
-  static bool fits(const View& y, const View& x, const Window& v, int64_t together) {
+  static bool pays(const View& y, const View& x, const Window& v, int64_t together) {
     const bool plane = y.shape[kD] == 1 && x.shape[kD] == 1 && v.taps[0] == 1 && v.padding[0] == 0;
     const bool window = v.taps[1] == 3 && v.taps[2] == 3 && v.stride[1] == 1 && v.stride[2] == 1 &&
                         v.dilation[1] == v.dilation[2] && (v.dilation[1] == 1 || v.dilation[1] == -1);
     const int64_t pixels = y.shape[kN] * y.shape[kH] * y.shape[kW];
-    return plane && window && x.dtype == DType::f32 && y.dtype == DType::f32 &&
-           (x.stride[kW] == 1 || x.shape[kW] == 1) && (y.stride[kW] == 1 || y.shape[kW] == 1) &&
-           x.shape[kC] >= kLeast && y.shape[kC] >= kLeast && pixels >= kPixels &&
-           16 * round_up(Tiles(y).count, together) <= 2 * pixels;
+    return plane && window && x.dtype == DType::f32 && y.dtype == DType::f32 && x.shape[kC] >= kLeast &&
+           y.shape[kC] >= kLeast && pixels >= kPixels && 16 * round_up(Tiles(y).count, together) <= 2 * pixels;
   }
 
   MIELINA_INLINE vf32 fma(float w, vf32 x, vf32 y) { return MIELINA_ISA::fma(splat<vf32>(w), x, y); }

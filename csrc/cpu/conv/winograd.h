@@ -6,88 +6,32 @@
 // part becomes 36 panels, and each panel of output channels takes 36 tiles of the micro-kernel, which are turned back
 // while they are in the cache. What is summed for an output depends on its place in the image alone.
 #pragma once
-#include "cpu/conv/tiles.h"
-#include "cpu/gemm.h"
+#include "cpu/conv/winograd_filters.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 
-struct Winograd : Tiles {
-  using Op = Plain<float>;
+struct Winograd : WinogradFilters {
   static constexpr int kTiles = Op::NV * L;  // of a block
-  static constexpr int64_t kAlone = 768 << 10;
+  static constexpr int64_t kAlone = 768 << 10, kHeld = 16 << 20;
 
-  Problem q;
-  int64_t K, C;
-  int64_t top, left;  // input coordinates of output (0, 0)'s first tap
-  bool flipped;
-  int64_t mr, panels, blocks, held;  // of output channels; of tiles; how many blocks are held at once
-  int64_t filter_bytes, block_bytes, scratch_bytes;
+  int64_t blocks, held, block_bytes, scratch_bytes;  // of tiles; how many blocks are held at once
   bool alone;  // a task turns a block and multiplies it, while it is in its L2 cache
 
-  static bool fits(const Problem& q) { return !q.direct && Tiles::fits(q.y, q.x, q.window, kTiles); }
+  static bool fits(const Problem& q) {
+    return !q.direct && pays(q.y, q.x, q.window, kTiles) && planar(q.y) && planar(q.x);
+  }
 
-  explicit Winograd(const Problem& problem) : Tiles(problem.y), q(problem) {
-    const Window& v = q.window;
-    K = q.y.shape[kC];
-    C = q.x.shape[kC];
-    flipped = v.dilation[1] < 0;
-    top = -v.padding[1] - (flipped ? 2 : 0);
-    left = -v.padding[2] - (flipped ? 2 : 0);
-    panels = ceil_div(K, Op::MR);
-    mr = ceil_div(K, panels);
+  explicit Winograd(const Problem& problem) : WinogradFilters(problem, Op::MR) {
     blocks = ceil_div(count, kTiles);
-    filter_bytes = align64(kPlaces * panels * mr * C * int64_t(sizeof(float)));
     block_bytes = kPlaces * pitch() * int64_t(sizeof(float));
     alone = blocks >= 8 && block_bytes <= kAlone;
-    held = max64(1, min64(blocks, (16 << 20) / block_bytes));
+    held = max64(1, min64(blocks, kHeld / block_bytes));
     scratch_bytes = align64(kPlaces * Op::MR * kTiles * int64_t(sizeof(float)));  // of a worker: the sums of a panel
   }
   int64_t pitch() const { return (C | 1) * kTiles; }  // from place to place: not a multiple of 4 KB, which share a set
   int64_t bytes(int threads) const {
-    return filter_bytes + (alone ? threads : held) * block_bytes + threads * scratch_bytes;
-  }
-
-  // The nine taps of channel c in filters k.., as lanes. Where they lie in a row, squares of filters and taps are
-  // turned.
-  MIELINA_INLINE void taps_of(const float* at, const Problem& q, int64_t n, vf32 (&tap)[12]) {
-    const int64_t sk = q.w.stride[kN], sr = q.w.stride[kH], ss = q.w.stride[kW];
-    if (ss == 1 && sr == 3) {
-      for (int t = 0; t < 9; t += L) {
-        vf32 v[L];
-#pragma GCC unroll 16
-        for (int i = 0; i < L; i++) v[i] = i < n ? load_n(at + i * sk + t, min64(L, 9 - t)) : vf32{};
-        transpose(v);
-        for (int i = 0; i < min64(L, 9 - t); i++) tap[t + i] = v[i];
-      }
-      return;
-    }
-    for (int t = 0; t < 9; t++) {
-      vf32 v{};
-      for (int64_t i = 0; i < n; i++) v[i] = at[i * sk + t / 3 * sr + t % 3 * ss];
-      tap[t] = v;
-    }
-  }
-
-  // One panel of filters: u (36, C, mr).
-  void filters(int64_t panel, float* u) const {
-    const float* w = (const float*)q.w.data + panel * mr * q.w.stride[kN];
-    const int64_t valid = min64(mr, K - panel * mr);
-    for (int64_t c = 0; c < C; c++)
-      for (int64_t k = 0; k < mr; k += L) {
-        vf32 tap[12], t[3][6];
-        taps_of(w + c * q.w.stride[kC] + k * q.w.stride[kN], q, min64(L, valid - k), tap);
-        for (int s = 0; s < 3; s++) {
-          const vf32 column[3] = {tap[flipped ? 8 - s : s], tap[flipped ? 5 - s : 3 + s], tap[flipped ? 2 - s : 6 + s]};
-          filter(column, t[s]);
-        }
-        for (int i = 0; i < 6; i++) {
-          const vf32 row[3] = {t[0][i], t[1][i], t[2][i]};
-          vf32 out[6];
-          filter(row, out);
-          for (int j = 0; j < 6; j++) store_n(u + ((i * 6 + j) * C + c) * mr + k, out[j], min64(L, mr - k));
-        }
-      }
+    return filter_bytes() + (alone ? threads : held) * block_bytes + threads * scratch_bytes;
   }
 
   // Channel c of a block: v (36, C, kTiles) at c.
@@ -170,15 +114,14 @@ struct Winograd : Tiles {
 
   void run(const Ctx& ctx) const {
     float* u = (float*)ctx.workspace;
-    char* images = (char*)ctx.workspace + filter_bytes;
+    char* images = (char*)ctx.workspace + filter_bytes();
     char* scratch = images + (alone ? ctx.threads : held) * block_bytes;
-    const int64_t panel_size = kPlaces * C * mr;
-    parallel_for(ctx, panels, [&](int64_t p, int) { filters(p, u + p * panel_size); });
+    all_filters(ctx, u);
     if (alone) {
       parallel_for(ctx, blocks, [&](int64_t block, int worker) {
         float *v = (float*)(images + worker * block_bytes), *room = (float*)(scratch + worker * scratch_bytes);
         for (int64_t c = 0; c < C; c++) image(block, c, v);
-        for (int64_t p = 0; p < panels; p++) products(block, p, u + p * panel_size, v, room);
+        for (int64_t p = 0; p < panels; p++) products(block, p, u + p * panel_size(), v, room);
       });
       return;
     }
@@ -192,7 +135,7 @@ struct Winograd : Tiles {
       });
       parallel_for(ctx, now * panels, [&](int64_t i, int worker) {
         const int64_t block = i / panels, panel = i % panels;
-        products(first + block, panel, u + panel * panel_size, (const float*)(images + block * block_bytes),
+        products(first + block, panel, u + panel * panel_size(), (const float*)(images + block * block_bytes),
                  (float*)(scratch + worker * scratch_bytes));
       });
     }

@@ -6,7 +6,7 @@
 // tiles and adds their products while they are in its L2 cache, and the pieces' sums are added in a fixed tree. Else
 // all threads turn a chunk of tiles, then all multiply it.
 #pragma once
-#include "cpu/conv/tiles.h"
+#include "cpu/conv/tiles_last.h"
 #include "cpu/gemm.h"
 
 namespace mielina {
@@ -19,12 +19,13 @@ struct WinogradWeight : Tiles {
   View dw, g, x;
   int64_t top, left, K, C, c_step;  // c_step: from tile to tile of x, whole vectors
   int64_t pieces, held;             // tiles of a chunk
-  int64_t k_step;                   // from channel to channel of g
+  bool along_c;                     // vectors run along the channels of both images
+  int64_t k_step;                   // from channel to channel of g; or, along_c, from tile to tile
   int64_t g_pitch, x_pitch;         // from place to place
   int64_t mr, panels;
 
   static bool fits(const View& g, const View& x, const Window& v, bool direct) {
-    return !direct && Tiles::fits(g, x, v, 1) && v.dilation[1] == 1;
+    return !direct && pays(g, x, v, 1) && v.dilation[1] == 1 && ((planar(g) && planar(x)) || (last(g) && last(x)));
   }
 
   WinogradWeight(const View& filters, const View& gradient, const View& image, const Window& v)
@@ -33,10 +34,11 @@ struct WinogradWeight : Tiles {
     C = x.shape[kC];
     c_step = round_up(C, L);
     pieces = K * c_step <= kSmall ? min64(kPieces, ceil_div(count, 4 * L)) : 1;
+    along_c = last(g) && last(x);
     const int64_t fit = (pieces > 1 ? kPieceBytes : kChunkBytes) / (kPlaces * (K + c_step) * int64_t(sizeof(float)));
     held = min64(round_up(ceil_div(count, pieces), L), max64(2 * L, fit / L * L));
-    k_step = odd(held);
-    g_pitch = odd(K * k_step);
+    k_step = along_c ? odd(K) : odd(held);
+    g_pitch = odd((along_c ? held : K) * k_step);
     x_pitch = odd(held * c_step);
     panels = ceil_div(K, Op::MR);
     mr = ceil_div(K, panels);
@@ -80,16 +82,18 @@ struct WinogradWeight : Tiles {
   void product(int64_t place, int64_t panel, int64_t depth, const float* gs, const float* xs, float* u,
                bool add) const {
     const int64_t k = panel * mr, n = min64(mr, K - k);
-    gs += place * g_pitch + k * k_step;
+    gs += place * g_pitch + k * (along_c ? 1 : k_step);
     xs += place * x_pitch;
     u += (place * K + k) * c_step;
     for (int64_t c = 0; c < C; c += Op::NV * L) {
       const int64_t wide = min64(Op::NV * L, C - c);
-      const Micro<Op> micro = MicroKernels<Op, false>::table.at[ceil_div(wide, L) - 1][n - 1];
+      const int nv = int(ceil_div(wide, L)) - 1;
+      const Micro<Op> micro =
+          along_c ? MicroKernels<Op, true>::table.at[nv][n - 1] : MicroKernels<Op, false>::table.at[nv][n - 1];
       for (int64_t t = 0; t < depth; t += Op::KC) {
         const float* columns = xs + t * c_step + c;
-        micro(min64(Op::KC, depth - t), {gs + t, k_step, 1}, {columns, 1, c_step}, u + c, c_step, wide, add || t > 0,
-              columns);
+        const Panel<float> rows = along_c ? Panel<float>{gs + t * k_step, 1, k_step} : Panel<float>{gs + t, k_step, 1};
+        micro(min64(Op::KC, depth - t), rows, {columns, 1, c_step}, u + c, c_step, wide, add || t > 0, columns);
       }
     }
   }
@@ -122,9 +126,14 @@ struct WinogradWeight : Tiles {
   }
 
   // Tiles [first, last) turned, part by part, and multiplied.
-  int64_t parts() const { return K + c_step / L; }
+  int64_t parts() const { return along_c ? 2 : K + c_step / L; }
   void turn_part(int64_t part, int64_t t, int64_t first, float* gs, float* xs) const {
-    if (part < K) gradients(t, first, part, gs);
+    if (along_c)
+      for (int64_t i = t; i < min64(count, t + L); i++) {
+        if (part == 0) LastTile<4>(*this, g, i, 0, 0).turn(K, gs + (i - first) * k_step, g_pitch);
+        else LastTile<6>(*this, x, i, top, left).turn(C, xs + (i - first) * c_step, x_pitch);
+      }
+    else if (part < K) gradients(t, first, part, gs);
     else pixels(t, first, (part - K) * L, xs);
   }
 
