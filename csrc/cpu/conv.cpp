@@ -1,5 +1,5 @@
 // conv: convolutions and their gradients as products of filters and image columns (implicit gemm).
-#include "cpu/conv/direct.h"
+#include "cpu/conv/depthwise.h"
 #include "cpu/conv/pixels.h"
 #include "cpu/conv/weight.h"
 #include "cpu/conv/winograd.h"
@@ -181,14 +181,11 @@ bool is_direct(const Problem& q, int64_t groups) {
 
 template <class T>
 void convolve(const Ctx& ctx, const Problem& q, int64_t groups) {
-  const int64_t N = q.y.shape[kN], D = q.y.shape[kD], H = q.y.shape[kH], depth = depth_of(q);
+  const int64_t N = q.y.shape[kN], depth = depth_of(q);
   char* workspace = (char*)ctx.workspace;
   const int64_t steps = numel(q.y) / lanes<T> * depth;  // vector multiply-adds
   if (groups > 1 && DepthwiseLast<T>::fits(q)) {
-    DepthwiseLast<T>::turn(q, (T*)workspace);
-    parallel_ranges(ctx, N * D * H, 1 + N * D * H * 64 * 1024 / (steps + 1), [&](int64_t i0, int64_t i1) {
-      for (int64_t i = i0; i < i1; i++) DepthwiseLast<T>::row(q, i / (D * H), i / H % D, i % H, (const T*)workspace);
-    });
+    DepthwiseLast<T>::run(ctx, q, (T*)workspace);
   } else if (is_direct(q, groups)) {
     const Problem first = group_of(q, groups, 0);
     const Planes<T> planes(first);
@@ -227,20 +224,22 @@ auto dispatch(DType d, F f) {
   return d == DType::f64 ? f(double{}) : f(float{});
 }
 
-// Operands in half precision become floats in the front of the workspace: instances of everything for two more dtypes
-// were 0.12 MB a level and converted each number once a tap.
+// Operands as the kernels want them, where they are not so already, in the front of the workspace. Half precision
+// becomes floats: instances of everything for two more dtypes were 0.12 MB a level and converted each number once a
+// tap. Channels-last images of a few channels become planar: vectors along three channels are mostly empty.
 struct Floats {
   const Ctx& ctx;
   bool plan;  // nothing but the size
   int64_t bytes = 0;
 
   View operator()(const View& v) {
-    if (v.dtype == DType::f32 || v.dtype == DType::f64 || numel(v) == 0) return v;
+    const bool along_c = v.stride[kC] == 1 && v.shape[kC] > 1 && v.stride[kW] != 1, few = v.shape[kC] < 8;
+    if (v.dtype == DType::f64 || (v.dtype == DType::f32 && !(along_c && few)) || numel(v) == 0) return v;
     View to = v;
     to.dtype = DType::f32;
     to.data = (char*)ctx.workspace + bytes;
     bytes += align64(numel(v) * int64_t(sizeof(float)));
-    const bool last = v.stride[kC] == 1 && v.shape[kC] > 1 && v.stride[kW] != 1;
+    const bool last = along_c && !few;
     const int order[5] = {kN, last ? kD : kC, last ? kH : kD, last ? kW : kH, last ? kC : kW};
     int64_t step = 1;
     for (int i = 4; i >= 0; i--) {
@@ -541,6 +540,11 @@ bool by_groups(const View& dw, const View& g, int64_t groups) {
   return groups > 1 && dw.shape[kN] / groups <= kDirectChannels && numel(g) > 0;
 }
 
+template <class T>
+bool along_channels(const View& dw, const View& g, const View& x, const ConvArgs& args) {
+  return args.groups > 1 && numel(g) > 0 && DepthwiseLast<T>::fits(weight_problem(dw, g, x, args));
+}
+
 void conv_backward_weight(const Ctx& all, const View& dw, const View& gradient, const View& input,
                           ConvArgs args) noexcept {
   if (numel(dw) == 0) return;
@@ -550,6 +554,7 @@ void conv_backward_weight(const Ctx& all, const View& dw, const View& gradient, 
   const View g = floats(gradient), x = floats(input);
   const Ctx ctx = floats.rest();
   dispatch(x.dtype, [&]<class T>(T) {
+    if (along_channels<T>(dw, g, x, args)) return DepthwiseLast<T>::gradient(ctx, dw, weight_problem(dw, g, x, args));
     if (by_groups(dw, g, args.groups)) return group_gradients<T>(ctx, dw, weight_problem(dw, g, x, args), args.groups);
     for (int64_t i = 0; i < args.groups; i++) {
       const View w = slice(dw, kN, i * K, K), y = slice(g, kC, i * K, K), image = slice(x, kC, i * C, C);
@@ -564,20 +569,22 @@ int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const Vie
   if (numel(dw) == 0) return 0;
   Floats floats{ctx, true};
   const View g = floats(gradient), x = floats(input);
-  return floats.bytes + dispatch(x.dtype, [&]<class T>(T) {
-           using Op = Plain<T>;
-           if (by_groups(dw, g, args.groups)) {
-             const Planes<T> planes(group_of(weight_problem(dw, g, x, args), args.groups, 0));
-             return ctx.threads * (planes.bytes + align64(numel(dw) / args.groups * VBYTES));
-           }
-           const Window window = window_of(dw, args);
-           const View y = slice(g, kC, 0, dw.shape[kN] / args.groups), image = slice(x, kC, 0, dw.shape[kC]);
-           if (WinogradWeight::fits(y, image, window, args.direct))
-             return WinogradWeight(dw, y, image, window).bytes(ctx.threads);
-           const WeightPlan p = weight_plan<Op>(dw, g, args.groups);
-           const int64_t bytes = gemm_layout<Op>(p.gemm, false, ctx.threads).bytes;
-           return p.partials + (p.pieces > 1 ? ctx.threads * bytes : bytes);
-         });
+  const int64_t inner = dispatch(x.dtype, [&]<class T>(T) {
+    using Op = Plain<T>;
+    if (along_channels<T>(dw, g, x, args)) return DepthwiseLast<T>::gradient_bytes(weight_problem(dw, g, x, args));
+    if (by_groups(dw, g, args.groups)) {
+      const Planes<T> planes(group_of(weight_problem(dw, g, x, args), args.groups, 0));
+      return ctx.threads * (planes.bytes + align64(numel(dw) / args.groups * VBYTES));
+    }
+    const Window window = window_of(dw, args);
+    const View y = slice(g, kC, 0, dw.shape[kN] / args.groups), image = slice(x, kC, 0, dw.shape[kC]);
+    if (WinogradWeight::fits(y, image, window, args.direct))
+      return WinogradWeight(dw, y, image, window).bytes(ctx.threads);
+    const WeightPlan p = weight_plan<Op>(dw, g, args.groups);
+    const int64_t bytes = gemm_layout<Op>(p.gemm, false, ctx.threads).bytes;
+    return p.partials + (p.pieces > 1 ? ctx.threads * bytes : bytes);
+  });
+  return floats.bytes + inner;
 }
 
 }  // namespace

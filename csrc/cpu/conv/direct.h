@@ -1,8 +1,7 @@
 // Convolutions with few channels a group, where gathering columns would cost more than multiplying them.
 //
 // Planes: an image's group is copied once into a zero-padded buffer (rows split by the remainder of w modulo the
-// stride, so that the pixels under one tap are neighbours), then every output row is a sum of shifted rows. Depthwise
-// channels-last: vectors run along the channels, nothing is copied.
+// stride, so that the pixels under one tap are neighbours), then every output row is a sum of shifted rows.
 #pragma once
 #include "cpu/conv/pixels.h"
 
@@ -192,130 +191,6 @@ struct Planes {
     for (; i < lines; i++)
       for (int64_t m = 0; m < pitch; m += L) acc[0] = fma(load(g + i * pitch + m), load(x + i * next + m), acc[0]);
     return (acc[0] + acc[1]) + (acc[2] + acc[3]);
-  }
-};
-
-// y (N, C, ...) and x channels-last, w (C, 1, taps): eight pixels at a time where all taps lie inside, else one by one.
-template <class T>
-struct DepthwiseLast {
-  static constexpr int64_t L = lanes<T>, kChunk = 4;
-
-  static bool fits(const Problem& q) {
-    return q.y.stride[kC] == 1 && q.x.stride[kC] == 1 && q.w.shape[kC] == 1 && q.w.shape[kN] == q.x.shape[kC] &&
-           q.x.shape[kC] >= L && q.x.stride[kW] != 1;
-  }
-  static int64_t taps(const Problem& q) { return q.window.taps[0] * q.window.taps[1] * q.window.taps[2]; }
-  static int64_t columns(const Problem& q) { return (q.y.shape[kC] + L - 1) / L * L; }
-  static int64_t bytes(const Problem& q) { return align64((taps(q) + 1) * columns(q) * int64_t(sizeof(T))); }
-
-  // Filters as (tap, channel), then the bias.
-  static void turn(const Problem& q, T* to) {
-    const int64_t C = q.y.shape[kC], R = q.window.taps[1], Q = q.window.taps[2], n = columns(q);
-    for (int64_t tap = 0; tap < taps(q); tap++, to += n) {
-      const T* w =
-          (const T*)q.w.data + tap / (R * Q) * q.w.stride[kD] + tap / Q % R * q.w.stride[kH] + tap % Q * q.w.stride[kW];
-      for (int64_t c = 0; c < C; c++) to[c] = w[c * q.w.stride[kN]];
-      for (int64_t c = C; c < n; c++) to[c] = T(0);
-    }
-    for (int64_t c = 0; c < n; c++) to[c] = T(0);
-    if (q.bias.data) row_from_fn<T>(q.bias.dtype)(q.bias.data, q.bias.stride[0], to, C);
-  }
-
-  // Pixels [j, j + 8) of a row, L channels from c on (`some`: fewer); taps above and below the image are left out.
-  template <bool some>
-  __attribute__((noinline)) static void eight(const Problem& q, const T* x, int64_t d, int64_t h, int64_t j, int64_t c,
-                                              const T* filters, Vec<T> (&sum)[8]) {
-    const Window& v = q.window;
-    const int64_t wide = columns(q), step = v.stride[2] * q.x.stride[kW], channels = some ? q.y.shape[kC] - c : L;
-    Vec<T> acc[8] = {};
-    for (int64_t t = 0; t < v.taps[0]; t++)
-      for (int64_t r = 0; r < v.taps[1]; r++) {
-        const int64_t xd = d * v.stride[0] - v.padding[0] + t * v.dilation[0];
-        const int64_t xh = h * v.stride[1] - v.padding[1] + r * v.dilation[1];
-        if (xd < 0 || xd >= q.x.shape[kD] || xh < 0 || xh >= q.x.shape[kH]) continue;
-        const T* line =
-            x + xd * q.x.stride[kD] + xh * q.x.stride[kH] + (j * v.stride[2] - v.padding[2]) * q.x.stride[kW] + c;
-        const T* f = filters + ((t * v.taps[1] + r) * v.taps[2]) * wide + c;
-        for (int64_t s = 0; s < v.taps[2]; s++, f += wide) {
-          const T* from = line + s * v.dilation[2] * q.x.stride[kW];
-          const Vec<T> weight = load(f);
-#pragma GCC unroll 8
-          for (int p = 0; p < 8; p++) acc[p] = fma(weight, load_as<T>(from + p * step, some ? channels : L), acc[p]);
-        }
-      }
-#pragma GCC unroll 8
-    for (int p = 0; p < 8; p++) sum[p] = acc[p];
-  }
-
-  // One row of the output.
-  static void row(const Problem& q, int64_t n, int64_t d, int64_t h, const T* filters) {
-    const Window& v = q.window;
-    const int64_t C = q.y.shape[kC], Q = q.y.shape[kW];
-    const T* x = (const T*)q.x.data + n * q.x.stride[kN];
-    // Outputs whose taps all lie inside, along the row.
-    const int64_t reach = (v.taps[2] - 1) * v.dilation[2], left = v.padding[2] - min64(0, reach);
-    const int64_t lo = min64(Q, max64(0, ceil_div(left, v.stride[2])));
-    const int64_t last = q.x.shape[kW] - 1 + v.padding[2] - max64(0, reach);
-    const int64_t hi = last < 0 ? lo : max64(lo, min64(Q, last / v.stride[2] + 1)), whole = lo + (hi - lo) / 8 * 8;
-    const T* bias = filters + taps(q) * columns(q);
-    const RowTo<T> row_to = row_to_fn<T>(q.y.dtype);
-    const int64_t size = kDTypeSize[int(q.y.dtype)];
-    const bool plain = in_rows<T>(q.y.dtype, 1);
-    char* y = (char*)q.y.data + (n * q.y.stride[kN] + d * q.y.stride[kD] + h * q.y.stride[kH]) * size;
-    for (int64_t j = lo; j < whole; j += 8)
-      for (int64_t c = 0; c < C; c += L) {
-        Vec<T> sum[8];
-        if (c + L <= C) eight<false>(q, x, d, h, j, c, filters, sum);
-        else eight<true>(q, x, d, h, j, c, filters, sum);
-        for (int p = 0; p < 8; p++) {
-          char* to = y + ((j + p) * q.y.stride[kW] + c) * size;
-          const Vec<T> out = activate(sum[p] + load(bias + c), q.activation);
-          if (plain && c + L <= C) store((T*)to, out);
-          else row_to((const T*)&out, to, 1, min64(L, C - c));
-        }
-      }
-    edge(q, n, d, h, 0, lo, filters);
-    edge(q, n, d, h, whole, Q, filters);
-  }
-
-  // Outputs [j0, j1) of a row, each tap looked at.
-  static void edge(const Problem& q, int64_t n, int64_t d, int64_t h, int64_t j0, int64_t j1, const T* filters) {
-    const Window& v = q.window;
-    const int64_t C = q.y.shape[kC], wide = columns(q);
-    const T* bias = filters + taps(q) * wide;
-    const RowTo<T> row_to = row_to_fn<T>(q.y.dtype);
-    const T* x = (const T*)q.x.data + n * q.x.stride[kN];
-    for (int64_t j = j0; j < j1; j++) {
-      char* y = (char*)q.y.data + (n * q.y.stride[kN] + d * q.y.stride[kD] + h * q.y.stride[kH] + j * q.y.stride[kW]) *
-                                      kDTypeSize[int(q.y.dtype)];
-      for (int64_t c = 0; c < C; c += kChunk * L) {
-        Vec<T> sum[kChunk] = {};
-        const T* f = filters + c;
-        for (int64_t t = 0; t < v.taps[0]; t++) {
-          const int64_t xd = d * v.stride[0] - v.padding[0] + t * v.dilation[0];
-          for (int64_t r = 0; r < v.taps[1]; r++) {
-            const int64_t xh = h * v.stride[1] - v.padding[1] + r * v.dilation[1];
-            for (int64_t s = 0; s < v.taps[2]; s++, f += wide) {
-              const int64_t xw = j * v.stride[2] - v.padding[2] + s * v.dilation[2];
-              if (xd < 0 || xd >= q.x.shape[kD] || xh < 0 || xh >= q.x.shape[kH] || xw < 0 || xw >= q.x.shape[kW])
-                continue;
-              const T* from = x + xd * q.x.stride[kD] + xh * q.x.stride[kH] + xw * q.x.stride[kW] + c;
-              if (c + kChunk * L <= C) {
-#pragma GCC unroll 4
-                for (int i = 0; i < kChunk; i++) sum[i] = fma(load(f + i * L), load_as<T>(from + i * L, L), sum[i]);
-              } else {
-                for (int64_t i = 0; c + i * L < C; i++)
-                  sum[i] = fma(load(f + i * L), load_as<T>(from + i * L, min64(L, C - c - i * L)), sum[i]);
-              }
-            }
-          }
-        }
-        alignas(64) T out[kChunk * L];
-        const int64_t have = min64(kChunk, ceil_div(C - c, L));
-        for (int64_t i = 0; i < have; i++) store(out + i * L, activate(sum[i] + load(bias + c + i * L), q.activation));
-        row_to(out, y + c * kDTypeSize[int(q.y.dtype)], 1, min64(kChunk * L, C - c));
-      }
-    }
   }
 };
 
