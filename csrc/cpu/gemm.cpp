@@ -8,7 +8,8 @@ namespace MIELINA_ISA {
 
 namespace {
 
-// One product of the batch, turned so that C's columns run through memory where either axis does.
+// One product of the batch, turned so that C's columns run through memory where either axis does, or so that it has
+// few rows instead of few columns.
 struct Problem {
   int64_t M, N, K;
   Matrix c, a, b, bias, residual;
@@ -27,7 +28,8 @@ Problem problem(const View& c, const View& a, const View& b, const View* bias, c
   p.M = c.shape[n - 2];
   p.N = c.shape[n - 1];
   p.K = a.shape[n - 1];
-  const bool turn = p.M > 1 && (p.N == 1 || (c.stride[n - 1] != 1 && c.stride[n - 2] == 1));
+  const bool few = p.N <= 8 && p.M >= 256 && p.K >= 256 && (a.stride[n - 1] == 1 || a.stride[n - 2] == 1);
+  const bool turn = p.M > 1 && (p.N == 1 || few || (c.stride[n - 1] != 1 && c.stride[n - 2] == 1));
   p.c = matrix(c, turn);
   p.a = matrix(turn ? b : a, turn);
   p.b = matrix(turn ? a : b, turn);
@@ -63,8 +65,20 @@ auto dispatch(DType d, F f) {
 #endif
 }
 
-// One row times a matrix that is contiguous either way. Bf16 goes through floats then: nothing is won by dot products.
-bool is_row(const Problem& q) { return q.M == 1 && q.N > 1 && q.K > 1 && (q.b.sj == 1 || q.b.si == 1); }
+// A few rows times a matrix that is contiguous either way. Halves do so for one row only, and as floats: for more of
+// them dot products of bf16 win.
+template <class S, class Out>
+bool is_thin(const Problem& q) {
+  if (q.N <= 1 || q.K <= 1 || (q.b.sj != 1 && q.b.si != 1)) return false;
+  if (q.M == 1) return true;
+  if (!__is_same(S, Out) || q.M > 8) return false;
+  return q.b.sj == 1 ? q.N >= 512 && q.N * q.K >= (q.M <= 4 ? 1 : 4) << 20 : q.K >= 128 && q.N * q.K >= 16 * 1024;
+}
+
+template <class Op, class S>
+ThinProduct<typename Op::Out, S> thin(const Problem& q) {
+  return {q.M, q.N, q.K, (const S*)q.a.data, q.a.si, q.a.sj, (const S*)q.b.data, q.b.sj, q.b.si};
+}
 
 // Middle-sized products: each task takes panels of B's columns, packs them for itself and reads A where it lies, so
 // that nothing has to be packed, and waited for, in common: 128^3 in 22 us instead of 42, 64 x 128 x 784 in 60 instead
@@ -112,13 +126,12 @@ void product(const Ctx& ctx, const Problem& q, const GemmPlan& p, GemmArgs args)
 }
 
 template <class Op, class S>
-void row_product(const Ctx& ctx, const Problem& q, GemmArgs args) {
+void thin_product(const Ctx& ctx, const Problem& q, GemmArgs args) {
   using Out = typename Op::Out;
-  constexpr int64_t panel = 64;
-  Finish<Out, Plane> finish{q.c,   q.bias, q.residual, args.activation, args.accumulate, {1, panel, 0, q.c.sj},
-                            false, false};
-  const RowProduct<Plain<Out>, S> row{q.N, q.K, (const S*)q.a.data, q.a.sj, (const S*)q.b.data, q.b.sj, q.b.si};
-  row.run(ctx, finish, panel);
+  const auto p = thin<Op, S>(q);
+  Finish<Out, Plane> finish{
+      q.c, q.bias, q.residual, args.activation, args.accumulate, {q.M, p.kPanel, q.c.si, q.c.sj}, false, false};
+  p.run(ctx, finish);
 }
 
 // ---- batches
@@ -169,6 +182,15 @@ bool one_matrix(const View& c, const View& b) {
 
 constexpr double kInline = 64e3;  // vector multiply-adds that are not worth a handover
 
+// Scratch of one product on `threads` threads.
+template <class Op, class S>
+int64_t scratch(const Problem& q, const GemmPlan& p, int threads) {
+  if constexpr (Op::real) {
+    if (is_thin<S, typename Op::Out>(q)) return align64(thin<Op, S>(q).bytes());
+  }
+  return gemm_layout<Op>(p, !direct<Op>(q), threads).bytes;
+}
+
 template <class Op>
 double steps(const Problem& q) {
   return double(q.M) * double(ceil_div(q.N, lanes<typename Op::Out>)) * double(q.K + 16);
@@ -188,7 +210,7 @@ void batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c,
       if (residual.data) q.residual.data += batch_offset(residual, i);
     }
     if constexpr (Op::real) {
-      if (is_row(q)) return row_product<Op, S>(inner, q, args);
+      if (is_thin<S, typename Op::Out>(q)) return thin_product<Op, S>(inner, q, args);
     }
     product<Op, S>(inner, q, p, args);
   };
@@ -196,7 +218,7 @@ void batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c,
     for (int64_t i = 0; i < batch; i++) item(ctx, i);
     return;
   }
-  const int64_t bytes = gemm_layout<Op>(p, !direct<Op>(first), 1).bytes;
+  const int64_t bytes = scratch<Op, S>(first, p, 1);
   const int64_t grain = min64(batch, 1 + int64_t(kInline / (1 + steps<Op>(first))));
   parallel_for(ctx, ceil_div(batch, grain), [&](int64_t t, int worker) {
     Ctx inner = ctx;
@@ -226,7 +248,7 @@ int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View&
     return dispatch(a.dtype, [&]<class Op, class S>(Op, S) {
       const GemmPlan p = plan_of<Op, S>(q);
       const bool each = batch > 1 && p.m_tiles * p.n_tiles == 1;
-      const int64_t n = gemm_layout<Op>(p, !direct<Op>(q), each ? 1 : ctx.threads).bytes;
+      const int64_t n = scratch<Op, S>(q, p, each ? 1 : ctx.threads);
       return each ? n * ctx.threads : n;
     });
   };

@@ -38,6 +38,31 @@ def test_matmul_against_the_reference(a: Any, b: Any) -> None:
              grad=True, gradgrad=a[-1] < 10, grad_amplification=16)  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns", "depth"),
+    [(1, 17, 40), (1, 700, 700), (1, 2100, 131), (3, 1030, 1100), (8, 1500, 3000), (2, 67, 2500), (5, 130, 4100),
+     (1, 5, 70000), (1, 16, 20000), (1, 33, 9001), (1, 300, 1000), (7, 9, 2111)],
+)  # fmt: skip
+def test_thin_products(rows: int, columns: int, depth: int) -> None:
+    """A few rows (or, turned, columns) times matrices of either order: both kernels, their cuts, tails and pieces."""
+    for name in FLOATS if rows < 3 else ("float32", "float64"):
+        a, b = (mi.tensor(normal(*s)).to(getattr(mi, name)) for s in ((rows, depth), (depth, columns)))
+        bias = mi.tensor(normal(columns)).to(a.dtype)
+        exact = [x.to(mi.float64).numpy() for x in (a, b, bias)]
+        expected, scale = exact[0] @ exact[1] + exact[2], np.abs(exact[0]) @ np.abs(exact[1]) + np.abs(exact[2])
+        for left in (a, a.t().clone().t(), mi.cat([a, a], 1)[:, :depth]):
+            for right in (b, b.t().clone().t()):
+                forms = []
+                for threads in (1, 2, 7):
+                    mi.set_num_threads(threads)
+                    turned = mi.addmm(bias[:, None], right.t(), left.t()).t()
+                    forms.append([y.to(mi.float64).numpy() for y in (mi.addmm(bias, left, right), turned)])
+                for y in forms[0]:
+                    assert_close(y, expected, name, tolerance(name, depth, 2), scale)
+                np.testing.assert_array_equal(forms[1:], [forms[0]] * 2)
+    mi.set_num_threads(2)
+
+
 def test_integers_wrap() -> None:
     a, b = RNG.integers(-100, 100, (9, 40)), RNG.integers(-100, 100, (40, 21))
     for name in INTEGERS:
