@@ -4,10 +4,10 @@
 
 namespace mielina {
 
-std::string text(const Dims& d) {
-  std::string s = "(";
-  for (int i = 0; i < d.n; i++) s += (i ? ", " : "") + std::to_string(d[i]);
-  return s + (d.n == 1 ? ",)" : ")");
+std::ostream& operator<<(std::ostream& s, const ShapeText& t) {
+  s << "(";
+  for (int i = 0; i < t.dims.n; i++) s << (i ? ", " : "") << t.dims[i];
+  return s << (t.dims.n == 1 ? ",)" : ")");
 }
 
 View Array::view() const {
@@ -16,8 +16,8 @@ View Array::view() const {
   v.dtype = dtype;
   v.number = false;
   v.ndim = ndim;
-  std::memcpy(v.shape, shape, sizeof(int64_t) * size_t(ndim));
-  std::memcpy(v.stride, stride, sizeof(int64_t) * size_t(ndim));
+  std::memcpy(v.shape, shape, sizeof shape);
+  std::memcpy(v.stride, stride, sizeof stride);
   return v;
 }
 
@@ -136,8 +136,8 @@ Array as_strided(const Array& x, const Dims& shape, const Dims& stride, int64_t 
   a.offset = offset;
   a.dtype = x.dtype;
   a.ndim = shape.n;
-  std::memcpy(a.shape, shape.v, sizeof(int64_t) * size_t(shape.n));
-  std::memcpy(a.stride, stride.v, sizeof(int64_t) * size_t(shape.n));
+  std::memcpy(a.shape, shape.v, sizeof a.shape);
+  std::memcpy(a.stride, stride.v, sizeof a.stride);
   return a;
 }
 

@@ -31,7 +31,13 @@ struct Dims {
   const int64_t* end() const { return v + n; }
   bool operator==(const Dims& o) const { return n == o.n && std::memcmp(v, o.v, sizeof(int64_t) * size_t(n)) == 0; }
 };
-std::string text(const Dims& d);  // "(2, 3)"
+// A shape in a message, "(2, 3)": written when the message is. As strings, built before each check, shapes took 0.4 us
+// of the 1.3 of a small product.
+struct ShapeText {
+  const Dims& dims;
+};
+inline ShapeText text(const Dims& d) { return {d}; }
+std::ostream& operator<<(std::ostream& s, const ShapeText& t);
 
 struct Array {
   Ref<Storage> storage;
@@ -72,8 +78,8 @@ struct Array {
     offset = o.offset;
     dtype = o.dtype;
     ndim = o.ndim;
-    std::memcpy(shape, o.shape, sizeof(int64_t) * size_t(ndim));
-    std::memcpy(stride, o.stride, sizeof(int64_t) * size_t(ndim));
+    std::memcpy(shape, o.shape, sizeof shape);  // all of it: a few moves instead of two calls
+    std::memcpy(stride, o.stride, sizeof stride);
   }
 };
 

@@ -66,7 +66,7 @@ Convolution convolution(const char* name, const Array& x, const Array& w, const 
 
 void check_bias(const Convolution& c, const MaybeArray& bias, int64_t channels) {
   check(!bias || (bias->ndim == 1 && bias->shape[0] == channels), Kind::Runtime, c.name, ": bias must have shape (",
-        channels, ",), got ", bias ? text(bias->dims()) : "");
+        channels, ",), got ", text(bias ? bias->dims() : Dims{}));
 }
 
 // The result of an image's convolution: as many axes, and channels-last where the image is.
