@@ -145,11 +145,11 @@ int64_t batch_size(const View& c) {
 // The batch's item i of a view: how far its data lies from the first.
 int64_t batch_offset(const View& v, int64_t i) {
   int64_t offset = 0;
-  for (int d = v.ndim - 3; d >= 0; d--) {
+  for (int d = v.ndim - 3; d > 0; d--) {
     offset += i % v.shape[d] * v.stride[d];
     i /= v.shape[d];
   }
-  return offset * kDTypeSize[int(v.dtype)];
+  return (offset + i * v.stride[0]) * kDTypeSize[int(v.dtype)];
 }
 
 // The last two axes of a view.
