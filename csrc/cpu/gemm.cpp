@@ -80,17 +80,16 @@ ThinProduct<typename Op::Out, S> thin(const Problem& q) {
   return {q.M, q.N, q.K, (const S*)q.a.data, q.a.si, q.a.sj, (const S*)q.b.data, q.b.sj, q.b.si};
 }
 
-// Middle-sized products: each task takes panels of B's columns, packs them for itself and reads A where it lies, so
-// that nothing has to be packed, and waited for, in common: 128^3 in 22 us instead of 42, 64 x 128 x 784 in 60 instead
-// of 100 (two cores). A must stay in the L2 cache (384^3 loses 4 %), and its rows must not fall into one set of the L1
-// cache. Below 64 x 96 x 128 a second core gains in a loop of products alone (64^3: 4.4 us instead of 6.2), but not in
-// a training step, where the next operation fetches the result's other half from that core's cache.
+// Middle-sized products: each task takes panels of B's columns and reads both operands where they lie, so that nothing
+// has to be packed, and waited for, in common: 128^3 in 22 us instead of 42, 64 x 128 x 784 in 60 instead of 100 (two
+// cores). A's part of KC steps must stay in the L2 cache. Below 64 x 96 x 128 a second core gains in a loop of products
+// alone (64^3: 4.4 us instead of 6.2), but not in a training step, where the next operation fetches the result's other
+// half from that core's cache.
 template <class Op>
 bool by_columns(const Problem& q, const GemmPlan& p) {
   constexpr int64_t size = sizeof(typename Op::In);
   const double work = double(q.M) * double(ceil_div(q.N, lanes<typename Op::Out>)) * double(p.K);
-  const bool apart = q.a.sj != 1 || q.a.si * size % 2048 != 0;
-  return p.n_panels > 1 && work > 48e3 && q.M * p.K * size <= 384 * 1024 && apart;
+  return p.n_panels > 1 && work > 48e3 && q.M * min64(p.K, Op::KC) * size <= 384 * 1024;
 }
 
 template <class Op, class S>
@@ -101,7 +100,9 @@ GemmPlan plan_of(const Problem& q) {
       p.n_tiles = min64(p.n_panels, 8);
       p.m_tiles = 1;
       p.n_chunk = p.n_panels;
-      p.share_a = p.share_b = false;
+      // Rows that fall into one set of the L1 cache are packed: 64 x 512 x 512 in 175 us instead of 205.
+      p.share_a = q.a.sj == 1 && q.a.si * int64_t(sizeof(S)) % 2048 == 0;
+      p.share_b = false;
     }
     p.in_place_a = !p.share_a && (q.N <= 256 || p.n_tiles > 1);
     p.in_place_b = !p.share_b && q.b.sj == 1;
