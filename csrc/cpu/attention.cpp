@@ -38,8 +38,13 @@ bool online_softmax(const Block& b, T* s, T* m, T* sum, T* factor) {
   bool moved = false;
   for (int64_t i = 0; i < b.step; i += lanes<T>) {
     const V before = load(m + i);
-    V top = before;
-    for (int64_t j = 0; j < b.keys; j++) top = bounded<false>(load(s + j * b.step + i), top);
+    V tops[4] = {before, before, before, before};  // one chain of maxima would wait for its latency
+    int64_t k = 0;
+    for (; k + 4 <= b.keys; k += 4)
+#pragma GCC unroll 4
+      for (int c = 0; c < 4; c++) tops[c] = bounded<false>(load(s + (k + c) * b.step + i), tops[c]);
+    for (; k < b.keys; k++) tops[0] = bounded<false>(load(s + k * b.step + i), tops[0]);
+    const V top = bounded<false>(bounded<false>(tops[0], tops[1]), bounded<false>(tops[2], tops[3]));
     const V base = select<V>(top == splat<V>(-Fp<T>::inf), V{}, top);  // a row without scores so far: exp(-inf) = 0
     V total{};
     for (int64_t j = 0; j < b.keys; j++) {

@@ -19,9 +19,13 @@ MIELINA_INLINE Vec<T> load_as(const S* p, int64_t n) {
   else if constexpr (__is_same(S, half_t)) return from_f16(n == L ? load_half(p) : load_half_n(p, n));
   else if constexpr (__is_same(S, bfloat_t)) return from_bf16(n == L ? load_half(p) : load_half_n(p, n));
   else {
-    Vec<T> v{};
-    for (int64_t i = 0; i < n; i++) v[i] = T(p[i]);
-    return v;
+    // Bytes and words in steps that gcc 12 has instructions for; in one step it takes the lanes one by one.
+    typename VecOf<S, L * sizeof(S)>::type narrow{};
+    if (n == L) __builtin_memcpy(&narrow, p, sizeof narrow);
+    else __builtin_memcpy(&narrow, p, size_t(n) * sizeof(S));
+    const auto words = __builtin_convertvector(narrow, typename VecOf<int16_t, L * 2>::type);
+    const auto ints = __builtin_convertvector(words, typename VecOf<int32_t, L * 4>::type);
+    return __builtin_convertvector(ints, Vec<T>);
   }
 }
 
