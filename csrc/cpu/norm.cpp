@@ -30,20 +30,6 @@ void affine_row(const Row<T>& y, const Row<T>& x, int64_t n, T mean, T rstd, con
   });
 }
 
-// y = (x - mean) * scale + shift for the pixels of one channel.
-template <class T>
-void affine_segment(const Row<T>& y, const Row<T>& x, int64_t n, T mean, T scale, T shift) {
-  alignas(64) T in[kBlock], o[kBlock];
-  Vec<T> m = splat<Vec<T>>(mean), s = splat<Vec<T>>(scale), b = splat<Vec<T>>(shift);
-  for_blocks(x, n, in, [&](const T* p, int64_t i, int64_t k) {
-    T* to = y.out(i, o);
-    map_vectors(to, k, false, [&](int64_t j, int64_t l) __attribute__((always_inline)) {
-      return fma(load_part(p + j, l) - m, s, b);
-    });
-    y.put(i, k, to);
-  });
-}
-
 template <class T>
 bool streams(const View& y) {
   return y.dtype == dtype_of<T> && y.shape[1] % lanes<T> == 0 && y.stride[0] % lanes<T> == 0 &&
@@ -54,7 +40,7 @@ template <class T>
 void norm_rows_of(const Ctx& ctx, const View& y, const View& mean, const View& rstd, const View& x, const View& weight,
                   const View& bias, const NormRows& a) {
   int64_t R = x.shape[0], n = x.shape[1], K = n / a.inner;
-  bool nt = a.inner == 1 && streams<T>(y);
+  bool nt = (a.inner == 1 || a.inner % lanes<T> == 0) && streams<T>(y);
   parallel_ranges(ctx, R, max64(1, kGrain / 4 / max64(1, n)), [&](int64_t begin, int64_t end) {
     alignas(64) T in[kBlock], xs[kRow];
     for (int64_t r = begin; r < end; r++) {
@@ -72,7 +58,7 @@ void norm_rows_of(const Ctx& ctx, const View& y, const View& mean, const View& r
       }
       for (int64_t k = 0; k < K; k++) {
         Row<T> part = {from.at(k * a.inner), 1, from.dtype}, out = {to.at(k * a.inner), 1, to.dtype};
-        affine_segment(out, part, a.inner, mu, s * element_of<T>(weight, c + k, 1), element_of<T>(bias, c + k, 0));
+        affine_segment(out, part, a.inner, mu, s * element_of<T>(weight, c + k, 1), element_of<T>(bias, c + k, 0), nt);
       }
     }
     if (nt) stream_fence();

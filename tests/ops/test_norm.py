@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mielina.testing import check_op, reference
+from mielina.testing import Library, check_op, reference, use_isa
 
 F = mi.nn.functional
 RNG = np.random.default_rng(5)
@@ -170,6 +170,41 @@ def test_without_weights_and_mixed_dtypes() -> None:
     assert y.dtype is mi.bfloat16
     z = torch.nn.functional.batch_norm(torch.tensor(x), None, None, training=True)
     assert np.allclose(F.batch_norm(mi.tensor(x), None, None, training=True).numpy(), z.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("isa", Library().isas())
+def test_group_norm_past_the_caches(isa: str) -> None:
+    x = RNG.standard_normal((2, 4, 1024, 1024), np.float32)
+    with use_isa(isa):
+        y = F.group_norm(mi.tensor(x), 2, mi.tensor([1.0, 2.0, 3.0, 4.0]), mi.tensor([4.0, 3.0, 2.0, 1.0])).numpy()
+    rows = x.reshape(2, 2, -1).astype(np.float64)
+    z = (rows - rows.mean(2, keepdims=True)) / np.sqrt(rows.var(2, keepdims=True) + 1e-5)
+    e = z.reshape(x.shape) * np.arange(1.0, 5).reshape(4, 1, 1) + np.arange(4.0, 0, -1).reshape(4, 1, 1)
+    assert np.abs(y - e).max() < 8 * 2**-24 * np.abs(e).max()
+
+
+@pytest.mark.parametrize("isa", Library().isas())
+@pytest.mark.parametrize(
+    ("shape", "last"),
+    [((2, 3, 40000), False), ((3, 700, 7, 7), False), ((50, 150, 5, 5), True), ((1, 8, 1024, 1024), False),
+     ((1, 256, 256, 128), True)],
+)  # fmt: skip
+def test_inference_cut_into_pieces(isa: str, shape: tuple[int, ...], last: bool) -> None:
+    """Planes larger and smaller than a task, and results of 32 MB, which are written past the caches."""
+    x = RNG.standard_normal(shape, np.float32) + 3
+    c = shape[1]
+    w, b, mean, var = (RNG.random(c).astype(np.float32) + 0.5 for _ in range(4))
+    t = mi.tensor(np.moveaxis(x, 1, -1)).permute(0, 3, 1, 2) if last else mi.tensor(x)
+    before, results = mi.get_num_threads(), []
+    with use_isa(isa):
+        for n in (1, 2, 7):
+            mi.set_num_threads(n)
+            results.append(F.batch_norm(t, *(mi.tensor(v) for v in (mean, var, w, b))).numpy())
+    mi.set_num_threads(before)
+    assert all(np.array_equal(r, results[0]) for r in results)
+    k = (w / np.sqrt(var + 1e-5, dtype=np.float64)).reshape(-1, *[1] * (x.ndim - 2))
+    e = (x - mean.astype(np.float64).reshape(k.shape)) * k + b.reshape(k.shape)
+    assert np.abs(results[0] - e).max() < 8 * 2**-24 * np.abs(e).max()
 
 
 # ---- the rest --------------------------------------------------------------------------------------------------------

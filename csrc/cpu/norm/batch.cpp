@@ -1,8 +1,9 @@
 // Batch normalisation: see table/norm.h. Two layouts, without a copy of either: planes (a channel is A runs of B
 // pixels) and columns (channels lie side by side: channels-last images and matrices).
 //
-// A channel of planes is one task, which reads it from memory once where it fits the L2 cache (16x64x56x56: 200 KB).
-// Columns are cut into at most 64 chunks of rows with a slot of the workspace each.
+// Training: a channel of planes is one task, which reads it from memory once where it fits the L2 cache (16x64x56x56:
+// 200 KB). Columns are cut into at most 64 chunks of rows with a slot of the workspace each. Inference knows the
+// statistics: it makes each channel's numbers once and goes through the planes in the order of memory.
 #include "cpu/norm/moments.h"
 
 namespace mielina {
@@ -27,25 +28,44 @@ struct Shape {
 
 int64_t batch_norm_workspace(const View& x) noexcept {
   Shape s(x);
-  return s.columns ? (2 * s.chunks + 3) * s.C * int64_t(sizeof(double)) : 0;
+  return (s.columns ? 2 * s.chunks + 3 : 2) * s.C * int64_t(sizeof(double));
 }
 
-// What a channel's statistics are, and what they do to the running ones.
+// The statistics of a batch's channel, and what they do to the running ones.
 template <class T>
-void finish(const Moments& m, int64_t c, bool training, double momentum, double eps, const View& mean, const View& rstd,
+void finish(const Moments& m, int64_t c, double momentum, double eps, const View& mean, const View& rstd,
             const View& running_mean, const View& running_var) {
-  bool tracked = running_mean.shape[0] != 0;
-  double mu = m.mean, var = m.m2 / m.n;
-  if (!training) {
-    mu = element_of<double>(running_mean, c, 0);
-    var = element_of<double>(running_var, c, 1);
-  } else if (tracked) {
+  if (running_mean.shape[0] != 0) {
     double old_mean = element_of<double>(running_mean, c, 0), old_var = element_of<double>(running_var, c, 0);
-    set_element<double>(running_mean, c, (1 - momentum) * old_mean + momentum * mu);
+    set_element<double>(running_mean, c, (1 - momentum) * old_mean + momentum * m.mean);
     set_element<double>(running_var, c, (1 - momentum) * old_var + momentum * (m.m2 / (m.n - 1)));
   }
-  ((T*)mean.data)[c] = T(mu);
-  ((T*)rstd.data)[c] = T(1 / __builtin_sqrt(var + eps));
+  ((T*)mean.data)[c] = T(m.mean);
+  ((T*)rstd.data)[c] = T(1 / __builtin_sqrt(m.m2 / m.n + eps));
+}
+
+// mean and rstd from the running statistics.
+template <class T>
+void take_running(const View& mean, const View& rstd, const View& running_mean, const View& running_var, int64_t C,
+                  double eps) {
+  alignas(64) double var[kBlock], inverse[kBlock];
+  const vf64 one = splat<vf64>(1), add = splat<vf64>(eps);
+  row_from_fn<T>(running_mean.dtype)(running_mean.data, 1, (T*)mean.data, C);
+  for_blocks(row_at<double>(running_var, 0), C, var, [&](const double* v, int64_t i, int64_t n) {
+    map_vectors(inverse, n, false, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
+      return one / sqrt(load_part(v + j, w) + add);
+    });
+    row_to_fn<double>(dtype_of<T>)(inverse, (T*)rstd.data + i, 1, n);
+  });
+}
+
+// What a channel is multiplied with and what is added.
+template <class T>
+void coefficients(const T* rstd, const View& weight, const View& bias, int64_t C, T* scale, T* shift) {
+  if (weight.data) row_from_fn<T>(weight.dtype)(weight.data, 1, scale, C);
+  for (int64_t c = 0; c < C; c++) scale[c] = weight.data ? rstd[c] * scale[c] : rstd[c];
+  if (bias.data) row_from_fn<T>(bias.dtype)(bias.data, 1, shift, C);
+  else __builtin_memset(shift, 0, size_t(C) * sizeof(T));
 }
 
 template <class T>
@@ -95,23 +115,75 @@ void chunk_moments(const View& x, int64_t C, int64_t begin, int64_t end, double*
   });
 }
 
-// y = (x - mean) * scale + shift, row by row of a matrix; the three vectors are f32 or f64.
+// Whether y is worth writing past the caches, `aligned` being a distance in it that whole vectors must fill.
+template <class T>
+bool streams(const Shape& s, const View& y, int64_t aligned) {
+  bool whole = aligned % lanes<T> == 0 && y.stride[0] % lanes<T> == 0 && (uintptr_t)y.data % VBYTES == 0;
+  return whole && y.dtype == dtype_of<T> && s.A * s.B * s.C * int64_t(sizeof(T)) >= kStreamBytes;
+}
+
+// y = (x - mean) * scale + shift for W channels of some rows: four whole vectors, or w <= lanes<T> channels.
+template <class T, int W>
+MIELINA_INLINE void affine_tile(T* y, int64_t ys, const T* x, int64_t xs, int64_t rows, int64_t w, const T* mean,
+                                const T* scale, const T* shift, bool nt) {
+  constexpr int64_t L = lanes<T>;
+  Vec<T> m[W], k[W], add[W];
+  for (int j = 0; j < W; j++) {
+    m[j] = load_part(mean + j * L, w), k[j] = load_part(scale + j * L, w), add[j] = load_part(shift + j * L, w);
+  }
+  for (int64_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+    for (int j = 0; j < W; j++) {
+      Vec<T> z = fma(load_part(x + r * xs + j * L, w) - m[j], k[j], add[j]);
+      if (nt) stream(y + r * ys + j * L, z);
+      else store_part(y + r * ys + j * L, z, w);
+    }
+}
+// The same for a whole matrix, by blocks of 4 KB: the three numbers of a channel are loaded once for all rows of one.
 template <class T>
 void affine_columns(const Ctx& ctx, const Shape& s, const View& y, const View& x, const T* mean, const T* scale,
                     const T* shift) {
+  constexpr int64_t L = lanes<T>;
+  const bool nt = streams<T>(s, y, s.C), direct = x.dtype == dtype_of<T> && y.dtype == dtype_of<T>;
+  const int64_t xs = s.sa, ys = y.stride[0], step = direct ? max64(1, kBlock / s.C) : 1;
   parallel_ranges(ctx, s.A, s.grain(), [&](int64_t b, int64_t e) {
     alignas(64) T in[kBlock], o[kBlock];
-    for (int64_t r = b; r < e; r++) {
-      Row<T> from = row_at<T>(x, r * s.sa), to = row_at<T>(y, r * y.stride[0]);
+    for (int64_t r = b; r < e; r += step) {
+      const int64_t rows = min64(step, e - r);
+      Row<T> from = row_at<T>(x, r * xs), to = row_at<T>(y, r * ys);
       for_blocks(from, s.C, in, [&](const T* p, int64_t i, int64_t n) {
         T* q = to.out(i, o);
-        for_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
-          Vec<T> d = load_part(p + j, w) - load_part(mean + i + j, w);
-          store_part(q + j, fma(d, load_part(scale + i + j, w), load_part(shift + i + j, w)), w);
-        });
+        int64_t j = 0;
+        const T *mi = mean + i, *ki = scale + i, *si = shift + i;
+        for (; j + 4 * L <= n; j += 4 * L) affine_tile<T, 4>(q + j, ys, p + j, xs, rows, L, mi + j, ki + j, si + j, nt);
+        for (; j < n; j += L)
+          affine_tile<T, 1>(q + j, ys, p + j, xs, rows, min64(L, n - j), mi + j, ki + j, si + j, nt);
         to.put(i, n, q);
       });
     }
+    if (nt) stream_fence();
+  });
+}
+
+// The same for planes, in the order of memory; a large plane is cut.
+template <class T>
+void affine_planes(const Ctx& ctx, const Shape& s, const View& y, const View& x, const T* mean, const T* scale,
+                   const T* shift) {
+  constexpr int64_t kPiece = kGrain / 2;
+  const int64_t pieces = ceil_div(s.B, kPiece);
+  const bool direct = x.dtype == dtype_of<T> && y.dtype == dtype_of<T>;
+  const bool nt = direct && streams<T>(s, y, s.B) && y.stride[1] % lanes<T> == 0;
+  parallel_ranges(ctx, s.A * s.C * pieces, max64(1, kPiece / s.B), [&](int64_t begin, int64_t end) {
+    int64_t a = begin / pieces / s.C, c = begin / pieces % s.C, piece = begin % pieces;
+    for (int64_t i = begin; i < end; i++) {
+      const int64_t at = piece * kPiece, n = min64(kPiece, s.B - at);
+      Row<T> to = row_at<T>(y, a * y.stride[0] + c * y.stride[1] + at), from = row_at<T>(x, a * s.sa + c * s.sc + at);
+      if (direct) affine_pixels((T*)to.data, (const T*)from.data, n, mean[c], scale[c], shift[c], nt);
+      else affine_segment(to, from, n, mean[c], scale[c], shift[c], false);
+      if (++piece == pieces) piece = 0, c++;  // three divisions a piece would cost as much as a plane of 7x7
+      if (c == s.C) c = 0, a++;
+    }
+    if (nt) stream_fence();
   });
 }
 
@@ -120,42 +192,35 @@ void batch_norm_of(const Ctx& ctx, const View& y, const View& mean, const View& 
                    const View& x, const View& weight, const View& bias, bool training, double momentum, double eps) {
   Shape s(x);
   const T *mu = (T*)mean.data, *rs = (T*)rstd.data;
+  double* slots = (double*)ctx.workspace;
+  T *scale = (T*)(slots + (s.columns ? 2 * s.chunks * s.C : 0)), *shift = scale + s.C;
+  if (!training) {
+    take_running<T>(mean, rstd, rm, rv, s.C, eps);
+    coefficients(rs, weight, bias, s.C, scale, shift);
+    return (s.columns ? affine_columns<T> : affine_planes<T>)(ctx, s, y, x, mu, scale, shift);
+  }
   if (s.columns) {
-    double* slots = (double*)ctx.workspace;
-    T *scale = (T*)(slots + 2 * s.chunks * s.C), *shift = scale + s.C;
-    if (training)
-      parallel_for(ctx, s.chunks, [&](int64_t i, int) {
-        chunk_moments<T>(x, s.C, i * s.rows, min64(s.A, (i + 1) * s.rows), slots + 2 * i * s.C);
-      });
+    parallel_for(ctx, s.chunks, [&](int64_t i, int) {
+      chunk_moments<T>(x, s.C, i * s.rows, min64(s.A, (i + 1) * s.rows), slots + 2 * i * s.C);
+    });
     for (int64_t c = 0; c < s.C; c++) {
       Moments m;
-      for (int64_t i = 0; training && i < s.chunks; i++)
+      for (int64_t i = 0; i < s.chunks; i++)
         m.merge(double(min64(s.A, (i + 1) * s.rows) - i * s.rows), slots[2 * i * s.C + c],
                 slots[(2 * i + 1) * s.C + c]);
-      finish<T>(m, c, training, momentum, eps, mean, rstd, rm, rv);
-      scale[c] = rs[c] * element_of<T>(weight, c, 1);
-      shift[c] = element_of<T>(bias, c, 0);
+      finish<T>(m, c, momentum, eps, mean, rstd, rm, rv);
     }
+    coefficients(rs, weight, bias, s.C, scale, shift);
     return affine_columns(ctx, s, y, x, mu, scale, shift);
   }
   parallel_ranges(ctx, s.C, s.channels(), [&](int64_t begin, int64_t end) {
-    alignas(64) T in[kBlock], o[kBlock];
+    alignas(64) T in[kBlock];
     for (int64_t c = begin; c < end; c++) {
       Moments m;
-      for (int64_t a = 0; training && a < s.A; a++) add_moments(m, plane<T>(x, a, c), s.B, true, in);
-      finish<T>(m, c, training, momentum, eps, mean, rstd, rm, rv);
-      Vec<T> around = splat<Vec<T>>(mu[c]), scale = splat<Vec<T>>(rs[c] * element_of<T>(weight, c, 1));
-      Vec<T> shift = splat<Vec<T>>(element_of<T>(bias, c, 0));
-      for (int64_t a = 0; a < s.A; a++) {
-        Row<T> to = plane<T>(y, a, c);
-        for_blocks(plane<T>(x, a, c), s.B, in, [&](const T* p, int64_t i, int64_t n) {
-          T* q = to.out(i, o);
-          for_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
-            store_part(q + j, fma(load_part(p + j, w) - around, scale, shift), w);
-          });
-          to.put(i, n, q);
-        });
-      }
+      for (int64_t a = 0; a < s.A; a++) add_moments(m, plane<T>(x, a, c), s.B, true, in);
+      finish<T>(m, c, momentum, eps, mean, rstd, rm, rv);
+      T k = rs[c] * element_of<T>(weight, c, 1), add = element_of<T>(bias, c, 0);
+      for (int64_t a = 0; a < s.A; a++) affine_segment(plane<T>(y, a, c), plane<T>(x, a, c), s.B, mu[c], k, add, false);
     }
   });
 }

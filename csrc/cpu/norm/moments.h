@@ -36,21 +36,40 @@ static void add_moments(Moments& to, const Row<T>& x, int64_t n, bool center, T*
 
 // One number of a contiguous vector of any dtype; `missing` where there is no vector.
 template <class T>
-MIELINA_INLINE T element_of(const View& v, int64_t i, T missing) {
+[[gnu::noinline]] static T element_of(const View& v, int64_t i, T missing) {
   if (!v.data) return missing;
+  if (v.dtype == DType::f32) return T(((const float*)v.data)[i]);
   T x;
   row_from_fn<T>(v.dtype)((char*)v.data + i * kDTypeSize[int(v.dtype)], 1, &x, 1);
   return x;
 }
 template <class T>
-MIELINA_INLINE void set_element(const View& v, int64_t i, T x) {
-  row_to_fn<T>(v.dtype)(&x, (char*)v.data + i * kDTypeSize[int(v.dtype)], 1, 1);
+[[gnu::noinline]] static void set_element(const View& v, int64_t i, T x) {
+  if (v.dtype == DType::f32) ((float*)v.data)[i] = float(x);
+  else row_to_fn<T>(v.dtype)(&x, (char*)v.data + i * kDTypeSize[int(v.dtype)], 1, 1);
 }
 
 // Elements [r0, c0...) of a view whose last dim has stride 1.
 template <class T>
 MIELINA_INLINE Row<T> row_at(const View& v, int64_t offset) {
   return {(char*)v.data + offset * kDTypeSize[int(v.dtype)], 1, v.dtype};
+}
+
+// y = (x - mean) * scale + shift for n pixels of one channel; `nt` bypasses the caches.
+template <class T>
+MIELINA_INLINE void affine_pixels(T* y, const T* x, int64_t n, T mean, T scale, T shift, bool nt) {
+  const Vec<T> m = splat<Vec<T>>(mean), s = splat<Vec<T>>(scale), b = splat<Vec<T>>(shift);
+  map_vectors(y, n, nt,
+              [&](int64_t j, int64_t l) __attribute__((always_inline)) { return fma(load_part(x + j, l) - m, s, b); });
+}
+template <class T>
+static void affine_segment(const Row<T>& y, const Row<T>& x, int64_t n, T mean, T scale, T shift, bool nt) {
+  alignas(64) T in[kBlock], o[kBlock];
+  for_blocks(x, n, in, [&](const T* p, int64_t i, int64_t k) {
+    T* to = y.out(i, o);
+    affine_pixels(to, p, k, mean, scale, shift, nt);
+    y.put(i, k, to);
+  });
 }
 
 }  // namespace MIELINA_ISA
