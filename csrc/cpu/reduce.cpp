@@ -13,13 +13,14 @@ namespace {
 constexpr int64_t kRowChunk = 64 * 1024;      // elements of one output that one task folds
 constexpr int64_t kColumnChunk = 128 * 1024;  // elements of a tile of columns that one task folds
 constexpr int64_t kShort = 64;                // reductions below this length go by columns
+constexpr int64_t kLarge = 4 << 20;           // elements of an array that no cache holds
 
 // How a reduction is cut.
 struct Plan {
   View outer, inner;
   int64_t outer_n, inner_n;
   bool columns;
-  int64_t width;          // columns: size of the last outer dim, else 1
+  int64_t width, tile;    // columns: size of the last outer dim, else 1; columns of a task
   int64_t chunk, chunks;  // elements of one output a chunk, and how many
 };
 
@@ -40,6 +41,10 @@ Plan make_plan(const View& x, int reduced) {
   p.columns = last >= 0 && p.outer_n > 1 && p.inner_n > 0 &&
               (p.inner_n < kShort || magnitude(x.stride[last]) < magnitude(p.inner.stride[reduced - 1]));
   p.width = p.columns ? x.shape[last] : 1;
+  // Rows of 4 KB instead of 1: the sum of 4096x4096 over its rows at 33 GB/s instead of 25, of the 40 of a plain read.
+  bool ready =
+      p.columns && x.stride[last] == 1 && (x.dtype == DType::f32 || x.dtype == DType::f64 || x.dtype == DType::i64);
+  p.tile = ready && p.width >= kWide && p.outer_n * p.inner_n >= kLarge ? kWide : kTile;
   p.chunk = p.columns ? max64(kPanel, kColumnChunk / min64(p.width, kTile) / kPanel * kPanel) : kRowChunk;
   p.chunks = max64(1, ceil_div(p.inner_n, p.chunk));
   return p;
@@ -99,20 +104,24 @@ struct Reducer {
     alignas(8) char local[kStateBytes];
     void* s = plan.chunks > 1 ? slot(row, chunk) : local;
     fold.init(s);
-    Space<1> here = in;
-    here.data[0] += offset_of(plan.outer, plan.outer.ndim, row) * kDTypeSize[int(in.dtype[0])];
-    int64_t begin = chunk * plan.chunk, end = min64(plan.inner_n, begin + plan.chunk);
-    if (in.dtype[0] == dtype_of<T> && in.stride[0][in.ndim - 1] == 1 && in.shape[in.ndim - 1] >= kShort)
-      for_rows(here, 0, begin, end - begin, [&](int64_t offset, int64_t run, int64_t done) {  // where they lie
-        const T* p = (const T*)here.data[0] + offset;
-        for (int64_t i = 0; i < run; i += kBlock)
-          fold.update(s, p + i, min64(kBlock, run - i), begin + done + i, param);
-      });
-    else
+    const int64_t begin = chunk * plan.chunk, end = min64(plan.inner_n, begin + plan.chunk);
+    const char* base = in.data[0] + offset_of(plan.outer, plan.outer.ndim, row) * kDTypeSize[int(in.dtype[0])];
+    auto add = [&](const T* p, int64_t n, int64_t at) {  // where they lie
+      for (int64_t i = 0; i < n; i += kBlock) fold.update(s, p + i, min64(kBlock, n - i), at + i, param);
+    };
+    if (in.dtype[0] == dtype_of<T> && in.linear[0]) {
+      add((const T*)base + begin, end - begin, begin);
+    } else if (in.dtype[0] == dtype_of<T> && in.stride[0][in.ndim - 1] == 1 && in.shape[in.ndim - 1] >= kShort) {
+      for_rows(in, 0, begin, end - begin,
+               [&](int64_t offset, int64_t run, int64_t done) { add((const T*)base + offset, run, begin + done); });
+    } else {
+      Space<1> here = in;
+      here.data[0] = (char*)base;
       for (int64_t i = begin; i < end; i += kBlock) {
         int64_t n = min64(kBlock, end - i);
         fold.update(s, fetch<T>(here, 0, i, n, buf), n, i, param);
       }
+    }
     if (plan.chunks == 1) finish(s, row, 1);
   }
   void rows() const {
@@ -125,8 +134,8 @@ struct Reducer {
 
   // Columns [c0, c0 + width) of one batch, one chunk of rows.
   void one_tile(int64_t batch, int64_t c0, int64_t chunk, T* buf) const {
-    alignas(8) char local[kTile * kStateBytes];
-    int64_t width = min64(kTile, plan.width - c0), row = batch * plan.width + c0;
+    alignas(8) char local[kWide * kStateBytes];
+    int64_t width = min64(plan.tile, plan.width - c0), row = batch * plan.width + c0;
     char* s = plan.chunks > 1 ? slot(row, chunk) : local;
     for (int64_t j = 0; j < width; j++) fold.init(s + j * fold.state);
     int64_t size = kDTypeSize[int(in.dtype[0])], cs = plan.outer.stride[plan.outer.ndim - 1];
@@ -145,16 +154,17 @@ struct Reducer {
       });
       if (!direct) fold.columns(s, buf, kTile, n, width, r, param);
     }
-    if (plan.chunks == 1) finish(s, row, width);
+    for (int64_t j = 0; plan.chunks == 1 && j < width; j += kTile)
+      finish(s + j * fold.state, row + j, min64(kTile, width - j));
   }
   void columns() const {
-    int64_t tiles = ceil_div(plan.width, kTile), batches = plan.outer_n / plan.width;
-    int64_t work = min64(plan.width, kTile) * min64(plan.inner_n, plan.chunk);
+    int64_t tiles = ceil_div(plan.width, plan.tile), batches = plan.outer_n / plan.width;
+    int64_t work = min64(plan.width, plan.tile) * min64(plan.inner_n, plan.chunk);
     parallel_ranges(ctx, batches * tiles * plan.chunks, max64(1, kGrain / work), [&](int64_t b, int64_t e) {
       alignas(64) T buf[kPanel * kTile];
       for (int64_t i = b; i < e; i++) {
         int64_t tile = i / plan.chunks;
-        one_tile(tile / tiles, tile % tiles * kTile, i % plan.chunks, buf);
+        one_tile(tile / tiles, tile % tiles * plan.tile, i % plan.chunks, buf);
       }
     });
   }

@@ -293,6 +293,21 @@ MIELINA_INLINE V min(V a, V b) {
   else return select<V>(a < b, a, b);
 }
 
+// Whether a lane of a or b is NaN, in the form the level compares in: answers are joined with |, and asked by any_nan.
+#if MIELINA_V512
+MIELINA_INLINE unsigned unordered(vf32 a, vf32 b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_UNORD_Q); }
+MIELINA_INLINE unsigned unordered(vf64 a, vf64 b) { return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_UNORD_Q); }
+#else
+MIELINA_INLINE vi32 unordered(vf32 a, vf32 b) { return is_nan(a) | is_nan(b); }
+MIELINA_INLINE vi64 unordered(vf64 a, vf64 b) { return is_nan(a) | is_nan(b); }
+#endif
+MIELINA_INLINE unsigned unordered(vi64, vi64) { return 0; }
+template <class M>
+MIELINA_INLINE bool any_nan(M m) {
+  if constexpr (sizeof(M) <= sizeof(unsigned)) return m != 0;
+  else return any_lane(m);
+}
+
 // Rounding to integers in floating point; `round_even` takes halves to even.
 #if MIELINA_V512
 #define MIELINA_ROUND(name, mode)                                                                                 \

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mielina.testing import (
     LAYOUTS,
+    Library,
     assert_close,
     check_op,
     gradcheck,
@@ -19,6 +20,7 @@ from mielina.testing import (
     reference,
     strategies,
     tolerance,
+    use_isa,
 )
 
 RNG = np.random.default_rng(0)
@@ -211,6 +213,40 @@ def test_empty_reductions() -> None:
     for f in (lambda: x.max(), lambda: x.amin()):
         with pytest.raises(RuntimeError, match="empty"):
             f()
+
+
+@pytest.mark.parametrize("isa", Library().isas())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_extreme_finds_nan_anywhere(isa: str, dtype: str) -> None:
+    with use_isa(isa):
+        for n in (1, 5, 64, 70, 131):
+            x = np.where(np.eye(n, dtype=bool), np.nan, RNG.standard_normal((n, n))).astype(dtype)
+            t, places = mi.tensor(x), list(range(n))
+            assert t.amax(1).isnan().all() and t.amin(1).isnan().all()
+            assert t.argmax(1).tolist() == places and t.argmin(1).tolist() == places
+
+
+@pytest.mark.parametrize("isa", Library().isas())
+def test_columns_of_a_large_array(isa: str) -> None:
+    """Tiles of 1024 columns and a rest; also where elements of a row do not lie side by side."""
+    x = RNG.standard_normal((4100, 1100), np.float32)
+    x[77, 1050] = np.nan
+    before, sums = mi.get_num_threads(), []
+    with use_isa(isa):
+        for n in (1, 2, 7):
+            mi.set_num_threads(n)
+            t = mi.tensor(x)
+            sums.append(t.sum(0).numpy())
+            assert np.array_equal(t.amax(0).numpy(), x.max(0), equal_nan=True)
+            low, high = mi.aminmax(t, dim=0)
+            assert np.array_equal(low.numpy(), x.min(0), equal_nan=True)
+            assert np.array_equal(high.numpy(), x.max(0), equal_nan=True)
+            assert np.array_equal(t.argmax(0).numpy(), x.argmax(0))
+            assert np.array_equal(mi.tensor(np.repeat(x, 2, 1))[:, ::2].amax(0).numpy(), x.max(0), equal_nan=True)
+    mi.set_num_threads(before)
+    assert all(np.array_equal(s, sums[0], equal_nan=True) for s in sums)
+    error = np.abs(sums[0] - x.sum(0, dtype=np.float64))
+    assert np.nanmax(error) < 2**-24 * 32 * np.abs(x[:, 0]).sum()
 
 
 def test_errors() -> None:
