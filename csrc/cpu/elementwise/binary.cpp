@@ -233,7 +233,7 @@ struct Fn<Binary::logaddexp2> {
   template <class V>
   MIELINA_INLINE V f(V a, V b) {
     V gap = select<V>(a == b, V{}, a - b);
-    return max<V>(a, b) + log1p(exp2(-abs(gap))) * c<V>(1.44269504088896340736);
+    return max<V>(a, b) + log1p_unit(exp2(-abs(gap))) * c<V>(1.44269504088896340736);
   }
 };
 

@@ -125,12 +125,16 @@ MIELINA_INLINE V log1p(V x) {
   return select<V>(abs(x) < c<V>(FpOf<V>::min_normal), x, y);
 }
 
-// log(1 + exp(-|x|)): the argument of log lies in [1, 2], so that k is 0 or 1 and no limit can occur.
+// log(1 + e) for e in [0, 1]: the argument of log lies in [1, 2], so that k is 0 or 1 and no limit can occur.
 template <class V>
-MIELINA_INLINE V log1p_exp_minus(V x) {
-  V e = exp(-abs(x));
+MIELINA_INLINE V log1p_unit(V e) {
   Mask<V> upper = e > c<V>(0.41421356);
   return log_core(select<V>(upper, c<V>(0.5) * (e - c<V>(1)), e), select<V>(upper, c<V>(1), c<V>(0)));
+}
+// log(1 + exp(-|x|)).
+template <class V>
+MIELINA_INLINE V log1p_exp_minus(V x) {
+  return log1p_unit(exp(-abs(x)));
 }
 // log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)).
 // Max error: 1.67 ULP (f32), 1.64 (f64).
