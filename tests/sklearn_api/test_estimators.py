@@ -38,20 +38,19 @@ def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
     [
         {"solver": "adam"},
         {"solver": "sgd", "learning_rate_init": 0.05},
-        {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.5, "nesterovs_momentum": False},
+        {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.2, "nesterovs_momentum": False},
     ],
     ids=["adam", "nesterov", "invscaling"],
 )
 def test_steps_are_those_of_mlp_classifier(activation: str, how: dict[str, Any]) -> None:
-    """The same starting weights and full batches: the same losses and weights, step by step. Adam's epsilon stands
-    beside the corrected second moment here and beside the raw one there."""
-    close = 1e-4 if how["solver"] == "adam" else 1e-7
+    """The same starting weights, batches in the same order: the same losses and weights, step by step."""
+    close = 1e-9
     common = {
         "hidden_layer_sizes": (7, 5),
         "activation": activation,
         "max_iter": 8,
         "random_state": 3,
-        "shuffle": False,
+        "batch_size": 50,
         "alpha": 0.1,
     }
     ours, theirs = (E(**common, **how).fit(X, Y) for E in (NetworkClassifier, MLPClassifier))
@@ -65,13 +64,15 @@ def test_steps_are_those_of_mlp_classifier(activation: str, how: dict[str, Any])
 
 
 def test_the_regressors_steps_are_mlp_regressors() -> None:
-    a, b = make_regression(60, 4, n_targets=2, random_state=0)
-    ours, theirs = (
-        E(hidden_layer_sizes=(9,), max_iter=6, random_state=1, learning_rate_init=0.01).fit(a, b / 100)
-        for E in (NetworkRegressor, MLPRegressor)
-    )
-    assert np.allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-4)
-    assert ours.predict(a).shape == (60, 2) and np.allclose(ours.predict(a), theirs.predict(a), atol=1e-3)
+    """Of several outputs scikit-learn takes the sum's gradient and the mean's loss: Adam's epsilon sees the factor."""
+    for targets, close in ((1, 1e-9), (2, 1e-5)):
+        a, b = make_regression(60, 4, n_targets=targets, random_state=0)
+        ours, theirs = (
+            E(hidden_layer_sizes=(9,), max_iter=6, random_state=1, learning_rate_init=0.01).fit(a, b / 100)
+            for E in (NetworkRegressor, MLPRegressor)
+        )
+        assert np.allclose(ours.loss_curve_, theirs.loss_curve_, rtol=close)
+        assert ours.predict(a).shape == b.shape and np.allclose(ours.predict(a), theirs.predict(a), atol=close)
 
 
 def test_lbfgs_finds_the_minimum_of_logistic_regression() -> None:
@@ -163,6 +164,15 @@ def test_early_stopping_puts_the_best_weights_back() -> None:
     assert model.best_validation_score_ == max(model.validation_scores_) and model.best_loss_ is None
 
 
+def test_held_out_scores_are_those_of_mlp_classifier() -> None:
+    ours, theirs = (
+        E((9,), early_stopping=True, batch_size=16, max_iter=30, random_state=5, learning_rate_init=0.02).fit(X, NAMES)
+        for E in (NetworkClassifier, MLPClassifier)
+    )
+    assert np.allclose(ours.validation_scores_, theirs.validation_scores_) and ours.n_iter_ == theirs.n_iter_
+    assert np.array_equal(ours.predict(X), theirs.predict(X))
+
+
 def test_feature_names_raise_no_warning() -> None:
     class Frame:  # what scikit-learn asks of a data frame
         columns = np.array([f"f{i}" for i in range(6)], dtype=object)
@@ -232,5 +242,5 @@ def test_digits_quickly() -> None:
 
 @pytest.mark.slow
 def test_digits_no_worse_than_mlp_classifier() -> None:
-    """Mean of 5 seeds, 3 folds, equal sizes and epochs. The same steps up to rounding: within 1/1000."""
-    assert digits_accuracy(NetworkClassifier, 5, 60) >= digits_accuracy(MLPClassifier, 5, 60) - 1e-3
+    """Mean of 5 seeds, 3 folds, equal sizes and epochs: the same steps, up to the rounding of the mean."""
+    assert digits_accuracy(NetworkClassifier, 5, 60) >= digits_accuracy(MLPClassifier, 5, 60) - 1e-12

@@ -193,8 +193,8 @@ class _Network(BaseEstimator):
             self._no_improvement_count = 0
         held = None
         if self.early_stopping and not incremental and self.solver != "lbfgs":
-            # A multilabel target has no strata.
-            strata = y if isinstance(self, ClassifierMixin) and y.ndim == 1 else None
+            # Of two classes each keeps its share; more are drawn as they come, as in MLPClassifier.
+            strata = y if isinstance(self, ClassifierMixin) and targets.shape[1] == 1 else None
             X, other, targets, _, y, other_y, w, other_w = train_test_split(
                 X, targets, y, w, test_size=self.validation_fraction, random_state=rng, stratify=strata)  # fmt: skip
             held = (other, other_y, other_w)

@@ -51,6 +51,14 @@ def _set_rate(optimizer: Any, rate: float) -> None:
     group["lr"] = rate
 
 
+def _match_epsilon(est: Any, optimizer: Any) -> None:
+    """scikit-learn adds epsilon to the root of the raw second moment, we to that of the corrected one, which is
+    sqrt(1 - beta_2^step) times smaller: the next step's epsilon makes up for it."""
+    state = next(iter(optimizer.state.values()), {})
+    step = float(state.get("step", 0)) + 1
+    optimizer.param_groups[0]["eps"] = est.epsilon / math.sqrt(1 - est.beta_2**step)
+
+
 def lbfgs(est: Any, loss: Penalised, x: Tensor, y: Tensor, w: Tensor) -> None:
     """Sets est.loss_ and est.n_iter_."""
     optimizer = optim.LBFGS(
@@ -82,19 +90,26 @@ def stochastic(est: Any, loss: Penalised, data: Any, held: Any, rng: np.random.R
     n, optimizer, one_pass = len(data[0]), est._optimizer, epochs == 1 and held is None
     size = min(200, n) if est.batch_size == "auto" else min(int(est.batch_size), n)
     group, best = optimizer.param_groups[0], None
-    with drawing_from(Generator(int(rng.randint(2**31 - 1)))):  # dropout in a module of the user
+    # Dropout in a module of the user. Our own networks draw nothing more, so that the order is MLPClassifier's.
+    seed = 0 if est.module is None else int(rng.randint(2**31 - 1))
+    order = np.arange(n)
+    with drawing_from(Generator(seed)):
         for _ in range(epochs):
-            order = from_numpy(rng.permutation(n).astype(np.int64) if est.shuffle else np.arange(n))
+            if est.shuffle:
+                order = order[rng.permutation(n)]  # of the order before, as there
+            rows = from_numpy(order)
             total = weight = 0.0
             est.module_.train()
             for start in range(0, n, size):
                 if size < n:
-                    x, y, w = (t.index_select(0, order[start : start + size]) for t in data)
+                    x, y, w = (t.index_select(0, rows[start : start + size]) for t in data)
                 else:
                     x, y, w = data
                 value, share = loss(x, y, w), w.sum().item()
                 optimizer.zero_grad()
                 value.backward()
+                if est.solver == "adam":
+                    _match_epsilon(est, optimizer)
                 optimizer.step()
                 total, weight = total + value.item() * share, weight + share
             est.module_.eval()
