@@ -10,7 +10,7 @@ void fill_search(Kernels&);
 
 namespace {
 
-constexpr int64_t kItems = 32 * 1024;  // elements a task, when rows are short
+constexpr int64_t kItems = 4 * 1024;  // elements a task, when rows are short: 10 us and more
 
 // Row r of a view (outer..., n).
 struct Row {
@@ -30,10 +30,15 @@ Row row_of(const View& v, int64_t r, bool whole = true) {
 
 // Scratch: two arrays of n items for each worker, or for one long row two arrays and the counts of its chunks.
 bool wide_keys(DType d) { return d == DType::f64 || d == DType::i64; }
-int64_t item_bytes(const View& x) { return ceil_div((wide_keys(x.dtype) ? 32 : 16) * x.shape[x.ndim - 1], 64) * 64; }
+template <class U>
+int64_t item_bytes(const View& x) {
+  return 2 * int64_t(sizeof(U)) * items_room<U>(x.shape[x.ndim - 1]);
+}
 int64_t sort_workspace(const Ctx& ctx, const View& x) noexcept {
   int64_t n = x.shape[x.ndim - 1], counts = n > kLong ? ceil_div(n, kCut) * 256 * 4 : 0;
-  return item_bytes(x) * (ctx.threads > 0 ? ctx.threads : 1) + counts;
+  int64_t bytes = item_bytes<uint64_t>(x);
+  if (wide_keys(x.dtype)) bytes = max64(bytes, item_bytes<u128>(x));
+  return bytes * (ctx.threads > 0 ? ctx.threads : 1) + counts;
 }
 
 // Elements of 64-bit integers that lie within 2^32 of each other are sorted as 32-bit ones, less the smallest.
@@ -56,19 +61,45 @@ Bias bias_of(const View& x) {
   return {uint64_t(hi) - uint64_t(lo) <= 0xffffffffu, lo};
 }
 
+// Elements [i, i + n) of a row as T: where they lie, or in buf (kBlock elements).
 template <class T>
-void pack_range(const Row& x, int64_t begin, int64_t end, bool descending, Bias bias, Item<T>* to) {
-  T buf[kBlock];
-  auto read = row_from_fn<T>(x.dtype);
+const T* read_block(const Row& x, int64_t i, int64_t n, Bias bias, T* buf) {
+  const char* from = x.data + i * x.stride * x.size;
+  if (__is_same(T, int32_t) && bias.narrow) {
+    for (int64_t j = 0; j < n; j++)
+      buf[j] = T(uint64_t(((const int64_t*)from)[j * x.stride]) - uint64_t(bias.least) - 0x80000000u);
+    return buf;
+  }
+  if (x.stride == 1 && x.dtype == dtype_of<T>) return (const T*)from;
+  row_from_fn<T>(x.dtype)(from, x.stride, buf, n);
+  return buf;
+}
+
+// Keys of 32 bits are packed in whole vectors: `to` has items_room. Returns whether every element can be told from its
+// key: it has 32 bits, is neither NaN nor -0, and nothing was taken from it.
+template <class T>
+bool pack_range(const Row& x, int64_t begin, int64_t end, bool descending, Bias bias, Item<T>* to) {
+  alignas(64) T buf[kBlock];
+  vi32 lost{};
   for (int64_t i = begin; i < end; i += kBlock) {
     int64_t n = min64(kBlock, end - i);
-    const char* from = x.data + i * x.stride * x.size;
-    if (__is_same(T, int32_t) && bias.narrow)
-      for (int64_t j = 0; j < n; j++)
-        buf[j] = T(uint64_t(((const int64_t*)from)[j * x.stride]) - uint64_t(bias.least) - 0x80000000u);
-    else read(from, x.stride, buf, n);
-    for (int64_t j = 0; j < n; j++) to[i + j] = pack<T>(buf[j], i + j, descending);
+    const T* from = read_block(x, i, n, bias, buf);
+    if constexpr (sizeof(T) == 4) {
+      constexpr int64_t L = lanes<T>;
+      vu32 flip = vu32{} - uint32_t(descending), index = count_from(i);
+      for (int64_t j = 0; j < n; j += L, index += uint32_t(L)) {
+        Vec<T> v = n - j >= L ? load(from + j) : load_n(from + j, n - j);
+        if constexpr (__is_same(T, float)) lost |= is_nan(v) | (bits(v) == 0x80000000u);
+        vu32 k = key_bits(v) ^ flip, low, high;
+        interleave(index, k, low, high);
+        store(to + i + j, (vu64)low);
+        store(to + i + j + L / 2, (vu64)high);
+      }
+    } else {
+      for (int64_t j = 0; j < n; j++) to[i + j] = pack<T>(from[j], i + j, descending);
+    }
   }
+  return sizeof(T) == 4 && !bias.narrow && !any_lane(lost);
 }
 
 // values[i] = x[index[i]] for elements of one size, whatever they mean.
@@ -93,6 +124,43 @@ void unpack_range(const Row& x, const U* items, int64_t begin, int64_t end, cons
   }
 }
 
+// The same where elements can be told from their keys: nothing is read again.
+template <class T>
+void decode_range(const uint64_t* items, int64_t begin, int64_t end, bool descending, const Row& values,
+                  const Row& indices) {
+  constexpr int64_t L = lanes<T>;
+  alignas(64) T value[kBlock];
+  alignas(64) int64_t index[kBlock];
+  vu32 flip = vu32{} - uint32_t(descending);
+  vu64 low = vu64{} + 0xffffffffu;
+  for (int64_t i = begin; i < end; i += kBlock) {
+    int64_t n = min64(kBlock, end - i), whole = n / L * L;
+    T* to = values.stride == 1 && values.dtype == dtype_of<T> ? (T*)values.data + i : value;
+    int64_t* at = indices.stride == 1 ? (int64_t*)indices.data + i : index;
+    for (int64_t j = 0; j < n; j += L) {
+      T* v = j < whole ? to + j : value + j;
+      int64_t* p = j < whole ? at + j : index + j;
+      vu64 a = load(items + i + j), b = load(items + i + j + L / 2);
+      store(p, (vi64)(a & low));
+      store(p + L / 2, (vi64)(b & low));
+      store(v, of_key(odd_lanes((vu32)a, (vu32)b) ^ flip, T()));
+    }
+    int64_t from = to == value ? 0 : whole;
+    row_to_fn<T>(values.dtype)(value + from, values.data + (i + from) * values.stride * values.size, values.stride,
+                               n - from);
+    from = at == index ? 0 : whole;
+    row_to_fn<int64_t>(DType::i64)(index + from, indices.data + (i + from) * indices.stride * 8, indices.stride,
+                                   n - from);
+  }
+}
+template <class T>
+void put_range(const Row& x, const Item<T>* items, int64_t begin, int64_t end, bool descending, bool exact,
+               const Row& values, const Row& indices) {
+  if constexpr (sizeof(T) == 4)
+    if (exact) return decode_range<T>(items, begin, end, descending, values, indices);
+  unpack_range(x, items, begin, end, values, indices);
+}
+
 // f(T(), bias) for the type that holds x's elements and whose key is as narrow as they are.
 template <class F>
 void dispatch(const View& x, F f) {
@@ -103,13 +171,15 @@ void dispatch(const View& x, F f) {
   else f(int32_t(), bias);
 }
 
-// f(row, items, spare) for each row of x.
+// f(row, count, items, spare) for each row of x, or for `together` of them.
 template <class U, class F>
-void each_row(const Ctx& ctx, const View& x, F f) {
-  int64_t n = x.shape[x.ndim - 1], rows = numel(x) / n, group = max64(1, kItems / n), bytes = item_bytes(x);
+void each_row(const Ctx& ctx, const View& x, int64_t together, F f) {
+  int64_t n = x.shape[x.ndim - 1], rows = numel(x) / n, group = max64(1, kItems / n / together) * together,
+          bytes = item_bytes<U>(x);
   parallel_for(ctx, ceil_div(rows, group), [&](int64_t g, int worker) {
     U* items = (U*)((char*)ctx.workspace + worker * bytes);
-    for (int64_t r = g * group; r < min64(rows, (g + 1) * group); r++) f(r, items, items + n);
+    int64_t end = min64(rows, (g + 1) * group);
+    for (int64_t r = g * group; r < end; r += together) f(r, min64(together, end - r), items, items + items_room<U>(n));
   });
 }
 
@@ -117,13 +187,17 @@ template <class T>
 void sort_long(const Ctx& ctx, const View& values, const View& indices, const View& x, bool descending, Bias bias) {
   using U = Item<T>;
   int64_t n = x.shape[x.ndim - 1];
-  U* items = (U*)ctx.workspace;
-  uint32_t* counts = (uint32_t*)((char*)ctx.workspace + item_bytes(x));
+  U *items = (U*)ctx.workspace, *spare = items + items_room<U>(n);
+  uint32_t* counts = (uint32_t*)((char*)ctx.workspace + item_bytes<U>(x));
   for (int64_t r = 0; r < numel(x) / n; r++) {
     Row xr = row_of(x, r), vr = row_of(values, r), ir = row_of(indices, r);
-    parallel_ranges(ctx, n, kCut, [&](int64_t b, int64_t e) { pack_range<T>(xr, b, e, descending, bias, items); });
-    const U* sorted = radix_sort_long(ctx, items, items + n, n, counts);
-    parallel_ranges(ctx, n, kCut, [&](int64_t b, int64_t e) { unpack_range(xr, sorted, b, e, vr, ir); });
+    bool exact = true;
+    parallel_ranges(ctx, n, kCut, [&](int64_t b, int64_t e) {
+      if (!pack_range<T>(xr, b, e, descending, bias, items)) __atomic_store_n(&exact, false, __ATOMIC_RELAXED);
+    });
+    const U* sorted = radix_sort_long(ctx, items, spare, n, counts);
+    parallel_ranges(ctx, n, kCut,
+                    [&](int64_t b, int64_t e) { put_range<T>(xr, sorted, b, e, descending, exact, vr, ir); });
   }
 }
 
@@ -132,10 +206,18 @@ void sort(const Ctx& ctx, const View& values, const View& indices, const View& x
   int64_t n = x.shape[x.ndim - 1];
   dispatch(x, [&]<class T>(T, Bias bias) {
     if (n > kLong) return sort_long<T>(ctx, values, indices, x, descending, bias);
-    each_row<Item<T>>(ctx, x, [&](int64_t r, Item<T>* items, Item<T>* spare) {
-      Row xr = row_of(x, r);
-      pack_range<T>(xr, 0, n, descending, bias, items);
-      unpack_range(xr, sort_items(items, spare, n), 0, n, row_of(values, r), row_of(indices, r));
+    bool two = sizeof(T) == 4 && n <= kSquare;  // rows at once
+    each_row<Item<T>>(ctx, x, two ? 2 : 1, [&](int64_t r, int64_t count, Item<T>* items, Item<T>* spare) {
+      bool exact[2];
+      for (int64_t i = 0; i < count; i++)
+        exact[i] = pack_range<T>(row_of(x, r + i), 0, n, descending, bias, items + i * kSquare);
+      if constexpr (sizeof(T) == 4) {
+        if (count == 2) network_sort_two(items, n);
+      }
+      if (count == 1) items = sort_items(items, spare, n);
+      for (int64_t i = 0; i < count; i++)
+        put_range<T>(row_of(x, r + i), items + i * kSquare, 0, n, descending, exact[i], row_of(values, r + i),
+                     row_of(indices, r + i));
     });
   });
 }
@@ -144,7 +226,7 @@ void topk(const Ctx& ctx, const View& values, const View& indices, const View& x
   if (numel(values) == 0) return;
   int64_t n = x.shape[x.ndim - 1], k = values.shape[values.ndim - 1];
   dispatch(x, [&]<class T>(T, Bias bias) {
-    each_row<Item<T>>(ctx, x, [&](int64_t r, Item<T>* items, Item<T>* spare) {
+    each_row<Item<T>>(ctx, x, 1, [&](int64_t r, int64_t, Item<T>* items, Item<T>* spare) {
       Row xr = row_of(x, r);
       pack_range<T>(xr, 0, n, largest, bias, items);
       if (k < n) {
@@ -178,7 +260,7 @@ void kth(const Ctx& ctx, const View& values, const View& indices, const View& x,
   }
   dispatch(x, [&]<class T>(T, Bias bias) {
     using U = Item<T>;
-    each_row<U>(ctx, x, [&](int64_t r, U* items, U* spare) {
+    each_row<U>(ctx, x, 1, [&](int64_t r, int64_t, U* items, U* spare) {
       Row xr = row_of(x, r);
       pack_range<T>(xr, 0, n, false, bias, items);
       int64_t place = wanted(items, n, which, k);
@@ -195,7 +277,7 @@ void mode(const Ctx& ctx, const View& values, const View& indices, const View& x
   int64_t n = x.shape[x.ndim - 1];
   dispatch(x, [&]<class T>(T, Bias bias) {
     using U = Item<T>;
-    each_row<U>(ctx, x, [&](int64_t r, U* items, U* spare) {
+    each_row<U>(ctx, x, 1, [&](int64_t r, int64_t, U* items, U* spare) {
       Row xr = row_of(x, r);
       pack_range<T>(xr, 0, n, false, bias, items);
       const U* s = sort_items(items, spare, n);

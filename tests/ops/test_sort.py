@@ -46,6 +46,26 @@ def test_sort_of_every_length(n: int) -> None:
             np.testing.assert_array_equal(y.values.numpy(), e[0])
 
 
+@pytest.mark.parametrize("n", [2, 15, 63, 64, 65, 128, 129, 255, 257, 1000, 8192, 8193])
+def test_rows_beside_each_other(n: int) -> None:
+    """Short rows are sorted two at a time; rows with NaN and -0 take another way back to their values."""
+    for dtype in ("float32", "float16", "int32", "uint8", "int64"):
+        x = RNG.standard_normal((3, n)) * 40
+        x[0, n // 2] = -0.0
+        x = x.astype(dtype) if dtype != "uint8" else np.abs(x).astype(dtype)
+        if dtype.startswith("float"):
+            x[1, ::7] = np.nan
+            x[1, 1::9] = -np.inf
+        for a in (x, np.ascontiguousarray(x.T).T):  # rows that lie together, and apart
+            for descending in (False, True):
+                y = mi.sort(mi.tensor(a), 1, descending)
+                e = reference.sort(x, 1, descending)
+                np.testing.assert_array_equal(y.indices.numpy(), e[1])
+                np.testing.assert_array_equal(y.values.numpy(), e[0])
+                if dtype == "float32":
+                    np.testing.assert_array_equal(np.signbit(y.values.numpy()[0]), np.signbit(e[0][0]))
+
+
 def check_choice(y: Any, expected: np.ndarray, x: np.ndarray, dim: int, name: str = "") -> None:
     """The expected values, and indices of them in x, each once; which of several equals is told in audit/."""
     values, indices = (np.asarray(part.numpy()) for part in y)

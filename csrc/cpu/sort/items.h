@@ -2,6 +2,7 @@
 // are unique, so every algorithm on them is stable. Keys of up to 32 bits make 64-bit items, others 128-bit ones.
 #pragma once
 #include "cpu/block.h"
+#include "cpu/sort/network.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
@@ -51,9 +52,30 @@ MIELINA_INLINE Item<T> pack(T x, int64_t index, bool descending) {
   return (descending ? ((U(1) << kHalf<U>)-1) - k : k) << kHalf<U> | U(index);
 }
 
-// ---- merging, for short rows
+// A vector of keys of 32 bits.
+MIELINA_INLINE vu32 key_bits(vf32 x) {
+  vu32 b = x == 0 ? vu32{} : bits(x);
+  vu32 k = b ^ ((vu32)((vi32)b >> 31) | 0x80000000u);
+  return is_nan(x) ? ~vu32{} : k;
+}
+MIELINA_INLINE vu32 key_bits(vi32 x) { return (vu32)x ^ 0x80000000u; }
+// The elements that such keys were made of.
+MIELINA_INLINE vf32 of_key(vu32 k, float) { return from_bits<vf32>(k ^ (~(vu32)((vi32)k >> 31) | 0x80000000u)); }
+MIELINA_INLINE vi32 of_key(vu32 k, int32_t) { return (vi32)(k ^ 0x80000000u); }
+MIELINA_INLINE vu32 odd_lanes(vu32 a, vu32 b) {
+  vi32 from;
+  for (int i = 0; i < lanes<int32_t>; i++) from[i] = 2 * i + 1;
+  return __builtin_shuffle(a, b, from);
+}
+MIELINA_INLINE vu32 count_from(int64_t i) {
+  vu32 v{};
+  for (int j = 0; j < lanes<uint32_t>; j++) v[j] = uint32_t(i + j);
+  return v;
+}
+
+// ---- merging, for short rows of wide items
 // --------------------------------------------------------------------------------------------
-constexpr int64_t kRun = 32;        // runs that merging starts from
+constexpr int64_t kRun = 16;        // runs that merging starts from
 constexpr int64_t kMergeMax = 192;  // longer rows are sorted by digits
 
 template <class U>
@@ -64,18 +86,6 @@ void insertion_sort(U* a, int64_t n) {
     for (; j > 0 && x < a[j - 1]; j--) a[j] = a[j - 1];
     a[j] = x;
   }
-}
-// Each item's place is how many are smaller: n^2 comparisons, but in vectors and without a branch. Rows of 32 f32 take
-// 2.9 ns an element in all, packing and gathering included (one Zen 5 core, 512 bits).
-template <class U>
-void sort_run(U* a, int64_t n) {
-  if (sizeof(U) > 8 || n < kRun) return insertion_sort(a, n);
-  uint64_t place[kRun] = {};
-  U copy[kRun];
-  __builtin_memcpy(copy, a, sizeof copy);
-  for (int64_t j = 0; j < kRun; j++)
-    for (int64_t i = 0; i < kRun; i++) place[i] += copy[j] < copy[i];
-  for (int64_t i = 0; i < kRun; i++) a[place[i]] = copy[i];
 }
 // Without branches on the data: the choice is a conditional move.
 template <class U>
@@ -92,7 +102,7 @@ void merge(const U* a, const U* a_end, const U* b, const U* b_end, U* to) {
 }
 template <class U>
 U* merge_sort(U* a, U* spare, int64_t n) {
-  for (int64_t i = 0; i < n; i += kRun) sort_run(a + i, min64(kRun, n - i));
+  for (int64_t i = 0; i < n; i += kRun) insertion_sort(a + i, min64(kRun, n - i));
   for (int64_t w = kRun; w < n; w *= 2) {
     for (int64_t i = 0; i < n; i += 2 * w) {
       int64_t middle = min64(n, i + w);
@@ -131,11 +141,22 @@ U* radix_sort(U* a, U* spare, int64_t n) {
   return a;
 }
 
-// Sorts n items in `a` or `spare`; returns which.
+// Sorts n items in `a` or `spare`; returns which. Both have items_room(n).
+constexpr int64_t kNetworkMax = 8192;  // longer rows are sorted by digits
+template <class U>
+int64_t items_room(int64_t n) {
+  return sizeof(U) == 8 && n <= kNetworkMax ? network_room(n) : ceil_div(n, kSquare) * kSquare;
+}
 template <class U>
 U* sort_items(U* a, U* spare, int64_t n) {
   if (n <= 1) return a;
-  return n <= kMergeMax ? merge_sort(a, spare, n) : radix_sort(a, spare, n);
+  if constexpr (sizeof(U) == 8) {
+    if (n > kNetworkMax) return radix_sort(a, spare, n);
+    network_sort(a, n);
+    return a;
+  } else {
+    return n <= kMergeMax ? merge_sort(a, spare, n) : radix_sort(a, spare, n);
+  }
 }
 
 // The same for one long row by many threads: the row is cut into fixed chunks, each of which counts its digits; after
