@@ -13,7 +13,7 @@ void add_sort(PyObject* m) {
   def<&ops::mode>(m, "mode", "x, axis, keepdim");
   def<&ops::searchsorted>(m, "searchsorted", "s, v, right, sorter");
   def<&ops::isin>(m, "isin", "elements, test");
-  def<&ops::unique>(m, "unique", "x, axis, consecutive");
+  def<&ops::unique>(m, "unique", "x, axis, consecutive, details");
   def<&ops::bincount>(m, "bincount", "x, weights, minlength");
   def<&ops::histc>(m, "histc", "x, bins, lo, hi");
 }

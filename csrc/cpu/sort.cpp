@@ -222,20 +222,91 @@ void sort(const Ctx& ctx, const View& values, const View& indices, const View& x
   });
 }
 
+// f(keys, i, count) for vectors of a row's keys from place i on.
+template <class T, class F>
+MIELINA_INLINE void each_key(const Row& x, int64_t begin, int64_t end, bool descending, Bias bias, F f) {
+  constexpr int64_t L = lanes<T>;
+  alignas(64) T buf[kBlock];
+  vu32 flip = vu32{} - uint32_t(descending);
+  for (int64_t i = begin; i < end; i += kBlock) {
+    int64_t n = min64(kBlock, end - i);
+    const T* from = read_block(x, i, n, bias, buf);
+    for (int64_t j = 0; j < n; j += L) {
+      int64_t count = min64(L, n - j);
+      f(key_bits(count == L ? load(from + j) : load_n(from + j, count)) ^ flip, i + j, count);
+    }
+  }
+}
+
+// A key that k elements of a row do not exceed: the k-th smallest of each lane's smallest.
+template <class T>
+uint32_t key_within(const Row& x, int64_t n, int64_t k, bool descending, Bias bias) {
+  constexpr int64_t L = lanes<T>;
+  uint32_t key[L];
+  vu32 least = ~vu32{};
+  each_key<T>(x, 0, n / L * L, descending, bias,
+              [&](vu32 keys, int64_t, int64_t) __attribute__((always_inline)) { least = keys < least ? keys : least; });
+  store(key, least);
+  insertion_sort(key, L);
+  return key[k - 1];
+}
+
+// The k smallest items of a row, in order, without packing all of it: only those below a limit are of interest. When
+// `room` is full of them the k smallest stay, and the last of these is the new limit.
+template <class T>
+void few_items(const Row& x, int64_t n, int64_t k, int64_t room, bool descending, Bias bias, uint64_t* items) {
+  constexpr int64_t L = lanes<T>, kFewest = 32;
+  int64_t count = 0, start = 0;
+  uint32_t limit = 0;
+  auto cut = [&] {
+    network_sort(items, count);
+    count = k;
+    limit = uint32_t(key_of(items[k - 1]));
+  };
+  if (k <= L / 2) limit = key_within<T>(x, min64(n, 2 * kBlock), k, descending, bias) + 1;
+  if (limit == 0) {
+    pack_range<T>(x, 0, room, descending, bias, items);
+    start = count = room;
+    cut();
+  }
+  each_key<T>(x, start, n, descending, bias, [&](vu32 keys, int64_t i, int64_t m) __attribute__((always_inline)) {
+    if (!any_lane(keys < vu32{} + limit)) return;
+    uint32_t key[L];
+    store(key, keys);
+    for (int64_t l = 0; l < m; l++) {
+      items[count] = uint64_t(key[l]) << 32 | uint64_t(i + l);
+      count += key[l] < limit;
+    }
+    if (count > room - L) cut();
+  });
+  if (count > kFewest) network_sort(items, count);
+  else insertion_sort(items, count);
+}
+
+constexpr int64_t kFewMax = 1024;  // k
+
 void topk(const Ctx& ctx, const View& values, const View& indices, const View& x, bool largest) noexcept {
   if (numel(values) == 0) return;
-  int64_t n = x.shape[x.ndim - 1], k = values.shape[values.ndim - 1];
+  int64_t n = x.shape[x.ndim - 1], k = values.shape[values.ndim - 1], room = network_room(4 * k);
+  bool few = k <= kFewMax && n >= 2 * room;
   dispatch(x, [&]<class T>(T, Bias bias) {
     each_row<Item<T>>(ctx, x, 1, [&](int64_t r, int64_t, Item<T>* items, Item<T>* spare) {
       Row xr = row_of(x, r);
+      if constexpr (sizeof(T) == 4)
+        if (few) {
+          few_items<T>(xr, n, k, room, largest, bias, items);
+          return unpack_range(xr, items, 0, k, row_of(values, r), row_of(indices, r));
+        }
       pack_range<T>(xr, 0, n, largest, bias, items);
-      if (k < n) {
+      int64_t sorted = n;
+      if (k < n && (sizeof(T) > 4 || n > kFewMax)) {
         select_items(items, n, k, spare);
         Item<T>* t = items;
         items = spare;
         spare = t;
+        sorted = k;
       }
-      unpack_range(xr, sort_items(items, spare, k), 0, k, row_of(values, r), row_of(indices, r));
+      unpack_range(xr, sort_items(items, spare, sorted), 0, k, row_of(values, r), row_of(indices, r));
     });
   });
 }

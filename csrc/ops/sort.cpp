@@ -164,7 +164,7 @@ Array isin(const Array& elements, const Array& test) {
   return y;
 }
 
-std::tuple<Array, Array, Array> unique(const Array& x, std::optional<int64_t> axis, bool consecutive) {
+std::tuple<Array, Array, Array> unique(const Array& x, std::optional<int64_t> axis, bool consecutive, bool details) {
   const char* name = consecutive ? "unique_consecutive" : "unique";
   refuse_while_recording(name);
   check(!axis || x.ndim > 0, Kind::Index, name, ": dim is given, but the tensor has no dimensions");
@@ -184,7 +184,9 @@ std::tuple<Array, Array, Array> unique(const Array& x, std::optional<int64_t> ax
   MaybeArray perm;
   if (!consecutive && n > 0) {
     if (m == 1) {
-      perm = sort(reshape(table, Dims{n}), 0, false).second;
+      auto [sorted, places] = sort(reshape(table, Dims{n}), 0, false);
+      if (details) perm = places;
+      else table = reshape(sorted, Dims{n, 1});
     } else {
       perm = empty(Dims{n}, DType::i64);
       launch<&Kernels::sort_rows>(name, Cost{double(n), n * 8}, out(*perm), in(table));

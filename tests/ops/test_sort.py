@@ -79,6 +79,25 @@ def check_choice(y: Any, expected: np.ndarray, x: np.ndarray, dim: int, name: st
     assert (np.diff(np.sort(indices, dim), axis=dim) > 0).all(), name
 
 
+@pytest.mark.parametrize("k", [1, 3, 8, 9, 50, 300, 1000])
+def test_few_of_long_rows(k: int) -> None:
+    """Rows in order, against it, with equals and with NaN: the limit moves in each element or in none."""
+    n = 9001
+    x = RNG.standard_normal((5, n)).astype(np.float32)
+    x[1].sort()
+    x[2] = -np.sort(x[2])
+    x[3] = np.round(x[3])
+    x[4, RNG.integers(0, n, 2 * k)] = np.nan
+    whole = [(x[:4] * 1000).astype(dtype) for dtype in ("int32", "int16", "int64")]
+    for a in (x, -x, x.astype(np.float16), *whole, np.full((2, n), np.nan, np.float32)):
+        for largest in (True, False):
+            e = reference.topk(a, k, 1, largest)[0]
+            check_choice(mi.topk(mi.tensor(a), k, 1, largest), e, a, 1, f"{a.dtype} {largest}")
+    distinct = np.stack([RNG.permutation(n) for _ in range(3)]).astype(np.float32)
+    y = mi.topk(mi.tensor(distinct), k)
+    np.testing.assert_array_equal(y.indices.numpy(), np.argsort(-distinct, 1)[:, :k])
+
+
 @pytest.mark.parametrize("dtype", ["int64", "int32", "int16", "int8", "uint8", "bool"])
 def test_integers(dtype: str) -> None:
     info = None if dtype == "bool" else np.iinfo(dtype)
@@ -177,6 +196,21 @@ def test_search() -> None:
         mi.searchsorted(mi.tensor(x[0]), mi.tensor(0.0), sorter=mi.tensor(order[0] + 5))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_search_of_every_length(dtype: str) -> None:
+    torch = pytest.importorskip("torch")
+    for n in (0, 1, 2, 3, 7, 8, 9, 100, 1023, 1024, 1025):
+        s = np.sort(RNG.integers(-n, n + 1, (2, n)), -1).astype(dtype)
+        v = RNG.integers(-n - 2, n + 2, (2, 37)).astype(dtype)
+        if dtype != "int64" and n > 3:
+            s[1, -n // 3 :] = np.nan
+        for right in (False, True):
+            y = mi.searchsorted(mi.tensor(s), mi.tensor(v), right=right)
+            e = torch.searchsorted(torch.tensor(s), torch.tensor(v), right=right)
+            np.testing.assert_array_equal(y.numpy(), e.numpy(), err_msg=str(n))
+        np.testing.assert_array_equal(mi.isin(mi.tensor(v), mi.tensor(s)).numpy(), np.isin(v, s))
+
+
 def test_isin() -> None:
     a, t = RNG.integers(0, 20, (4, 30)), RNG.integers(0, 20, 7)
     for invert in (False, True):
@@ -204,6 +238,7 @@ def test_unique(dtype: str) -> None:
             for mine, theirs in zip(y, e):
                 assert mine.shape == tuple(theirs.shape)
                 np.testing.assert_array_equal(mine.numpy(), theirs.numpy(), err_msg=f"{name} {dim}")
+            np.testing.assert_array_equal(getattr(mi, name)(a, dim=dim).numpy(), e[0].numpy(), err_msg=f"{name} {dim}")
     assert mi.unique(mi.tensor([np.nan, 1.0, np.nan])).shape == (3,)
     assert mi.unique(mi.zeros(0)).shape == (0,) and mi.unique(mi.tensor(2.0)).tolist() == [2]
 

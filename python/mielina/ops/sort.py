@@ -172,8 +172,9 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
 
 # ---- unique ----------------------------------------------------------------------------------------------------------
 def _unique(input: Tensor, return_inverse: bool, return_counts: bool, dim: int | None, consecutive: bool) -> Any:
-    values, inverse, counts = record(_core.unique(input, dim, consecutive), UNIQUE, (input,), ())
-    if not return_inverse and not return_counts:
+    details = return_inverse or return_counts
+    values, inverse, counts = record(_core.unique(input, dim, consecutive, details), UNIQUE, (input,), ())
+    if not details:
         return values
     return (values, *([inverse] if return_inverse else []), *([counts] if return_counts else []))
 
