@@ -216,6 +216,58 @@ void resample_as(const Ctx& ctx, const View& y, const View& x, const ImageMap& m
             });
 }
 
+// ---- borders: every output is one input
+// ------------------------------------------------------------------------------------------------------
+bool only_moves(const ImageMap& map) {
+  bool moves = !map.transposed && map.divisor == 0;
+  for (const AxisMap& m : map.axis)
+    moves &= m.kind == AxisKind::reflect || m.kind == AxisKind::replicate || m.kind == AxisKind::circular ||
+             (m.kind == AxisKind::window && m.in == 1 && m.out == 1 && m.divide == Divide::none);
+  return moves;
+}
+MIELINA_INLINE void copy_bytes(char* to, const char* from, int64_t n) {
+  if (n < VBYTES) return (void)__builtin_memcpy(to, from, size_t(n));
+  for (int64_t i = 0; i < n; i += VBYTES) {
+    i = min64(i, n - VBYTES);  // the last vector overlaps the one before
+    store(to + i, load(from + i));
+  }
+}
+
+// Pixels as they are, whatever they mean: the inside of a row in one piece, its border pixel by pixel. False where the
+// pixels of a row do not lie together.
+bool move_rows(const Ctx& ctx, const View& y, const View& x, const ImageMap& map) {
+  bool along_c = lanes_along_c(x) && lanes_along_c(y);
+  RowSpace space(y, x, along_c);
+  int64_t size = kDTypeSize[int(x.dtype)], pixel = along_c ? space.C * size : size;
+  if (space.L != (along_c ? space.C : 1) || x.stride[4] * size != pixel || y.stride[4] * size != pixel) return false;
+  int32_t* place[3];
+  Scratch scratch{(char*)ctx.workspace};
+  for (int a = 0; a < 3; a++) {
+    place[a] = scratch.take<int32_t>(map.axis[a].out);
+    for (int64_t o = 0; o < map.axis[a].out; o++)
+      each_tap(map.axis[a], o, [&](int64_t i, double) { place[a][o] = int32_t(i); });
+  }
+  const AxisMap& w = map.axis[2];
+  auto at = [&](const View& v, int64_t n, int64_t c, int64_t d, int64_t h) {
+    return (char*)v.data + (n * v.stride[0] + c * v.stride[1] + d * v.stride[2] + h * v.stride[3]) * size;
+  };
+  int64_t before = w.kind == AxisKind::window ? 0 : w.padding, after = before + w.in;
+  space.run(ctx, w.out * space.L, [&](int, int64_t n, int64_t c, int64_t, int64_t d, int64_t h) {
+    char *to = at(y, n, c, d, h), *from = at(x, n, c, place[0][d], place[1][h]);
+    auto border = [&](int64_t begin, int64_t end) {
+      if (pixel == 4)
+        for (int64_t o = begin; o < end; o++) ((uint32_t*)to)[o] = ((uint32_t*)from)[place[2][o]];
+      else
+        for (int64_t o = begin; o < end; o++)
+          __builtin_memcpy(to + o * pixel, from + place[2][o] * pixel, size_t(pixel));
+    };
+    border(0, before);
+    copy_bytes(to + before * pixel, from, w.in * pixel);
+    border(after, w.out);
+  });
+  return true;
+}
+
 template <class F>
 void with_compute_type(DType d, F f) {
   if (d == DType::f64) f(double{});
@@ -224,6 +276,7 @@ void with_compute_type(DType d, F f) {
 }
 
 void resample(const Ctx& ctx, const View& y, const View& x, const ImageMap& map) noexcept {
+  if (only_moves(map) && move_rows(ctx, y, x, map)) return;
   with_compute_type(x.dtype, [&]<class T>(T) { resample_as<T>(ctx, y, x, map); });
 }
 int64_t resample_workspace(const Ctx& ctx, const View& y, const View& x, const ImageMap& map) noexcept {
@@ -237,9 +290,11 @@ int64_t resample_workspace(const Ctx& ctx, const View& y, const View& x, const I
 
 }  // namespace
 
+void fill_image_bytes(Kernels&);
 void fill_image_warp(Kernels&);
 void fill_image(Kernels&);
 void fill_image(Kernels& k) {
+  fill_image_bytes(k);
   fill_image_warp(k);
   k.resample_workspace = resample_workspace;
   k.resample = resample;

@@ -16,6 +16,7 @@ template <int K, class V>
 MIELINA_INLINE V shifted(V v, V fill) {
   constexpr int L = int(sizeof(V) / sizeof(Elem<V>));
   Mask<V> m;
+#pragma GCC unroll 16
   for (int i = 0; i < L; i++) m[i] = i < K ? i : L + i - K;
   return __builtin_shuffle(fill, v, m);
 }
@@ -67,20 +68,6 @@ struct RunningLogSumExp {
   }
 };
 
-template <class Type, bool Largest>
-struct RunningExtreme {
-  using T = Type;
-  struct State {
-    T value = 0;
-    int64_t index = -1;
-  };
-  static constexpr bool Two = false, Associative = false;
-  MIELINA_INLINE T step(State& s, T x, T, int64_t i) {
-    if (s.index < 0 || x != x || (s.value == s.value && (Largest ? x >= s.value : x <= s.value))) s = {x, i};
-    return s.value;
-  }
-};
-
 template <class Type>
 struct Recurrence {
   using T = Type;
@@ -125,12 +112,93 @@ void write(const Tile& t, int64_t i, int64_t depth, int64_t width, const T* buf)
     for (int64_t k = 0; k < depth; k++) row(buf + k * width, t.data + (i + k) * t.along * t.size, t.across, width);
 }
 
+// ---- extremes: the last of the equal ones counts, and NaN more than anything
+// -------------------------------------------------
+template <class Type, bool Largest>
+struct RunningExtreme {
+  using T = Type;
+  using V = Vec<T>;
+  using At = Mask<V>;
+  using I = Elem<At>;  // a place in the block, or -1 for one in front of it
+  static constexpr bool Two = false;
+  static constexpr T kWorst =
+      T(0.5) != T(0) ? T(Largest ? -__builtin_inf() : __builtin_inf()) : T(Largest ? INT64_MIN : INT64_MAX);
+  template <class X>
+  MIELINA_INLINE auto wins(X later, X before) {
+    if constexpr (T(0.5) != T(0)) return (later != later) | (Largest ? later >= before : later <= before);
+    else return Largest ? later >= before : later <= before;
+  }
+  template <int K>
+  MIELINA_INLINE void look_back(V& v, At& at) {
+    V before = shifted<K>(v, splat<V>(kWorst));
+    At m = wins(v, before);
+    at = m ? at : shifted<K>(at, At{});
+    v = m ? v : before;
+  }
+  // A single row.
+  static void row(T& value, T* p, I* places, int64_t n) {
+    constexpr int L = lanes<T>;
+    V carry = splat<V>(value);
+    At carried = At{} - I(1), at{};
+    for (int i = 0; i < L; i++) at[i] = I(i);
+    for (int64_t i = 0; i < n; i += L, at += I(L)) {
+      V v = n - i >= L ? load(p + i) : load_n(p + i, n - i);
+      At here = at;
+      look_back<1>(v, here);
+      if constexpr (L > 2) look_back<2>(v, here);
+      if constexpr (L > 4) look_back<4>(v, here);
+      if constexpr (L > 8) look_back<8>(v, here);
+      At m = wins(v, carry);
+      v = m ? v : carry;
+      here = m ? here : carried;
+      store(p + i, v);  // blocks end with whole vectors
+      store(places + i, here);
+      carry = splat<V>(v[L - 1]);
+      carried = At{} + here[L - 1];
+    }
+    value = p[n - 1];
+  }
+  // Rows side by side.
+  static void rows(T* value, T* p, I* places, int64_t n, int64_t width) {
+    I at[kWidth];
+    for (int64_t j = 0; j < width; j++) at[j] = -1;
+    for (int64_t k = 0; k < n; k++, p += width, places += width) {
+#pragma GCC ivdep
+      for (int64_t j = 0; j < width; j++) {
+        bool m = wins(p[j], value[j]);
+        p[j] = value[j] = m ? p[j] : value[j];
+        places[j] = at[j] = m ? I(k) : at[j];
+      }
+    }
+  }
+  static void tile(const Tile& y, const Tile& index, const Tile& a, int64_t n, int64_t width) {
+    alignas(64) T p[kBlock], value[kWidth];
+    alignas(64) I places[kBlock];
+    alignas(64) int64_t to[kBlock], last[kWidth] = {};
+    for (T& v : value) v = kWorst;
+    int64_t depth = width == 1 ? kBlock : kDepth;
+    for (int64_t i = 0; i < n; i += depth) {
+      int64_t count = min64(depth, n - i);
+      read(a, i, count, width, p);
+      if (width == 1) row(value[0], p, places, count);
+      else rows(value, p, places, count, width);
+      if (width == 1)
+        for (int64_t k = 0; k < count; k++) to[k] = places[k] < 0 ? last[0] : i + places[k];
+      else
+        for (int64_t k = 0; k < count * width; k += width)
+          for (int64_t j = 0; j < width; j++) to[k + j] = places[k + j] < 0 ? last[j] : i + places[k + j];
+      for (int64_t j = 0; j < width; j++) last[j] = to[(count - 1) * width + j];
+      write(y, i, count, width, p);
+      write(index, i, count, width, to);
+    }
+  }
+};
+
 template <class Op>
-void one_tile(const Tile& y, const Tile& index, const Tile& a, const Tile& b, int64_t n, int64_t width) {
+void one_tile(const Tile& y, const Tile& a, const Tile& b, int64_t n, int64_t width) {
   using T = typename Op::T;
   typename Op::State s[kWidth];
   alignas(64) T p[kBlock], q[kBlock];
-  alignas(64) int64_t places[kBlock];
   int64_t depth = width == 1 ? kBlock : kDepth;
   for (int64_t i = 0; i < n; i += depth) {
     int64_t count = min64(depth, n - i);
@@ -146,10 +214,8 @@ void one_tile(const Tile& y, const Tile& index, const Tile& a, const Tile& b, in
       for (int64_t j = 0; j < width; j++) {
         int64_t at = k * width + j;
         p[at] = Op::step(s[j], p[at], Op::Two ? q[at] : T(0), i + k);
-        if constexpr (requires { s[j].index; }) places[at] = s[j].index;
       }
     write(y, i, count, width, p);
-    if (index.data) write(index, i, count, width, places);
   }
 }
 
@@ -162,13 +228,14 @@ void run(const Ctx& ctx, const View& y, const View& index, const View& a, const 
   bool wide = last > 0 && y.shape[last - 1] >= 4 && length(a.stride[last - 1]) < length(a.stride[last]);
   int64_t columns = wide ? y.shape[last - 1] : 1, tiles = ceil_div(columns, kWidth), rows = numel(y) / n;
   int64_t work = n * min64(columns, kWidth);
-  parallel_ranges(ctx, rows / columns * tiles, max64(1, kGrain / 4 / work), [&](int64_t begin, int64_t end) {
+  parallel_ranges(ctx, rows / columns * tiles, max64(1, kGrain / 8 / work), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
       int64_t batch = i / tiles, c0 = i % tiles * kWidth;
-      Tile none{};
-      one_tile<Op>(tile_of(y, batch, c0, wide), index.data ? tile_of(index, batch, c0, wide) : none,
-                   tile_of(a, batch, c0, wide), Op::Two ? tile_of(b, batch, c0, wide) : none, n,
-                   min64(kWidth, columns - c0));
+      Tile to = tile_of(y, batch, c0, wide), from = tile_of(a, batch, c0, wide);
+      Tile other = Op::Two ? tile_of(b, batch, c0, wide) : Tile{};
+      int64_t width = min64(kWidth, columns - c0);
+      if constexpr (requires { Op::kWorst; }) Op::tile(to, tile_of(index, batch, c0, wide), from, n, width);
+      else one_tile<Op>(to, from, other, n, width);
     }
   });
 }
@@ -190,13 +257,13 @@ void scan(const Ctx& ctx, const View& y, const View& x, Scan op) noexcept {
 }
 
 void scan_extreme(const Ctx& ctx, const View& y, const View& index, const View& x, bool largest) noexcept {
-  if (x.dtype <= DType::bf16) {
-    if (largest) run<RunningExtreme<double, true>>(ctx, y, index, x, View{});
-    else run<RunningExtreme<double, false>>(ctx, y, index, x, View{});
-  } else {
-    if (largest) run<RunningExtreme<int64_t, true>>(ctx, y, index, x, View{});
-    else run<RunningExtreme<int64_t, false>>(ctx, y, index, x, View{});
-  }
+  auto as = [&]<class T>(T) {
+    if (largest) run<RunningExtreme<T, true>>(ctx, y, index, x, View{});
+    else run<RunningExtreme<T, false>>(ctx, y, index, x, View{});
+  };
+  if (x.dtype == DType::f64) as(double());
+  else if (x.dtype <= DType::bf16) as(float());
+  else as(int64_t());
 }
 
 void recurrence(const Ctx& ctx, const View& y, const View& a, const View& b) noexcept {

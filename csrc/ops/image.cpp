@@ -128,7 +128,7 @@ static ImageMap resize_map(const Array& x, const Dims& image, const Dims& size, 
   bool nearest = kind == AxisKind::nearest || kind == AxisKind::nearest_exact;
   check(dims >= 1 && dims <= 3 && size.n == dims && int64_t(scales.size()) == dims, Kind::Value, "interpolate: ", dims,
         " sizes and scales expected");
-  check(is_floating(x.dtype) || (nearest && x.dtype == DType::u8), Kind::NotImplemented,
+  check(is_floating(x.dtype) || ((nearest || dims == 2) && x.dtype == DType::u8), Kind::NotImplemented,
         "interpolate: not implemented for ", name_of(x.dtype));
   ImageMap map = unit_map();
   for (int64_t d = 0; d < dims; d++) {
@@ -154,11 +154,33 @@ static ImageMap resize_map(const Array& x, const Dims& image, const Dims& size, 
   return map;
 }
 
+// One axis of (A, in, B).
+static Array resize_bytes(const Array& x, const AxisMap& map) {
+  Array y = empty(Dims{x.shape[0], map.out, x.shape[2]}, x.dtype);
+  Cost cost;
+  if (auto query = kernels(x.device()).resize_bytes_workspace) cost.workspace = query(map);
+  if (y.numel() > 0) launch<&Kernels::resize_bytes>("interpolate", cost, out(y), in(x), map);
+  return y;
+}
+// Columns, then rows, of (N, C, H, W) bytes.
+static Array resize_bytes(const Array& x, const ImageMap& map) {
+  bool last = x.shape[1] > 1 && x.stride[1] == 1 && !is_contiguous(x);
+  int64_t N = x.shape[0], C = x.shape[1], H = x.shape[2], P = map.axis[1].out, Q = map.axis[2].out;
+  Array y = contiguous(last ? permute(x, Dims{0, 2, 3, 1}) : x);
+  if (Q != x.shape[3])
+    y = resize_bytes(reshape(y, Dims{last ? N * H : N * C * H, x.shape[3], last ? C : 1}), map.axis[2]);
+  if (P != H) y = resize_bytes(reshape(y, Dims{last ? N : N * C, H, last ? Q * C : Q}), map.axis[1]);
+  y = last ? permute(reshape(y, Dims{N, P, Q, C}), Dims{0, 3, 1, 2}) : reshape(y, Dims{N, C, P, Q});
+  return P == H && Q == x.shape[3] ? clone(y) : y;
+}
+
 Array resize(const Array& x, int64_t dims, const Dims& size, const std::vector<double>& scales, const std::string& mode,
              bool align_corners, bool antialias) {
   Dims image = volume_shape(x.dims(), dims, "interpolate");
-  return resample("interpolate", x, dims,
-                  resize_map(x, image, size, dims, scales, resize_kind(mode), align_corners, antialias));
+  AxisKind kind = resize_kind(mode);
+  ImageMap map = resize_map(x, image, size, dims, scales, kind, align_corners, antialias);
+  if (x.dtype == DType::u8 && (kind == AxisKind::linear || kind == AxisKind::cubic)) return resize_bytes(x, map);
+  return resample("interpolate", x, dims, map);
 }
 
 Array resize_backward(const Array& g, const Dims& shape, int64_t dims, const std::vector<double>& scales,

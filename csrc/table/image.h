@@ -46,6 +46,10 @@ struct ImageTable {
   // y[n, c, o] = sum over taps (d, h, w) of weight_d weight_h weight_w x[n, c, i_d, i_h, i_w]. Assigns.
   // Floating, or integers where all weights are 1.
   void (*resample)(const Ctx&, const View& y, const View& x, const ImageMap& map) noexcept;
+  int64_t (*resize_bytes_workspace)(const AxisMap& map) noexcept;
+  // x: (A, in, B), y: (A, out, B), u8 and contiguous; map: linear or cubic. As resample along the middle axis, with
+  // weights as whole multiples of 2^-p, the largest below 2^15, and the sum rounded (halves up) and clipped.
+  void (*resize_bytes)(const Ctx&, const View& y, const View& x, const AxisMap& map) noexcept;
   // x: (N, C, D, H, W), grid: (N, P, Q, R, dims) with dims 2 (D == P == 1) or 3, y: (N, C, P, Q, R); f32 or f64.
   void (*grid_sample)(const Ctx&, const View& y, const View& x, const View& grid, const SampleArgs& args) noexcept;
   // g like y, dx like x, dgrid like grid. Assign.

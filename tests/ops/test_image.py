@@ -69,6 +69,24 @@ def test_interpolate_bytes() -> None:
     assert np.array_equal(F.interpolate(mi.tensor(x), scale_factor=2).numpy(), x.repeat(2, 2).repeat(2, 3))
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("antialias", [False, True])
+def test_resized_bytes_are_pytorchs(mode: str, antialias: bool) -> None:
+    """Bit for bit, whatever lies beside each other: rows of pixels, of three or four channels, of many."""
+    torch = pytest.importorskip("torch")
+    for shape in ((1, 3, 60, 70), (2, 1, 40, 33), (2, 3, 7, 9), (1, 5, 20, 30), (2, 4, 21, 90), (1, 3, 12, 10)):
+        x = RNG.integers(0, 256, shape).astype(np.uint8)
+        last = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+        for size in ((22, 24), (5, 6), (80, 71), (shape[2], 11), (9, shape[3]), shape[2:]):
+            how: dict[str, Any] = {"size": size, "mode": mode, "antialias": antialias}
+            e = torch.nn.functional.interpolate(torch.tensor(x), **how).numpy()
+            for a in (mi.tensor(x), mi.tensor(last).permute(0, 3, 1, 2), mi.tensor(x.repeat(2, 3))[..., ::2]):
+                y = F.interpolate(a, **how)
+                assert y.shape == e.shape and np.array_equal(y.numpy(), e), (shape, size)
+    with pytest.raises(NotImplementedError, match="uint8"):
+        F.interpolate(mi.zeros(1, 1, 5, dtype=mi.uint8), size=3, mode="linear")
+
+
 @pytest.mark.parametrize("padding_mode", ["zeros", "border", "reflection"])
 @pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
 @pytest.mark.parametrize("dims", [2, 3])
@@ -155,9 +173,13 @@ def test_pad(shape: tuple[int, ...], pad: tuple[int, ...], mode: str, value: flo
 
 def test_pad_other_dtypes() -> None:
     for dtype in ("int64", "int32", "uint8"):
-        x = RNG.integers(0, 9, (1, 2, 3, 4)).astype(dtype)
-        for mode in ("constant", "reflect", "replicate", "circular"):
-            assert np.array_equal(F.pad(mi.tensor(x), (1, 2, 2, 1), mode).numpy(), reference.pad(x, (1, 2, 2, 1), mode))
+        for width in (4, 37):
+            x = RNG.integers(0, 9, (1, 2, 3, width)).astype(dtype)
+            last = mi.tensor(np.ascontiguousarray(x.transpose(0, 2, 3, 1))).permute(0, 3, 1, 2)
+            for mode in ("constant", "reflect", "replicate", "circular"):
+                e = reference.pad(x, (1, 2, 2, 1), mode)
+                for a in (mi.tensor(x), last, mi.tensor(x.repeat(2, 3))[..., ::2]):
+                    assert np.array_equal(F.pad(a, (1, 2, 2, 1), mode).numpy(), e)
     assert np.array_equal(F.pad(mi.tensor(np.array([True])), (1, 1), value=True).numpy(), [True, True, True])
 
 

@@ -45,6 +45,26 @@ def test_running_extremes() -> None:
                 np.testing.assert_array_equal(mine.indices.numpy(), theirs.indices.numpy())
 
 
+@pytest.mark.parametrize("n", [1, 3, 4, 7, 8, 15, 16, 17, 1023, 1024, 1025, 2100])
+def test_running_extremes_of_every_length(n: int) -> None:
+    torch = pytest.importorskip("torch")
+    for dtype in ("float32", "float64", "float16", "int64", "uint8"):
+        x = np.abs(np.round(RNG.standard_normal((3, n)) * 3)).astype(dtype)
+        if dtype != "uint8":
+            x[0] = -x[0]
+        if dtype.startswith("float"):
+            x[1] = -np.inf
+            x[2, n // 2] = np.nan
+            x[0, : n // 3] = np.inf
+        for a, b in ((mi.tensor(x), torch.tensor(x)), (mi.tensor(x.T), torch.tensor(x.T)),
+                     (mi.tensor(x.repeat(23, 0).T).T, torch.tensor(x.repeat(23, 0)))):  # fmt: skip
+            for name in ("cummax", "cummin"):
+                for dim in (0, 1):
+                    mine, theirs = getattr(mi, name)(a, dim), getattr(torch, name)(b, dim)
+                    np.testing.assert_array_equal(mine.values.numpy(), theirs.values.numpy())
+                    np.testing.assert_array_equal(mine.indices.numpy(), theirs.indices.numpy())
+
+
 def test_integers_and_dtypes() -> None:
     for dtype in ("int64", "int32", "int8", "uint8", "bool"):
         x = RNG.integers(0, 3, (9, 20)).astype(dtype)

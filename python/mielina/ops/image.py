@@ -12,8 +12,7 @@ from .. import _core, dtypes
 from ..autograd import op, record
 from ..tensor import Tensor, check_tensors
 from . import elementwise as e
-from .creation import eye
-from .elementwise import add, cast, div, mul, neg, sub
+from .elementwise import add, cast, div, mul, sub
 from .gemm import matmul
 from .index import gather
 from .layout import expand, permute, reshape, select, slice, transpose
@@ -74,8 +73,6 @@ def interpolate(
     target, scales = _target(input, dims, size, scale_factor, recompute_scale_factor)
     if mode == "area":
         return _adaptive_avg_pool(input, dims, target)
-    if input.dtype is dtypes.uint8 and dims == 2 and not nearest:
-        return _resize_bytes(input, target, scales, _RANKS[mode][1], bool(align_corners), antialias)
     return _resize(input, dims, target, scales, mode if nearest else _RANKS[mode][1], bool(align_corners), antialias)
 
 
@@ -99,27 +96,6 @@ def _target(
         raise RuntimeError(f"interpolate: scale factors must be finite, got {each}")
     target = tuple(math.floor(float(n) * f) for n, f in zip(x.shape[2:], each))
     return target, (0.0,) * dims if recompute else tuple(float(f) for f in each)
-
-
-def _resize_bytes(x: Tensor, size: Any, scales: Any, kind: str, corners: bool, antialias: bool) -> Tensor:
-    """Columns, then rows, of bytes: weights as whole multiples of 2^-p, the largest below 2^15, and the sums rounded.
-
-    The products are exact in float64. They are dense, n m a row: a pass along taps would be the faster kernel.
-    """
-    y = x
-    for axis in (1, 0):
-        n, m = y.shape[2 + axis], size[axis]
-        if n == m or y.numel() == 0:
-            continue
-        weight = _core.resize(eye(n, dtype=dtypes.float64).reshape(1, n, n), 1, (m,), scales[axis : axis + 1], kind,
-                              corners, antialias).reshape(n, m)  # fmt: skip
-        p = e.clamp_max(e.floor(e.log2(div(32767.5, weight.max()))), 22)  # 22: PyTorch's bound
-        weight = e.trunc(add(mul(weight, e.exp2(p)), mul(e.sign(weight), 0.5)))
-        wide = cast(y, dtypes.float64)
-        sums = matmul(wide, weight) if axis else matmul(transpose(weight, 0, 1), wide)
-        rounded = e.floor(mul(add(sums, e.exp2(sub(p, 1))), e.exp2(neg(p))))
-        y = cast(e.clamp(rounded, 0, 255), dtypes.uint8)
-    return y if y.shape[2:] == tuple(size) and y is not x else y.reshape(*x.shape[:2], *size)
 
 
 def _resize(x: Tensor, dims: int, *how: Any) -> Tensor:

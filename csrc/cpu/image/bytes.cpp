@@ -1,0 +1,178 @@
+// resize_bytes: see table/image.h. Sums of bytes times whole weights of 16 bits, in 32.
+#include "cpu/block.h"
+#include "cpu/image/taps.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+namespace {
+
+constexpr int64_t kEight = 8;         // taps that one product of the narrow paths takes
+constexpr int64_t kTask = 16 * 1024;  // bytes of y
+
+// Output o is made of inputs [first[o], first[o] + width), with weights in multiples of 2^-shift.
+struct Windows {
+  int64_t width;
+  int32_t* first;
+  int16_t* weight;  // (out, width)
+  int shift;
+};
+int64_t most_width(const AxisMap& m) { return ceil_div(tap_count(m) / m.out, kEight) * kEight; }
+int64_t resize_bytes_workspace(const AxisMap& m) noexcept {
+  return taps_bytes<double>(m) + round_up(m.out * 4) + round_up(m.out * most_width(m) * 2);
+}
+
+// f(index, weight) for the taps of a row; taps that a border has moved to one place are one.
+template <class F>
+void each_place(const Taps<double>& t, int64_t o, F f) {
+  for (int64_t k = t.start[o], end = t.start[o + 1]; k < end;) {
+    int64_t i = t.index[k];
+    double w = 0;
+    for (; k < end && t.index[k] == i; k++) w += t.weight[k];
+    f(i, w);
+  }
+}
+Windows make_windows(const AxisMap& m, bool in_eights, void* workspace) {
+  Scratch scratch{(char*)workspace};
+  Taps<double> t;
+  make_taps(t, m, false, scratch);
+  Windows w{1, scratch.take<int32_t>(m.out), scratch.take<int16_t>(m.out * most_width(m)), 0};
+  double most = 0;
+  for (int64_t o = 0; o < m.out; o++) {
+    w.width = max64(w.width, t.index[t.start[o + 1] - 1] - t.index[t.start[o]] + 1);
+    each_place(t, o, [&](int64_t, double weight) { most = weight > most ? weight : most; });
+  }
+  // The largest weight stays below 2^15; 22 is PyTorch's bound.
+  while (w.shift < 22 && most * double(int64_t(2) << w.shift) < 32767.5) w.shift++;
+  if (in_eights) w.width = ceil_div(w.width, kEight) * kEight;
+  double unit = double(int64_t(1) << w.shift);
+  for (int64_t o = 0; o < m.out; o++) {
+    int64_t first = min64(t.index[t.start[o]], m.in - w.width);
+    int16_t* to = w.weight + o * w.width;
+    w.first[o] = int32_t(first);
+    __builtin_memset(to, 0, size_t(w.width) * 2);
+    each_place(t, o, [&](int64_t i, double x) { to[i - first] = int16_t(x * unit + (x < 0 ? -0.5 : 0.5)); });
+  }
+  return w;
+}
+
+MIELINA_INLINE uint8_t byte_of(int32_t sum, int shift) {
+  int32_t v = (sum + (1 << shift >> 1)) >> shift;
+  return uint8_t(v < 0 ? 0 : v > 255 ? 255 : v);
+}
+
+#if defined(__x86_64__)
+// A row of pixels of three or four bytes: the bytes of four pixels become words, sorted by channel. Four pixels of
+// three bytes are read with four bytes more, which at the end of the row are those before them.
+void row_of_pixels(uint8_t* y, const uint8_t* x, int64_t C, const Windows& w, int64_t in, int64_t out) {
+  const __m128i half = _mm_set1_epi32(1 << w.shift >> 1), shift = _mm_cvtsi32_si128(w.shift);
+  constexpr int8_t kNone = -128;
+  alignas(16) int8_t pick[2][16];
+  for (int c = 0; c < 4; c++)
+    for (int k = 0; k < 4; k++) {
+      pick[c / 2][c % 2 * 8 + 2 * k] = c < C ? int8_t(k * C + c) : kNone;
+      pick[c / 2][c % 2 * 8 + 2 * k + 1] = kNone;
+    }
+  const __m128i first = _mm_load_si128((__m128i*)pick[0]), second = _mm_load_si128((__m128i*)pick[1]);
+  for (int64_t o = 0; o < out; o++) {
+    bool ends = C == 3 && w.first[o] + w.width + 2 > in;
+    const uint8_t* from = x + w.first[o] * C - (ends ? 4 : 0);
+    __m128i s = _mm_setzero_si128(), t = s, later = _mm_set1_epi8(ends ? 4 : 0);
+    __m128i one = _mm_add_epi8(first, later), two = _mm_add_epi8(second, later);
+    for (int64_t k = 0; k < w.width; k += 4) {
+      __m128i bytes = _mm_loadu_si128((const __m128i*)(from + k * C));
+      __m128i weight = _mm_loadl_epi64((const __m128i*)(w.weight + o * w.width + k));
+      weight = _mm_unpacklo_epi64(weight, weight);
+      s = _mm_add_epi32(s, _mm_madd_epi16(_mm_shuffle_epi8(bytes, one), weight));
+      t = _mm_add_epi32(t, _mm_madd_epi16(_mm_shuffle_epi8(bytes, two), weight));
+    }
+    s = _mm_sra_epi32(_mm_add_epi32(_mm_hadd_epi32(s, t), half), shift);
+    s = _mm_packus_epi16(_mm_packs_epi32(s, s), s);
+    int32_t four = _mm_cvtsi128_si32(s);
+    if (C == 4) __builtin_memcpy(y + 4 * o, &four, 4);
+    else __builtin_memcpy(y + 3 * o, &four, 3);
+  }
+}
+constexpr bool kPixels = true;
+#else
+void row_of_pixels(uint8_t*, const uint8_t*, int64_t, const Windows&, int64_t, int64_t) {}
+constexpr bool kPixels = false;
+#endif
+
+// One row of pixels, windows of multiples of eight.
+void row_of_bytes(uint8_t* y, const uint8_t* x, const Windows& w, int64_t out) {
+  int64_t o = 0;
+#if defined(__x86_64__)
+  const __m128i half = _mm_set1_epi32(1 << w.shift >> 1), shift = _mm_cvtsi32_si128(w.shift);
+  auto sums = [&](int64_t o) __attribute__((always_inline)) {
+    const uint8_t* from = x + w.first[o];
+    const int16_t* weight = w.weight + o * w.width;
+    __m128i s = _mm_setzero_si128();
+    for (int64_t k = 0; k < w.width; k += kEight) {
+      __m128i bytes = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i*)(from + k)));
+      s = _mm_add_epi32(s, _mm_madd_epi16(bytes, _mm_loadu_si128((const __m128i*)(weight + k))));
+    }
+    return s;
+  };
+  for (; o + 4 <= out; o += 4) {
+    __m128i s = _mm_hadd_epi32(_mm_hadd_epi32(sums(o), sums(o + 1)), _mm_hadd_epi32(sums(o + 2), sums(o + 3)));
+    s = _mm_sra_epi32(_mm_add_epi32(s, half), shift);
+    s = _mm_packus_epi16(_mm_packs_epi32(s, s), s);
+    int32_t four = _mm_cvtsi128_si32(s);
+    __builtin_memcpy(y + o, &four, 4);
+  }
+#endif
+  for (; o < out; o++) {
+    int32_t s = 0;
+    for (int64_t k = 0; k < w.width; k++) s += x[w.first[o] + k] * w.weight[o * w.width + k];
+    y[o] = byte_of(s, w.shift);
+  }
+}
+
+// The weighted sum of rows of n bytes, B apart.
+void sum_of_rows(uint8_t* y, const uint8_t* x, const int16_t* weight, int64_t width, int shift, int64_t B) {
+  constexpr int64_t kMost = 64;
+  for (int64_t i = 0; i < B; i += kMost) {
+    if (B >= kMost) {
+      i = min64(i, B - kMost);  // the last block overlaps the one before
+      const uint8_t* p = x + i;
+      int32_t s[kMost] = {};  // loops without a tail are vectorised whole
+      for (int64_t k = 0; k < width; k++, p += B)
+        for (int64_t j = 0; j < kMost; j++) s[j] += p[j] * weight[k];
+      for (int64_t j = 0; j < kMost; j++) y[i + j] = byte_of(s[j], shift);
+      continue;
+    }
+    for (int64_t j = 0; j < B; j++) {
+      int32_t sum = 0;
+      for (int64_t k = 0; k < width; k++) sum += x[k * B + j] * weight[k];
+      y[j] = byte_of(sum, shift);
+    }
+  }
+}
+
+void resize_bytes(const Ctx& ctx, const View& y, const View& x, const AxisMap& map) noexcept {
+  int64_t A = x.shape[0], B = x.shape[2];
+  bool narrow = (B == 1 || (kPixels && (B == 3 || B == 4))) && map.in >= most_width(map) + 2;
+  Windows w = make_windows(map, narrow, ctx.workspace);
+  int64_t rows = narrow ? 1 : map.out, length = map.out * B / rows;
+  parallel_ranges(ctx, A * rows, max64(1, kTask / length), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; r++) {
+      int64_t a = r / rows, o = r % rows;
+      const uint8_t* from = (const uint8_t*)x.data + a * map.in * B;
+      uint8_t* to = (uint8_t*)y.data + r * length;
+      if (!narrow) sum_of_rows(to, from + w.first[o] * B, w.weight + o * w.width, w.width, w.shift, B);
+      else if (B == 1) row_of_bytes(to, from, w, map.out);
+      else row_of_pixels(to, from, B, w, map.in, map.out);
+    }
+  });
+}
+
+}  // namespace
+
+void fill_image_bytes(Kernels&);
+void fill_image_bytes(Kernels& k) {
+  k.resize_bytes_workspace = resize_bytes_workspace;
+  k.resize_bytes = resize_bytes;
+}
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina
