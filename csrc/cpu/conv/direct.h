@@ -56,7 +56,7 @@ struct Planes {
   void pad(const Problem& q, int64_t n, T* to) const {
     const int64_t size = kDTypeSize[int(q.x.dtype)], W = q.x.shape[kW], step = phases * q.x.stride[kW];
     const RowFrom<T> row_from = row_from_fn<T>(q.x.dtype);
-    const bool plain = in_rows<T>(q.x.dtype, step);
+    const bool plain = in_rows<T>(q.x.dtype, step), halved = step == 2 && in_rows<T>(q.x.dtype, q.x.stride[kW]);
     for (int64_t c = 0; c < q.x.shape[kC]; c++)
       for (int64_t d = 0; d < extent[0]; d++)
         for (int64_t h = 0; h < extent[1]; h++)
@@ -73,6 +73,7 @@ struct Planes {
                                          at[1] * q.x.stride[kH] + w * q.x.stride[kW]) *
                                             size;
             if (plain) copy_row((const T*)from, to + lo, hi - lo);
+            else if (halved) copy_even((const T*)from, to + lo, hi - lo);
             else row_from(from, step, to + lo, hi - lo);
           }
   }

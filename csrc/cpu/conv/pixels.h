@@ -121,6 +121,14 @@ MIELINA_INLINE Vec<T> load_even(const T* p, int64_t a, int64_t z) {
   }
 }
 
+template <class T>
+MIELINA_INLINE void copy_even(const T* from, T* to, int64_t n) {
+  constexpr int64_t L = lanes<T>;
+  int64_t i = 0;
+  for (; i + L <= n; i += L) store(to + i, load_even<T>(from + 2 * i, 0, L));
+  if (i < n) store_n(to + i, load_even<T>(from + 2 * i, 0, n - i), n - i);
+}
+
 // How a window moves: input coordinate = output * stride - padding + tap * dilation, along (depth, height, width).
 struct Window {
   int64_t taps[3], stride[3], padding[3], dilation[3];
