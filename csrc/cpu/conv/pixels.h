@@ -228,51 +228,56 @@ struct Pixels {
     }
   }
 
-  // (channel, tap): a tap's pixels are neighbours, or a stride apart. The bounds of a run are the tap's alone, so taps
-  // make the outer loop.
+  // (channel, tap): a tap's pixels are neighbours, or a stride apart. Where a run leaves the image at its sides depends
+  // on the tap's column alone, so that the taps of a column, and all channels, share the bounds.
   void pack_taps(In* to, int64_t step, const Run* r, int count, int64_t k0, int64_t kc) const {
     const int64_t taps = this->taps(), n = count ? r[count - 1].at + r[count - 1].n : 0;
-    const int64_t sw = window.stride[2] * stride[2];
-    for (int64_t tap = 0; tap < taps; tap++) {
-      const int64_t c0 = (k0 - tap + taps - 1) / taps, c1 = (k0 + kc - tap + taps - 1) / taps;  // channels in the block
-      if (c0 >= c1) continue;
-      int64_t at[3];
-      tap_offsets(tap, at);
-      In* row0 = to + (c0 * taps + tap - k0) * step;
+    for (int64_t s = 0; s < window.taps[2]; s++)
       for (int j = 0; j < count; j++) {
-        const int64_t d = r[j].origin[0] + at[0], h = r[j].origin[1] + at[1], w = r[j].origin[2] + at[2];
-        int64_t lo = 0, hi = 0;  // the run's pixels inside the image
-        if (d >= 0 && d < shape[0] && h >= 0 && h < shape[1]) {
-          lo = min64(r[j].n, w >= 0 ? 0 : ceil_div(-w, window.stride[2]));
-          hi = max64(lo, min64(r[j].n, w >= shape[2] ? 0 : (shape[2] - 1 - w) / window.stride[2] + 1));
-        }
-        const In* from = r[j].image + d * stride[0] + h * stride[1] + w * stride[2] + c0 * sc;
+        const int64_t w = r[j].origin[2] + s * window.dilation[2], pace = window.stride[2];
+        const int64_t lo = min64(r[j].n, w >= 0 ? 0 : ceil_div(-w, pace));
+        const int64_t hi = max64(lo, min64(r[j].n, w >= shape[2] ? 0 : (shape[2] - 1 - w) / pace + 1));
         for (int64_t i = 0; i < r[j].n; i += L) {
           const int64_t m = min64(L, r[j].n - i), first = min64(L, max64(0, lo - i)),
                         last = max64(first, min64(L, hi - i));
-          const In* p = from + i * sw;
-          In* row = row0 + r[j].at + i;
-          const int64_t gap = taps * step;
-          if (sw == 1 && first == 0 && last == L) {
-            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) {
-              if (tap == 0) __builtin_prefetch(p + space.width, 0, 2);  // the next panel's; a channel is a page away
-              store(row, load_as<In>(p, L));
+          int64_t tap = s;
+          for (int64_t t = 0; t < window.taps[0]; t++)
+            for (int64_t u = 0; u < window.taps[1]; u++, tap += window.taps[2]) {
+              const int64_t d = r[j].origin[0] + t * window.dilation[0], h = r[j].origin[1] + u * window.dilation[1];
+              const bool inside = d >= 0 && d < shape[0] && h >= 0 && h < shape[1];
+              const In* from = r[j].image + d * stride[0] + h * stride[1] + (w + i * pace) * stride[2];
+              pack_tap(tap, taps, from, to + r[j].at + i, step, m, inside ? first : 0, inside ? last : 0, k0, kc);
             }
-          } else if (sw == 1) {
-            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store_n(row, load_between<In>(p, first, last), m);
-          } else if (sw == 2 && m == L) {
-            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store(row, load_even<In>(p, first, last));
-          } else if (sw == 2) {
-            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store_n(row, load_even<In>(p, first, last), m);
-          } else {
-            for (int64_t c = c0; c < c1; c++, row += gap, p += sc) {
-              for (int64_t l = 0; l < m; l++) row[l] = l < first || l >= last ? In(0) : p[l * sw];
-            }
-          }
         }
       }
-      for (int64_t c = c0; c < c1; c++)
-        for (int64_t i = n; i < step; i++) row0[(c - c0) * taps * step + i] = In(0);
+    for (int64_t k = 0; n < step && k < kc; k++)
+      for (int64_t i = n; i < step; i++) to[k * step + i] = In(0);
+  }
+  // One tap of m pixels, [first, last) of which lie inside the image, in all channels of the block.
+  __attribute__((always_inline)) void pack_tap(int64_t tap, int64_t taps, const In* from, In* to, int64_t step,
+                                               int64_t m, int64_t first, int64_t last, int64_t k0, int64_t kc) const {
+    int64_t c0 = 0, c1 = channels;
+    if (kc < channels * taps) {
+      c0 = (k0 - tap + taps - 1) / taps;
+      c1 = (k0 + kc - tap + taps - 1) / taps;
+    }
+    const int64_t sw = window.stride[2] * stride[2], gap = taps * step;
+    const In* p = from + c0 * sc;
+    In* row = to + (c0 * taps + tap - k0) * step;
+    if (sw == 1 && first == 0 && last == L) {
+      for (int64_t c = c0; c < c1; c++, row += gap, p += sc) {
+        if (tap == 0) __builtin_prefetch(p + space.width, 0, 2);  // the next panel's; a channel is a page away
+        store(row, load(p));
+      }
+    } else if (sw == 1) {
+      for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store_n(row, load_between<In>(p, first, last), m);
+    } else if (sw == 2 && m == L) {
+      for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store(row, load_even<In>(p, first, last));
+    } else if (sw == 2) {
+      for (int64_t c = c0; c < c1; c++, row += gap, p += sc) store_n(row, load_even<In>(p, first, last), m);
+    } else {
+      for (int64_t c = c0; c < c1; c++, row += gap, p += sc)
+        for (int64_t l = 0; l < m; l++) row[l] = l < first || l >= last ? In(0) : p[l * sw];
     }
   }
 };
