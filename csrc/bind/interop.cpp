@@ -38,10 +38,11 @@ Array from_numpy(Object o) {
   if (!py::isinstance<py::array>(o.p)) wrong_type("a numpy.ndarray", o.p);
   py::array a = py::reinterpret_borrow<py::array>(o.p);
   const Format* format = nullptr;
+  const py::dtype dtype = a.dtype();
+  const char kind = dtype.kind(), order = dtype.byteorder();
   for (auto& f : kFormats)
-    if (a.dtype().kind() == f.kind && a.itemsize() == f.size) format = &f;
-  check(format, Kind::Type, "from_numpy: no tensor dtype for an array of dtype ", std::string(py::str(a.dtype())));
-  char order = a.dtype().byteorder();
+    if (kind == f.kind && a.itemsize() == f.size) format = &f;
+  if (!format) fail(Kind::Type, "from_numpy: no tensor dtype for an array of dtype ", std::string(py::str(dtype)));
   check(order == '=' || order == '|' || order == '<', Kind::Value,
         "from_numpy: the array's byte order is not this machine's; use array.astype(array.dtype.newbyteorder('='))");
   check(a.ndim() <= kMaxDims, Kind::Value, "from_numpy: arrays have at most ", int(kMaxDims), " dimensions, got ",

@@ -9,6 +9,10 @@ namespace MIELINA_ISA {
 struct Moments {
   double n = 0, mean = 0, m2 = 0;
   void merge(double count, double block_mean, double block_m2) {
+    if (n == 0) {  // what the lines below come to, without their divisions: rows of one block
+      n = count, mean = block_mean, m2 = block_m2;
+      return;
+    }
     double all = n + count, delta = block_mean - mean;
     m2 += block_m2 + delta * delta * (n * count / all);
     mean += delta * (count / all);

@@ -62,16 +62,16 @@ def tensor(data: Any, *, dtype: DType | None = None, device: Any = None, require
     else:
         a = np.asarray(data)
         plain = not isinstance(data, (np.ndarray, np.generic))
-        if plain and a.dtype in (np.uint64, object):
+        if plain and a.dtype.char in "LQO":
             a = _large(data, dtype)
         if a.dtype.kind not in "fiub":
             dtypes.from_numpy(a.dtype)  # a TypeError that lists what there is
         if plain and dtype is not None and a.size and not dtype.is_floating_point and dtype is not dtypes.bool:
             _check_range(a, dtype)
-        if a.dtype == np.float64 and plain and not _is_double(data):
-            t = _core.convert(
-                _core.from_numpy(np.ascontiguousarray(a).reshape(a.shape)), dtype or dtypes.get_default_dtype()
-            )
+        if a.dtype.char == "d" and a.dtype.isnative and plain and not _is_double(data):
+            if not a.flags.c_contiguous:
+                a = np.ascontiguousarray(a).reshape(a.shape)
+            t = _core.convert(_core.from_numpy(a), dtype or dtypes.get_default_dtype())
         else:
             dtypes.from_numpy(a.dtype)
             t = _core.clone(_core.from_numpy(np.array(a, order="C", copy=True)))
@@ -85,7 +85,7 @@ def tensor(data: Any, *, dtype: DType | None = None, device: Any = None, require
 def _is_double(data: Any) -> bool:
     """Whether NumPy's doubles are among nested data; Python's floats take the default dtype."""
     if isinstance(data, (list, tuple)):
-        return any(map(_is_double, data))
+        return any(_is_double(x) for x in data if type(x) is not float)
     return isinstance(data, (np.ndarray, np.generic)) and data.dtype == np.float64
 
 

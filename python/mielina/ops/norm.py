@@ -89,6 +89,12 @@ NORM_ROWS = op("norm", _norm_rows_rule, composite=_norm_rows_composite)
 
 def _row(name: str, x: Tensor, normalized_shape: Any, *parameters: Tensor | None) -> int:
     """How many elements `normalized_shape` names. RuntimeError unless x ends in it and the parameters have it."""
+    if type(normalized_shape) is tuple and normalized_shape and isinstance(x, Tensor):  # the common case: 0.6 us less
+        fits = x.shape[-len(normalized_shape) :] == normalized_shape
+        for p in parameters:
+            fits = fits and (p is None or (isinstance(p, Tensor) and p.shape == normalized_shape))
+        if fits:
+            return prod(normalized_shape)
     check_tensors(name, x, *(p for p in parameters if p is not None))
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(map(operator.index, normalized_shape))
     if not shape or x.shape[-len(shape) :] != shape:

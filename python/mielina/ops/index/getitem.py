@@ -27,6 +27,8 @@ __all__ = ["index_put"]
 def getitem(x: Tensor, key: Any) -> Tensor:
     y = _core.basic_index(x, key)
     if y is None:
+        if type(key) is Tensor and key.dtype is dtypes.int64 and key.ndim and x.ndim and key._device == x._device:
+            return index(x, (key,), (0,))  # the common case: 2.5 us less
         x, indices, axes = _advanced(x, key)
         return index(x, indices, axes) if indices else x
     return view_of(y, GETITEM, x, key, x.shape)

@@ -9,7 +9,7 @@ from ... import _core, dtypes
 from ...autograd import no_grad, op, record
 from ...tensor import Tensor, check_tensors
 from ..elementwise import cast, div, eq, mul, ne, where
-from ..layout import narrow, ravel, reshape, unsqueeze, zeros
+from ..layout import narrow, ravel, reshaped, unsqueeze, zeros
 from .along import gather, index_select
 from .mask import masked_fill
 from .reduce import scatter_reduce
@@ -72,11 +72,11 @@ def embedding(
     if weight.ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, got {weight.ndim} dimensions")
     padding = _padding(padding_idx, weight)
-    flat = ravel(input)
+    flat = reshaped(input, (-1,))
     if max_norm is not None:
         _renorm(weight, flat, max_norm, norm_type)
     y = record(_core.embedding(weight, flat), EMBEDDING, (weight,), (weight.shape, flat, padding, scale_grad_by_freq))
-    return reshape(y, (*input.shape, weight.shape[1]))
+    return reshaped(y, (*input.shape, weight.shape[1]))
 
 
 def _padding(padding_idx: int | None, weight: Tensor) -> int:

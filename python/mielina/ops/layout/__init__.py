@@ -10,6 +10,6 @@ from .join import *
 from .memory import *
 from .rearrange import *
 from .views import *
-from .views import clone_of, diagonal_backward, sizes, slice, slice_backward, view, view_of, zeros
+from .views import clone_of, diagonal_backward, reshaped, sizes, slice, slice_backward, view, view_of, zeros
 
 __all__ = [name for page in (views, memory, join, rearrange) for name in page.__all__]

@@ -66,7 +66,12 @@ def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    y = _core.reshape(input, given(sizes, shape))
+    return reshaped(input, given(sizes, shape))
+
+
+def reshaped(input: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """`reshape` for callers that have the shape."""
+    y = _core.reshape(input, shape)
     if y._storage == input._storage:
         return view_of(y, RESHAPE, input, input.shape)
     return record(y, RESHAPE, (input,), (input.shape,))  # type: ignore[no-any-return]
@@ -140,7 +145,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     shape, n = input.shape, 1
     for s in shape[first : last + 1]:
         n *= s
-    return reshape(input, (*shape[:first], n, *shape[last + 1 :]))
+    return reshaped(input, (*shape[:first], n, *shape[last + 1 :]))
 
 
 @method
@@ -242,7 +247,7 @@ def _reversed(self: Tensor) -> Tensor:
     >>> mi.tensor([[1, 2, 3]]).T.shape
     (3, 1)
     """
-    return permute(self, *reversed(range(self.ndim)))
+    return transpose(self, 0, 1) if self.ndim == 2 else permute(self, *reversed(range(self.ndim)))
 
 
 method_as("T")(property(_reversed))
