@@ -228,7 +228,21 @@ std::optional<Array> bool_power(Binary op, const Operand (&o)[2]) {
 
 }  // namespace
 
+// Two arrays of one floating type and shape, contiguous, and an op that asks nothing more of such: the common case
+// (four numbers 0.35 us, 0.48 without this).
+static bool plain(Binary op, const Operand& a, const Operand& b) {
+  if (op > Binary::fmin || !a.array || !b.array) return false;
+  const Array &x = *a.array, &y = *b.array;
+  return (x.dtype == DType::f32 || x.dtype == DType::f64) && x.dtype == y.dtype && x.ndim > 0 && x.ndim == y.ndim &&
+         std::memcmp(x.shape, y.shape, sizeof(int64_t) * size_t(x.ndim)) == 0 && is_contiguous(x) && is_contiguous(y);
+}
+
 Array binary(Binary op, const Operand& a, const Operand& b) {
+  if (plain(op, a, b)) {
+    Array y = empty(a.array->dims(), a.array->dtype);
+    launch<&Kernels::binary>(traits(op).name, out(y), in(*a.array), in(*b.array), op, y.dtype);
+    return y;
+  }
   const Operand o[2] = {a, b};
   if (auto y = bool_power(op, o)) return *y;
   DType dtype = binary_dtype(op, o);
