@@ -54,7 +54,7 @@ def _set_rate(optimizer: Any, rate: float) -> None:
 def _match_epsilon(est: Any, optimizer: Any) -> None:
     """scikit-learn adds epsilon to the root of the raw second moment, we to that of the corrected one, which is
     sqrt(1 - beta_2^step) times smaller: the next step's epsilon makes up for it."""
-    state = next(iter(optimizer.state.values()), {})
+    state: dict[str, Any] = next(iter(optimizer.state.values()), {})
     step = float(state.get("step", 0)) + 1
     optimizer.param_groups[0]["eps"] = est.epsilon / math.sqrt(1 - est.beta_2**step)
 
