@@ -8,7 +8,7 @@
 
 namespace mielina::cuda {
 
-enum { kAbi = 3 };
+enum { kAbi = 4 };
 
 struct Card {
   char name[256];

@@ -59,6 +59,7 @@ enum class Unary : int32_t {
   leaky_relu,
   log_sigmoid,
   mish,
+  nan_to_num,
   selu,
   silu,
   softplus,

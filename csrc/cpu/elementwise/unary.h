@@ -147,6 +147,18 @@ struct Fn<Unary::clamp> {  // to [p, q]
   }
 };
 
+template <>
+struct Fn<Unary::nan_to_num> {  // p where x is NaN, else x to [-q, q], q the largest number there is
+  template <class V>
+  MIELINA_INLINE V f(V x, V p, V q) {
+    return select<V>(is_nan(x), p, Fn<Unary::clamp>::f(x, -q, q));
+  }
+  template <class V>
+  MIELINA_INLINE V d(V g, V x, V, V, V q) {
+    return select<V>((x >= -q) & (x <= q), g, V{});
+  }
+};
+
 // ---- powers, exponentials, logarithms
 // ------------------------------------------------------------------------------------
 template <>

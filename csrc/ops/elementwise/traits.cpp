@@ -18,7 +18,8 @@ static constexpr Traits kUnary[] = {
     {"tanh", promote}, {"trigamma", promote, false}, {"polygamma", promote, false},
     {"clamp", floating}, {"elu", floating}, {"frac", floating}, {"gelu", floating}, {"gelu_tanh", floating},
     {"hardshrink", floating}, {"hardsigmoid", floating}, {"hardswish", floating}, {"hardtanh", floating},
-    {"leaky_relu", floating}, {"log_sigmoid", floating}, {"mish", floating}, {"selu", floating}, {"silu", floating},
+    {"leaky_relu", floating}, {"log_sigmoid", floating}, {"mish", floating}, {"nan_to_num", floating},
+    {"selu", floating}, {"silu", floating},
     {"softplus", floating}, {"softshrink", floating}, {"softsign", promote}, {"tanhshrink", promote},
     {"threshold", floating},
 };
