@@ -66,6 +66,10 @@ MIELINA_INLINE V pow(V x, V y) {
   } else {
     magnitude = pow_magnitude(x, y);
   }
+  if constexpr (is_f32<V>) {  // 64 MB: 13.1 ms; 14.3 with all that follows
+    if (__builtin_expect(!any_lane(~((x > c<V>(0)) & (x < c<V>(F::inf)) & (abs(y) < c<V>(F::inf)))), 1))
+      return magnitude;
+  }
   V half = y * c<V>(0.5), a = abs(x);
   Mask<V> integer = trunc(y) == y, odd = integer & (trunc(half) != half);
   Mask<V> edge = (a == c<V>(0)) | (a == c<V>(F::inf)), rises = (y > c<V>(0)) == (a > c<V>(1));
