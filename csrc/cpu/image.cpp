@@ -3,6 +3,7 @@
 // A resampling is separable: the source rows that an output row needs are first summed, with their weights, into one
 // row (full vectors), then that row's pixels into output pixels. Where neighbouring outputs are alike the second step
 // has full vectors too.
+#include "cpu/image/bytes.h"
 #include "cpu/image/rows.h"
 #include "cpu/image/sample.h"
 
@@ -290,14 +291,14 @@ int64_t resample_workspace(const Ctx& ctx, const View& y, const View& x, const I
 
 }  // namespace
 
-void fill_image_bytes(Kernels&);
 void fill_image_warp(Kernels&);
 void fill_image(Kernels&);
 void fill_image(Kernels& k) {
-  fill_image_bytes(k);
   fill_image_warp(k);
   k.resample_workspace = resample_workspace;
   k.resample = resample;
+  k.resize_bytes_workspace = resize_bytes_workspace;
+  k.resize_bytes = resize_bytes;
   k.grid_sample = grid_sample;
   k.grid_sample_backward = grid_sample_backward;
   k.grid_sample_backward_grid = grid_sample_backward_grid;

@@ -41,13 +41,14 @@ int64_t sort_workspace(const Ctx& ctx, const View& x) noexcept {
   return bytes * (ctx.threads > 0 ? ctx.threads : 1) + counts;
 }
 
-// Elements of 64-bit integers that lie within 2^32 of each other are sorted as 32-bit ones, less the smallest.
+// What a row's elements are. whole: integers. narrow: those of 64 bits that lie within 2^32 of each other are sorted as
+// 32-bit ones, less the smallest.
 struct Bias {
-  bool narrow;
+  bool whole, narrow;
   int64_t least;
 };
 Bias bias_of(const View& x) {
-  if (x.dtype != DType::i64) return {false, 0};
+  if (x.dtype != DType::i64) return {x.dtype > DType::bf16, false, 0};
   const Space<1> s({&x});
   int64_t buf[kBlock], lo = INT64_MAX, hi = INT64_MIN;
   for (int64_t i = 0; i < s.n; i += kBlock) {
@@ -58,48 +59,62 @@ Bias bias_of(const View& x) {
       hi = p[j] > hi ? p[j] : hi;
     }
   }
-  return {uint64_t(hi) - uint64_t(lo) <= 0xffffffffu, lo};
+  return {true, uint64_t(hi) - uint64_t(lo) <= 0xffffffffu, lo};
 }
 
-// Elements [i, i + n) of a row as T: where they lie, or in buf (kBlock elements).
-template <class T>
-const T* read_block(const Row& x, int64_t i, int64_t n, Bias bias, T* buf) {
-  const char* from = x.data + i * x.stride * x.size;
-  if (__is_same(T, int32_t) && bias.narrow) {
-    for (int64_t j = 0; j < n; j++)
-      buf[j] = T(uint64_t(((const int64_t*)from)[j * x.stride]) - uint64_t(bias.least) - 0x80000000u);
-    return buf;
-  }
-  if (x.stride == 1 && x.dtype == dtype_of<T>) return (const T*)from;
-  row_from_fn<T>(x.dtype)(from, x.stride, buf, n);
-  return buf;
-}
-
-// Keys of 32 bits are packed in whole vectors: `to` has items_room. Returns whether every element can be told from its
-// key: it has 32 bits, is neither NaN nor -0, and nothing was taken from it.
-template <class T>
-bool pack_range(const Row& x, int64_t begin, int64_t end, bool descending, Bias bias, Item<T>* to) {
-  alignas(64) T buf[kBlock];
+// f(keys, i, count) for vectors of a row's 32-bit keys from place i on. Returns whether every element can be told from
+// its key: it is neither NaN nor -0, and nothing was taken from it. Floats and integers share this code, the latter
+// as the words that they are: a loop for each would be 8 KB more a level.
+template <class F>
+MIELINA_INLINE bool each_key(const Row& x, int64_t begin, int64_t end, bool descending, Bias bias, F f) {
+  constexpr int64_t L = lanes<int32_t>;
+  alignas(64) int32_t buf[kBlock];
+  vu32 flip = vu32{} - uint32_t(descending);
   vi32 lost{};
   for (int64_t i = begin; i < end; i += kBlock) {
     int64_t n = min64(kBlock, end - i);
-    const T* from = read_block(x, i, n, bias, buf);
-    if constexpr (sizeof(T) == 4) {
-      constexpr int64_t L = lanes<T>;
-      vu32 flip = vu32{} - uint32_t(descending), index = count_from(i);
-      for (int64_t j = 0; j < n; j += L, index += uint32_t(L)) {
-        Vec<T> v = n - j >= L ? load(from + j) : load_n(from + j, n - j);
-        if constexpr (__is_same(T, float)) lost |= is_nan(v) | (bits(v) == 0x80000000u);
-        vu32 k = key_bits(v) ^ flip, low, high;
-        interleave(index, k, low, high);
-        store(to + i + j, (vu64)low);
-        store(to + i + j + L / 2, (vu64)high);
-      }
-    } else {
-      for (int64_t j = 0; j < n; j++) to[i + j] = pack<T>(from[j], i + j, descending);
+    const char* from = x.data + i * x.stride * x.size;
+    if (bias.narrow)
+      for (int64_t j = 0; j < n; j++)
+        buf[j] = int32_t(uint64_t(((const int64_t*)from)[j * x.stride]) - uint64_t(bias.least) - 0x80000000u);
+    else if (bias.whole) row_from_fn<int32_t>(x.dtype)(from, x.stride, buf, n);
+    else if (x.stride != 1 || x.dtype != DType::f32) row_from_fn<float>(x.dtype)(from, x.stride, (float*)buf, n);
+    const int32_t* words = !bias.whole && x.stride == 1 && x.dtype == DType::f32 ? (const int32_t*)from : buf;
+    for (int64_t j = 0; j < n; j += L) {
+      int64_t count = min64(L, n - j);
+      vu32 w = (vu32)(count == L ? load(words + j) : load_n(words + j, count));
+      vf32 v = from_bits<vf32>(w);
+      lost |= is_nan(v) | (w == 0x80000000u);
+      f((bias.whole ? w ^ 0x80000000u : key_bits(v)) ^ flip, i + j, count);
     }
   }
-  return sizeof(T) == 4 && !bias.narrow && !any_lane(lost);
+  return !bias.narrow && (bias.whole || !any_lane(lost));
+}
+
+// Keys of 32 bits are packed in whole vectors: `to` has items_room. Returns what each_key does, false for wide keys.
+bool pack_words(const Row& x, int64_t begin, int64_t end, bool descending, Bias bias, uint64_t* to) {
+  vu32 index = count_from(0);
+  return each_key(x, begin, end, descending, bias, [&](vu32 k, int64_t i, int64_t) __attribute__((always_inline)) {
+    vu32 low, high;
+    interleave(index + uint32_t(i), k, low, high);
+    store(to + i, (vu64)low);
+    store(to + i + lanes<uint64_t>, (vu64)high);
+  });
+}
+template <class T>
+bool pack_range(const Row& x, int64_t begin, int64_t end, bool descending, Bias bias, Item<T>* to) {
+  if constexpr (sizeof(T) == 4) {
+    return pack_words(x, begin, end, descending, bias, to);
+  } else {
+    T buf[kBlock];
+    auto read = row_from_fn<T>(x.dtype);
+    for (int64_t i = begin; i < end; i += kBlock) {
+      int64_t n = min64(kBlock, end - i);
+      read(x.data + i * x.stride * x.size, x.stride, buf, n);
+      for (int64_t j = 0; j < n; j++) to[i + j] = pack<T>(buf[j], i + j, descending);
+    }
+    return false;
+  }
 }
 
 // values[i] = x[index[i]] for elements of one size, whatever they mean.
@@ -125,50 +140,50 @@ void unpack_range(const Row& x, const U* items, int64_t begin, int64_t end, cons
 }
 
 // The same where elements can be told from their keys: nothing is read again.
-template <class T>
-void decode_range(const uint64_t* items, int64_t begin, int64_t end, bool descending, const Row& values,
+void decode_range(const uint64_t* items, int64_t begin, int64_t end, bool descending, bool whole, const Row& values,
                   const Row& indices) {
-  constexpr int64_t L = lanes<T>;
-  alignas(64) T value[kBlock];
+  constexpr int64_t L = lanes<int32_t>;
+  alignas(64) int32_t value[kBlock];
   alignas(64) int64_t index[kBlock];
   vu32 flip = vu32{} - uint32_t(descending);
   vu64 low = vu64{} + 0xffffffffu;
+  bool direct = values.stride == 1 && (values.dtype == DType::f32 || values.dtype == DType::i32);
   for (int64_t i = begin; i < end; i += kBlock) {
-    int64_t n = min64(kBlock, end - i), whole = n / L * L;
-    T* to = values.stride == 1 && values.dtype == dtype_of<T> ? (T*)values.data + i : value;
+    int64_t n = min64(kBlock, end - i), full = n / L * L;
+    int32_t* to = direct ? (int32_t*)values.data + i : value;
     int64_t* at = indices.stride == 1 ? (int64_t*)indices.data + i : index;
     for (int64_t j = 0; j < n; j += L) {
-      T* v = j < whole ? to + j : value + j;
-      int64_t* p = j < whole ? at + j : index + j;
+      int64_t* p = j < full ? at + j : index + j;
       vu64 a = load(items + i + j), b = load(items + i + j + L / 2);
       store(p, (vi64)(a & low));
       store(p + L / 2, (vi64)(b & low));
-      store(v, of_key(odd_lanes((vu32)a, (vu32)b) ^ flip, T()));
+      vu32 k = odd_lanes((vu32)a, (vu32)b) ^ flip;
+      store(j < full ? to + j : value + j, (vi32)(whole ? k ^ 0x80000000u : word_of_key(k)));
     }
-    int64_t from = to == value ? 0 : whole;
-    row_to_fn<T>(values.dtype)(value + from, values.data + (i + from) * values.stride * values.size, values.stride,
-                               n - from);
-    from = at == index ? 0 : whole;
+    int64_t from = direct ? full : 0;  // of what is still in the buffers
+    char* v = values.data + (i + from) * values.stride * values.size;
+    if (whole) row_to_fn<int32_t>(values.dtype)(value + from, v, values.stride, n - from);
+    else row_to_fn<float>(values.dtype)((const float*)value + from, v, values.stride, n - from);
+    from = at == index ? 0 : full;
     row_to_fn<int64_t>(DType::i64)(index + from, indices.data + (i + from) * indices.stride * 8, indices.stride,
                                    n - from);
   }
 }
 template <class T>
-void put_range(const Row& x, const Item<T>* items, int64_t begin, int64_t end, bool descending, bool exact,
+void put_range(const Row& x, const Item<T>* items, int64_t begin, int64_t end, bool descending, bool exact, Bias bias,
                const Row& values, const Row& indices) {
   if constexpr (sizeof(T) == 4)
-    if (exact) return decode_range<T>(items, begin, end, descending, values, indices);
+    if (exact) return decode_range(items, begin, end, descending, bias.whole, values, indices);
   unpack_range(x, items, begin, end, values, indices);
 }
 
-// f(T(), bias) for the type that holds x's elements and whose key is as narrow as they are.
+// f(T(), bias) for the type whose key is as narrow as x's elements are: float stands for 32-bit integers, too.
 template <class F>
 void dispatch(const View& x, F f) {
   Bias bias = bias_of(x);
   if (x.dtype == DType::f64) f(double(), bias);
   else if (x.dtype == DType::i64 && !bias.narrow) f(int64_t(), bias);
-  else if (x.dtype <= DType::bf16) f(float(), bias);
-  else f(int32_t(), bias);
+  else f(float(), bias);
 }
 
 // f(row, count, items, spare) for each row of x, or for `together` of them.
@@ -197,7 +212,7 @@ void sort_long(const Ctx& ctx, const View& values, const View& indices, const Vi
     });
     const U* sorted = radix_sort_long(ctx, items, spare, n, counts);
     parallel_ranges(ctx, n, kCut,
-                    [&](int64_t b, int64_t e) { put_range<T>(xr, sorted, b, e, descending, exact, vr, ir); });
+                    [&](int64_t b, int64_t e) { put_range<T>(xr, sorted, b, e, descending, exact, bias, vr, ir); });
   }
 }
 
@@ -216,36 +231,19 @@ void sort(const Ctx& ctx, const View& values, const View& indices, const View& x
       }
       if (count == 1) items = sort_items(items, spare, n);
       for (int64_t i = 0; i < count; i++)
-        put_range<T>(row_of(x, r + i), items + i * kSquare, 0, n, descending, exact[i], row_of(values, r + i),
+        put_range<T>(row_of(x, r + i), items + i * kSquare, 0, n, descending, exact[i], bias, row_of(values, r + i),
                      row_of(indices, r + i));
     });
   });
 }
 
-// f(keys, i, count) for vectors of a row's keys from place i on.
-template <class T, class F>
-MIELINA_INLINE void each_key(const Row& x, int64_t begin, int64_t end, bool descending, Bias bias, F f) {
-  constexpr int64_t L = lanes<T>;
-  alignas(64) T buf[kBlock];
-  vu32 flip = vu32{} - uint32_t(descending);
-  for (int64_t i = begin; i < end; i += kBlock) {
-    int64_t n = min64(kBlock, end - i);
-    const T* from = read_block(x, i, n, bias, buf);
-    for (int64_t j = 0; j < n; j += L) {
-      int64_t count = min64(L, n - j);
-      f(key_bits(count == L ? load(from + j) : load_n(from + j, count)) ^ flip, i + j, count);
-    }
-  }
-}
-
 // A key that k elements of a row do not exceed: the k-th smallest of each lane's smallest.
-template <class T>
 uint32_t key_within(const Row& x, int64_t n, int64_t k, bool descending, Bias bias) {
-  constexpr int64_t L = lanes<T>;
+  constexpr int64_t L = lanes<uint32_t>;
   uint32_t key[L];
   vu32 least = ~vu32{};
-  each_key<T>(x, 0, n / L * L, descending, bias,
-              [&](vu32 keys, int64_t, int64_t) __attribute__((always_inline)) { least = keys < least ? keys : least; });
+  each_key(x, 0, n / L * L, descending, bias,
+           [&](vu32 keys, int64_t, int64_t) __attribute__((always_inline)) { least = keys < least ? keys : least; });
   store(key, least);
   insertion_sort(key, L);
   return key[k - 1];
@@ -253,9 +251,8 @@ uint32_t key_within(const Row& x, int64_t n, int64_t k, bool descending, Bias bi
 
 // The k smallest items of a row, in order, without packing all of it: only those below a limit are of interest. When
 // `room` is full of them the k smallest stay, and the last of these is the new limit.
-template <class T>
 void few_items(const Row& x, int64_t n, int64_t k, int64_t room, bool descending, Bias bias, uint64_t* items) {
-  constexpr int64_t L = lanes<T>, kFewest = 32;
+  constexpr int64_t L = lanes<uint32_t>, kFewest = 32;
   int64_t count = 0, start = 0;
   uint32_t limit = 0;
   auto cut = [&] {
@@ -263,13 +260,13 @@ void few_items(const Row& x, int64_t n, int64_t k, int64_t room, bool descending
     count = k;
     limit = uint32_t(key_of(items[k - 1]));
   };
-  if (k <= L / 2) limit = key_within<T>(x, min64(n, 2 * kBlock), k, descending, bias) + 1;
+  if (k <= L / 2) limit = key_within(x, min64(n, 2 * kBlock), k, descending, bias) + 1;
   if (limit == 0) {
-    pack_range<T>(x, 0, room, descending, bias, items);
+    pack_words(x, 0, room, descending, bias, items);
     start = count = room;
     cut();
   }
-  each_key<T>(x, start, n, descending, bias, [&](vu32 keys, int64_t i, int64_t m) __attribute__((always_inline)) {
+  each_key(x, start, n, descending, bias, [&](vu32 keys, int64_t i, int64_t m) __attribute__((always_inline)) {
     if (!any_lane(keys < vu32{} + limit)) return;
     uint32_t key[L];
     store(key, keys);
@@ -294,7 +291,7 @@ void topk(const Ctx& ctx, const View& values, const View& indices, const View& x
       Row xr = row_of(x, r);
       if constexpr (sizeof(T) == 4)
         if (few) {
-          few_items<T>(xr, n, k, room, largest, bias, items);
+          few_items(xr, n, k, room, largest, bias, items);
           return unpack_range(xr, items, 0, k, row_of(values, r), row_of(indices, r));
         }
       pack_range<T>(xr, 0, n, largest, bias, items);

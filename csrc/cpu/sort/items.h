@@ -40,7 +40,6 @@ MIELINA_INLINE u128 key_bits(double x) {
   uint64_t k = b ^ (uint64_t(int64_t(b) >> 63) | 0x8000000000000000u);
   return x != x ? ~uint64_t(0) : k;
 }
-MIELINA_INLINE uint64_t key_bits(int32_t x) { return uint32_t(x) ^ 0x80000000u; }
 MIELINA_INLINE u128 key_bits(int64_t x) { return uint64_t(x) ^ 0x8000000000000000u; }
 template <class T>
 using Item = decltype(key_bits(T()));
@@ -58,10 +57,8 @@ MIELINA_INLINE vu32 key_bits(vf32 x) {
   vu32 k = b ^ ((vu32)((vi32)b >> 31) | 0x80000000u);
   return is_nan(x) ? ~vu32{} : k;
 }
-MIELINA_INLINE vu32 key_bits(vi32 x) { return (vu32)x ^ 0x80000000u; }
-// The elements that such keys were made of.
-MIELINA_INLINE vf32 of_key(vu32 k, float) { return from_bits<vf32>(k ^ (~(vu32)((vi32)k >> 31) | 0x80000000u)); }
-MIELINA_INLINE vi32 of_key(vu32 k, int32_t) { return (vi32)(k ^ 0x80000000u); }
+// The bits of the float that a key was made of.
+MIELINA_INLINE vu32 word_of_key(vu32 k) { return k ^ (~(vu32)((vi32)k >> 31) | 0x80000000u); }
 MIELINA_INLINE vu32 odd_lanes(vu32 a, vu32 b) {
   vi32 from;
   for (int i = 0; i < lanes<int32_t>; i++) from[i] = 2 * i + 1;

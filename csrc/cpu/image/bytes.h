@@ -1,5 +1,5 @@
 // resize_bytes: see table/image.h. Sums of bytes times whole weights of 16 bits, in 32.
-#include "cpu/block.h"
+#pragma once
 #include "cpu/image/taps.h"
 
 namespace mielina {
@@ -167,12 +167,6 @@ void resize_bytes(const Ctx& ctx, const View& y, const View& x, const AxisMap& m
 }
 
 }  // namespace
-
-void fill_image_bytes(Kernels&);
-void fill_image_bytes(Kernels& k) {
-  k.resize_bytes_workspace = resize_bytes_workspace;
-  k.resize_bytes = resize_bytes;
-}
 
 }  // namespace MIELINA_ISA
 }  // namespace mielina
