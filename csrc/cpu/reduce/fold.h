@@ -189,6 +189,29 @@ struct Monoid {
   static W second(const State& s) { return s.value; }
 };
 
+// Integers wrap: they are added and multiplied unsigned.
+template <class X>
+struct Wraps {
+  using Type = X;
+};
+template <>
+struct Wraps<int64_t> {
+  using Type = uint64_t;
+};
+template <>
+struct Wraps<vi64> {
+  using Type = vu64;
+};
+template <class X>
+MIELINA_INLINE X plus(X a, X b) {
+  using U = typename Wraps<X>::Type;
+  return X(U(a) + U(b));
+}
+template <class X>
+MIELINA_INLINE X times(X a, X b) {
+  using U = typename Wraps<X>::Type;
+  return X(U(a) * U(b));
+}
 struct Additive {
   template <class X>
   static X start() {
@@ -200,7 +223,7 @@ struct Additive {
   }
   template <class X>
   MIELINA_INLINE X join(X a, X b) {
-    return a + b;
+    return plus(a, b);
   }
   template <class W>
   static W last(W w, int64_t, double) {
@@ -210,7 +233,7 @@ struct Additive {
 struct SumOf : Additive {
   template <class V>
   MIELINA_INLINE V step(V acc, V x, V) {
-    return acc + x;
+    return plus(acc, x);
   }
 };
 struct MeanOf : SumOf {
@@ -233,12 +256,11 @@ struct ProdOf : Additive {
   }
   template <class V>
   MIELINA_INLINE V step(V acc, V x, V) {
-    return acc * x;
+    return times(acc, x);
   }
   template <class X>
   MIELINA_INLINE X join(X a, X b) {
-    if constexpr (__is_same(X, int64_t)) return int64_t(uint64_t(a) * uint64_t(b));  // wraps
-    else return a * b;
+    return times(a, b);
   }
 };
 struct NonzeroOf : Additive {
