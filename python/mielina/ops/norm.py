@@ -93,8 +93,8 @@ def _row(name: str, x: Tensor, normalized_shape: Any, *parameters: Tensor | None
         fits = x.shape[-len(normalized_shape) :] == normalized_shape
         for p in parameters:
             fits = fits and (p is None or (isinstance(p, Tensor) and p.shape == normalized_shape))
-        if fits:
-            return prod(normalized_shape)
+        if fits and type(size := prod(normalized_shape)) is int:  # (3.0,) equals (3,)
+            return size
     check_tensors(name, x, *(p for p in parameters if p is not None))
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(map(operator.index, normalized_shape))
     if not shape or x.shape[-len(shape) :] != shape:
