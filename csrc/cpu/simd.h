@@ -74,6 +74,22 @@ struct ElemOf<vu64> {
 template <class V>
 using Elem = typename ElemOf<V>::type;
 
+// What numbers or vectors are added and multiplied as: integers wrap, and signed overflow is undefined.
+template <class V>
+struct WrapOf {
+  using type = V;
+};
+template <>
+struct WrapOf<int64_t> {
+  using type = uint64_t;
+};
+template <>
+struct WrapOf<vi64> {
+  using type = vu64;
+};
+template <class V>
+using Wrap = typename WrapOf<V>::type;
+
 template <class T>
 constexpr int lanes = VBYTES / int(sizeof(T));
 

@@ -66,6 +66,21 @@ struct Tiles {
     y[2] = fma(b2, s2, a2 * s1);
     y[3] = fma(b2 * b, d2, fma(a2 * a, d1, m[5]));
   }
+  // The same of 36 sums, `step` apart: the four columns of outputs, from the six rows of places.
+  MIELINA_INLINE void back(const float* sums, int64_t step, vf32 (&y)[4][4]) {
+    vf32 half[4][6];
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; i++) {
+      vf32 m[6], z[4];
+#pragma GCC unroll 6
+      for (int j = 0; j < 6; j++) m[j] = load(sums + (6 * i + j) * step);
+      back(m, z);
+#pragma GCC unroll 4
+      for (int s = 0; s < 4; s++) half[s][i] = z[s];
+    }
+#pragma GCC unroll 4
+    for (int s = 0; s < 4; s++) back(half[s], y[s]);
+  }
   // G of three taps, and G' of six sums.
   MIELINA_INLINE void filter(const vf32 (&w)[3], vf32 (&u)[6]) {
     six(n0 * w[0], fma(na * a2, w[2], na * w[0]), na * w[1], fma(nb * b2, w[2], nb * w[0]), nb * w[1], w[2], u);

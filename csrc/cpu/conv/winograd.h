@@ -74,29 +74,13 @@ struct Winograd : WinogradFilters {
   __attribute__((noinline)) void outputs(const float* sums, int64_t channel, float (&lines)[4][4 * kTiles],
                                          int64_t t) const {
     const vf32 bias = splat<vf32>(q.bias.data ? ((const float*)q.bias.data)[channel * q.bias.stride[0]] : 0.0f);
-    const int64_t step = mr * kTiles;
-    vf32 half[4][6], y[4][4];
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; i++) {
-      vf32 m[6], z[4];
-#pragma GCC unroll 6
-      for (int j = 0; j < 6; j++) m[j] = load(sums + (6 * i + j) * step);
-      back(m, z);
-#pragma GCC unroll 4
-      for (int s = 0; s < 4; s++) half[s][i] = z[s];
-    }
-#pragma GCC unroll 4
-    for (int s = 0; s < 4; s++) {
-      vf32 z[4];
-      back(half[s], z);
-#pragma GCC unroll 4
-      for (int r = 0; r < 4; r++) y[r][s] = z[r] + bias;
-    }
+    vf32 y[4][4];
+    back(sums, mr * kTiles, y);
 #pragma GCC unroll 4
     for (int r = 0; r < 4; r++) {
       vf32 even[2], odd[2];
-      interleave(y[r][0], y[r][2], even[0], even[1]);
-      interleave(y[r][1], y[r][3], odd[0], odd[1]);
+      interleave(y[0][r] + bias, y[2][r] + bias, even[0], even[1]);
+      interleave(y[1][r] + bias, y[3][r] + bias, odd[0], odd[1]);
       float* to = lines[r] + 4 * t;
 #pragma GCC unroll 2
       for (int i = 0; i < 2; i++) {

@@ -61,21 +61,10 @@ struct WinogradLast : WinogradFilters {
     for (int64_t i = 0; q.bias.data && i < n; i++)
       channels[i] = ((const float*)q.bias.data)[(k + i) * q.bias.stride[0]];
     const vf32 bias = load((const float*)channels);
-    vf32 half[4][6];
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; i++) {
-      vf32 m[6], z[4];
-#pragma GCC unroll 6
-      for (int j = 0; j < 6; j++) m[j] = load(sums + (6 * i + j) * tiles * kColumns);
-      back(m, z);
-#pragma GCC unroll 4
-      for (int s = 0; s < 4; s++) half[s][i] = z[s];
-    }
     const int64_t line = tile / columns, h = line % rows * 4, w = tile % columns * 4;
     float* y = (float*)q.y.data + line / rows * q.y.stride[kN] + h * q.y.stride[kH] + w * q.y.stride[kW] + k;
     vf32 z[4][4];
-#pragma GCC unroll 4
-    for (int s = 0; s < 4; s++) back(half[s], z[s]);
+    back(sums, tiles * kColumns, z);
     for (int64_t s = 0; s < min64(4, width - w); s++)
       for (int64_t r = 0; r < min64(4, height - h); r++) {
         float* to = y + r * q.y.stride[kH] + s * q.y.stride[kW];

@@ -70,17 +70,7 @@ void run_picked(const Ctx& ctx, const Space<K>& s, int op, DType compute, Number
   else run(ctx, s, pick<int64_t, Pick>(op, All{}), p, q);
 }
 
-// Integer arithmetic wraps (signed overflow is undefined); a functor that says `integers` has rows for i64, too.
-template <class V>
-struct WrapOf {
-  using type = V;
-};
-template <>
-struct WrapOf<vi64> {
-  using type = vu64;
-};
-template <class V>
-using Wrap = typename WrapOf<V>::type;
+// A functor that says `integers` has rows for i64, too.
 template <class T>
 constexpr bool is_integer = __is_same(T, int64_t);
 template <class F, class T>

@@ -189,28 +189,13 @@ struct Monoid {
   static W second(const State& s) { return s.value; }
 };
 
-// Integers wrap: they are added and multiplied unsigned.
-template <class X>
-struct Wraps {
-  using Type = X;
-};
-template <>
-struct Wraps<int64_t> {
-  using Type = uint64_t;
-};
-template <>
-struct Wraps<vi64> {
-  using Type = vu64;
-};
 template <class X>
 MIELINA_INLINE X plus(X a, X b) {
-  using U = typename Wraps<X>::Type;
-  return X(U(a) + U(b));
+  return X(Wrap<X>(a) + Wrap<X>(b));
 }
 template <class X>
 MIELINA_INLINE X times(X a, X b) {
-  using U = typename Wraps<X>::Type;
-  return X(U(a) * U(b));
+  return X(Wrap<X>(a) * Wrap<X>(b));
 }
 struct Additive {
   template <class X>
