@@ -126,6 +126,10 @@ MIELINA_INLINE V sigmoid(V x) {
   return x != x ? x : x < V(0) ? e * y : y;
 }
 template <class V>
+MIELINA_INLINE V log_either(V near, V far) {
+  return abs(near) < V(0.5) ? log1p(near) : log(far);
+}
+template <class V>
 MIELINA_INLINE V log1p_exp_minus(V gap) {  // log(1 + exp(-|gap|))
   return log1p(exp(-abs(gap)));
 }

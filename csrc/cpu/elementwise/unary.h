@@ -272,15 +272,13 @@ struct Fn<Unary::log1p> {
   }
 };
 template <>
-struct Fn<Unary::logit> {  // of x moved into [p, q]; near 1/2 both halves are exact and what 1 + near lost is added
+struct Fn<Unary::logit> {  // of x moved into [p, q]; near 1/2 both halves are exact and log(1 + near) keeps the zero's
+                           // digits
   template <class V>
   MIELINA_INLINE V f(V x, V p, V q) {
     x = select<V>(x < p, p, select<V>(x > q, q, x));
     V far = x / (one<V>() - x), near = (x + x - one<V>()) / (one<V>() - x);
-    Mask<V> middle = abs(near) < c<V>(0.5);
-    V u = select<V>(middle, one<V>() + near, far), lost = zero_where<V>(~middle, near - (u - one<V>()));
-    V k, m = log_split(u, k);
-    return log_limits(u, log_core((m - one<V>()) + select<V>(k < V{}, lost + lost, lost), k));
+    return log_either(near, far);
   }
   template <class V>
   MIELINA_INLINE V d(V g, V x, V, V p, V q) {  // without bounds NaN outside [0, 1], with them 0 outside

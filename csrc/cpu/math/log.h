@@ -125,6 +125,15 @@ MIELINA_INLINE V log1p(V x) {
   return select<V>(abs(x) < c<V>(FpOf<V>::min_normal), x, y);
 }
 
+// log(1 + near) where |near| < 1/2, else log(far): one logarithm for both, to which what 1 + near lost is added.
+template <class V>
+MIELINA_INLINE V log_either(V near, V far) {
+  Mask<V> middle = abs(near) < c<V>(0.5);
+  V u = select<V>(middle, c<V>(1) + near, far), lost = select<V>(middle, near - (u - c<V>(1)), V{});
+  V k, m = log_split(u, k);
+  return log_limits(u, log_core((m - c<V>(1)) + select<V>(k < V{}, lost + lost, lost), k));
+}
+
 // log(1 + e) for e in [0, 1]: the argument of log lies in [1, 2], so that k is 0 or 1 and no limit can occur.
 template <class V>
 MIELINA_INLINE V log1p_unit(V e) {
