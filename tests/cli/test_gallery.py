@@ -183,7 +183,7 @@ def test_ctrl_c_ends_a_script_that_hangs(scripts):
         time.sleep(600)
         """,
     )
-    handle = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a job in the background has none
+    handle = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # the background has none
     code = f"{handle}\nfrom mielina.gallery import gallery\ngallery({scripts.folder!r}, {scripts.output!r})"
     run = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     pid = os.path.join(scripts.folder, "pid")
