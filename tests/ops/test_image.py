@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import mielina as mi
@@ -260,3 +262,28 @@ GRID = mi.tensor(np.zeros((1, 2, 2, 2), np.float32))
 def test_errors(error: type[Exception], message: str, call: Any) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="guard pages by mprotect")
+def test_bytes_beside_an_image_are_not_read() -> None:
+    """Images of three channels at the edge of a page nobody may read, on either side, in a process of its own."""
+    code = """
+import ctypes, mmap
+import numpy as np
+import mielina as mi
+page = mmap.PAGESIZE
+room = mmap.mmap(-1, 3 * page)
+start = ctypes.addressof(ctypes.c_char.from_buffer(room))
+protect = ctypes.CDLL(None).mprotect
+protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+assert protect(start, page, 0) == 0 and protect(start + 2 * page, page, 0) == 0
+for width in range(3, 40):
+    for at in (start + page, start + 2 * page - 3 * width):
+        a = np.frombuffer((ctypes.c_uint8 * (3 * width)).from_address(at), np.uint8).reshape(1, 1, width, 3)
+        x = mi.from_numpy(a).permute(0, 3, 1, 2)
+        for size in (width // 2, width - 1, width + 1, 2 * width):
+            for how in ("bilinear", "bicubic"):
+                mi.nn.functional.interpolate(x, size=(1, size), mode=how)
+                mi.nn.functional.interpolate(x, size=(1, size), mode=how, antialias=True)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

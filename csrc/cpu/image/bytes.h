@@ -151,7 +151,8 @@ void sum_of_rows(uint8_t* y, const uint8_t* x, const int16_t* weight, int64_t wi
 
 void resize_bytes(const Ctx& ctx, const View& y, const View& x, const AxisMap& map) noexcept {
   int64_t A = x.shape[0], B = x.shape[2];
-  bool narrow = (B == 1 || (kPixels && (B == 3 || B == 4))) && map.in >= most_width(map) + 2;
+  // Three pixels more than a window: at the end of a row the four bytes before it are read, and must be the row's.
+  bool narrow = (B == 1 || (kPixels && (B == 3 || B == 4))) && map.in >= most_width(map) + 3;
   Windows w = make_windows(map, narrow, ctx.workspace);
   int64_t rows = narrow ? 1 : map.out, length = map.out * B / rows;
   parallel_ranges(ctx, A * rows, max64(1, kTask / length), [&](int64_t begin, int64_t end) {
