@@ -558,7 +558,7 @@ void conv_backward_weight(const Ctx& all, const View& dw, const View& gradient, 
     if (by_groups(dw, g, args.groups)) return group_gradients<T>(ctx, dw, weight_problem(dw, g, x, args), args.groups);
     for (int64_t i = 0; i < args.groups; i++) {
       const View w = slice(dw, kN, i * K, K), y = slice(g, kC, i * K, K), image = slice(x, kC, i * C, C);
-      if (WinogradWeight::fits(y, image, window, args.direct)) WinogradWeight(w, y, image, window).run(ctx);
+      if (WinogradWeight::fits(w, y, image, window, args.direct)) WinogradWeight(w, y, image, window).run(ctx);
       else weight_gradient<Plain<T>>(ctx, w, y, image, args);
     }
   });
@@ -578,7 +578,7 @@ int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const Vie
     }
     const Window window = window_of(dw, args);
     const View y = slice(g, kC, 0, dw.shape[kN] / args.groups), image = slice(x, kC, 0, dw.shape[kC]);
-    if (WinogradWeight::fits(y, image, window, args.direct))
+    if (WinogradWeight::fits(dw, y, image, window, args.direct))
       return WinogradWeight(dw, y, image, window).bytes(ctx.threads);
     const WeightPlan p = weight_plan<Op>(dw, g, args.groups);
     const int64_t bytes = gemm_layout<Op>(p.gemm, false, ctx.threads).bytes;

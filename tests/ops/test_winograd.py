@@ -254,3 +254,25 @@ def test_fused_bias_and_capture():
         for _ in range(3):
             t = mi.randn(2, 16, 20, 20)
             assert (step(t) == mi.relu(conv(t))).all()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("last", [False, True])
+def test_halves_and_their_gradients(dtype, isa, last):
+    """Halves are floats on the way: what is stored, filters' gradients too, is of their own size."""
+    turned = channels_last if last else lambda t: t
+    x, f, b = (t.to(getattr(mi, dtype)) for t in data(3, 18, 21, 20, 33))
+    with use_isa(isa):
+        x, f = turned(x).detach().requires_grad_(), f.detach().requires_grad_()
+        y = F.conv2d(x, f, b, padding=1)
+        g = turned(mi.tensor(RNG.standard_normal(y.shape)).to(y.dtype))
+        y.backward(g)
+    xd, fd = (t.detach().double().requires_grad_() for t in (x, f))
+    z = F.conv2d(xd, fd, b.double(), padding=1)
+    z.backward(g.double())
+    for found, wanted, terms in ((y, z, 162), (x.grad, xd.grad, 297), (f.grad, fd.grad, 1260)):
+        wanted = wanted.detach().numpy()
+        assert found.dtype.name == dtype
+        limit = tolerance(dtype, terms)
+        assert_close(found.detach().double().numpy(), wanted, dtype, limit, np.abs(wanted).max(), isa)

@@ -24,8 +24,9 @@ struct WinogradWeight : Tiles {
   int64_t g_pitch, x_pitch;         // from place to place
   int64_t mr, panels;
 
-  static bool fits(const View& g, const View& x, const Window& v, bool direct) {
-    return !direct && pays(g, x, v, 1) && v.dilation[1] == 1 && ((planar(g) && planar(x)) || (last(g) && last(x)));
+  static bool fits(const View& dw, const View& g, const View& x, const Window& v, bool direct) {
+    const bool order = (planar(g) && planar(x)) || (last(g) && last(x));
+    return !direct && order && dw.dtype == DType::f32 && pays(g, x, v, 1) && v.dilation[1] == 1;
   }
 
   WinogradWeight(const View& filters, const View& gradient, const View& image, const Window& v)
