@@ -347,5 +347,10 @@ static void blocks(const Ctx& ctx, const Space<K>& s, F f) {
   });
 }
 
+// Whether vectors run along the channels of an image (N, C, D, H, W): neighbours in memory, and its pixels are not.
+MIELINA_INLINE bool lanes_along_c(const View& v) {
+  return v.shape[1] > 1 && v.stride[1] == 1 && !(v.shape[4] > 1 && v.stride[4] == 1);
+}
+
 }  // namespace MIELINA_ISA
 }  // namespace mielina

@@ -288,11 +288,12 @@ struct Filters {
   using In = typename Op::In;
   const In* data;
   int64_t size, width, si, sc;
-  int64_t channels, taps[3], stride[3];
+  int64_t channels;
   bool channels_inner;
-  bool dense;  // taps have one stride
-  bool flat;   // k has one stride, sk
-  int64_t sk;
+  int64_t taps[3] = {}, stride[3] = {};
+  bool dense = false;  // taps have one stride
+  bool flat = false;   // k has one stride, sk
+  int64_t sk = 0;
 
   void flatten() {
     const int64_t T = taps[0], R = taps[1], Q = taps[2];

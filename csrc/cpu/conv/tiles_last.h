@@ -5,8 +5,6 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-static bool last(const View& v) { return v.stride[kC] == 1 && v.shape[kC] > 1; }
-
 // The N x N pixels of one tile; its first one lies at (top, left) from its outputs' place.
 template <int N>
 struct LastTile {

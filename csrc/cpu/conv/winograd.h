@@ -6,33 +6,23 @@
 // part becomes 36 panels, and each panel of output channels takes 36 tiles of the micro-kernel, which are turned back
 // while they are in the cache. What is summed for an output depends on its place in the image alone.
 #pragma once
-#include "cpu/conv/winograd_filters.h"
+#include "cpu/conv/winograd_blocks.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 
-struct Winograd : WinogradFilters {
+struct Winograd : WinogradBlocks {
   static constexpr int kTiles = Op::NV * L;  // of a block
-  static constexpr int64_t kAlone = 768 << 10, kHeld = 16 << 20;
-
-  int64_t blocks, held, block_bytes, scratch_bytes;  // of tiles; how many blocks are held at once
-  bool alone;  // a task turns a block and multiplies it, while it is in its L2 cache
 
   static bool fits(const Problem& q) {
     return !q.direct && pays(q.y, q.x, q.window, kTiles) && planar(q.y) && planar(q.x);
   }
 
-  explicit Winograd(const Problem& problem) : WinogradFilters(problem, Op::MR) {
-    blocks = ceil_div(count, kTiles);
-    block_bytes = kPlaces * pitch() * int64_t(sizeof(float));
+  explicit Winograd(const Problem& problem) : WinogradBlocks(problem, Op::MR) {
+    cut(kTiles, pitch());
     alone = blocks >= 8 && block_bytes <= kAlone;
-    held = max64(1, min64(blocks, kHeld / block_bytes));
-    scratch_bytes = align64(kPlaces * Op::MR * kTiles * int64_t(sizeof(float)));  // of a worker: the sums of a panel
   }
   int64_t pitch() const { return (C | 1) * kTiles; }  // from place to place: not a multiple of 4 KB, which share a set
-  int64_t bytes(int threads) const {
-    return filter_bytes() + (alone ? threads : held) * block_bytes + threads * scratch_bytes;
-  }
 
   // Channel c of a block: v (36, C, kTiles) at c.
   void image(int64_t block, int64_t c, float* v) const {
@@ -97,32 +87,15 @@ struct Winograd : WinogradFilters {
   }
 
   void run(const Ctx& ctx) const {
-    float* u = (float*)ctx.workspace;
-    char* images = (char*)ctx.workspace + filter_bytes();
-    char* scratch = images + (alone ? ctx.threads : held) * block_bytes;
-    all_filters(ctx, u);
-    if (alone) {
-      parallel_for(ctx, blocks, [&](int64_t block, int worker) {
-        float *v = (float*)(images + worker * block_bytes), *room = (float*)(scratch + worker * scratch_bytes);
-        for (int64_t c = 0; c < C; c++) image(block, c, v);
-        for (int64_t p = 0; p < panels; p++) products(block, p, u + p * panel_size(), v, room);
-      });
-      return;
-    }
     constexpr int64_t kChannels = 8;  // of an image, a task
-    for (int64_t first = 0; first < blocks; first += held) {
-      const int64_t now = min64(held, blocks - first), parts = ceil_div(C, kChannels);
-      parallel_for(ctx, now * parts, [&](int64_t i, int) {
-        float* v = (float*)(images + i / parts * block_bytes);
-        for (int64_t c = i % parts * kChannels; c < min64(C, (i % parts + 1) * kChannels); c++)
-          image(first + i / parts, c, v);
-      });
-      parallel_for(ctx, now * panels, [&](int64_t i, int worker) {
-        const int64_t block = i / panels, panel = i % panels;
-        products(first + block, panel, u + panel * panel_size(), (const float*)(images + block * block_bytes),
-                 (float*)(scratch + worker * scratch_bytes));
-      });
-    }
+    WinogradBlocks::run(
+        ctx, ceil_div(C, kChannels),
+        [&](int64_t block, int64_t part, float* v) {
+          for (int64_t c = part * kChannels; c < min64(C, (part + 1) * kChannels); c++) image(block, c, v);
+        },
+        [&](int64_t block, int64_t panel, const float* u, const float* v, float* sums) {
+          products(block, panel, u, v, sums);
+        });
   }
 };
 

@@ -2,34 +2,28 @@
 // columns output channels, so that both what is read and what is stored lies along the channels.
 #pragma once
 #include "cpu/conv/tiles_last.h"
-#include "cpu/conv/winograd_filters.h"
+#include "cpu/conv/winograd_blocks.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 
-struct WinogradLast : WinogradFilters {
-  static constexpr int64_t kColumns = Op::NV * L, kMost = 4, kAlone = 768 << 10, kHeld = 16 << 20;
+struct WinogradLast : WinogradBlocks {
+  static constexpr int64_t kColumns = Op::NV * L, kMost = 4;
 
   int64_t tiles, step, pitch;  // of a block; floats from tile to tile; from place to place
-  int64_t blocks, held, block_bytes, scratch_bytes;
-  bool alone;  // a task turns a block and multiplies it, while it is in its L2 cache
 
-  static bool fits(const Problem& q) { return !q.direct && pays(q.y, q.x, q.window, Op::MR) && last(q.y) && last(q.x); }
+  static bool fits(const Problem& q) {
+    return !q.direct && pays(q.y, q.x, q.window, Op::MR) && lanes_along_c(q.y) && lanes_along_c(q.x);
+  }
 
-  explicit WinogradLast(const Problem& problem) : WinogradFilters(problem, kColumns) {
+  explicit WinogradLast(const Problem& problem) : WinogradBlocks(problem, kColumns) {
     mr = kColumns;
     step = (round_up(C, L) / L | 1) * L;
     const int64_t row_bytes = kPlaces * Op::MR * step * int64_t(sizeof(float)), fit = kAlone / row_bytes;
     alone = fit >= 2 && count >= 16 * Op::MR;
     tiles = Op::MR * (alone ? min64(kMost, fit) : kMost);
     pitch = tiles * step + L;
-    blocks = ceil_div(count, tiles);
-    block_bytes = align64(kPlaces * pitch * int64_t(sizeof(float)));
-    held = max64(1, min64(blocks, kHeld / block_bytes));
-    scratch_bytes = align64(kPlaces * tiles * kColumns * int64_t(sizeof(float)));  // of a worker: the sums of a panel
-  }
-  int64_t bytes(int threads) const {
-    return filter_bytes() + (alone ? threads : held) * block_bytes + threads * scratch_bytes;
+    cut(tiles, pitch);
   }
 
   // A block's tile: v (36, tiles, step) at it.
@@ -75,30 +69,14 @@ struct WinogradLast : WinogradFilters {
   }
 
   void run(const Ctx& ctx) const {
-    float* u = (float*)ctx.workspace;
-    char* images = (char*)ctx.workspace + filter_bytes();
-    char* scratch = images + (alone ? ctx.threads : held) * block_bytes;
-    all_filters(ctx, u);
-    if (alone) {
-      parallel_for(ctx, blocks, [&](int64_t block, int worker) {
-        float *v = (float*)(images + worker * block_bytes), *room = (float*)(scratch + worker * scratch_bytes);
-        for (int64_t t = 0; t < tiles_of(block); t++) image(block, t, v);
-        for (int64_t p = 0; p < panels; p++) products(block, p, u + p * panel_size(), v, room);
-      });
-      return;
-    }
-    for (int64_t first = 0; first < blocks; first += held) {
-      const int64_t now = min64(held, blocks - first);
-      parallel_for(ctx, now * tiles, [&](int64_t i, int) {
-        if (i % tiles < tiles_of(first + i / tiles))
-          image(first + i / tiles, i % tiles, (float*)(images + i / tiles * block_bytes));
-      });
-      parallel_for(ctx, now * panels, [&](int64_t i, int worker) {
-        const int64_t block = i / panels, panel = i % panels;
-        products(first + block, panel, u + panel * panel_size(), (const float*)(images + block * block_bytes),
-                 (float*)(scratch + worker * scratch_bytes));
-      });
-    }
+    WinogradBlocks::run(
+        ctx, tiles,
+        [&](int64_t block, int64_t tile, float* v) {
+          if (tile < tiles_of(block)) image(block, tile, v);
+        },
+        [&](int64_t block, int64_t panel, const float* u, const float* v, float* sums) {
+          products(block, panel, u, v, sums);
+        });
   }
 };
 

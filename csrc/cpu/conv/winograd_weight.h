@@ -25,7 +25,7 @@ struct WinogradWeight : Tiles {
   int64_t mr, panels;
 
   static bool fits(const View& dw, const View& g, const View& x, const Window& v, bool direct) {
-    const bool order = (planar(g) && planar(x)) || (last(g) && last(x));
+    const bool order = (planar(g) && planar(x)) || (lanes_along_c(g) && lanes_along_c(x));
     return !direct && order && dw.dtype == DType::f32 && pays(g, x, v, 1) && v.dilation[1] == 1;
   }
 
@@ -35,7 +35,7 @@ struct WinogradWeight : Tiles {
     C = x.shape[kC];
     c_step = round_up(C, L);
     pieces = K * c_step <= kSmall ? min64(kPieces, ceil_div(count, 4 * L)) : 1;
-    along_c = last(g) && last(x);
+    along_c = lanes_along_c(g) && lanes_along_c(x);
     const int64_t fit = (pieces > 1 ? kPieceBytes : kChunkBytes) / (kPlaces * (K + c_step) * int64_t(sizeof(float)));
     held = min64(round_up(ceil_div(count, pieces), L), max64(2 * L, fit / L * L));
     k_step = along_c ? odd(K) : odd(held);

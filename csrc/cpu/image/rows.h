@@ -16,10 +16,6 @@ constexpr int kBatch = 4;  // source rows combined in one pass
 template <class T>
 using IndexOf = Elem<Mask<Vec<T>>>;
 
-MIELINA_INLINE bool lanes_along_c(const View& v) {
-  return v.shape[1] > 1 && v.stride[1] == 1 && !(v.shape[4] > 1 && v.stride[4] == 1);
-}
-
 // The rows of one image: `n`, channels [c, c + L), depth d, height h.
 template <class T>
 struct RowsOf {
