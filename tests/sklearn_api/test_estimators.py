@@ -173,6 +173,21 @@ def test_held_out_scores_are_those_of_mlp_classifier() -> None:
     assert np.array_equal(ours.predict(X), theirs.predict(X))
 
 
+def test_weighted_losses_are_those_of_mlp_classifier() -> None:
+    w = np.random.default_rng(0).random(len(X)) + 0.1
+    ours, theirs = (
+        E((9,), batch_size=7, max_iter=3, random_state=0).fit(X, Y, sample_weight=w)
+        for E in (NetworkClassifier, MLPClassifier)
+    )
+    assert np.allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)
+
+
+def test_partial_fit_refuses_early_stopping() -> None:
+    for E in (NetworkClassifier, MLPClassifier):
+        with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):
+            E(early_stopping=True).partial_fit(X, Y, classes=np.unique(Y))
+
+
 def test_feature_names_raise_no_warning() -> None:
     class Frame:  # what scikit-learn asks of a data frame
         columns = np.array([f"f{i}" for i in range(6)], dtype=object)

@@ -176,6 +176,8 @@ class _Network(BaseEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: Any, epochs: int | None = None, classes: Any = None) -> Any:
         hidden = self._check_parameters()
         incremental = epochs is not None
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
         reset = not hasattr(self, "module_") or not (self.warm_start or incremental)
         X, y = validate_data(
             self, X, y, multi_output=True, dtype=(np.float64, np.float32), reset=reset,

@@ -105,7 +105,7 @@ def stochastic(est: Any, loss: Penalised, data: Any, held: Any, rng: np.random.R
                     x, y, w = (t.index_select(0, rows[start : start + size]) for t in data)
                 else:
                     x, y, w = data
-                value, share = loss(x, y, w), w.sum().item()
+                value, share = loss(x, y, w), len(w)  # a batch's loss counts by its samples, as there
                 optimizer.zero_grad()
                 value.backward()
                 if est.solver == "adam":
