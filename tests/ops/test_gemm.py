@@ -45,6 +45,7 @@ def test_matmul_against_the_reference(a: Any, b: Any) -> None:
 )  # fmt: skip
 def test_thin_products(rows: int, columns: int, depth: int) -> None:
     """A few rows (or, turned, columns) times matrices of either order: both kernels, their cuts, tails and pieces."""
+    before = mi.get_num_threads()
     for name in FLOATS if rows < 3 else ("float32", "float64"):
         a, b = (mi.tensor(normal(*s)).to(getattr(mi, name)) for s in ((rows, depth), (depth, columns)))
         bias = mi.tensor(normal(columns)).to(a.dtype)
@@ -60,7 +61,7 @@ def test_thin_products(rows: int, columns: int, depth: int) -> None:
                 for y in forms[0]:
                     assert_close(y, expected, name, tolerance(name, depth, 2), scale)
                 np.testing.assert_array_equal(forms[1:], [forms[0]] * 2)
-    mi.set_num_threads(2)
+    mi.set_num_threads(before)
 
 
 def test_integers_wrap() -> None:
