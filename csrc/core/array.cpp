@@ -48,13 +48,18 @@ Array empty(const Dims& shape, DType dtype) {
 }
 
 Array empty_like(const Array& x, DType dtype) {
-  if (is_contiguous(x) || !is_dense(x)) return empty(x.dims(), dtype);
-  Array a = x;
-  a.dtype = dtype;
-  a.offset = 0;
-  for (int d = 0; d < a.ndim; d++)
-    if (a.stride[d] < 0) return empty(x.dims(), dtype);
-  a.storage = allocate(size_t(x.numel()) * kDTypeSize[int(dtype)]);
+  Array a = empty(x.dims(), dtype);
+  if (is_contiguous(x)) return a;
+  int order[kMaxDims], n = 0;
+  for (int d = 0; d < x.ndim; d++) {
+    if (x.shape[d] == 1) continue;
+    if (x.stride[d] <= 0) return a;
+    order[n++] = d;
+  }
+  const bool dense = is_dense(x);
+  std::stable_sort(order, order + n, [&](int d, int e) { return x.stride[d] > x.stride[e]; });
+  for (int d = 0; d < x.ndim; d++) a.stride[d] = dense ? x.stride[d] : x.numel();
+  for (int64_t step = 1; n-- > 0; step *= x.shape[order[n]]) a.stride[order[n]] = step;
   return a;
 }
 

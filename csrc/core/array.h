@@ -87,7 +87,7 @@ using MaybeArray = std::optional<Array>;
 
 // New arrays: C order; or with a given order of strides.
 Array empty(const Dims& shape, DType dtype);
-Array empty_like(const Array& x, DType dtype);  // x's stride order if x is dense, else C order
+Array empty_like(const Array& x, DType dtype);  // dense, in x's order of strides; C order if x is expanded or flipped
 inline Array empty_like(const Array& x) { return empty_like(x, x.dtype); }
 
 bool is_contiguous(const Array& x);    // C order

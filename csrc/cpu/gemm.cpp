@@ -96,15 +96,17 @@ template <class Op, class S>
 GemmPlan plan_of(const Problem& q) {
   GemmPlan p = gemm_plan<Op>(q.M, q.N, q.K);
   if constexpr (__is_same(S, typename Op::In)) {
+    // Rows that fall into one set of the L1 cache are packed: 64 x 512 x 512 in 175 us instead of 205, 1024 x 2048 x
+    // 256 in 5.4 ms instead of 6.5.
+    const bool one_set = q.a.sj == 1 && q.a.si * int64_t(sizeof(S)) % 2048 == 0;
     if (by_columns<Op>(q, p)) {
       p.n_tiles = min64(p.n_panels, 8);
       p.m_tiles = 1;
       p.n_chunk = p.n_panels;
-      // Rows that fall into one set of the L1 cache are packed: 64 x 512 x 512 in 175 us instead of 205.
-      p.share_a = q.a.sj == 1 && q.a.si * int64_t(sizeof(S)) % 2048 == 0;
+      p.share_a = one_set;
       p.share_b = false;
     }
-    p.in_place_a = !p.share_a && (q.N <= 256 || p.n_tiles > 1);
+    p.in_place_a = !p.share_a && (p.n_tiles > 1 || (q.N <= 256 && !(one_set && p.m_tiles > 1)));
     p.in_place_b = !p.share_b && q.b.sj == 1;
   }
   return p;

@@ -63,3 +63,22 @@ def test_memory_is_shared_or_not() -> None:
     assert mi.as_tensor(a).data_ptr() == shared.data_ptr()
     t = mi.ones(2)
     assert mi.as_tensor(t) is t
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "t[..., :3].transpose(1, 2)", "t[:, ::2].permute(2, 0, 1)", "t[1:, :, 1:3].transpose(0, 2)",
+        "t[:, 1:2].transpose(1, 2)",
+        "t.transpose(0, 2)", "t.flip(0)", "t[:, :1].expand(-1, 6, -1)", "t[:0].transpose(0, 1)", "t[::2, 1, ::3].t()",
+    ],
+)  # fmt: skip
+def test_results_keep_the_order_of_strides(part: str) -> None:
+    torch = pytest.importorskip("torch")
+    a, b = (eval(part, {"t": m.ones(4, 5, 6)}) for m in (mi, torch))  # noqa: S307
+    for f in (lambda m, x: m.empty_like(x), lambda m, x: x + 1):
+        mine, theirs = f(mi, a), f(torch, b)
+        assert mine.shape == tuple(theirs.shape)
+        assert [s for s, n in zip(mine.stride(), mine.shape) if n > 1] == [
+            s for s, n in zip(theirs.stride(), theirs.shape) if n > 1
+        ]

@@ -100,14 +100,9 @@ class MultiheadAttention(Module):
         """q, k, v; one product where the inputs are the same tensor."""
         e, w, b = self.embed_dim, self.in_proj_weight, self.in_proj_bias
         if w is not None and query is key and key is value:
-            packed = F.linear(query, w, b)
-            return [packed.narrow(-1, i * e, e) for i in range(3)]
-        weights: Any = (
-            (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
-            if w is None
-            else [w.narrow(0, i * e, e) for i in range(3)]
-        )
-        biases = [None if b is None else b.narrow(0, i * e, e) for i in range(3)]
+            return list(F.linear(query, w, b).split(e, -1))
+        weights: Any = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight) if w is None else w.split(e)
+        biases = (None,) * 3 if b is None else b.split(e)
         return [F.linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases)]
 
     def _heads(self, x: Tensor) -> Tensor:
