@@ -274,24 +274,26 @@ Window window_of(const View& w, const ConvArgs& args) {
   return o;
 }
 
-Problem forward(const View& y, const View& x, const View& w, const View& bias, const ConvArgs& args) {
-  return {y, x, w, bias, window_of(w, args), args.activation, args.direct};
+Problem forward(Floats& floats, const View& y, const View& x, const View& w, const View& bias, const ConvArgs& args) {
+  Problem q{y, x, w, bias, window_of(w, args), args.activation, args.direct};
+  if (args.groups == 1 && WinogradLast::fits(q)) return q;  // its phases are channels enough
+  q.x = floats(x);
+  q.w = floats(w);
+  return q;
 }
 
 void conv(const Ctx& ctx, const View& y, const View& x, const View& w, const View& bias, ConvArgs args) noexcept {
   if (numel(y) == 0) return;
   Floats floats{ctx, false};
-  const View xs = floats(x), ws = floats(w);
-  const Problem q = forward(y, xs, ws, bias, args);
-  dispatch(xs.dtype, [&]<class T>(T) { convolve<T>(floats.rest(), q, args.groups); });
+  const Problem q = forward(floats, y, x, w, bias, args);
+  dispatch(q.x.dtype, [&]<class T>(T) { convolve<T>(floats.rest(), q, args.groups); });
 }
 
 int64_t conv_workspace(const Ctx& ctx, const View& y, const View& x, const View& w, ConvArgs args) noexcept {
   if (numel(y) == 0) return 0;
   Floats floats{ctx, true};
-  const View xs = floats(x), ws = floats(w);
-  const Problem q = forward(y, xs, ws, View{}, args);
-  return floats.bytes + dispatch(xs.dtype, [&]<class T>(T) { return convolve_workspace<T>(ctx, q, args.groups); });
+  const Problem q = forward(floats, y, x, w, View{}, args);
+  return floats.bytes + dispatch(q.x.dtype, [&]<class T>(T) { return convolve_workspace<T>(ctx, q, args.groups); });
 }
 
 // ---- gradient of the input
@@ -541,7 +543,8 @@ void conv_backward_weight(const Ctx& all, const View& dw, const View& gradient, 
   const int64_t K = dw.shape[kN] / args.groups, C = dw.shape[kC];
   const Window window = window_of(dw, args);
   Floats floats{all, false};
-  const View g = floats(gradient), x = floats(input);
+  const bool whole = args.groups == 1 && WinogradWeight::fits(dw, gradient, input, window, args.direct);
+  const View g = whole ? gradient : floats(gradient), x = whole ? input : floats(input);
   const Ctx ctx = floats.rest();
   dispatch(x.dtype, [&]<class T>(T) {
     if (along_channels<T>(dw, g, x, args)) return DepthwiseLast<T>::gradient(ctx, dw, weight_problem(dw, g, x, args));
@@ -558,7 +561,9 @@ int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const Vie
                                        ConvArgs args) noexcept {
   if (numel(dw) == 0) return 0;
   Floats floats{ctx, true};
-  const View g = floats(gradient), x = floats(input);
+  const Window window = window_of(dw, args);
+  const bool whole = args.groups == 1 && WinogradWeight::fits(dw, gradient, input, window, args.direct);
+  const View g = whole ? gradient : floats(gradient), x = whole ? input : floats(input);
   const int64_t inner = dispatch(x.dtype, [&]<class T>(T) {
     using Op = Plain<T>;
     if (along_channels<T>(dw, g, x, args)) return DepthwiseLast<T>::gradient_bytes(weight_problem(dw, g, x, args));
@@ -566,7 +571,6 @@ int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const Vie
       const Planes<T> planes(group_of(weight_problem(dw, g, x, args), args.groups, 0));
       return ctx.threads * (planes.bytes + align64(numel(dw) / args.groups * VBYTES));
     }
-    const Window window = window_of(dw, args);
     const View y = slice(g, kC, 0, dw.shape[kN] / args.groups), image = slice(x, kC, 0, dw.shape[kC]);
     if (WinogradWeight::fits(dw, y, image, window, args.direct))
       return WinogradWeight(dw, y, image, window).bytes(ctx.threads);

@@ -1,7 +1,11 @@
-// What Winograd's F(4x4, 3x3) is made of: its transforms, and an image as tiles.
+// What Winograd's F(m x m, r x r) are made of, m + r = 7: their transforms, and an image as tiles.
 //
-// The points are 0, +-3/4, +-3/2 and infinity, all of whose powers are exact. With the usual 0, +-1, +-2 the largest
-// error is 3 times as large (simulated in NumPy on 512 channels: 1.7e-5 of the largest output, and 5.4e-6).
+// All have the same six points, 0, +-3/4, +-3/2 and infinity, whose powers are exact, and so the same transform of the
+// image. With the usual 0, +-1, +-2 the largest error is 3 to 5 times as large (simulated in NumPy on 256 channels, of
+// the largest output: F(2x2, 5x5) 6.9e-6 and 2.2e-6, F(3x3, 4x4) 9.1e-6 and 2.0e-6, F(4x4, 3x3) 18e-6 and 2.6e-6).
+//
+// A window of stride 2 is one of stride 1 over four images, one for each remainder of row and column, with half as
+// many taps. These are gathered from the image as further channels: number (phase, channel).
 #pragma once
 #include "cpu/conv/direct.h"
 #include "cpu/transpose.h"
@@ -9,35 +13,60 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-// The tiles of 4 x 4 outputs, row by row and image by image, and what they are turned into at 6 x 6 places.
+// Outputs of a tile along an axis.
+template <int m>
+struct Size {};
+
+// The tiles of m x m outputs, row by row and image by image, and what they are turned into at 6 x 6 places.
 struct Tiles {
   static constexpr int L = lanes<float>;
-  static constexpr int64_t kPlaces = 36, kLeast = 16, kPixels = 384;  // channels on either side; outputs
+  // Channels into and out of the tiles, and outputs, from which on they pay.
+  static constexpr int64_t kPlaces = 36, kChannels = 12, kFilters = 16, kPixels = 384;
   static constexpr float a = 0.75f, b = 1.5f, a2 = a * a, b2 = b * b;
   static constexpr float na = 1 / (2 * a2 * (a2 - b2)), nb = 1 / (2 * b2 * (b2 - a2)), n0 = 1 / (a2 * b2);
 
+  int64_t step, taps, m;  // the window's stride; taps a phase, and outputs a tile, along an axis
+  int64_t lead;           // a zero before each row of taps, so that phases begin at an even pixel
+  int64_t top, left;      // input coordinates of output (0, 0)'s first tap
   int64_t height, width, rows, columns, count;
 
-  explicit Tiles(const View& y) {
+  Tiles(const View& y, const Window& v) {
+    step = v.stride[1];
+    taps = ceil_div(v.taps[1], step);
+    m = 7 - taps;
+    lead = step == 2 && v.taps[1] % 2 == 1 ? v.padding[2] % 2 : 0;
+    const int64_t back = v.dilation[1] < 0 ? taps - 1 : 0;
+    top = -v.padding[1] - back;
+    left = -v.padding[2] - back - lead;
     height = y.shape[kH];
     width = y.shape[kW];
-    rows = ceil_div(height, 4);
-    columns = ceil_div(width, 4);
+    rows = ceil_div(height, max64(1, m));
+    columns = ceil_div(width, max64(1, m));
     count = y.shape[kN] * rows * columns;
   }
+  int64_t phases() const { return step * step; }
 
   static bool planar(const View& v) { return v.stride[kW] == 1 || v.shape[kW] == 1; }
 
-  // A 3 x 3 window of stride 1 on float32 images of two dimensions. Pixels enough to pay for the 36 numbers that
-  // nine filter taps become; tiles that reach over an image's edge, or are missing in the last `together`, waste less
-  // than half.
+  // A square window on float32 images of two dimensions. Pixels enough to pay for the 36 numbers that a filter's taps
+  // become; tiles that reach over an image's edge, or are missing in the last `together`, waste less than half.
   static bool pays(const View& y, const View& x, const Window& v, int64_t together) {
     const bool plane = y.shape[kD] == 1 && x.shape[kD] == 1 && v.taps[0] == 1 && v.padding[0] == 0;
-    const bool window = v.taps[1] == 3 && v.taps[2] == 3 && v.stride[1] == 1 && v.stride[2] == 1 &&
-                        v.dilation[1] == v.dilation[2] && (v.dilation[1] == 1 || v.dilation[1] == -1);
+    const bool window = v.taps[1] == v.taps[2] && v.stride[1] == v.stride[2] && v.dilation[1] == v.dilation[2] &&
+                        v.stride[1] <= 2 && (v.dilation[1] == 1 || (v.dilation[1] == -1 && v.stride[1] == 1));
+    if (!plane || !window || x.dtype != DType::f32 || y.dtype != DType::f32) return false;
+    const Tiles t(y, v);
     const int64_t pixels = y.shape[kN] * y.shape[kH] * y.shape[kW];
-    return plane && window && x.dtype == DType::f32 && y.dtype == DType::f32 && x.shape[kC] >= kLeast &&
-           y.shape[kC] >= kLeast && pixels >= kPixels && 16 * round_up(Tiles(y).count, together) <= 2 * pixels;
+    return t.m >= 2 && t.m <= 4 && x.shape[kC] * t.phases() >= kChannels && y.shape[kC] >= kFilters &&
+           pixels >= kPixels && t.m * t.m * round_up(t.count, together) <= 2 * pixels;
+  }
+
+  // f for tiles of this size.
+  template <class F>
+  void sized(F f) const {
+    if (m == 4) f(Size<4>{});
+    else if (m == 3) f(Size<3>{});
+    else f(Size<2>{});
   }
 
   MIELINA_INLINE vf32 fma(float w, vf32 x, vf32 y) { return MIELINA_ISA::fma(splat<vf32>(w), x, y); }
@@ -50,46 +79,80 @@ struct Tiles {
     v[4] = fma(-b, ob, eb);
     v[5] = infinity;
   }
-  // B' of six pixels; A of four, for their gradients.
-  MIELINA_INLINE void into(const vf32 (&x)[6], vf32 (&v)[6]) {
-    six(fma(a2 * b2, x[0], fma(-(a2 + b2), x[2], x[4])), fma(-b2, x[2], x[4]), fma(-b2, x[1], x[3]),
-        fma(-a2, x[2], x[4]), fma(-a2, x[1], x[3]), fma(a2 * b2, x[1], fma(-(a2 + b2), x[3], x[5])), v);
+  // Every second of the N coefficients from x[i] on, at a point's square.
+  template <int N>
+  MIELINA_INLINE vf32 every_second(const vf32* x, int i, float square) {
+    int k = i + (N - 1 - i) / 2 * 2;
+    vf32 v = x[k];
+#pragma GCC unroll 2
+    for (k -= 2; k >= 0; k -= 2) v = fma(square, v, x[k]);
+    return v;
   }
-  MIELINA_INLINE void into(const vf32 (&y)[4], vf32 (&v)[6]) {
-    six(y[0], fma(a2, y[2], y[0]), fma(a2, y[3], y[1]), fma(b2, y[2], y[0]), fma(b2, y[3], y[1]), y[3], v);
+  // B' of six pixels; or A of fewer gradients, and G but for its factors of fewer taps: a polynomial's values.
+  template <int N>
+  MIELINA_INLINE void into(const vf32* x, vf32 (&v)[6]) {
+    if constexpr (N == 6)
+      six(fma(a2 * b2, x[0], fma(-(a2 + b2), x[2], x[4])), fma(-b2, x[2], x[4]), fma(-b2, x[1], x[3]),
+          fma(-a2, x[2], x[4]), fma(-a2, x[1], x[3]), fma(a2 * b2, x[1], fma(-(a2 + b2), x[3], x[5])), v);
+    else
+      six(x[0], every_second<N>(x, 0, a2), every_second<N>(x, 1, a2), every_second<N>(x, 0, b2),
+          every_second<N>(x, 1, b2), x[N - 1], v);
   }
-  // A' of six sums.
-  MIELINA_INLINE void back(const vf32 (&m)[6], vf32 (&y)[4]) {
-    const vf32 s1 = m[1] + m[2], d1 = m[1] - m[2], s2 = m[3] + m[4], d2 = m[3] - m[4];
-    y[0] = m[0] + s1 + s2;
-    y[1] = fma(b, d2, a * d1);
-    y[2] = fma(b2, s2, a2 * s1);
-    y[3] = fma(b2 * b, d2, fma(a2 * a, d1, m[5]));
+  // A' of six sums; or G' of them once they have its factors.
+  template <int N>
+  MIELINA_INLINE void back(const vf32 (&v)[6], vf32* y) {
+    const vf32 even[2] = {v[1] + v[2], v[3] + v[4]}, odd[2] = {v[1] - v[2], v[3] - v[4]};
+    y[0] = v[0] + even[0] + even[1];
+    float pa = a, pb = b;
+#pragma GCC unroll 5
+    for (int i = 1; i < N; i++, pa *= a, pb *= b) {
+      const vf32(&part)[2] = i % 2 ? odd : even;
+      y[i] = fma(pb, part[1], i == N - 1 ? fma(pa, part[0], v[5]) : pa * part[0]);
+    }
   }
-  // The same of 36 sums, `step` apart: the four columns of outputs, from the six rows of places.
-  MIELINA_INLINE void back(const float* sums, int64_t step, vf32 (&y)[4][4]) {
-    vf32 half[4][6];
+  // G's factors.
+  MIELINA_INLINE void scale(vf32 (&v)[6]) {
+    v[0] = n0 * v[0];
+    v[1] = na * v[1];
+    v[2] = na * v[2];
+    v[3] = nb * v[3];
+    v[4] = nb * v[4];
+  }
+  // 36 sums, `pitch` apart, to y, the M columns of outputs.
+  template <int M>
+  MIELINA_INLINE void back(const float* sums, int64_t pitch, vf32 (&y)[M][M]) {
+    vf32 half[M][6];
 #pragma GCC unroll 6
     for (int i = 0; i < 6; i++) {
-      vf32 m[6], z[4];
+      vf32 v[6], z[M];
 #pragma GCC unroll 6
-      for (int j = 0; j < 6; j++) m[j] = load(sums + (6 * i + j) * step);
-      back(m, z);
+      for (int j = 0; j < 6; j++) v[j] = load(sums + (6 * i + j) * pitch);
+      back<M>(v, z);
 #pragma GCC unroll 4
-      for (int s = 0; s < 4; s++) half[s][i] = z[s];
+      for (int s = 0; s < M; s++) half[s][i] = z[s];
     }
 #pragma GCC unroll 4
-    for (int s = 0; s < 4; s++) back(half[s], y[s]);
+    for (int s = 0; s < M; s++) back<M>(half[s], y[s]);
   }
-  // G of three taps, and G' of six sums.
-  MIELINA_INLINE void filter(const vf32 (&w)[3], vf32 (&u)[6]) {
-    six(n0 * w[0], fma(na * a2, w[2], na * w[0]), na * w[1], fma(nb * b2, w[2], nb * w[0]), nb * w[1], w[2], u);
-  }
-  MIELINA_INLINE void collect(const vf32 (&u)[6], vf32 (&w)[3]) {
-    const vf32 sa = na * (u[1] + u[2]), da = na * (u[1] - u[2]), sb = nb * (u[3] + u[4]), db = nb * (u[3] - u[4]);
-    w[0] = fma(n0, u[0], sa + sb);
-    w[1] = fma(b, db, a * da);
-    w[2] = fma(b2, sb, fma(a2, sa, u[5]));
+  // N x N numbers of a tile, `row` by row, to the 36 places, `pitch` apart.
+  template <int N, class F>
+  MIELINA_INLINE void spread(F row, float* to, int64_t pitch) {
+    vf32 half[6][N];
+#pragma GCC unroll 6
+    for (int r = 0; r < N; r++) {
+      vf32 x[8], y[6];
+      row(r, x);
+      into<N>(x, y);
+#pragma GCC unroll 6
+      for (int j = 0; j < 6; j++) half[j][r] = y[j];
+    }
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; j++) {
+      vf32 y[6];
+      into<N>(half[j], y);
+#pragma GCC unroll 6
+      for (int i = 0; i < 6; i++) store(to + (6 * i + j) * pitch, y[i]);
+    }
   }
 
   // Tiles of one row of one image: `n` of them from `column` on, the first being number `at` after `first`.
@@ -107,67 +170,116 @@ struct Tiles {
 
   static int64_t round_up(int64_t n, int64_t step) { return ceil_div(n, step) * step; }
 
-  // N rows of `Wide` tiles: four pixels of each, and, of tiles of six, the four that begin four pixels further. A
-  // vector more, for the last store of a run.
-  template <int N, int Wide>
-  using Lines = float[N][N == 6 ? 2 : 1][4 * Wide + L];
+  // Pixels of `wide` tiles' rows: `parts` times m pixels of each tile, so that vectors can be deinterleaved where they
+  // lie. A vector more, for the last store of a run.
+  int64_t parts(bool image) const { return image ? ceil_div(6, m) : 1; }
+  int64_t line(int64_t wide) const { return m * wide + L; }
+  static constexpr int64_t lines(int64_t wide) { return 6 * 2 * (4 * wide + L); }  // the most for any m
 
-  // The N x N pixels of tiles [first, last) in channel c; a tile's first one lies at (top, left) from its outputs'
-  // place. Copied first: a vector loaded from pixels just stored by halves waits for them to reach the cache.
-  template <int N, int Wide>
-  void gather(const View& x, int64_t c, int64_t top, int64_t left, int64_t first, int64_t last,
-              Lines<N, Wide>& lines) const {
+  // The 6 x 6 pixels of tiles [first, last) in one channel of one phase of the image, or the m x m of its output's
+  // gradient. Copied first: a vector loaded from pixels just stored by halves waits for them to reach the cache.
+  void gather(bool image, const View& x, int64_t channel, int64_t first, int64_t last, int64_t wide, float* to) const {
+    const int64_t high = image ? 6 : m, many = parts(image), pace = image ? step : 1, more = pace - 1;
+    const int64_t phase = channel / x.shape[kC], c = channel - phase * x.shape[kC];
+    const int64_t down = image ? top + phase / pace : 0, right = image ? left + phase % pace : 0;
     runs(first, last, [&](const Run& run) {
-      const int64_t wide = 4 * run.n, h0 = run.row * 4 + top;
       const float* plane = (const float*)x.data + run.image * x.stride[kN] + c * x.stride[kC];
-      for (int part = 0; part < (N == 6 ? 2 : 1); part++) {
-        const int64_t w = 4 * (run.column + part) + left;
-        for (int64_t i = 0; i < wide; i += L) {
-          const int64_t lo = min64(L, max64(0, -w - i)), hi = max64(lo, min64(L, x.shape[kW] - w - i));
-          for (int r = 0; r < N; r++) {
-            const int64_t h = h0 + r;
-            const bool inside = h >= 0 && h < x.shape[kH] && lo < hi;
-            const float* from = plane + h * x.stride[kH] + w + i;
-            float* to = &lines[r][part][4 * run.at + i];
-            if (!inside) store(to, vf32{});
-            else store(to, lo == 0 && hi == L ? load(from) : load_between<float>(from, lo, hi));
+      for (int64_t part = 0; part < many; part++) {
+        const int64_t w0 = (run.column + part) * m * pace + right;
+        for (int64_t i = 0; i < m * run.n; i += L) {
+          const int64_t w = w0 + i * pace;  // more >> more: pace / 2
+          const int64_t lo = min64(L, max64(0, (more - w) >> more)),
+                        hi = max64(lo, min64(L, (x.shape[kW] - w + more) >> more));
+          for (int64_t r = 0; r < high; r++) {
+            const int64_t h = (run.row * m + r) * pace + down;
+            const float* from = plane + h * x.stride[kH] + w;
+            float* at = to + (r * many + part) * line(wide) + m * run.at + i;
+            if (h < 0 || h >= x.shape[kH] || lo == hi) store(at, vf32{});
+            else if (pace == 2) store(at, load_even<float>(from, lo, hi));
+            else store(at, lo == 0 && hi == L ? load(from) : load_between<float>(from, lo, hi));
           }
         }
       }
     });
   }
 
-  // A vector of tiles from its pixels to its 36 places, `step` apart.
-  template <int N, int Wide>
-  __attribute__((noinline)) static void turn(const Lines<N, Wide>& lines, int64_t t, float* to, int64_t step) {
-    vf32 half[6][N];
-#pragma GCC unroll 6
-    for (int r = 0; r < N; r++) {
-      vf32 x[N], y[6];
-#pragma GCC unroll 2
-      for (int part = 0; part < N - 3; part += 2) {  // of every four pixels the first two, and the others
-        const float* p = &lines[r][part / 2][4 * t];
-        const vf32 x0 = load(p), x1 = load(p + L), x2 = load(p + 2 * L), x3 = load(p + 3 * L);
-        const vf32 e0 = half_of<false>(x0, x1), e1 = half_of<false>(x2, x3), o0 = half_of<true>(x0, x1),
-                   o1 = half_of<true>(x2, x3);
-        x[2 * part] = half_of<false>(e0, e1);
-        x[2 * part + 1] = half_of<false>(o0, o1);
-        if (part == 0) {
-          x[2] = half_of<true>(e0, e1);
-          x[3] = half_of<true>(o0, o1);
-        }
-      }
-      into(x, y);
-#pragma GCC unroll 6
-      for (int j = 0; j < 6; j++) half[j][r] = y[j];
+  // A vector of tiles from its pixels, `line` floats a part, to its 36 places, `pitch` apart.
+  template <int M, int N>
+  __attribute__((noinline)) static void turn(const float* pixels, int64_t line, float* to, int64_t pitch) {
+    constexpr int parts = (N + M - 1) / M;
+    spread<N>(
+        [&](int r, vf32* x) __attribute__((always_inline)) {
+#pragma GCC unroll 3
+          for (int part = 0; part < parts; part++) deinterleave<M>(pixels + (r * parts + part) * line, x + part * M);
+        },
+        to, pitch);
+  }
+  void turn(bool image, const float* pixels, int64_t line, float* to, int64_t pitch) const {
+    sized([&]<int M>(Size<M>) {
+      if (image) turn<M, 6>(pixels, line, to, pitch);
+      else turn<M, M>(pixels, line, to, pitch);
+    });
+  }
+
+  // ---- groups of M pixels and vectors of each group's first, second, ... one
+  template <int... i>
+  struct Lanes {};
+  template <int n, int... i>
+  struct Count : Count<n - 1, n - 1, i...> {};
+  template <int... i>
+  struct Count<0, i...> {
+    using type = Lanes<i...>;
+  };
+  template <int j, int... i>
+  MIELINA_INLINE vf32 third(vf32 p, vf32 q, vf32 r, Lanes<i...>) {  // number 3 i + j of p, q, r
+    const vf32 pq = __builtin_shufflevector(p, q, (3 * i + j < 2 * L ? 3 * i + j : 0)...);
+    return __builtin_shufflevector(pq, r, (3 * i + j < 2 * L ? i : 3 * i + j - L)...);
+  }
+  template <int j, int... i>
+  MIELINA_INLINE vf32 in_turn(vf32 p, vf32 q, vf32 r, Lanes<i...>) {  // vector j of p0 q0 r0 p1 ...
+    const vf32 pq = __builtin_shufflevector(p, q, ((j * L + i) / 3 + (j * L + i) % 3 % 2 * L)...);
+    return __builtin_shufflevector(pq, r, ((j * L + i) % 3 == 2 ? L + (j * L + i) / 3 : i)...);
+  }
+  template <int M>
+  MIELINA_INLINE void deinterleave(const float* p, vf32* x) {
+    const vf32 v0 = load(p), v1 = load(p + L), v2 = load(p + (M > 2 ? 2 * L : 0)), v3 = load(p + (M > 3 ? 3 * L : 0));
+    const typename Count<L>::type all;
+    if constexpr (M == 3) {
+      x[0] = third<0>(v0, v1, v2, all);
+      x[1] = third<1>(v0, v1, v2, all);
+      x[2] = third<2>(v0, v1, v2, all);
+      return;
     }
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; j++) {
-      vf32 y[6];
-      into(half[j], y);
-#pragma GCC unroll 6
-      for (int i = 0; i < 6; i++) store(to + (6 * i + j) * step, y[i]);
+    const vf32 e0 = half_of<false>(v0, v1), o0 = half_of<true>(v0, v1);
+    if constexpr (M == 2) {
+      x[0] = e0;
+      x[1] = o0;
+    } else if constexpr (M == 4) {
+      const vf32 e1 = half_of<false>(v2, v3), o1 = half_of<true>(v2, v3);
+      x[0] = half_of<false>(e0, e1);
+      x[1] = half_of<false>(o0, o1);
+      x[2] = half_of<true>(e0, e1);
+      x[3] = half_of<true>(o0, o1);
     }
+  }
+  template <int M>
+  MIELINA_INLINE void interleave_to(float* p, const vf32 (&x)[M]) {
+    const typename Count<L>::type all;
+    vf32 v[M];
+    if constexpr (M == 2) interleave(x[0], x[1], v[0], v[1]);
+    else if constexpr (M == 3) {
+      v[0] = in_turn<0>(x[0], x[1], x[2], all);
+      v[1] = in_turn<1>(x[0], x[1], x[2], all);
+      v[2] = in_turn<2>(x[0], x[1], x[2], all);
+    } else {
+      vf32 even[2], odd[2];
+      interleave(x[0], x[2], even[0], even[1]);
+      interleave(x[1], x[3], odd[0], odd[1]);
+      interleave(even[0], odd[0], v[0], v[1]);
+      interleave(even[1], odd[1], v[2], v[3]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < M; i++) store(p + i * L, v[i]);
   }
 };
 

@@ -5,51 +5,74 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-// The N x N pixels of one tile; its first one lies at (top, left) from its outputs' place.
+// The N x N pixels of one tile: 6 x 6 of the image, or m x m of its output's gradient.
 template <int N>
 struct LastTile {
   static constexpr int64_t L = lanes<float>;
-  const float* pixel[N][N];  // nullptr: outside the image
+  static constexpr bool kMasks = VBYTES == 64;  // vectors are loaded in part as fast as whole
+  const float* pixel[N][N];                     // nullptr: outside the image
 
-  LastTile(const Tiles& tiles, const View& x, int64_t tile, int64_t top, int64_t left) {
-    const int64_t line = tile / tiles.columns, h0 = line % tiles.rows * 4 + top, w0 = tile % tiles.columns * 4 + left;
-    const float* image = (const float*)x.data + line / tiles.rows * x.stride[kN];
-    for (int r = 0; r < N; r++)
-      for (int s = 0; s < N; s++) {
-        const int64_t h = h0 + r, w = w0 + s;
+  LastTile() = default;
+  // From column and row (w0, h0) of the image on, `step` apart.
+  LastTile(const View& x, int64_t image, int64_t h0, int64_t w0, int64_t step) {
+    const float* from = (const float*)x.data + image * x.stride[kN];
+    for (int64_t r = 0; r < N; r++)
+      for (int64_t s = 0; s < N; s++) {
+        const int64_t h = h0 + r * step, w = w0 + s * step;
         const bool inside = h >= 0 && h < x.shape[kH] && w >= 0 && w < x.shape[kW];
-        pixel[r][s] = inside ? image + h * x.stride[kH] + w * x.stride[kW] : nullptr;
+        pixel[r][s] = inside ? from + h * x.stride[kH] + w * x.stride[kW] : nullptr;
       }
   }
 
   // n channels to the 36 places, `pitch` apart, in whole vectors.
   void turn(int64_t n, float* to, int64_t pitch) const {
     int64_t c = 0;
-    for (; c + L <= n; c += L) vectors<false>(c, L, to, pitch);
-    if (c < n) vectors<true>(c, n - c, to, pitch);
+    for (; c + (kMasks ? 1 : L) <= n; c += L) vectors(c, min64(L, n - c), to, pitch);
+    if (c >= n) return;
+    alignas(64) float rest[N * N * L];
+    LastTile whole;
+    for (int i = 0; i < N * N; i++) {
+      const float* from = pixel[i / N][i % N];
+      if (from) store(rest + i * L, load_n(from + c, n - c));
+      whole.pixel[i / N][i % N] = from ? rest + i * L : nullptr;
+    }
+    whole.vectors(0, L, to + c, pitch);
   }
-  template <bool some>
   __attribute__((noinline)) void vectors(int64_t c, int64_t n, float* to, int64_t pitch) const {
-    vf32 half[6][N];
+    Tiles::spread<N>(
+        [&](int r, vf32* x) __attribute__((always_inline)) {
 #pragma GCC unroll 6
-    for (int r = 0; r < N; r++) {
-      vf32 x[N], y[6];
-#pragma GCC unroll 6
-      for (int s = 0; s < N; s++) {
-        const float* p = pixel[r][s];
-        x[s] = !p ? vf32{} : some ? load_n(p + c, n) : load(p + c);
-      }
-      Tiles::into(x, y);
-#pragma GCC unroll 6
-      for (int j = 0; j < 6; j++) half[j][r] = y[j];
-    }
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; j++) {
-      vf32 y[6];
-      Tiles::into(half[j], y);
-#pragma GCC unroll 6
-      for (int i = 0; i < 6; i++) store(to + (6 * i + j) * pitch + c, y[i]);
-    }
+          for (int s = 0; s < N; s++) {
+            const float* p = pixel[r][s];
+            x[s] = !p ? vf32{} : kMasks ? load_n(p + c, n) : load(p + c);
+          }
+        },
+        to + c, pitch);
+  }
+};
+
+// How the phases of channels-last images become channels. Where two pixels of a row follow each other and begin a
+// vector, both are taken at once.
+struct LastTiles : Tiles {
+  int64_t wide, groups;  // channels taken at once; how often
+
+  LastTiles(const View& y, const View& x, const Window& v) : Tiles(y, v) {
+    const bool pairs = step == 2 && x.stride[kW] == x.shape[kC] && left % 2 == 0 && x.shape[kW] % 2 == 0;
+    wide = x.shape[kC] * (pairs ? 2 : 1);
+    groups = phases() * x.shape[kC] / wide;
+  }
+  // Floats of a tile, whose last channels may take a whole vector.
+  int64_t row() const { return (groups - 1) * wide + round_up(wide, L); }
+
+  void image(const View& x, int64_t tile, float* to, int64_t pitch) const {
+    const int64_t at = tile / columns, h = at % rows * m * step + top, w = tile % columns * m * step + left;
+    for (int64_t i = 0; i < groups; i++)
+      LastTile<6>(x, at / rows, h + i * step / groups, w + i % (groups / step), step).turn(wide, to + i * wide, pitch);
+  }
+  template <int M>
+  void gradient(const View& g, int64_t tile, float* to, int64_t pitch) const {
+    const int64_t at = tile / columns;
+    LastTile<M>(g, at / rows, at % rows * M, tile % columns * M, 1).turn(g.shape[kC], to, pitch);
   }
 };
 

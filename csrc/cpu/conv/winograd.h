@@ -1,6 +1,6 @@
-// Winograd's minimal filtering F(4x4, 3x3): 36 multiplications where a 3 x 3 convolution needs 144 for a tile of 4 x 4
-// outputs (Winograd 1980; Lavin and Gray 2016). Y = A' [(G w G') * (B' x B)] A, the star a product over channels for
-// each of the 36 places.
+// Winograd's minimal filtering F(m x m, r x r), m + r = 7, of planar images: 36 multiplications for a tile of m x m
+// outputs, where the definition needs 144 (3 x 3 and 4 x 4 filters) or 100 (5 x 5) (Winograd 1980; Lavin and Gray
+// 2016). Y = A' [(G w G') * (B' x B)] A, the star a product over channels for each of the 36 places.
 //
 // Filters are transformed once a call. Then a block of as many tiles as a panel of the product has columns: its image
 // part becomes 36 panels, and each panel of output channels takes 36 tiles of the micro-kernel, which are turned back
@@ -26,9 +26,9 @@ struct Winograd : WinogradBlocks {
 
   // Channel c of a block: v (36, C, kTiles) at c.
   void image(int64_t block, int64_t c, float* v) const {
-    alignas(64) Lines<6, kTiles> lines;
-    gather<6, kTiles>(q.x, c, top, left, block * kTiles, min64(count, (block + 1) * kTiles), lines);
-    for (int64_t t = 0; t < kTiles; t += L) turn<6, kTiles>(lines, t, v + c * kTiles + t, pitch());
+    alignas(64) float rows[lines(kTiles)];
+    gather(true, q.x, c, block * kTiles, min64(count, (block + 1) * kTiles), kTiles, rows);
+    for (int64_t t = 0; t < kTiles; t += L) turn(true, rows + m * t, line(kTiles), v + c * kTiles + t, pitch());
   }
 
   // A panel of output channels of a block, from the sums (36, mr, kTiles).
@@ -43,47 +43,43 @@ struct Winograd : WinogradBlocks {
               filters + depth * mr);
       }
     constexpr int64_t kTogether = 4;  // channels: a line just stored by vectors is not yet there to be read across them
-    alignas(64) float lines[kTogether][4][4 * kTiles];
+    alignas(64) float lines[kTogether][4 * 4 * kTiles];
     for (int64_t k0 = 0; k0 < n; k0 += kTogether) {
       const int64_t k1 = min64(n, k0 + kTogether);
-      for (int64_t k = k0; k < k1; k++)
-        for (int64_t t = 0; t < kTiles; t += L) outputs(sums + k * kTiles + t, panel * mr + k, lines[k - k0], t);
+      for (int64_t k = k0; k < k1; k++) {
+        const int64_t channel = panel * mr + k;
+        const float bias = q.bias.data ? ((const float*)q.bias.data)[channel * q.bias.stride[0]] : 0.0f;
+        for (int64_t t = 0; t < kTiles; t += L)
+          sized([&]<int M>(Size<M>) { outputs<M>(sums + k * kTiles + t, bias, lines[k - k0] + M * t); });
+        if (q.activation != Activation::none)
+          for (int64_t i = 0; i < m * m * kTiles; i += L)
+            store(lines[k - k0] + i, activate(load(lines[k - k0] + i), q.activation));
+      }
       runs(block * kTiles, min64(count, (block + 1) * kTiles), [&](const Run& run) {
-        const int64_t wide = min64(4 * run.n, width - run.column * 4), high = min64(4, height - run.row * 4);
+        const int64_t w = run.column * m, h = run.row * m, wide = min64(m * run.n, width - w),
+                      high = min64(m, height - h);
         for (int64_t k = k0; k < k1; k++) {
           float* y = (float*)q.y.data + run.image * q.y.stride[kN] + (panel * mr + k) * q.y.stride[kC] +
-                     run.row * 4 * q.y.stride[kH] + run.column * 4;
+                     h * q.y.stride[kH] + w * q.y.stride[kW];
           for (int64_t r = 0; r < high; r++)
-            copy_row((const float*)lines[k - k0][r] + 4 * run.at, y + r * q.y.stride[kH], wide);
+            copy_row((const float*)lines[k - k0] + r * m * kTiles + m * run.at, y + r * q.y.stride[kH], wide);
         }
       });
     }
   }
 
-  // A vector of tiles of one channel, t of its block: from sums mr * kTiles apart to four lines of pixels.
-  __attribute__((noinline)) void outputs(const float* sums, int64_t channel, float (&lines)[4][4 * kTiles],
-                                         int64_t t) const {
-    const vf32 bias = splat<vf32>(q.bias.data ? ((const float*)q.bias.data)[channel * q.bias.stride[0]] : 0.0f);
-    vf32 y[4][4];
+  // A vector of tiles of one channel: from sums mr * kTiles apart to M lines of pixels.
+  template <int M>
+  __attribute__((noinline)) void outputs(const float* sums, float bias, float* lines) const {
+    vf32 y[M][M];
     back(sums, mr * kTiles, y);
 #pragma GCC unroll 4
-    for (int r = 0; r < 4; r++) {
-      vf32 even[2], odd[2];
-      interleave(y[0][r] + bias, y[2][r] + bias, even[0], even[1]);
-      interleave(y[1][r] + bias, y[3][r] + bias, odd[0], odd[1]);
-      float* to = lines[r] + 4 * t;
-#pragma GCC unroll 2
-      for (int i = 0; i < 2; i++) {
-        vf32 lo, hi;
-        interleave(even[i], odd[i], lo, hi);
-        store(to + 2 * i * L, lo);
-        store(to + (2 * i + 1) * L, hi);
-      }
+    for (int r = 0; r < M; r++) {
+      vf32 row[M];
+#pragma GCC unroll 4
+      for (int s = 0; s < M; s++) row[s] = y[s][r] + splat<vf32>(bias);
+      interleave_to(lines + r * M * kTiles, row);
     }
-    if (q.activation != Activation::none)
-      for (int r = 0; r < 4; r++)
-        for (int64_t i = 4 * t; i < 4 * (t + L); i += L)
-          store(lines[r] + i, activate(load(lines[r] + i), q.activation));
   }
 
   void run(const Ctx& ctx) const {

@@ -1,30 +1,24 @@
 // What Winograd's convolutions have in common in either memory order: filters G w G', transformed once a call, in
 // panels of output channels, and blocks of tiles, turned and multiplied.
 #pragma once
-#include "cpu/conv/tiles.h"
+#include "cpu/conv/tiles_last.h"
 #include "cpu/gemm.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 
-struct WinogradBlocks : Tiles {
+struct WinogradBlocks : LastTiles {
   using Op = Plain<float>;
   Problem q;
-  int64_t K, C;
-  int64_t top, left;  // input coordinates of output (0, 0)'s first tap
-  bool flipped;
+  int64_t K, C;                                      // channels out of the tiles; of all phases, into them
   int64_t mr, panels;                                // output channels of a panel; how many panels
   int64_t blocks, held, block_bytes, scratch_bytes;  // blocks held at once; scratch: the sums of a panel
   bool alone;  // a task turns a block and multiplies it, while it is in its L2 cache
   static constexpr int64_t kAlone = 768 << 10, kHeld = 16 << 20;
 
-  WinogradBlocks(const Problem& problem, int64_t most) : Tiles(problem.y), q(problem) {
-    const Window& v = q.window;
+  WinogradBlocks(const Problem& problem, int64_t most) : LastTiles(problem.y, problem.x, problem.window), q(problem) {
     K = q.y.shape[kC];
-    C = q.x.shape[kC];
-    flipped = v.dilation[1] < 0;
-    top = -v.padding[1] - (flipped ? 2 : 0);
-    left = -v.padding[2] - (flipped ? 2 : 0);
+    C = q.x.shape[kC] * phases();
     panels = ceil_div(K, most);
     mr = ceil_div(K, panels);
   }
@@ -41,46 +35,64 @@ struct WinogradBlocks : Tiles {
   int64_t panel_size() const { return kPlaces * C * mr; }
   int64_t filter_bytes() const { return align64(panels * panel_size() * int64_t(sizeof(float))); }
 
-  // The nine taps of channel c in filters k.., as lanes. Where they lie in a row, squares of filters and taps are
-  // turned.
-  MIELINA_INLINE void taps_of(const float* at, const Problem& q, int64_t n, vf32 (&tap)[12]) {
-    const int64_t sk = q.w.stride[kN], sr = q.w.stride[kH], ss = q.w.stride[kW];
-    if (ss == 1 && sr == 3) {
-      for (int t = 0; t < 9; t += L) {
-        vf32 v[L];
+  // The taps of n filters' one channel, as lanes. Where they lie in a row, squares of filters and taps are turned.
+  void taps_of(const float* at, int64_t n, float* to) const {
+    const int64_t R = q.window.taps[1], sk = q.w.stride[kN], sr = q.w.stride[kH], ss = q.w.stride[kW];
+    const bool rows = ss == 1 && sr == R;
+    for (int64_t t = 0; t < R * R; t += rows ? L : 1) {
+      vf32 v[L] = {};
+      if (rows) {
+        const int64_t some = min64(L, R * R - t);
 #pragma GCC unroll 16
-        for (int i = 0; i < L; i++) v[i] = i < n ? load_n(at + i * sk + t, min64(L, 9 - t)) : vf32{};
+        for (int i = 0; i < L; i++) v[i] = i < n ? load_n(at + i * sk + t, some) : vf32{};
         transpose(v);
-        for (int i = 0; i < min64(L, 9 - t); i++) tap[t + i] = v[i];
+#pragma GCC unroll 16
+        for (int i = 0; i < L; i++) store(to + (t + i) * L, v[i]);
+      } else {
+        for (int64_t i = 0; i < n; i++) to[t * L + i] = at[i * sk + t / R * sr + t % R * ss];
+        for (int64_t i = n; i < L; i++) to[t * L + i] = 0.0f;
       }
-      return;
-    }
-    for (int t = 0; t < 9; t++) {
-      vf32 v{};
-      for (int64_t i = 0; i < n; i++) v[i] = at[i * sk + t / 3 * sr + t % 3 * ss];
-      tap[t] = v;
     }
   }
 
   // One panel of filters: u (36, C, mr).
   void filters(int64_t panel, float* u) const {
+    constexpr int64_t kTaps = 10 * 10;  // of five taps a phase
+    alignas(64) float all[(kTaps + L) * L];
     const float* w = (const float*)q.w.data + panel * mr * q.w.stride[kN];
-    const int64_t valid = min64(mr, K - panel * mr);
-    for (int64_t c = 0; c < C; c++)
+    const int64_t valid = min64(mr, K - panel * mr), channels = q.x.shape[kC];
+    for (int64_t c = 0; c < channels; c++)
       for (int64_t k = 0; k < mr; k += L) {
-        vf32 tap[12], t[3][6];
-        taps_of(w + c * q.w.stride[kC] + k * q.w.stride[kN], q, min64(L, valid - k), tap);
-        for (int s = 0; s < 3; s++) {
-          const vf32 column[3] = {tap[flipped ? 8 - s : s], tap[flipped ? 5 - s : 3 + s], tap[flipped ? 2 - s : 6 + s]};
-          filter(column, t[s]);
-        }
-        for (int i = 0; i < 6; i++) {
-          const vf32 row[3] = {t[0][i], t[1][i], t[2][i]};
-          vf32 out[6];
-          filter(row, out);
-          for (int j = 0; j < 6; j++) store_n(u + ((i * 6 + j) * C + c) * mr + k, out[j], min64(L, mr - k));
-        }
+        taps_of(w + c * q.w.stride[kC] + k * q.w.stride[kN], max64(0, min64(L, valid - k)), all);
+        for (int64_t phase = 0; phase < phases(); phase++)
+          sized([&]<int M>(Size<M>) {
+            turn_taps<7 - M>(all, phase, u + (phase * channels + c) * mr + k, min64(L, mr - k));
+          });
       }
+  }
+
+  // R x R taps of one phase as lanes: G from both sides, to the 36 places; some lanes of them.
+  template <int R>
+  __attribute__((noinline)) void turn_taps(const float* all, int64_t phase, float* to, int64_t some) const {
+    const int64_t size = q.window.taps[1];
+    const bool flipped = q.window.dilation[1] < 0;
+    vf32 half[6][R], v[6];
+    for (int64_t r = 0; r < R; r++) {
+      vf32 tap[R];
+      for (int64_t s = 0; s < R; s++) {
+        const int64_t i = flipped ? size - 1 - r : r * step + phase / step,
+                      j = flipped ? size - 1 - s : s * step + phase % step - lead;
+        tap[s] = i < size && j >= 0 && j < size ? load(all + (i * size + j) * L) : vf32{};
+      }
+      into<R>(tap, v);
+      scale(v);
+      for (int j = 0; j < 6; j++) half[j][r] = v[j];
+    }
+    for (int j = 0; j < 6; j++) {
+      into<R>(half[j], v);
+      scale(v);
+      for (int i = 0; i < 6; i++) store_n(to + (6 * i + j) * C * mr, v[i], some);
+    }
   }
 
   // turn(block, part, v) fills a part of a block; multiply(block, panel, u, v, sums) goes on to the outputs.

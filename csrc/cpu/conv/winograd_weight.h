@@ -12,16 +12,17 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-struct WinogradWeight : Tiles {
+struct WinogradWeight : LastTiles {
   using Op = Plain<float>;
   static constexpr int64_t kChunkBytes = 4 << 20, kPieceBytes = 512 << 10, kSmall = 4096, kPieces = 8;
 
   View dw, g, x;
-  int64_t top, left, K, C, c_step;  // c_step: from tile to tile of x, whole vectors
-  int64_t pieces, held;             // tiles of a chunk
-  bool along_c;                     // vectors run along the channels of both images
-  int64_t k_step;                   // from channel to channel of g; or, along_c, from tile to tile
-  int64_t g_pitch, x_pitch;         // from place to place
+  Window window;
+  int64_t K, C, c_step;      // channels of both, of all phases; from tile to tile of x, whole vectors
+  int64_t pieces, held;      // tiles of a chunk
+  bool along_c;              // vectors run along the channels of both images
+  int64_t k_step;            // from channel to channel of g; or, along_c, from tile to tile
+  int64_t g_pitch, x_pitch;  // from place to place
   int64_t mr, panels;
 
   static bool fits(const View& dw, const View& g, const View& x, const Window& v, bool direct) {
@@ -30,13 +31,14 @@ struct WinogradWeight : Tiles {
   }
 
   WinogradWeight(const View& filters, const View& gradient, const View& image, const Window& v)
-      : Tiles(gradient), dw(filters), g(gradient), x(image), top(-v.padding[1]), left(-v.padding[2]) {
+      : LastTiles(gradient, image, v), dw(filters), g(gradient), x(image), window(v) {
     K = g.shape[kC];
-    C = x.shape[kC];
-    c_step = round_up(C, L);
-    pieces = K * c_step <= kSmall ? min64(kPieces, ceil_div(count, 4 * L)) : 1;
+    C = x.shape[kC] * phases();
     along_c = lanes_along_c(g) && lanes_along_c(x);
-    const int64_t fit = (pieces > 1 ? kPieceBytes : kChunkBytes) / (kPlaces * (K + c_step) * int64_t(sizeof(float)));
+    const int64_t rounded = round_up(C, L);  // what is summed with what must not depend on the memory order
+    c_step = along_c ? round_up(row(), L) : rounded;
+    pieces = K * rounded <= kSmall ? min64(kPieces, ceil_div(count, 4 * L)) : 1;
+    const int64_t fit = (pieces > 1 ? kPieceBytes : kChunkBytes) / (kPlaces * (K + rounded) * int64_t(sizeof(float)));
     held = min64(round_up(ceil_div(count, pieces), L), max64(2 * L, fit / L * L));
     k_step = along_c ? odd(K) : odd(held);
     g_pitch = odd((along_c ? held : K) * k_step);
@@ -55,18 +57,18 @@ struct WinogradWeight : Tiles {
 
   // L tiles from t, channel k of the gradient: to (36, K, k_step).
   void gradients(int64_t t, int64_t first, int64_t k, float* gs) const {
-    alignas(64) Lines<4, L> lines;
-    gather<4, L>(g, k, 0, 0, t, min64(count, t + L), lines);
-    turn<4, L>(lines, 0, gs + k * k_step + t - first, g_pitch);
+    alignas(64) float rows[lines(L)];
+    gather(false, g, k, t, min64(count, t + L), L, rows);
+    turn(false, rows, line(L), gs + k * k_step + t - first, g_pitch);
   }
   // L tiles from t, L channels from c of the image: to (36, held, c_step), where channels lie in a row.
   void pixels(int64_t t, int64_t first, int64_t c, float* xs) const {
-    alignas(64) Lines<6, L> lines;
+    alignas(64) float rows[lines(L)];
     alignas(64) float block[kPlaces * L * L];
     const int64_t channels = min64(L, C - c);
     for (int64_t i = 0; i < channels; i++) {
-      gather<6, L>(x, c + i, top, left, t, min64(count, t + L), lines);
-      turn<6, L>(lines, 0, block + i * L, L * L);
+      gather(true, x, c + i, t, min64(count, t + L), L, rows);
+      turn(true, rows, line(L), block + i * L, L * L);
     }
     for (int64_t place = 0; place < kPlaces; place++) {
       vf32 v[L];
@@ -99,30 +101,42 @@ struct WinogradWeight : Tiles {
     }
   }
 
-  // The sums of filter k at all places into the first piece's, in a tree; then G' from both sides: its nine taps.
-  void taps(int64_t k, float* u) const {
+  // The sums of filter k at all places into the first piece's, in a tree; then G' from both sides: its taps.
+  void filter(int64_t k, float* u) const {
     for (int64_t half = 1; half < pieces; half *= 2)
       for (int64_t piece = 0; piece + half < pieces; piece += 2 * half)
         for (int64_t place = 0; place < kPlaces; place++) {
           float *to = u + piece * sums() + (place * K + k) * c_step, *from = to + half * sums();
           for (int64_t c = 0; c < c_step; c += L) store(to + c, load(to + c) + load(from + c));
         }
-    float* to = (float*)dw.data + k * dw.stride[kN];
     for (int64_t c = 0; c < C; c += L) {
-      vf32 half[3][6];
-      for (int s = 0; s < 6; s++) {
-        vf32 column[6], w[3];
-        for (int r = 0; r < 6; r++) column[r] = load(u + ((r * 6 + s) * K + k) * c_step + c);
-        collect(column, w);
-        for (int r = 0; r < 3; r++) half[r][s] = w[r];
+      alignas(64) float w[5 * 5 * L];
+      sized([&]<int M>(Size<M>) { taps_of<7 - M>(u + k * c_step + c, w); });
+      for (int64_t i = 0; i < min64(L, C - c); i++) {
+        const int64_t phase = (c + i) / x.shape[kC], channel = (c + i) % x.shape[kC];
+        float* to = (float*)dw.data + k * dw.stride[kN] + channel * dw.stride[kC];
+        for (int64_t t = 0; t < taps * taps; t++) {
+          const int64_t r = t / taps * step + phase / step, s = t % taps * step + phase % step - lead;
+          if (r < window.taps[1] && s >= 0 && s < window.taps[2])
+            to[r * dw.stride[kH] + s * dw.stride[kW]] = w[t * L + i];
+        }
       }
-      for (int r = 0; r < 3; r++) {
-        vf32 w[3];
-        collect(half[r], w);
-        for (int s = 0; s < 3; s++)
-          for (int64_t i = 0; i < min64(L, C - c); i++)
-            to[(c + i) * dw.stride[kC] + r * dw.stride[kH] + s * dw.stride[kW]] = w[s][i];
-      }
+    }
+  }
+  template <int R>
+  __attribute__((noinline)) void taps_of(const float* u, float* to) const {
+    vf32 half[R][6], w[R];
+    for (int j = 0; j < 6; j++) {
+      vf32 column[6];
+      for (int i = 0; i < 6; i++) column[i] = load(u + (6 * i + j) * K * c_step);
+      scale(column);
+      back<R>(column, w);
+      for (int r = 0; r < R; r++) half[r][j] = w[r];
+    }
+    for (int r = 0; r < R; r++) {
+      scale(half[r]);
+      back<R>(half[r], w);
+      for (int s = 0; s < R; s++) store(to + (r * R + s) * L, w[s]);
     }
   }
 
@@ -131,8 +145,8 @@ struct WinogradWeight : Tiles {
   void turn_part(int64_t part, int64_t t, int64_t first, float* gs, float* xs) const {
     if (along_c)
       for (int64_t i = t; i < min64(count, t + L); i++) {
-        if (part == 0) LastTile<4>(*this, g, i, 0, 0).turn(K, gs + (i - first) * k_step, g_pitch);
-        else LastTile<6>(*this, x, i, top, left).turn(C, xs + (i - first) * c_step, x_pitch);
+        if (part == 0) sized([&]<int M>(Size<M>) { gradient<M>(g, i, gs + (i - first) * k_step, g_pitch); });
+        else image(x, i, xs + (i - first) * c_step, x_pitch);
       }
     else if (part < K) gradients(t, first, part, gs);
     else pixels(t, first, (part - K) * L, xs);
@@ -162,7 +176,7 @@ struct WinogradWeight : Tiles {
                      [&](int64_t i, int) { product(i / panels, i % panels, depth, gs, xs, u, first > 0); });
       }
     parallel_ranges(ctx, K, max64(1, 4096 / C), [&](int64_t k0, int64_t k1) {
-      for (int64_t k = k0; k < k1; k++) taps(k, u);
+      for (int64_t k = k0; k < k1; k++) filter(k, u);
     });
   }
 };
