@@ -160,7 +160,7 @@ struct Tiles {
     int64_t image, row, column, at, n;
   };
   template <class F>
-  void runs(int64_t first, int64_t last, F f) const {
+  __attribute__((always_inline)) void runs(int64_t first, int64_t last, F f) const {
     for (int64_t t = first; t < last;) {
       const int64_t line = t / columns, column = t % columns, n = min64(columns - column, last - t);
       f(Run{line / rows, line % rows, column, t - first, n});
@@ -179,27 +179,27 @@ struct Tiles {
   // The 6 x 6 pixels of tiles [first, last) in one channel of one phase of the image, or the m x m of its output's
   // gradient. Copied first: a vector loaded from pixels just stored by halves waits for them to reach the cache.
   void gather(bool image, const View& x, int64_t channel, int64_t first, int64_t last, int64_t wide, float* to) const {
-    const int64_t high = image ? 6 : m, many = parts(image), pace = image ? step : 1, more = pace - 1;
+    const int64_t size = m, high = image ? 6 : m, many = parts(image), pace = image ? step : 1, more = pace - 1;
     const int64_t phase = channel / x.shape[kC], c = channel - phase * x.shape[kC];
     const int64_t down = image ? top + phase / pace : 0, right = image ? left + phase % pace : 0;
-    runs(first, last, [&](const Run& run) {
-      const float* plane = (const float*)x.data + run.image * x.stride[kN] + c * x.stride[kC];
-      for (int64_t part = 0; part < many; part++) {
-        const int64_t w0 = (run.column + part) * m * pace + right;
-        for (int64_t i = 0; i < m * run.n; i += L) {
-          const int64_t w = w0 + i * pace;  // more >> more: pace / 2
-          const int64_t lo = min64(L, max64(0, (more - w) >> more)),
-                        hi = max64(lo, min64(L, (x.shape[kW] - w + more) >> more));
-          for (int64_t r = 0; r < high; r++) {
-            const int64_t h = (run.row * m + r) * pace + down;
-            const float* from = plane + h * x.stride[kH] + w;
-            float* at = to + (r * many + part) * line(wide) + m * run.at + i;
-            if (h < 0 || h >= x.shape[kH] || lo == hi) store(at, vf32{});
+    const int64_t H = x.shape[kH], W = x.shape[kW], sn = x.stride[kN], sc = x.stride[kC], sh = x.stride[kH];
+    const int64_t pitch = line(wide);
+    const float* planes = (const float*)x.data + c * sc;
+    runs(first, last, [&](const Run& run) __attribute__((always_inline)) {
+      const int64_t top_row = run.row * size * pace + down;
+      for (int64_t part = 0; part < many; part++)
+        for (int64_t i = 0; i < size * run.n; i += L) {
+          const int64_t w = ((run.column + part) * size + i) * pace + right;  // more >> more: pace / 2
+          const int64_t lo = min64(L, max64(0, (more - w) >> more)), hi = max64(lo, min64(L, (W - w + more) >> more));
+          const float* from = planes + run.image * sn + top_row * sh + w;
+          float* at = to + part * pitch + size * run.at + i;
+          for (int64_t r = 0, h = top_row; r < high; r++, h += pace, from += pace * sh, at += many * pitch) {
+            if (part == 0) __builtin_prefetch(from + sc);  // the next channel's pixels are another page
+            if (h < 0 || h >= H || lo == hi) store(at, vf32{});
             else if (pace == 2) store(at, load_even<float>(from, lo, hi));
             else store(at, lo == 0 && hi == L ? load(from) : load_between<float>(from, lo, hi));
           }
         }
-      }
     });
   }
 
