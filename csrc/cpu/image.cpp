@@ -252,7 +252,9 @@ bool move_rows(const Ctx& ctx, const View& y, const View& x, const ImageMap& map
   auto at = [&](const View& v, int64_t n, int64_t c, int64_t d, int64_t h) {
     return (char*)v.data + (n * v.stride[0] + c * v.stride[1] + d * v.stride[2] + h * v.stride[3]) * size;
   };
-  int64_t before = w.kind == AxisKind::window ? 0 : w.padding, after = before + w.in;
+  // Pixels [first, first + after - before) of a row lie inside: negative widths cut.
+  int64_t shift = w.kind == AxisKind::window ? 0 : w.padding, before = min64(max64(shift, 0), w.out),
+          after = max64(before, min64(shift + w.in, w.out)), first = before - shift;
   space.run(ctx, w.out * space.L, [&](int, int64_t n, int64_t c, int64_t, int64_t d, int64_t h) {
     char *to = at(y, n, c, d, h), *from = at(x, n, c, place[0][d], place[1][h]);
     auto border = [&](int64_t begin, int64_t end) {
@@ -263,7 +265,7 @@ bool move_rows(const Ctx& ctx, const View& y, const View& x, const ImageMap& map
           __builtin_memcpy(to + o * pixel, from + place[2][o] * pixel, size_t(pixel));
     };
     border(0, before);
-    copy_bytes(to + before * pixel, from, w.in * pixel);
+    if (after > before) copy_bytes(to + before * pixel, from + first * pixel, (after - before) * pixel);
     border(after, w.out);
   });
   return true;

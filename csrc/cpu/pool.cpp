@@ -13,8 +13,12 @@ namespace {
 
 template <class T>
 constexpr bool kFloating = T(0.5) != T(0);
+// What a window without pixels gives: the least number of the image's dtype.
 template <class T>
-constexpr T kLowest = kFloating<T> ? T(-__builtin_inff()) : T(INT64_MIN);
+T least(DType d) {
+  if constexpr (kFloating<T>) return T(-__builtin_inff());
+  else return d == DType::u8 ? 0 : INT64_MIN >> (64 - 8 * kDTypeSize[int(d)]);
+}
 
 template <class T>
 using IndexVec = Mask<Vec<T>>;
@@ -58,6 +62,8 @@ struct MaxPool {
   RowsOf<T> to, from;
   RowsOf<I> places;
   Taps<T> t[3];
+  int64_t height;
+  T lowest;
 
   // m (and `where`) = or max= K rows with their places, n elements each. Both have room for whole vectors if `whole`.
   template <int K>
@@ -113,16 +119,15 @@ struct MaxPool {
     if (K) flush();
     if (!add)
       for (int64_t i = 0; i < from.W * L; i++) {
-        m[i] = kLowest<T>;
+        m[i] = lowest;
         where[i] = 0;
       }
     pixel = L;
     return m;
   }
-  int64_t height;
 
-  static void one_pixel(T* y, I* place, const T* m, const I* where, const Taps<T>& t, int64_t o) {
-    T best = kLowest<T>;
+  void one_pixel(T* y, I* place, const T* m, const I* where, const Taps<T>& t, int64_t o) const {
+    T best = lowest;
     I at = 0;
     for (int64_t k = t.start[o]; k < t.start[o + 1]; k++) {
       T v = m[t.index[k]];
@@ -155,7 +160,7 @@ struct MaxPool {
       if (Where) store_part(place + o, best.i, t.last - o);
     }
   }
-  static void row_pixels(T* y, I* place, const T* m, const I* where, const Taps<T>& t) {
+  void row_pixels(T* y, I* place, const T* m, const I* where, const Taps<T>& t) const {
     bool alike = t.period == 1 && (t.step == 1 || t.step == 2) && t.last - t.first >= min64(N, 3);
     int64_t first = alike ? t.first : 0, last = alike ? t.last : 0;
     for (int64_t o = 0; o < first; o++) one_pixel(y + o, place + o, m, where, t, o);
@@ -163,12 +168,12 @@ struct MaxPool {
     else if (alike) alike_pixels<2>(y, place, m, where, t);
     for (int64_t o = last; o < t.n; o++) one_pixel(y + o, place + o, m, where, t, o);
   }
-  static void lane_pixels(T* y, int64_t y_pixel, I* place, int64_t place_pixel, const T* m, const I* where, int64_t L,
-                          const Taps<T>& t) {
+  void lane_pixels(T* y, int64_t y_pixel, I* place, int64_t place_pixel, const T* m, const I* where, int64_t L,
+                   const Taps<T>& t) const {
     for (int64_t o = 0; o < t.n; o++)
       for (int64_t c = 0; c < L; c += N) {
         int64_t w = L - c;
-        Best<T, Where> best{splat<V>(kLowest<T>), IndexVec<T>{}};
+        Best<T, Where> best{splat<V>(lowest), IndexVec<T>{}};
         for (int64_t k = t.start[o]; k < t.start[o + 1]; k++) {
           int64_t p = t.index[k];
           IndexVec<T> at{};
@@ -202,7 +207,8 @@ void max_pool_as(const Ctx& ctx, const View& y, const View& index, const View& x
   bool along_c = lanes_along_c(x) && lanes_along_c(y);
   RowSpace space(y, x, along_c);
   MaxPool<T, Where> p{
-      RowsOf<T>(y, along_c), RowsOf<T>(x, along_c), RowsOf<I>(Where ? index : y, along_c), {}, x.shape[3]};
+      RowsOf<T>(y, along_c), RowsOf<T>(x, along_c), RowsOf<I>(Where ? index : y, along_c), {}, x.shape[3],
+      least<T>(x.dtype)};
   Scratch scratch{(char*)ctx.workspace};
   make_image_taps(p.t, map, false, scratch);
   int64_t bytes = max_worker_bytes<T>(y, x, space.L);

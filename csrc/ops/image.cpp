@@ -123,6 +123,15 @@ static AxisKind resize_kind(const std::string& mode) {
                           "interpolate: unknown mode ");
 }
 
+// PyTorch's input steps an output step of the nearest modes. Images of float64 take them in double, but not small ones
+// of two axes, whose sizes it also lets decide in "nearest" where the result is once or twice as large, whatever scale
+// is given.
+static double nearest_scale(const AxisMap& m, double scale, DType dtype, bool small) {
+  if (small && m.kind == AxisKind::nearest && (m.out == m.in || m.out == 2 * m.in)) scale = 0;
+  if (dtype == DType::f64 && !small) return scale > 0 ? 1.0 / scale : double(m.in) / double(m.out);
+  return scale > 0 ? float(1.0 / scale) : float(m.in) / float(m.out);
+}
+
 static ImageMap resize_map(const Array& x, const Dims& image, const Dims& size, int64_t dims,
                            const std::vector<double>& scales, AxisKind kind, bool align_corners, bool antialias) {
   bool nearest = kind == AxisKind::nearest || kind == AxisKind::nearest_exact;
@@ -147,7 +156,7 @@ static ImageMap resize_map(const Array& x, const Dims& image, const Dims& size, 
       m.kind = AxisKind::window;
       continue;
     }
-    if (nearest) m.scale = scale > 0 ? 1.0 / scale : double(float(m.in) / float(m.out));
+    if (nearest) m.scale = nearest_scale(m, scale, x.dtype, dims == 2 && size[0] + size[1] <= 128);
     else if (align_corners) m.scale = m.out > 1 ? double(m.in - 1) / double(m.out - 1) : 0.0;
     else m.scale = scale > 0 ? 1.0 / scale : double(m.in) / double(m.out);
   }
@@ -233,8 +242,8 @@ static ImageMap pad_map(const Dims& image, const std::vector<int64_t>& pads, con
     int64_t before = pads[size_t(2 * (dims - 1 - d))], after = pads[size_t(2 * (dims - 1 - d) + 1)];
     m.kind = kind;
     m.in = image[int(5 - dims + d)];
-    check(before >= 0 && after >= 0 && before < INT32_MAX && after < INT32_MAX, Kind::Runtime,
-          "pad: widths must not be negative");
+    check(std::max(before, after) < INT32_MAX && std::min(before, after) > -INT32_MAX && before + after > -m.in,
+          Kind::Runtime, "pad: widths ", before, " and ", after, " leave nothing of a size of ", m.in);
     int64_t most = mode == "reflect" ? m.in - 1 : mode == "circular" ? m.in : INT32_MAX;
     check(before <= most && after <= most, Kind::Runtime, "pad: mode ", mode, " takes widths up to ", most,
           " for a size of ", m.in, ", got ", before, " and ", after);

@@ -159,6 +159,8 @@ def test_affine_grid(size: tuple[int, ...], corners: bool) -> None:
         ((2, 3, 9), (3, 4), "reflect", None),
         ((2, 3, 6, 20), (3, 4, 2, 1), "reflect", None),
         ((2, 3, 6, 20), (-2, 4, 2, -1), "replicate", None),
+        ((2, 3, 6, 20), (-18, 5, 3, -4), "reflect", None),  # mirrors what is cut away
+        ((2, 3, 6, 20), (-21, 5, 3, -7), "replicate", None),
         ((2, 3, 6, 20), (6, 7, 5, 0), "replicate", None),
         ((2, 3, 6, 20), (3, 4, 2, -1), "circular", None),
         ((1, 2, 3, 4, 17), (2, 1, 3, 3, 1, 2), "circular", None),
@@ -183,6 +185,26 @@ def test_pad_other_dtypes() -> None:
                 for a in (mi.tensor(x), last, mi.tensor(x.repeat(2, 3))[..., ::2]):
                     assert np.array_equal(F.pad(a, (1, 2, 2, 1), mode).numpy(), e)
     assert np.array_equal(F.pad(mi.tensor(np.array([True])), (1, 1), value=True).numpy(), [True, True, True])
+
+
+def test_nearest_against_torch() -> None:
+    """The same pixels, however the places are rounded: in float64 (large images) and where a scale is given."""
+    torch = pytest.importorskip("torch")
+    sizes = [(72, 278), (48, 345), (77, 133), (91, 91), (23, 46), (164, 176), (5, 7), (198, 302), (3, 269)]
+    sizes += [(int(n), int(m)) for n, m in RNG.integers(1, 400, (60, 2))]
+    for n, m in sizes:
+        scale = float(np.float32(m / n)) if n % 2 else (m + 0.3) / n
+        for dtype in ("float32", "float64"):
+            for shape in ((1, 2, n), (1, 2, 3, n)):
+                x = np.broadcast_to(np.arange(n, dtype=dtype), shape).copy()
+                for mode in ("nearest", "nearest-exact"):
+                    how: list[dict[str, Any]] = [{"size": (*shape[2:-1], m)}]
+                    if int(n * scale) > 0:
+                        how.append({"scale_factor": (*[1.0] * (len(shape) - 3), scale)})
+                    for kwargs in how:
+                        a = F.interpolate(mi.tensor(x), mode=mode, **kwargs).numpy()
+                        b = torch.nn.functional.interpolate(torch.from_numpy(x), mode=mode, **kwargs).numpy()
+                        assert np.array_equal(a, b), (n, m, dtype, mode, kwargs)
 
 
 @pytest.mark.parametrize("r", [1, 2, 3])

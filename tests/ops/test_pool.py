@@ -197,6 +197,17 @@ def test_result_keeps_memory_order() -> None:
         assert y.stride(1) == 1 and y.permute((0, 2, 3, 1)).is_contiguous()
 
 
+@pytest.mark.parametrize("dtype", ["int64", "int32", "int16", "int8", "uint8", "float32"])
+def test_window_in_padding(dtype: str) -> None:
+    """A window that lies in padding alone gives the least number, in planes and channels last."""
+    x = np.ones((1, 20, 1, 3), dtype)
+    least = -np.inf if dtype == "float32" else np.iinfo(dtype).min
+    last = mi.tensor(np.ascontiguousarray(x.transpose(0, 2, 3, 1))).permute(0, 3, 1, 2)
+    for a in (mi.tensor(x), last):
+        assert (F.max_pool2d(a, (2, 1), 1, (1, 0), (2, 1)).numpy() == least).all()
+        assert (F.max_pool2d(a.transpose(2, 3), (1, 2), 1, (0, 1), (1, 2)).numpy() == least).all()
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_against_torch(data: st.DataObject) -> None:

@@ -52,10 +52,11 @@ MIELINA_INLINE void each_tap(const AxisMap& m, int64_t o, F f) {
     case AxisKind::adaptive:
       for (int64_t i = o * m.in / m.out; i < ceil_div((o + 1) * m.in, m.out); i++) f(i, 1.0);
       return;
-    case AxisKind::nearest:  // in single precision, as PyTorch: another rounding would pick other pixels
-      return f(min64(int64_t(__builtin_floorf(float(o) * float(m.scale))), m.in - 1), 1.0);
-    case AxisKind::nearest_exact:
-      return f(min64(int64_t(__builtin_floorf(float((double(o) + 0.5) * double(float(m.scale))))), m.in - 1), 1.0);
+    case AxisKind::nearest:
+    case AxisKind::nearest_exact: {  // rounded to single precision, as PyTorch: otherwise other pixels would be picked
+      double place = double(o) + (m.kind == AxisKind::nearest ? 0 : 0.5);
+      return f(min64(int64_t(__builtin_floorf(float(place * m.scale))), m.in - 1), 1.0);
+    }
     case AxisKind::reflect: {
       int64_t i = o - m.padding;
       i = i < 0 ? -i : i >= m.in ? 2 * (m.in - 1) - i : i;

@@ -243,7 +243,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
 # ---- borders --------------------------------------------------------------------------------------------------------
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
     """Adds a border: `pad` holds (before, after) of the last axis, then of the one before it, and so on; negative
-    widths cut.
+    widths cut (before anything is wrapped around, but not before it is mirrored).
 
     mode: "constant" fills with `value` (0), for any axes; for the last 1, 2 or 3 axes of (N, C, ...) "reflect"
     mirrors at the edge pixels, "replicate" repeats them, "circular" wraps around.
@@ -270,7 +270,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise NotImplementedError(
             f"pad: mode {mode} takes 2, 4 or 6 widths for 1, 2 or 3 image axes, got {len(widths)} for {input.ndim}-D"
         )
-    if min(widths) < 0:
+    if mode == "circular" and min(widths) < 0:  # what is cut away is not wrapped around, but it is mirrored
         input, widths = _cut(input, widths)
     return record(_core.pad_image(input, widths, mode), PAD, (input,), (widths, mode))  # type: ignore[no-any-return]
 

@@ -13,15 +13,17 @@ from mielina.testing.reference.pool import _adaptive_avg_pool
 
 
 def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Array:
-    """(before, after) pairs, the last axis first; negative widths cut first.
+    """(before, after) pairs, the last axis first; negative widths cut.
 
-    reflect mirrors without repeating the edge, replicate repeats it, circular wraps around.
+    reflect mirrors without repeating the edge, replicate repeats it, circular wraps around what is left.
     """
     x = num(x)
     for k in range(len(pad) // 2):
         axis, (before, after) = x.ndim - 1 - k, pad[2 * k : 2 * k + 2]
-        x = np.take(x, np.arange(max(0, -before), x.shape[axis] + min(0, after)), axis)  # negative widths
-        before, after, n = max(0, before), max(0, after), x.shape[axis]
+        if mode == "circular":
+            x = np.take(x, np.arange(max(0, -before), x.shape[axis] + min(0, after)), axis)
+            before, after = max(0, before), max(0, after)
+        n = x.shape[axis]
         i = np.arange(-before, n + after)
         inside = (i >= 0) & (i < n)
         if mode == "reflect":
