@@ -3,6 +3,7 @@
 // A resampling is separable: the source rows that an output row needs are first summed, with their weights, into one
 // row (full vectors), then that row's pixels into output pixels. Where neighbouring outputs are alike the second step
 // has full vectors too.
+#include "cpu/image/bundle.h"
 #include "cpu/image/bytes.h"
 #include "cpu/image/rows.h"
 #include "cpu/image/sample.h"
@@ -41,16 +42,20 @@ void weigh(int K, T* r, const T* const* x, const T* w, int64_t n, bool add, bool
 // ---- pixels of one row
 // -----------------------------------------------------------------------------------------------
 template <class T>
-MIELINA_INLINE T sum_run(const T* p, int64_t n) {
+MIELINA_INLINE Vec<T> sum_run(const T* p, int64_t n) {
+  constexpr int64_t N = lanes<T>;
   Vec<T> s[2] = {};
   int64_t i = 0;
-  for (; i + 2 * lanes<T> <= n; i += 2 * lanes<T>) {
+  for (; i + 2 * N <= n; i += 2 * N) {
     s[0] += load(p + i);
-    s[1] += load(p + i + lanes<T>);
+    s[1] += load(p + i + N);
   }
-  T total = hsum(s[0] + s[1]);
-  for (; i < n; i++) total += p[i];
-  return total;
+  if (i + N <= n) {
+    s[0] += load(p + i);
+    i += N;
+  }
+  if (i < n) s[1] += load_n(p + i, n - i);
+  return s[0] + s[1];
 }
 
 template <class T>
@@ -58,7 +63,7 @@ MIELINA_INLINE T one_pixel(const T* p, const Taps<T>& t, int64_t o) {
   int64_t at = t.start[o], n = t.start[o + 1] - at;
   if (n == 0) return T(0);
   T w = t.weight[at];
-  if (t.flat && n >= 4 * lanes<T>) return sum_run(p + t.index[at], n) * w;
+  if (t.flat && n >= 4 * lanes<T>) return hsum(sum_run(p + t.index[at], n)) * w;
   T s = w * p[t.index[at]];
   for (int64_t k = 1; k < n; k++) s += t.weight[at + k] * p[t.index[at + k]];
   return s;
@@ -125,20 +130,39 @@ void row_pixels(T* y, const T* p, const Taps<T>& t, T divisor, bool divides) {
     for (int64_t o = 0; o < t.n; o++) y[o] /= divisor * t.divisor[o];
 }
 
+// B vectors of channels of output o; B == 1: up to a vector, m channels.
+template <class T, int B>
+MIELINA_INLINE void lane_pixel(T* y, const T* p, int64_t pixel, int64_t m, const Taps<T>& t, int64_t o, T divisor) {
+  int64_t at = t.start[o], end = t.start[o + 1];
+  auto get = [&](int64_t k, int b) __attribute__((always_inline)) {
+    const T* from = p + t.index[k] * pixel + b * lanes<T>;
+    if constexpr (B == 1) return load_part(from, m);
+    else return load(from);
+  };
+  Vec<T> s[B] = {};
+  if (at < end)
+    for (int b = 0; b < B; b++) s[b] = splat<Vec<T>>(t.weight[at]) * get(at, b);
+  for (int64_t k = at + 1; k < end; k++)
+    for (int b = 0; b < B; b++) s[b] = madd<T>(splat<Vec<T>>(t.weight[k]), get(k, b), s[b]);
+  for (int b = 0; b < B; b++) {
+    if (divisor != T(0)) s[b] = s[b] / splat<Vec<T>>(divisor);
+    if constexpr (B == 1) store_part(y, s[b], m);
+    else store(y + b * lanes<T>, s[b]);
+  }
+}
+// divisor 0: none.
 template <class T>
-void lane_pixels(T* y, int64_t y_pixel, const T* p, int64_t pixel, int64_t L, const Taps<T>& t, T divisor,
-                 bool divides) {
-  for (int64_t o = 0; o < t.n; o++) {
-    int64_t at = t.start[o], end = t.start[o + 1];
-    Vec<T> div = splat<Vec<T>>(divisor * t.divisor[o]);
-    for (int64_t c = 0; c < L; c += lanes<T>) {
-      int64_t m = L - c;
-      Vec<T> s{};
-      if (at < end) s = splat<Vec<T>>(t.weight[at]) * load_part(p + t.index[at] * pixel + c, m);
-      for (int64_t k = at + 1; k < end; k++)
-        s = madd<T>(splat<Vec<T>>(t.weight[k]), load_part(p + t.index[k] * pixel + c, m), s);
-      store_part(y + o * y_pixel + c, divides ? s / div : s, m);
+void lane_pixels(T* y, int64_t y_pixel, const T* p, int64_t pixel, int64_t L, const Taps<T>& t, T divisor) {
+  constexpr int64_t N = lanes<T>;
+  for (int64_t o = 0; o < t.n; o++, y += y_pixel) {
+    T d = divisor * t.divisor[o];
+    int64_t c = 0;
+    for (; c + 4 * N <= L; c += 4 * N) lane_pixel<T, 4>(y + c, p + c, pixel, 4 * N, t, o, d);
+    if (c + 2 * N <= L) {
+      lane_pixel<T, 2>(y + c, p + c, pixel, 2 * N, t, o, d);
+      c += 2 * N;
     }
+    for (; c < L; c += N) lane_pixel<T, 1>(y + c, p + c, pixel, L - c, t, o, d);
   }
 }
 
@@ -190,7 +214,67 @@ struct Resample {
     pixel = L;
     return sum;
   }
+  // Output row (d, h) of channels [c, c + L).
+  void row(T* out, bool along_c, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h, T* sum, T* const* buf) const {
+    int64_t pixel;
+    const T* p = sum_rows(n, c, L, d, h, sum, buf, pixel);
+    T by = divisor * t[0].divisor[d] * t[1].divisor[h];
+    if (along_c) lane_pixels(out, to.pixel(L), p, pixel, L, t[2], divides ? by : T(0));
+    else row_pixels(out, p, t[2], by, divides);
+  }
+  // Each output is the mean of a row.
+  bool takes_rows() const {
+    for (const Taps<T>& axis : t)
+      if (axis.n != 1) return false;
+    return t[0].each == 1 && t[1].each == 1 && t[2].flat && t[2].each == from.W;
+  }
 };
+
+template <class T>
+int64_t bundle_bytes(const View& y, const View& x) {
+  int64_t in = Planes<T>::bytes(x), out = Planes<T>::bytes(y);
+  return max64(in, out) + in + out + round_up(x.shape[4] * VBYTES);
+}
+template <class T>
+void resample_bundles(const Ctx& ctx, const View& y, const View& x, const Resample<T>& r, const Scratch& scratch) {
+  constexpr int64_t N = lanes<T>;
+  const Planes<T> to(y), from(x);
+  run_bundles<N>(ctx, scratch, bundle_bytes<T>(y, x), y.shape[0] * y.shape[1], to.pixels + from.pixels,
+                 [&](Scratch mine, int64_t p, int64_t n) {
+                   T *buf = mine.take<T>(N * max64(to.pixels, from.pixels)), *in = mine.take<T>(N * from.pixels),
+                     *out = mine.take<T>(N * to.pixels), *sum = mine.take<T>(N * x.shape[4]), *none[kBatch] = {};
+                   from.get(p, n, in, buf);
+                   Resample<T> b = r;
+                   b.from = Planes<T>::rows(x, in);
+                   b.to = Planes<T>::rows(y, out);
+                   for (int64_t d = 0; d < y.shape[2]; d++)
+                     for (int64_t h = 0; h < y.shape[3]; h++)
+                       b.row(b.to.target(0, 0, d, h, nullptr), true, 0, 0, N, d, h, sum, none);
+                   to.put(p, n, out, buf);
+                 });
+}
+// The means of short rows, a vector of them: what their vectors hold is transposed and added up together (the plane of
+// one after the other, 32768 of 7 x 7: 841 us).
+constexpr int64_t kShortRow = 4096;
+template <class T>
+void mean_rows(const Ctx& ctx, const View& y, const Resample<T>& r, const Scratch& scratch, int64_t bytes) {
+  constexpr int64_t N = lanes<T>;
+  const Planes<T> to(y);
+  const T weight = r.t[0].weight[0] * r.t[1].weight[0] * r.t[2].weight[0];
+  const T by = r.divisor * r.t[0].divisor[0] * r.t[1].divisor[0] * r.t[2].divisor[0];
+  run_bundles<N>(ctx, scratch, bytes, y.shape[0] * to.C, r.from.W, [&](Scratch mine, int64_t p, int64_t n) {
+    T *buf = mine.take<T>(r.from.W), means[N];
+    Vec<T> s[N] = {};
+    for (int64_t j = 0; j < n; j++)
+      s[j] = sum_run(r.from.get((p + j) / to.C, (p + j) % to.C, r.t[0].index[0], r.t[1].index[0], 1, buf), r.from.W);
+    transpose(s);
+    for (int k = N / 2; k > 0; k /= 2)
+      for (int j = 0; j < k; j++) s[j] += s[j + k];
+    s[0] = s[0] * splat<Vec<T>>(weight);
+    store(means, r.divides ? s[0] / splat<Vec<T>>(by) : s[0]);
+    for (int64_t j = 0; j < n; j++) row_to_fn<T>(to.dtype)(means + j, to.at(p + j), 1, 1);
+  });
+}
 
 template <class T>
 void resample_as(const Ctx& ctx, const View& y, const View& x, const ImageMap& map) {
@@ -202,17 +286,16 @@ void resample_as(const Ctx& ctx, const View& y, const View& x, const ImageMap& m
   make_image_taps(r.t, map, map.transposed, scratch);
   for (const AxisMap& m : map.axis) r.divides |= m.divide != Divide::none && !map.transposed;
   int64_t bytes = worker_bytes<T>(y, x, space.L);
+  if constexpr (T(0.5) != T(0))
+    if (!along_c && r.from.W <= kShortRow && r.takes_rows()) return mean_rows(ctx, y, r, scratch, bytes);
+  if (bundled<T>(y, x)) return resample_bundles(ctx, y, x, r, scratch);
   space.run(ctx, max64(x.shape[4], y.shape[4]) * space.L,
             [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {
               Scratch mine{scratch.at + worker * bytes};
               T *buf[kBatch], *sum = mine.take<T>(r.from.W * space.L), *out = nullptr;
               for (T*& b : buf) b = mine.take<T>(r.from.W * space.L);
               out = r.to.target(n, c, d, h, mine.take<T>(r.to.W * space.L));
-              int64_t pixel;
-              const T* p = r.sum_rows(n, c, L, d, h, sum, buf, pixel);
-              T divisor = r.divisor * r.t[0].divisor[d] * r.t[1].divisor[h];
-              if (!along_c) row_pixels(out, p, r.t[2], divisor, r.divides);
-              else lane_pixels(out, r.to.pixel(L), p, pixel, L, r.t[2], divisor, r.divides);
+              r.row(out, along_c, n, c, L, d, h, sum, buf);
               r.to.put(n, c, d, h, L, out);
             });
 }
@@ -286,7 +369,8 @@ int64_t resample_workspace(const Ctx& ctx, const View& y, const View& x, const I
   int64_t bytes = 0;
   with_compute_type(x.dtype, [&]<class T>(T) {
     RowSpace space(y, x, lanes_along_c(x) && lanes_along_c(y));
-    bytes = image_taps_bytes<T>(map) + ctx.threads * worker_bytes<T>(y, x, space.L);
+    int64_t rows = worker_bytes<T>(y, x, space.L), planes = bundled<T>(y, x) ? bundle_bytes<T>(y, x) : 0;
+    bytes = image_taps_bytes<T>(map) + ctx.threads * max64(rows, planes);
   });
   return bytes;
 }

@@ -3,7 +3,7 @@
 // Max pooling takes the larger of the window's rows first, position by position in full vectors, then of the pixels of
 // the row that remains. Where two values are equal (or NaN) the index decides, so that the order of the steps does not
 // show.
-#include "cpu/image/rows.h"
+#include "cpu/image/bundle.h"
 #include "cpu/pool/columns.h"
 #include "cpu/pool/planes.h"
 
@@ -185,6 +185,14 @@ struct MaxPool {
         if (Where) store_part(place + o * place_pixel + c, best.i, w);
       }
   }
+  // Output row (d, h) of channels [c, c + L).
+  void row(T* out, I* place, bool along_c, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h, T* sum, I* where,
+           T* const* buf) const {
+    int64_t pixel;
+    const T* m = max_rows(n, c, L, d, h, sum, where, buf, pixel);
+    if (along_c) lane_pixels(out, to.pixel(L), place, places.pixel(L), m, where, L, t[2]);
+    else row_pixels(out, place, m, where, t[2]);
+  }
 };
 
 // Elements of a row of maxima: outputs of a row that are fewer than a vector are read as one.
@@ -201,6 +209,40 @@ int64_t max_worker_bytes(const View& y, const View& x, int64_t L) {
          2 * round_up(y.shape[4] * L * size);
 }
 
+// In a bundle: the image, its maxima and their places, and the maximum of rows.
+template <class T>
+int64_t max_bundle_bytes(const View& y, const View& x) {
+  int64_t in = Planes<T>::bytes(x), out = Planes<T>::bytes(y), N = lanes<T>;
+  return max64(in, out) + in + 2 * out + 2 * round_up(row_room<T>(x.shape[4], N) * int64_t(sizeof(T)));
+}
+template <class T, bool Where>
+void max_pool_bundles(const Ctx& ctx, const View& y, const View& index, const View& x, const MaxPool<T, Where>& p,
+                      const Scratch& scratch) {
+  using I = IndexOf<T>;
+  constexpr int64_t N = lanes<T>;
+  const Planes<T> to(y), from(x);
+  const Planes<I> places(Where ? index : y);
+  run_bundles<N>(ctx, scratch, max_bundle_bytes<T>(y, x), y.shape[0] * y.shape[1], to.pixels + from.pixels,
+                 [&](Scratch mine, int64_t q, int64_t n) {
+                   T *buf = mine.take<T>(N * max64(to.pixels, from.pixels)), *in = mine.take<T>(N * from.pixels),
+                     *out = mine.take<T>(N * to.pixels), *none[kBatch] = {};
+                   I* place = mine.take<I>(N * to.pixels);
+                   T* sum = mine.take<T>(row_room<T>(x.shape[4], N));
+                   I* where = mine.take<I>(row_room<T>(x.shape[4], N));
+                   from.get(q, n, in, buf);
+                   MaxPool<T, Where> b = p;
+                   b.from = Planes<T>::rows(x, in);
+                   b.to = Planes<T>::rows(y, out);
+                   b.places = Planes<I>::rows(y, place);
+                   for (int64_t d = 0; d < y.shape[2]; d++)
+                     for (int64_t h = 0; h < y.shape[3]; h++)
+                       b.row(b.to.target(0, 0, d, h, nullptr), b.places.target(0, 0, d, h, nullptr), true, 0, 0, N, d,
+                             h, sum, where, none);
+                   to.put(q, n, out, buf);
+                   if (Where) places.put(q, n, place, (I*)buf);
+                 });
+}
+
 template <class T, bool Where>
 void max_pool_as(const Ctx& ctx, const View& y, const View& index, const View& x, const ImageMap& map) {
   using I = IndexOf<T>;
@@ -212,6 +254,7 @@ void max_pool_as(const Ctx& ctx, const View& y, const View& index, const View& x
   Scratch scratch{(char*)ctx.workspace};
   make_image_taps(p.t, map, false, scratch);
   int64_t bytes = max_worker_bytes<T>(y, x, space.L);
+  if (bundled<T>(y, x) && (!Where || even_planes(index))) return max_pool_bundles(ctx, y, index, x, p, scratch);
   space.run(ctx, max64(x.shape[4], y.shape[4]) * space.L,
             [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {
               Scratch mine{scratch.at + worker * bytes};
@@ -222,10 +265,7 @@ void max_pool_as(const Ctx& ctx, const View& y, const View& index, const View& x
               T* out = p.to.target(n, c, d, h, mine.take<T>(p.to.W * space.L));
               I* place = mine.take<I>(p.to.W * space.L);
               if (Where) place = p.places.target(n, c, d, h, place);
-              int64_t pixel;
-              const T* m = p.max_rows(n, c, L, d, h, sum, where, buf, pixel);
-              if (along_c) p.lane_pixels(out, p.to.pixel(L), place, p.places.pixel(L), m, where, L, p.t[2]);
-              else p.row_pixels(out, place, m, where, p.t[2]);
+              p.row(out, place, along_c, n, c, L, d, h, sum, where, buf);
               p.to.put(n, c, d, h, L, out);
               if (Where) p.places.put(n, c, d, h, L, place);
             });
@@ -244,7 +284,8 @@ int64_t max_pool_workspace(const Ctx& ctx, const View& y, const View& x, const I
   int64_t bytes = 0;
   with_max_type(x.dtype, x, [&]<class T>(T) {
     RowSpace space(y, x, lanes_along_c(x) && lanes_along_c(y));
-    bytes = image_taps_bytes<T>(map) + ctx.threads * max_worker_bytes<T>(y, x, space.L);
+    int64_t rows = max_worker_bytes<T>(y, x, space.L), planes = bundled<T>(y, x) ? max_bundle_bytes<T>(y, x) : 0;
+    bytes = image_taps_bytes<T>(map) + ctx.threads * max64(rows, planes);
   });
   return bytes;
 }
@@ -257,16 +298,21 @@ void max_pool(const Ctx& ctx, const View& y, const View& index, const View& x, c
 
 // ---- backward
 // --------------------------------------------------------------------------------------------------------
-// Channels-last: each task owns rows of dx and looks in every window that covers a pixel whether the pixel was its
-// largest: full vectors along C, each dx written once. Otherwise a task owns planes and adds the gradients where they
-// belong (along W the row form measured ten times slower: its leftovers are branchy scalars).
+// Channels-last, and in bundles: each task owns rows of dx and looks in every window that covers a pixel whether the
+// pixel was its largest: full vectors along C, each dx written once. Otherwise a task owns planes and adds the
+// gradients where they belong (along W the row form measured ten times slower: its leftovers are branchy scalars).
 template <class T>
 struct MaxBackward {
   using I = IndexOf<T>;
   RowsOf<T> to, from;
   RowsOf<I> places;
   Taps<T> t[3];
+  int64_t height;
 
+  static int64_t bundle_bytes(const View& dx, const View& g) {
+    int64_t in = Planes<T>::bytes(g), out = Planes<T>::bytes(dx);
+    return max64(in, out) + 2 * in + out;
+  }
   static int64_t worker_bytes(const View& dx, const View& g, int64_t L) {
     return round_up(dx.shape[4] * L * int64_t(sizeof(T))) + 2 * round_up(g.shape[4] * L * int64_t(sizeof(T)));
   }
@@ -287,52 +333,84 @@ struct MaxBackward {
       }
     }
   }
+  // Row (d, h) of dx, channels [c, c + L).
+  void row(T* out, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h, T* up, I* where) const {
+    for (int64_t i = 0; i < to.W; i++) __builtin_memset(out + i * to.pixel(L), 0, size_t(L) * sizeof(T));
+    for (int64_t j = t[0].start[d]; j < t[0].start[d + 1]; j++)
+      for (int64_t k = t[1].start[h]; k < t[1].start[h + 1]; k++) {
+        int64_t od = t[0].index[j], oh = t[1].index[k];
+        const T* g = from.get(n, c, od, oh, L, up);
+        const I* at = places.get(n, c, od, oh, L, where);
+        add_row(out, g, at, from.pixel(L), places.pixel(L), L, (d * height + h) * to.W);
+      }
+  }
 };
+
+template <class T>
+void max_backward_bundles(const Ctx& ctx, const View& dx, const View& g, const View& index, const MaxBackward<T>& p,
+                          const Scratch& scratch) {
+  using I = IndexOf<T>;
+  constexpr int64_t N = lanes<T>;
+  const Planes<T> to(dx), from(g);
+  const Planes<I> places(index);
+  run_bundles<N>(ctx, scratch, p.bundle_bytes(dx, g), dx.shape[0] * dx.shape[1], to.pixels + from.pixels,
+                 [&](Scratch mine, int64_t q, int64_t n) {
+                   T *buf = mine.take<T>(N * max64(to.pixels, from.pixels)), *up = mine.take<T>(N * from.pixels),
+                     *out = mine.take<T>(N * to.pixels);
+                   I* at = mine.take<I>(N * from.pixels);
+                   from.get(q, n, up, buf);
+                   places.get(q, n, at, (I*)buf);
+                   MaxBackward<T> b = p;
+                   b.from = Planes<T>::rows(g, up);
+                   b.to = Planes<T>::rows(dx, out);
+                   b.places = Planes<I>::rows(g, at);
+                   for (int64_t d = 0; d < dx.shape[2]; d++)
+                     for (int64_t h = 0; h < dx.shape[3]; h++)
+                       b.row(b.to.target(0, 0, d, h, nullptr), 0, 0, N, d, h, nullptr, nullptr);
+                   to.put(q, n, out, buf);
+                 });
+}
 
 template <class T>
 void max_backward_rows(const Ctx& ctx, const View& dx, const View& g, const View& index, const ImageMap& map) {
   using I = IndexOf<T>;
   constexpr bool along_c = true;
   RowSpace space(dx, g, along_c);
-  MaxBackward<T> b{RowsOf<T>(dx, along_c), RowsOf<T>(g, along_c), RowsOf<I>(index, along_c), {}};
+  MaxBackward<T> b{RowsOf<T>(dx, along_c), RowsOf<T>(g, along_c), RowsOf<I>(index, along_c), {}, dx.shape[3]};
   Scratch scratch{(char*)ctx.workspace};
   make_image_taps(b.t, map, true, scratch);
+  if (bundled<T>(dx, g)) return max_backward_bundles(ctx, dx, g, index, b, scratch);
   int64_t bytes = b.worker_bytes(dx, g, space.L);
   space.run(ctx, dx.shape[4] * space.L, [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {
     Scratch mine{scratch.at + worker * bytes};
     T *out = b.to.target(n, c, d, h, mine.take<T>(b.to.W * space.L)), *up = mine.take<T>(b.from.W * space.L);
     I* where = mine.take<I>(b.from.W * space.L);
-    for (int64_t i = 0; i < b.to.W; i++) __builtin_memset(out + i * b.to.pixel(L), 0, size_t(L) * sizeof(T));
-    for (int64_t j = b.t[0].start[d]; j < b.t[0].start[d + 1]; j++)
-      for (int64_t k = b.t[1].start[h]; k < b.t[1].start[h + 1]; k++) {
-        int64_t od = b.t[0].index[j], oh = b.t[1].index[k];
-        const T* from = b.from.get(n, c, od, oh, L, up);
-        const I* at = b.places.get(n, c, od, oh, L, where);
-        int64_t base = (d * dx.shape[3] + h) * dx.shape[4];
-        b.add_row(out, from, at, b.from.pixel(L), b.places.pixel(L), L, base);
-      }
+    b.row(out, n, c, L, d, h, up, where);
     b.to.put(n, c, d, h, L, out);
   });
 }
 
 // A map without outputs has no windows at all.
+template <class T>
 bool by_rows(const View& dx, const View& g, const ImageMap& map) {
-  return map.axis[0].out > 0 && lanes_along_c(dx) && lanes_along_c(g);
+  return map.axis[0].out > 0 && ((lanes_along_c(dx) && lanes_along_c(g)) || bundled<T>(dx, g));
 }
 int64_t max_pool_backward_workspace(const Ctx& ctx, const View& dx, const View& g, const ImageMap& map) noexcept {
   int64_t bytes = 0;
   with_max_type(dx.dtype, dx, [&]<class T>(T) {
-    if (by_rows(dx, g, map))
-      bytes =
-          image_taps_bytes<T>(map) +
-          ctx.threads * MaxBackward<T>::worker_bytes(dx, g, RowSpace(dx, g, lanes_along_c(dx) && lanes_along_c(g)).L);
-    else bytes = ctx.threads * plane_bytes<T>(dx, g);
+    using B = MaxBackward<T>;
+    bytes = ctx.threads * plane_bytes<T>(dx, g);
+    if (by_rows<T>(dx, g, map)) {
+      int64_t rows = B::worker_bytes(dx, g, RowSpace(dx, g, true).L), planes = B::bundle_bytes(dx, g);
+      bytes = max64(bytes, image_taps_bytes<T>(map) + ctx.threads * (bundled<T>(dx, g) ? planes : rows));
+    }
   });
   return bytes;
 }
 void max_pool_backward(const Ctx& ctx, const View& dx, const View& g, const View& index, const ImageMap& map) noexcept {
   with_max_type(dx.dtype, dx, [&]<class T>(T) {
-    if (by_rows(dx, g, map)) max_backward_rows<T>(ctx, dx, g, index, map);
+    if (by_rows<T>(dx, g, map) && (even_planes(index) || !bundled<T>(dx, g)))
+      max_backward_rows<T>(ctx, dx, g, index, map);
     else scatter_planes<T, true>(ctx, dx, g, index);
   });
 }

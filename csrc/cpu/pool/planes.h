@@ -1,12 +1,10 @@
 // Planes (D, H, W of one channel) addressed by an index: (d H + h) W + w. Planes are evenly strided: h steps W w-steps.
 #pragma once
-#include "cpu/image/rows.h"
+#include "cpu/image/bundle.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 namespace {
-
-MIELINA_INLINE int64_t plane_size(const View& v) { return v.shape[2] * v.shape[3] * v.shape[4]; }
 
 // A worker's buffers: the image's plane, and one row of the outputs with its indices.
 template <class T>
