@@ -142,7 +142,7 @@ def test_partial_fit_and_pickle() -> None:
     for _ in range(30):
         for rows in np.array_split(np.arange(120), 3):
             model.partial_fit(X[rows], NAMES[rows], classes=np.unique(NAMES))
-    assert model.score(X, NAMES) > 0.8 and model.n_iter_ == 90
+    assert model.score(X, NAMES) > 0.8 and model.n_iter_ == 1 and len(model.loss_curve_) == 90
     copy = pickle.loads(pickle.dumps(model))
     assert np.array_equal(copy.predict_proba(X), model.predict_proba(X))
     copy.partial_fit(X, NAMES)
@@ -153,7 +153,77 @@ def test_partial_fit_and_pickle() -> None:
 def test_warm_start_goes_on() -> None:
     model = NetworkClassifier((8,), max_iter=3, warm_start=True, random_state=0).fit(X, Y)
     first = model.loss_
-    assert model.fit(X, Y).n_iter_ == 6 and model.loss_ < first
+    assert model.fit(X, Y).n_iter_ == 3 and len(model.loss_curve_) == 6 and model.loss_ < first
+
+
+@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize("calls", ["fit fit fit", "fit partial_fit fit", "partial_fit partial_fit fit"])
+@pytest.mark.parametrize(
+    "how",
+    [{"solver": "adam"}, {"learning_rate": "adaptive"}, {"learning_rate": "invscaling"}],
+    ids=["adam", "adaptive", "invscaling"],
+)
+def test_one_call_after_another_is_as_with_mlp_classifier(how: dict[str, Any], calls: str, warm: bool) -> None:
+    """tol=0.5: hardly an epoch counts as progress, so that the stopping rule acts in every fit."""
+    common: Any = {"hidden_layer_sizes": (5,), "max_iter": 9, "random_state": 2, "tol": 0.5, "n_iter_no_change": 3}
+    common |= {"solver": "sgd", "learning_rate_init": 0.1, "warm_start": warm, **how}
+    ours, theirs = (E(**common) for E in (NetworkClassifier, MLPClassifier))
+    for call in calls.split():
+        for E in (ours, theirs):
+            E.fit(X, Y) if call == "fit" else E.partial_fit(X, Y, None, [0, 1, 2])
+        for name in ("n_iter_", "t_", "_no_improvement_count"):
+            assert getattr(ours, name) == getattr(theirs, name), name
+        assert np.allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)
+        assert ours.best_loss_ == pytest.approx(theirs.best_loss_, rel=1e-9)
+        assert np.allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-9)
+
+
+def test_partial_fit_lowers_an_adaptive_rate() -> None:
+    model = NetworkClassifier(
+        solver="sgd", learning_rate="adaptive", learning_rate_init=0.1, tol=10, n_iter_no_change=2
+    )
+    rates = []
+    for _ in range(7):
+        model.partial_fit(X, Y)
+        rates.append(model._optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.1] * 3 + [0.02] * 3 + [0.004])
+
+
+def test_a_warm_start_keeps_the_best_weights_of_the_fit_before() -> None:
+    model = NetworkClassifier(
+        (16,), early_stopping=True, warm_start=True, learning_rate_init=0.02, max_iter=40, random_state=0
+    ).fit(X, Y)
+    best, p, epochs = model.best_validation_score_, model.predict_proba(X), len(model.validation_scores_)
+    model.set_params(learning_rate_init=30.0, solver="sgd", max_iter=2).fit(X, Y)  # nothing good can come of that
+    assert max(model.validation_scores_[epochs:]) <= best == model.best_validation_score_
+    assert np.array_equal(model.predict_proba(X), p)
+    model.set_params(early_stopping=False, learning_rate_init=1e-3).fit(X, Y)  # another rule starts anew
+    assert model.validation_scores_ is None and np.isfinite(model.best_loss_)
+
+
+def test_ctrl_c_ends_a_fit_with_a_warning() -> None:
+    class Interrupted(nn.Linear):
+        passes = 0
+
+        def forward(self, x: Any) -> Any:
+            self.passes += self.training
+            if self.training and self.passes == 5:
+                raise KeyboardInterrupt
+            return super().forward(x)
+
+    model = NetworkClassifier(module=Interrupted(6, 3), random_state=0, early_stopping=True)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(X, Y)
+    assert model.n_iter_ == 4 and not model.module_.training
+    assert model.score(X, Y) >= 0
+
+
+def test_batches_that_weigh_nothing_are_passed_over() -> None:
+    w = np.zeros(len(X))
+    w[:30] = 1
+    how: Any = {"batch_size": 30, "shuffle": False, "max_iter": 4, "random_state": 0}
+    ours, alone = NetworkClassifier(**how).fit(X, Y, w), NetworkClassifier(**how).fit(X[:30], Y[:30])
+    assert np.allclose(ours.loss_curve_, alone.loss_curve_, rtol=1e-12)
 
 
 def test_early_stopping_puts_the_best_weights_back() -> None:
@@ -216,8 +286,13 @@ def test_several_labels_a_sample() -> None:
         ({"solver": "newton"}, "solver must be one of"),
         ({"alpha": -1.0}, r"alpha must lie in \[0, inf\], got -1.0"),
         ({"max_iter": 0}, "max_iter"),
+        ({"max_iter": 2.5}, "max_iter must be a whole number"),
+        ({"alpha": "much"}, "alpha must lie in"),
         ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": 2.5}, 'batch_size, if not "auto", must be a whole number'),
         ({"hidden_layer_sizes": (5, 0)}, "hidden_layer_sizes must be > 0"),
+        ({"hidden_layer_sizes": 5.5}, "hidden_layer_sizes must be > 0 and whole numbers, got 5.5"),
+        ({"early_stopping": True, "validation_fraction": 0.001}, "."),
         ({"validation_fraction": 1.0}, "validation_fraction"),
         ({"module": nn.Linear(6, 5)}, r"module must give \(N, 3\) outputs, got \('N', 5\)"),
     ],
@@ -234,6 +309,8 @@ def test_wrong_data_are_named() -> None:
         NetworkClassifier().fit(np.where(X > 2, np.nan, X), Y)
     with pytest.raises(ValueError, match="(?i)weight"):
         NetworkClassifier().fit(X, Y, np.zeros(120))
+    with pytest.raises(ValueError, match="the loss is nan; scaled data"):
+        NetworkRegressor(solver="lbfgs").fit(X * 1e200, Y)
     with pytest.raises(TypeError, match="not a class"):
         NetworkClassifier(module=nn.Linear).fit(X, Y)
     with warnings.catch_warnings():

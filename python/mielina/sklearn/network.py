@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from ..ops.loss import binary_cross_entropy_with_logits, cross_entropy
 from ..random import Generator, drawing_from
 from ..tensor import Tensor
 from ..train.arguments import float_dtype
+from ..train.callbacks import copied
 from ..train.fit import predict as _outputs
 from . import solver as _solver
 
@@ -38,6 +40,13 @@ _RANGES = {
     "beta_1": (0, 1 - 1e-16), "beta_2": (0, 1 - 1e-16), "epsilon": (1e-300, math.inf),
     "n_iter_no_change": (1, math.inf), "max_fun": (1, math.inf),
 }  # fmt: skip
+_WHOLE = ("max_iter", "n_iter_no_change", "max_fun")
+
+
+def _number(name: str, value: Any, low: float, high: float, whole: bool) -> None:
+    kind = Integral if whole else Real
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= float(value) <= high:
+        raise ValueError(f"{name} must {'be a whole number' if whole else 'lie'} in [{low:g}, {high:g}], got {value!r}")
 
 
 def _stochastic(est: Any) -> bool:
@@ -101,7 +110,8 @@ class _Network(BaseEstimator):
     def _held_score(self, X: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
         """What score gives, for data that have been checked."""
         metric = accuracy_score if isinstance(self, ClassifierMixin) else r2_score
-        return float(metric(y, self._decode(_outputs(self.module_, X)), sample_weight=w))
+        found = _outputs(self.module_, X)
+        return float(metric(y, self._decode(found), sample_weight=w)) if np.isfinite(found).all() else math.nan
 
     # ---- attributes ------------------------------------------------------------------------------------------------
     def _linears(self) -> list[Any]:
@@ -128,15 +138,13 @@ class _Network(BaseEstimator):
             if getattr(self, name) not in words:
                 raise ValueError(f"{name} must be one of {', '.join(words)}, got {getattr(self, name)!r}")
         for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {value!r}")
-        if self.batch_size != "auto" and self.batch_size < 1:
-            raise ValueError(f'batch_size must be "auto" or at least 1, got {self.batch_size!r}')
-        hidden = [int(h) for h in np.atleast_1d(self.hidden_layer_sizes)]
-        if any(h < 1 for h in hidden):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {self.hidden_layer_sizes}")
-        return hidden
+            _number(name, getattr(self, name), low, high, name in _WHOLE)
+        if self.batch_size != "auto":
+            _number('batch_size, if not "auto",', self.batch_size, 1, math.inf, True)
+        hidden = np.atleast_1d(self.hidden_layer_sizes)
+        if hidden.size and (hidden.ndim > 1 or hidden.dtype.kind not in "iu" or hidden.min() < 1):
+            raise ValueError(f"hidden_layer_sizes must be > 0 and whole numbers, got {self.hidden_layer_sizes!r}")
+        return hidden.astype(int).tolist()  # type: ignore[no-any-return]
 
     def _built_in(self, sizes: list[int], dtype: Any, rng: np.random.RandomState) -> Any:
         """Glorot & Bengio 2010, uniform, biases too: what scikit-learn's MLPs start from, number by number."""
@@ -161,21 +169,26 @@ class _Network(BaseEstimator):
         self.module_.eval()
         self.n_iter_ = self.t_ = 0
         self.loss_curve_: list[float] = []
-        self.best_loss_: Any = None if self.early_stopping else math.inf
-        self.validation_scores_: Any = [] if self.early_stopping else None
-        self.best_validation_score_: Any = -math.inf if self.early_stopping else None
-        self._no_improvement_count = 0
+        self._begin_stopping()
         found = _outputs(self.module_, X[:1]).shape[1:]
         self.n_outputs_ = self._check_outputs(found, outputs)
+
+    def _begin_stopping(self) -> None:
+        """What the stopping rules remember. A warm start goes on with it, the best weights of fits before included."""
+        held = self.early_stopping
+        self.best_loss_: Any = None if held else math.inf
+        self.validation_scores_: Any = [] if held else None
+        self.best_validation_score_: Any = -math.inf if held else None
+        self._best_weights: Any = copied(self.module_) if held else None
+        self._no_improvement_count = 0
 
     def _check_outputs(self, found: tuple[int, ...], wanted: int) -> int:
         if found != (wanted,):
             raise ValueError(f"module must give (N, {wanted}) outputs, got {('N', *found)}")
         return wanted
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, epochs: int | None = None, classes: Any = None) -> Any:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool = False, classes: Any = None) -> Any:
         hidden = self._check_parameters()
-        incremental = epochs is not None
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         reset = not hasattr(self, "module_") or not (self.warm_start or incremental)
@@ -190,15 +203,18 @@ class _Network(BaseEstimator):
         targets = self._encode(y, reset, classes)
         if reset:
             self._begin(X, targets.shape[1], hidden, rng)
+        elif self.early_stopping is not (self.best_loss_ is None):  # another rule than that of the fit before
+            self._begin_stopping()
         if reset or not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = None if self.solver == "lbfgs" else _solver.optimizer_of(self, self.module_)
-            self._no_improvement_count = 0
         held = None
         if self.early_stopping and not incremental and self.solver != "lbfgs":
             # Of two classes each keeps its share; more are drawn as they come, as in MLPClassifier.
             strata = y if isinstance(self, ClassifierMixin) and targets.shape[1] == 1 else None
             X, other, targets, _, y, other_y, w, other_w = train_test_split(
                 X, targets, y, w, test_size=self.validation_fraction, random_state=rng, stratify=strata)  # fmt: skip
+            if len(other) < 2:
+                raise ValueError("one sample is too few to hold out for early_stopping: a larger validation_fraction")
             held = (other, other_y, other_w)
         if not w.any():
             raise ValueError("sample_weight: at least one sample needs a weight above 0")
@@ -208,7 +224,7 @@ class _Network(BaseEstimator):
         if self.solver == "lbfgs":
             _solver.lbfgs(self, loss, data[0], data[1], data[2])
         else:
-            _solver.stochastic(self, loss, data, held, rng, self.max_iter if epochs is None else epochs)
+            _solver.stochastic(self, loss, data, held, rng, incremental)
         self.module_.eval()
         return self
 
@@ -239,7 +255,8 @@ class NetworkClassifier(ClassifierMixin, _Network):
     The parameters are those of `sklearn.neural_network.MLPClassifier`, with its defaults, losses, starting weights and
     stopping rules. module: an nn.Module with one output a class (logits; one output will do for two classes); it
     replaces hidden_layer_sizes and activation, is copied, and trained from the weights it has. Networks compute in X's
-    dtype, modules in theirs. y: labels of any kind, or (N, K) of 0 and 1 for several labels a sample.
+    dtype, modules in theirs. y: labels of any kind, or (N, K) of 0 and 1 for several labels a sample. With warm_start,
+    early stopping puts back the best weights of all fits. Ctrl-C ends a fit with a warning.
 
     classes_, loss_, loss_curve_, n_iter_, coefs_, intercepts_, out_activation_ ...: as there; module_: the network.
     ValueError: one class only, NaN, parameters out of range.
@@ -287,11 +304,11 @@ class NetworkClassifier(ClassifierMixin, _Network):
         return binary_cross_entropy_with_logits(output, target, reduction="none").sum(1)
 
     @available_if(_stochastic)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
         """One pass over X. classes: all labels that will ever come; needed in the first call unless y has them all."""
         if classes is not None and hasattr(self, "classes_") and not np.array_equal(np.unique(classes), self.classes_):
             raise ValueError(f"classes={classes!r} are not those of the first call: {self.classes_}")
-        return self._fit(X, y, sample_weight, 1, classes)
+        return self._fit(X, y, sample_weight, True, classes)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """(N, classes): softmax of the outputs, or the logistic function of each for several labels a sample."""
@@ -325,8 +342,9 @@ class NetworkClassifier(ClassifierMixin, _Network):
 class NetworkRegressor(RegressorMixin, _Network):
     """A multilayer perceptron, or any `module=` with (N, outputs), as a scikit-learn regressor.
 
-    The parameters are those of `sklearn.neural_network.MLPRegressor`; it minimises half the mean squared error. See
-    NetworkClassifier for module= and dtypes. y: (N,) or (N, outputs).
+    The parameters are those of `sklearn.neural_network.MLPRegressor` without `loss`: it minimises half the mean squared
+    error (of several outputs, too, where MLPRegressor's gradient is that of their sum). See NetworkClassifier for
+    module= and dtypes. y: (N,) or (N, outputs).
 
     >>> from mielina.sklearn import NetworkRegressor
     >>> model = NetworkRegressor((), solver="lbfgs", alpha=0).fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
@@ -348,7 +366,7 @@ class NetworkRegressor(RegressorMixin, _Network):
     @available_if(_stochastic)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """One pass over X."""
-        return self._fit(X, y, sample_weight, 1)
+        return self._fit(X, y, sample_weight, True)
 
     def predict(self, X: Any) -> np.ndarray:
         """(N,), or (N, outputs) for several."""

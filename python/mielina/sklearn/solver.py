@@ -74,9 +74,17 @@ def lbfgs(est: Any, loss: Penalised, x: Tensor, y: Tensor, w: Tensor) -> None:
     optimizer.step(closure)
     est.loss_ = closure().item()
     optimizer.zero_grad()
+    _check_finite(est)
     est.n_iter_ = max(1, next(iter(optimizer.state.values()))["n_iter"])
     if est.n_iter_ >= est.max_iter:
         _not_converged(est)
+
+
+def _check_finite(est: Any) -> None:
+    if not math.isfinite(est.loss_):
+        raise ValueError(
+            f"{type(est).__name__}: the loss is {est.loss_}; scaled data or a lower learning_rate_init may help"
+        )
 
 
 def _not_converged(est: Any) -> None:
@@ -84,63 +92,81 @@ def _not_converged(est: Any) -> None:
     warnings.warn(text, ConvergenceWarning, stacklevel=5)
 
 
-def stochastic(est: Any, loss: Penalised, data: Any, held: Any, rng: np.random.RandomState, epochs: int) -> None:
-    """`epochs` passes, or fewer: the rule of tol and n_iter_no_change, on the training loss or on the score of `held`
-    (X, y, weights as arrays). Sets the estimator's curves; the weights of the best held-out score are put back."""
-    n, optimizer, one_pass = len(data[0]), est._optimizer, epochs == 1 and held is None
-    size = min(200, n) if est.batch_size == "auto" else min(int(est.batch_size), n)
-    group, best = optimizer.param_groups[0], None
+def stochastic(est: Any, loss: Penalised, data: Any, held: Any, rng: np.random.RandomState, once: bool) -> None:
+    """max_iter passes, or fewer by the rule of tol and n_iter_no_change, on the training loss or on the score of `held`
+    (X, y, weights as arrays); once: one pass, after which the rule may lower an adaptive rate. Sets the estimator's
+    curves; the weights of the best held-out score are put back. Ctrl-C ends it with a warning."""
     # Dropout in a module of the user. Our own networks draw nothing more, so that the order is MLPClassifier's.
     seed = 0 if est.module is None else int(rng.randint(2**31 - 1))
-    order = np.arange(n)
-    with drawing_from(Generator(seed)):
-        for _ in range(epochs):
-            if est.shuffle:
-                order = order[rng.permutation(n)]  # of the order before, as there
-            rows = from_numpy(order)
-            total = weight = 0.0
-            est.module_.train()
-            for start in range(0, n, size):
-                if size < n:
-                    x, y, w = (t.index_select(0, rows[start : start + size]) for t in data)
-                else:
-                    x, y, w = data
-                value, share = loss(x, y, w), len(w)  # a batch's loss counts by its samples, as there
-                optimizer.zero_grad()
-                value.backward()
-                if est.solver == "adam":
-                    _match_epsilon(est, optimizer)
-                optimizer.step()
-                total, weight = total + value.item() * share, weight + share
-            est.module_.eval()
-            est.n_iter_, est.t_ = est.n_iter_ + 1, est.t_ + n
-            est.loss_ = total / weight
-            est.loss_curve_.append(est.loss_)
-            if est.verbose:
-                print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
-            if not math.isfinite(est.loss_):
-                raise ValueError(f"{type(est).__name__}: the loss is {est.loss_}; a lower learning_rate_init may help")
-            if held is not None:
-                score = est._held_score(*held)
-                est.validation_scores_.append(score)
-                stuck = score < est.best_validation_score_ + est.tol
-                if score > est.best_validation_score_ or best is None:
-                    est.best_validation_score_ = score
-                    best = copied(est.module_)
-            else:
-                stuck = est.loss_ > est.best_loss_ - est.tol
-                est.best_loss_ = min(est.best_loss_, est.loss_)
-            est._no_improvement_count = est._no_improvement_count + 1 if stuck else 0
-            if est.solver == "sgd" and est.learning_rate == "invscaling":
-                _set_rate(optimizer, est.learning_rate_init / (est.t_ + 1) ** est.power_t)
-            if est._no_improvement_count > est.n_iter_no_change and not one_pass:
-                if est.solver != "sgd" or est.learning_rate != "adaptive" or group["lr"] <= 1e-6:
-                    break
-                _set_rate(optimizer, group["lr"] / 5)
-                est._no_improvement_count = 0
-        else:
-            if not one_pass:
-                _not_converged(est)
-    if best is not None:
-        est.module_.load_state_dict(best)
-    optimizer.zero_grad()
+    est.n_iter_ = 0
+    try:
+        with drawing_from(Generator(seed)):
+            converged = _epochs(est, loss, data, held, rng, 1 if once else est.max_iter)
+        if not (once or converged):
+            _not_converged(est)
+    except KeyboardInterrupt:
+        warnings.warn(f"{type(est).__name__}: the training was interrupted", UserWarning, stacklevel=4)
+    if held is not None:
+        est.module_.load_state_dict(est._best_weights)
+    est._optimizer.zero_grad()
+
+
+def _epochs(est: Any, loss: Penalised, data: Any, held: Any, rng: np.random.RandomState, most: int) -> bool:
+    """Whether the rule ended it."""
+    n, optimizer = len(data[0]), est._optimizer
+    size = min(200, n) if est.batch_size == "auto" else min(int(est.batch_size), n)
+    group, order = optimizer.param_groups[0], np.arange(n)
+    for _ in range(most):
+        if est.shuffle:
+            order = order[rng.permutation(n)]  # of the order before, as there
+        _epoch(est, loss, data, from_numpy(order), size)
+        est.n_iter_, est.t_ = est.n_iter_ + 1, est.t_ + n
+        est.loss_curve_.append(est.loss_)
+        if est.verbose:
+            print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
+        _check_finite(est)
+        est._no_improvement_count = est._no_improvement_count + 1 if _stuck(est, held) else 0
+        if est.solver == "sgd" and est.learning_rate == "invscaling":
+            _set_rate(optimizer, est.learning_rate_init / (est.t_ + 1) ** est.power_t)
+        if est._no_improvement_count > est.n_iter_no_change:
+            if est.solver != "sgd" or est.learning_rate != "adaptive" or group["lr"] <= 1e-6:
+                return True
+            _set_rate(optimizer, group["lr"] / 5)
+            est._no_improvement_count = 0
+    return False
+
+
+def _epoch(est: Any, loss: Penalised, data: Any, rows: Tensor, size: int) -> None:
+    """One pass in batches of `size`; est.loss_ is the mean of their losses, by samples. A batch whose samples all weigh
+    nothing is passed over."""
+    n, optimizer, total, count = len(rows), est._optimizer, 0.0, 0
+    est.module_.train()
+    for start in range(0, n, size):
+        x, y, w = (t.index_select(0, rows[start : start + size]) for t in data) if size < n else data
+        if not w.any():
+            continue
+        value = loss(x, y, w)
+        optimizer.zero_grad()
+        value.backward()
+        if est.solver == "adam":
+            _match_epsilon(est, optimizer)
+        optimizer.step()
+        total, count = total + value.item() * len(w), count + len(w)
+    est.module_.eval()
+    est.loss_ = total / count
+
+
+def _stuck(est: Any, held: Any) -> bool:
+    """Whether the epoch brought less than tol; notes its score, and the weights if it is the best."""
+    if held is None:
+        stuck = est.loss_ > est.best_loss_ - est.tol
+        est.best_loss_ = min(est.best_loss_, est.loss_)
+        return bool(stuck)
+    score = est._held_score(*held)
+    est.validation_scores_.append(score)
+    if est.verbose:
+        print(f"Validation score: {score:f}")
+    stuck = score < est.best_validation_score_ + est.tol
+    if score > est.best_validation_score_:
+        est.best_validation_score_, est._best_weights = score, copied(est.module_)
+    return bool(stuck)
