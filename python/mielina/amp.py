@@ -22,7 +22,8 @@ class autocast:
     """Inside the block, products (matmul, linear, convolution, attention, recurrent layers) take their float32 inputs
     as `dtype`, and losses take half inputs as float32. Everything else computes in the dtypes that it is given.
 
-    with mi.autocast(dtype=mi.bfloat16): ...    (also as a decorator). TypeError: not a half format.
+    with mi.autocast(dtype=mi.bfloat16): ...    (also as a decorator). TypeError: not a half format. For training take
+    bfloat16: gradients below 3e-8 are 0 in float16, unless the loss is scaled by hand.
 
     >>> with mi.autocast():
     ...     y = mi.ones(2, 3) @ mi.ones(3, 2)

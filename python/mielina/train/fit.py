@@ -68,7 +68,8 @@ def fit(
     class_weight: {label: weight} or "balanced" (n / (classes * count), King and Zeng 2001); sample_weight: a number a
     sample. Both multiply the samples' losses, whose mean is still over their number, as in Keras; validation is not
     weighted. accumulate=k: one step for k batches, with the gradient of the one big batch. precision="bfloat16":
-    forward passes under autocast. overfit_batch: trains on the first batch only, the workflow's first check.
+    forward passes under autocast; float16 is refused, since gradients below 3e-8 are 0 in it; bfloat16 has float32's
+    range. overfit_batch: trains on the first batch only, the workflow's first check.
 
     checkpoint_dir: the run can be killed at any moment and goes on from there when it is called again, to the same bits
     (resume=False starts anew). checkpoint_every: epochs, or seconds as "30s". A finished run returns at once. A

@@ -37,7 +37,9 @@ def autocast_of(precision: Any) -> Any:
     if precision in (None, "float32"):
         return contextlib.nullcontext
     if precision not in ("bfloat16", dtypes.bfloat16):
-        hint = "; float16 needs its gradients scaled: use bfloat16" if precision in ("float16", dtypes.float16) else ""
+        hint = ""
+        if precision in ("float16", dtypes.float16):
+            hint = "; in float16 gradients below 3e-8 are 0 without a loss scale; bfloat16 has float32's range"
         raise ValueError(f'fit: precision must be None, "float32" or "bfloat16", got {precision!r}{hint}')
     return lambda: amp.autocast(dtype=dtypes.bfloat16)
 
