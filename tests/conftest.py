@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import mielina as mi
 import numpy as np
@@ -47,3 +48,10 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     else:
         yield
     mi.set_num_threads(threads)
+
+
+@pytest.fixture
+def plain_build() -> None:
+    """Skips where the library is a sanitizer's, which is larger and takes memory of its own."""
+    if b"__asan_init" in Path(mi._core.__file__).read_bytes():
+        pytest.skip("a sanitizer's build")

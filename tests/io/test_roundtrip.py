@@ -254,7 +254,7 @@ def resident():
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
-def test_weights_are_mapped_and_not_copied(path):
+def test_weights_are_mapped_and_not_copied(path, plain_build):
     size = 64 << 20
     mi.save({"w": mi.ones(size // 4), "b": mi.ones(size // 2, dtype=mi.bfloat16)}, path)
     mi._core.empty_cache()
