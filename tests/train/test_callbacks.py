@@ -71,6 +71,23 @@ def test_a_callback_can_stop_and_be_used_again():
     assert len(fit(callbacks=[stopper], epochs=5)["loss"]) == 2
 
 
+def test_keras_way_to_stop():
+    class Stop(Callback):
+        def on_epoch_end(self, epoch, logs):
+            self.model.stop_training = epoch == 1
+
+    model = mi.nn.Linear(3, 2)
+    assert [len(fit(model, c, epochs=4)["loss"]) for c in (Stop(), Stop(), ())] == [2, 2, 4]
+
+
+def test_a_hook_that_nobody_calls_is_an_error():
+    class Slip(Callback):
+        def on_batch_end(self, batch, logs): ...
+
+    with pytest.raises(TypeError, match="Slip.on_batch_end is no hook; there are on_train_begin"):
+        fit(callbacks=Slip())
+
+
 def scripted(values, name="val_loss"):
     """A callback in front that writes a curve of its own into the logs, and weights that tell the epoch."""
 
@@ -97,6 +114,8 @@ def still(p):
         ([1, 2, 3, 2, 1, 0], {"mode": "max", "patience": 2}, 5, 2),
         ([3, 2, 1, 0.5], {"patience": 1}, 4, 3),
         ([3, math.nan, math.nan, 1], {"patience": 2}, 3, 0),
+        ([3, 2.9, 2.8, 2.9, 2.7], {"patience": 2, "baseline": 1}, 4, 2),  # on its way, but never past the baseline
+        ([3, 2, 0.5, 0.6, 0.4], {"patience": 2, "baseline": 1}, 5, 4),
     ],
 )
 def test_early_stopping(values, options, epochs, best):
@@ -106,6 +125,13 @@ def test_early_stopping(values, options, epochs, best):
     assert len(history["loss"]) == epochs and stop.best_epoch == best
     assert stop.stopped_epoch == (epochs - 1 if epochs < len(values) or stop.stop else None)
     assert model.weight.tolist() == [[best] * 3] * 2
+
+
+def test_early_stopping_of_numbers_that_are_none_restores_the_first_weights():
+    model = mi.nn.Linear(3, 2)
+    stop = mi.EarlyStopping(patience=2, restore_best_weights=True)
+    assert len(fit(model, [scripted([math.nan] * 5), stop], epochs=5, optimizer=still)["loss"]) == 2
+    assert model.weight.tolist() == [[0.0] * 3] * 2
 
 
 def test_early_stopping_without_restoring_keeps_the_last_weights():
@@ -120,6 +146,9 @@ def test_accuracy_rises():
     assert stop.best_epoch == 1
     with pytest.raises(ValueError, match="mode"):
         mi.EarlyStopping(mode="up")
+    with pytest.raises(ValueError, match='whether .val_corr. should rise or fall is not known: mode="max" or "min"'):
+        mi.EarlyStopping("val_corr")
+    mi.EarlyStopping("val_corr", mode="max")
     with pytest.raises(ValueError, match="'val_loss' is not among loss"):
         fit(callbacks=mi.EarlyStopping())
 
@@ -136,6 +165,19 @@ def test_checkpoints(tmp_path):
         twin = mi.nn.Linear(3, 2)
         twin.load_state_dict(mi.load(tmp_path / f"{name}.safetensors"))
         assert twin.weight.tolist() == [[value] * 3] * 2
+
+
+def test_the_best_of_a_first_fit_is_not_written_over_by_a_second(tmp_path):
+    model, best = mi.nn.Linear(3, 2), mi.ModelCheckpoint(tmp_path / "best.safetensors", save_best_only=True)
+    for values in ([3, 1], [2, 2]):
+        fit(model, [scripted(values), best], epochs=2, optimizer=still)
+    assert mi.load(tmp_path / "best.safetensors")["weight"].tolist() == [[1.0] * 3] * 2
+
+
+def test_a_plateau_does_not_raise_a_rate_to_min_lr():
+    plateau = mi.ReduceLROnPlateau(patience=1, min_lr=0.5)
+    fit(callbacks=[scripted([1, 1, 1]), plateau], epochs=3, optimizer=lambda p: mi.optim.SGD(p, lr=0.01))
+    assert plateau.optimizer.param_groups[0]["lr"] == 0.01
 
 
 def test_a_checkpoint_that_fails_leaves_the_old_one(tmp_path, monkeypatch):

@@ -12,8 +12,9 @@ from .. import _core
 
 class Callback:
     """Base class. `self.model`, `self.optimizer`, `self.history` and `self.loader` are set before on_train_begin. Set
-    `self.stop = True` to end the training after this batch. `kept`: the attributes that a checkpoint of the run holds
-    (numbers, strings, tensors, and lists and dicts of them); on_train_begin runs before they are put back."""
+    `self.stop = True` (or Keras' `self.model.stop_training`) to end the training after this batch. `kept`: the
+    attributes that a checkpoint of the run holds (numbers, strings, tensors, and lists and dicts of them);
+    on_train_begin runs before they are put back."""
 
     kept: tuple[str, ...] = ()
     model: Any = None
@@ -46,33 +47,51 @@ def copied(model: Any) -> dict[str, Any]:
     return {k: _core.clone(v.detach()) for k, v in model.state_dict().items()}
 
 
+HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
+
+
+def check_callback(c: Any) -> None:
+    """TypeError for what is no Callback object, and for a method that looks like a hook and would never be called."""
+    if not isinstance(c, Callback):
+        what = f"the class {c.__name__}: make one" if isinstance(c, type) else type(c).__name__
+        raise TypeError(f"fit: callbacks must be Callback objects, got {what}")
+    for name in dir(type(c)):
+        if name.startswith("on_") and name not in HOOKS:
+            raise TypeError(f"fit: {type(c).__name__}.{name} is no hook; there are {', '.join(HOOKS)}")
+
+
 class LambdaCallback(Callback):
     """Functions as hooks: LambdaCallback(on_epoch_end=lambda epoch, logs: ...). TypeError for an unknown hook."""
 
     def __init__(self, **hooks: Callable[..., None]) -> None:
         for name, f in hooks.items():
-            if not name.startswith("on_") or not hasattr(Callback, name):
+            if name not in HOOKS:
                 raise TypeError(f"LambdaCallback: no hook {name!r}")
             setattr(self, name, f)
 
 
+_RISING = ("acc", "auc", "f1", "precision", "recall", "r2", "iou", "dice")
+_FALLING = ("loss", "error", "mae", "mse", "perplexity")
+
+
 class _Monitor(Callback):
-    """Watches one number; "auto" means larger is better for accuracies and the like, smaller for everything else."""
+    """Watches one number; mode "auto" knows that accuracies and the like rise, losses and errors fall."""
 
     kept: tuple[str, ...] = ("best",)
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f'mode must be "auto", "min" or "max", got {mode!r}')
-        rising = mode == "max" or (
-            mode == "auto"
-            and any(w in monitor for w in ("acc", "auc", "f1", "precision", "recall", "r2", "iou", "dice"))
-        )
+        rising = mode == "max" or (mode == "auto" and any(w in monitor for w in _RISING))
+        if mode == "auto" and not rising and not any(w in monitor for w in _FALLING):
+            raise ValueError(
+                f'{type(self).__name__}: whether {monitor!r} should rise or fall is not known: mode="max" or "min"'
+            )
         self.monitor, self.sign, self.min_delta = monitor, -1.0 if rising else 1.0, abs(min_delta)
-        self.best = self.start = math.inf
+        self.best = math.inf
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
-        self.best = self.start
+        self.best = math.inf
 
     def value(self, logs: dict[str, float]) -> float:
         if self.monitor not in logs:
@@ -92,7 +111,7 @@ class _Monitor(Callback):
 
 class EarlyStopping(_Monitor):
     """Ends the training when `monitor` has not improved by more than `min_delta` for `patience` epochs, or has not got
-    past `baseline`. The names and defaults are Keras'."""
+    past `baseline` in these and gets no better. The names and defaults are Keras'."""
 
     kept = ("best", "wait", "stopped_epoch", "best_epoch", "weights")
 
@@ -122,14 +141,14 @@ class EarlyStopping(_Monitor):
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         if epoch < self.start_from_epoch:
             return
-        if self.improved(logs):
+        self.wait += 1
+        better = self.improved(logs)
+        if self.restore_best_weights and (better or self.weights is None):
+            self.weights = copied(self.model)
+        if better:  # no reason to stop, but only what is past the baseline gives patience anew
             self.best_epoch = epoch
-            self.wait = 0 if self.best < self.limit - self.min_delta else self.wait + 1
-            if self.restore_best_weights:
-                self.weights = copied(self.model)
-        else:
-            self.wait += 1
-        if self.wait and self.wait >= self.patience:
+            self.wait = 0 if self.best < self.limit - self.min_delta else self.wait
+        elif self.wait >= self.patience and epoch > self.start_from_epoch:
             self.stop, self.stopped_epoch = True, epoch
             if self.verbose:
                 print(
@@ -143,7 +162,8 @@ class EarlyStopping(_Monitor):
 
 class ModelCheckpoint(_Monitor):
     """Saves the model's state_dict after each epoch, or only the best, or every `save_freq` batches. `filepath` may
-    hold {epoch} and logged names; initial_value_threshold: what the first best must improve on."""
+    hold {epoch} and logged names; initial_value_threshold: what the first best must improve on. Used in a second fit,
+    it goes on from the best of the first, as in Keras."""
 
     kept = ("best", "batches")
 
@@ -168,7 +188,9 @@ class ModelCheckpoint(_Monitor):
         self.filepath, self.verbose, self.save_best_only = os.fspath(filepath), verbose, save_best_only
         self.save_freq, self.batches, self.epoch = save_freq, 0, 0
         if initial_value_threshold is not None:
-            self.start = self.sign * initial_value_threshold
+            self.best = self.sign * initial_value_threshold
+
+    def on_train_begin(self, logs: dict[str, float]) -> None: ...  # the best of a fit before stays the best
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
         self.epoch = epoch
@@ -228,10 +250,11 @@ class ReduceLROnPlateau(_Monitor):
         elif not self.cooling:
             self.wait += 1
             if self.wait >= self.patience:
-                for group in self.optimizer.param_groups:
+                groups = [g for g in self.optimizer.param_groups if g["lr"] > self.min_lr]
+                for group in groups:
                     group["lr"] = max(group["lr"] * self.factor, self.min_lr)
                 self.cooling, self.wait = self.cooldown, 0
-                if self.verbose:
+                if self.verbose and groups:
                     print(f"epoch {epoch + 1}: learning rate {self.optimizer.param_groups[0]['lr']:.3g}")
 
 

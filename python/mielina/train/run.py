@@ -12,7 +12,7 @@ from .. import amp, autograd, dtypes
 from ..tensor import Tensor
 from .arguments import Loss, float_dtype, pair
 from .bar import Bar
-from .callbacks import Callback, TerminateOnNaN
+from .callbacks import Callback, TerminateOnNaN, check_callback
 from .checks import bad_loss, first_step, images, labels_from_one
 from .history import History
 from .metrics import Metric, Running, measure
@@ -62,15 +62,18 @@ class Run:
         self.logs: dict[str, float] = {}
         self.callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
         for c in self.callbacks:
-            if not isinstance(c, Callback):
-                what = f"the class {c.__name__}: make one" if isinstance(c, type) else type(c).__name__
-                raise TypeError(f"fit: callbacks must be Callback objects, got {what}")
+            check_callback(c)
             c.model, c.optimizer, c.history, c.loader, c.stop = model, optimizer, self.history, loader, False
         self.guards = [c for c in self.callbacks if isinstance(c, TerminateOnNaN)]
+        vars(model).pop("stop_training", None)
 
     def call(self, hook: str, *args: Any) -> None:
         for c in self.callbacks:
             getattr(c, hook)(*args)
+
+    def stopping(self) -> bool:
+        """Whether a callback wants to stop: by its `stop`, or by the model's `stop_training`, as in Keras."""
+        return any(c.stop for c in self.callbacks) or bool(vars(self.model).get("stop_training"))
 
     def epochs(self, epochs: int, bar: Bar) -> None:
         if self.stopped:
@@ -90,7 +93,7 @@ class Run:
             before = set(self.logs)
             self.call("on_epoch_end", epoch, self.logs)
             self.history.add({k: v for k, v in self.logs.items() if k not in before})
-            self.stopped = any(c.stop for c in self.callbacks)
+            self.stopped = self.stopping()
             self.epoch, self.batch, self.running = epoch + 1, 0, Running()
             if self.store is not None:
                 self.store.epoch_done(self, self.stopped or self.epoch == epochs)
@@ -108,7 +111,7 @@ class Run:
                 bar.step(self.running)
                 self.batch += 1
                 self.call("on_train_batch_end", self.batch - 1, {"loss": number})
-            if self.callbacks and any(c.stop for c in self.callbacks):
+            if self.callbacks and self.stopping():
                 break
             if self.store is not None:
                 self.store.step_done(self)
