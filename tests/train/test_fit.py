@@ -370,7 +370,15 @@ EMPTY = DataLoader(TensorDataset(mi.zeros(0, 3), mi.zeros(0, dtype=mi.int64)), 4
         (X, LABELS[:5], {}, ValueError, "10 inputs but 5 targets"),
         ((X, LABELS[:5]), None, {}, ValueError, "10 inputs but 5 targets"),
         (X[:, :2], LABELS, {}, RuntimeError, "linear"),
-        ((X * 8).astype(np.int64), LABELS, {}, RuntimeError, "int64"),
+        ((X * 8).astype(np.int64), LABELS, {}, TypeError, "int64.*x.float"),
+        (X, LABELS * 0 + 1, {}, ValueError, "all labels are 1"),
+        (np.where(X > 0.9, np.nan, X), LABELS, {}, ValueError, "the inputs hold NaN or infinity in epoch 1, batch 1"),
+        (X, np.array(list("abcdefghij")), {}, TypeError, "class names become labels by np.unique"),
+        (X, LABELS > 1, {}, TypeError, "labels as integers, got mielina.bool"),
+        (X, np.eye(4, dtype=int)[LABELS], {}, TypeError, "probabilities .* as floats.*y.argmax"),
+        ({"x": X}, LABELS, {}, TypeError, "expected arrays.*got dict"),
+        ((X, LABELS, LABELS), None, {}, TypeError, "three arrays; .*sample_weight="),
+        (X, LABELS, {"callbacks": mi.EarlyStopping}, TypeError, "the class EarlyStopping: make one"),
         (np.zeros((4, 8, 8, 3), np.uint8), LABELS[:4], {}, TypeError, "uint8"),
         (X.astype(object), LABELS, {}, TypeError, "dtype object"),
         (X.astype(str), LABELS, {}, TypeError, "expected numbers"),
@@ -434,30 +442,33 @@ def test_errors_of_evaluate_and_predict():
                 f(wrong, X)
 
 
-@pytest.mark.parametrize("where", ["inputs", "targets", "rate"])
-def test_a_loss_that_is_no_number_is_told_once(where):
+@pytest.mark.parametrize("where", ["inputs", "targets"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_data_that_are_no_numbers_leave_the_weights_alone(where, bad):
     x, y = X.copy(), X.copy()
-    if where != "rate":
-        (x if where == "inputs" else y)[3] = np.nan
+    (x if where == "inputs" else y)[3] = bad
     model = linear(3)
-    options = {"loss": "mse", "batch_size": 10, "epochs": 5}
-    if where == "rate":
-        options["optimizer"] = lambda p: mi.optim.SGD(p, lr=1e38)
+    before = weights(model)
+    with pytest.raises(ValueError, match=f"the {where} hold NaN or infinity in epoch 1, batch 1"):
+        fit(model, x, y, loss="mse", batch_size=10)
+    assert weights(model) == before
+
+
+def test_a_loss_that_is_no_number_is_told_once():
+    options = {"loss": "mse", "batch_size": 10, "epochs": 5, "optimizer": lambda p: mi.optim.SGD(p, lr=1e38)}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fit(model, x, y, **options)
+        fit(linear(3), X, X, **options)
     messages = [str(w.message) for w in caught if w.category is RuntimeWarning]
-    assert len(messages) == 1 and ("learning rate" if where == "rate" else f"the {where} hold NaN") in messages[0]
+    assert len(messages) == 1 and "learning rate" in messages[0]
     assert caught[0].filename == __file__
 
 
 def test_a_warning_made_an_error_leaves_the_weights_alone():
-    x = X.copy()
-    x[0] = np.nan
     model = linear()
     before = weights(model)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(RuntimeWarning, match="the inputs hold NaN"):
-            fit(model, x, LABELS, batch_size=10)
+        with pytest.raises(RuntimeWarning, match="the loss is nan"):
+            fit(model, X, LABELS, batch_size=10, loss=lambda output, target: output.sum() * math.nan)
     assert weights(model) == before

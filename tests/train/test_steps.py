@@ -198,9 +198,10 @@ def test_reduce_on_plateau(values, options, rates):
 
 
 def test_early_stopping_with_a_baseline():
-    script = mi.LambdaCallback(on_epoch_end=lambda e, logs: logs.update(val_loss=[5, 4, 3, 2, 1][e]))
-    assert len(fit(linear(), callbacks=[script, mi.EarlyStopping(patience=2, baseline=1.5)], epochs=5)["loss"]) == 2
-    assert len(fit(linear(), callbacks=[script, mi.EarlyStopping(patience=2, baseline=4.5)], epochs=5)["loss"]) == 5
+    for baseline, epochs in ((1.5, 3), (4.5, 4)):
+        script = mi.LambdaCallback(on_epoch_end=lambda e, logs: logs.update(val_loss=[5, 4, 4, 4, 1][e]))
+        stop = mi.EarlyStopping(patience=2, baseline=baseline)
+        assert len(fit(linear(), callbacks=[script, stop], epochs=5)["loss"]) == epochs
 
 
 def test_csv(tmp_path):
@@ -290,10 +291,40 @@ def test_first_batch():
     assert "no gradient reaches other.weight, other.bias" in idle
     (labels,) = heard(linear(4), y=LABELS + 1, epochs=2)
     assert "labels start at 1" in labels
-    (single,) = heard(linear(), y=LABELS * 0 + 2, epochs=2)
-    assert "all labels are 2" in single
+    with pytest.raises(ValueError, match="all labels are 2: there is nothing to tell apart"):
+        fit(linear(), y=LABELS * 0 + 2)
     with pytest.raises(IndexError, match="from 1 to 3, but 3 classes are numbered from 0"):
         fit(linear(), y=LABELS + 1)
+
+
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", mi.nn.BCEWithLogitsLoss()])
+def test_labels_of_one_logit_are_0_and_1(loss):
+    for y, seen in ((LABELS % 2 * 2 - 1, "from -1 to 1"), (LABELS % 2 + 1.0, "from 1 to 2")):
+        with pytest.raises(IndexError, match=f"{seen} and should be 0 or 1"):
+            fit(linear(1), y=y, loss=loss)
+    fit(linear(1), y=LABELS % 2, loss=loss)
+    with pytest.raises(ValueError, match='one output is 0: two outputs, or loss="binary_cross_entropy"'):
+        fit(linear(1), y=LABELS % 2)
+
+
+@pytest.mark.parametrize("loss", [mi.nn.MSELoss(), mi.nn.functional.mse_loss, mi.nn.HuberLoss(), mi.nn.L1Loss()])
+def test_loss_objects_never_broadcast(loss):
+    """(N) against (N, 1) is reshaped, as for losses by name; what a function of the user's broadcasts is an error."""
+    mi.manual_seed(0)
+    flat, column = linear(1), linear(1)
+    column.load_state_dict(flat.state_dict())
+    a = fit(flat, y=X[:, 0], loss=loss, epochs=3, seed=0)
+    b = fit(column, y=X[:, :1], loss=loss, epochs=3, seed=0)
+    assert a["loss"] == b["loss"]
+    with pytest.raises(ValueError, match="would be broadcast"):
+        fit(linear(2), y=X[:, 0], loss=loss)
+
+
+def test_a_broadcasting_loss_of_the_user_is_an_error():
+    with pytest.raises(ValueError, match=r"broadcasts outputs \(24, 1\) and targets \(24,\) to \(24, 24\)"):
+        fit(linear(1), y=X[:, 0], loss=lambda output, target: ((output - target) ** 2).mean())
+    fit(linear(1), y=X[:, 0], loss=lambda output, target: ((output.squeeze(1) - target) ** 2).mean())
+    fit(linear(2), y=X[:, :1], loss=lambda output, target: ((output - target) ** 2).mean())  # quantiles of one target
 
 
 @pytest.mark.parametrize("run", [mi.fit, mi.evaluate, mi.predict])
@@ -307,11 +338,27 @@ def test_channels_last(run):
         run(model, (x * 255).astype(np.uint8), *data[1:])
 
 
+@pytest.mark.parametrize("run", [mi.fit, mi.evaluate, mi.predict])
+def test_images_without_channels_and_whole_numbers(run):
+    x, y = rng.random((4, 8, 8)), [] if run is mi.predict else [np.arange(4) % 2]
+    dense = mi.nn.Sequential(mi.nn.Flatten(), mi.nn.Linear(64, 2))
+    conv = mi.nn.Sequential(mi.nn.Conv2d(1, 2, 3), mi.nn.Flatten(), mi.nn.Linear(72, 2))
+    with pytest.raises(TypeError, match=r"without an axis of channels: transforms.ToTensor\(\), or x\[:, None\]"):
+        run(conv, x, *y)
+    for model in (dense, conv):
+        with pytest.raises(TypeError, match=r"inputs of mielina.uint8.*x.float\(\), divided by 255.*ToTensor"):
+            run(model, (x * 255).astype(np.uint8), *y)
+    with pytest.raises(TypeError, match=r"inputs of mielina.int64; the model computes with floats: x.float\(\)$"):
+        run(dense, (x * 255).astype(int), *y)
+
+
 def test_keras_habits():
     model = linear()
-    for name in ("fit", "evaluate", "predict"):
-        with pytest.raises(AttributeError, match=rf"use mi.{name}\(model"):
+    for name in ("fit", "evaluate", "predict", "compile"):
+        with pytest.raises(AttributeError, match=rf"use mi.{name.replace('compile', 'fit')}\(model"):
             getattr(model, name)(X, LABELS)
+    with pytest.raises(ValueError, match="no parameter of this model"):
+        fit(model, optimizer=mi.optim.Adam(linear().parameters()))
 
     class Own(mi.nn.Linear):
         def fit(self):

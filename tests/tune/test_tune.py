@@ -88,6 +88,8 @@ def test_errors():
     with pytest.raises(ValueError, match="max_trials"):
         mi.tune.search(build, X, Y, max_trials=0)
     with pytest.warns(RuntimeWarning), pytest.raises(ValueError, match="no trial was completed"):
+        mi.tune.search(build, X, Y, max_trials=1, **{**OPTIONS, "loss": lambda output, target: output.sum() * np.nan})
+    with pytest.raises(ValueError, match="the inputs hold NaN"):
         mi.tune.search(build, X * np.nan, Y, max_trials=1, **OPTIONS)
 
 

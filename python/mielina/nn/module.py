@@ -21,12 +21,14 @@ from .state import Stateful
 class _Elsewhere:
     """A name of Keras' models that is a function here."""
 
+    def __init__(self, call: str) -> None:
+        self.call = call
+
     def __set_name__(self, owner: Any, name: str) -> None:
         self.name = name
 
     def __get__(self, module: Any, owner: Any) -> Any:
-        rest = {"fit": "X, y", "evaluate": "X, y"}.get(self.name, "X")
-        raise AttributeError(f"a Module has no {self.name}: use mi.{self.name}(model, {rest})")
+        raise AttributeError(f"a Module has no {self.name}: use mi.{self.call}")
 
 
 class Module(Stateful, Hookable):
@@ -250,9 +252,10 @@ class Module(Stateful, Hookable):
         for p in self.parameters():
             p._grad = None if set_to_none or p._grad is None else p._grad.detach() * 0
 
-    fit = _Elsewhere()
-    evaluate = _Elsewhere()
-    predict = _Elsewhere()
+    fit = _Elsewhere("fit(model, X, y)")
+    evaluate = _Elsewhere("evaluate(model, X, y)")
+    predict = _Elsewhere("predict(model, X)")
+    compile = _Elsewhere("fit(model, X, y, loss=..., optimizer=..., metrics=...)")
 
     # ---- text --------------------------------------------------------------------------------------------------------
     def _get_name(self) -> str:

@@ -41,14 +41,14 @@ def _array(a: Any) -> bool:
     return isinstance(a, (Tensor, np.ndarray))
 
 
-def _tensor(a: Any, name: str) -> Tensor:
+def _tensor(a: Any, name: str, hint: str = "") -> Tensor:
     if not isinstance(a, Tensor):
         try:
             a = np.asarray(a)
         except ValueError as e:  # rows of different lengths
             raise ValueError(f"{name}: no array can be made of the data: {e}") from None
         if a.dtype.kind not in "biuf":
-            raise TypeError(f"{name}: expected numbers, got an array of dtype {a.dtype}")
+            raise TypeError(f"{name}: expected numbers, got an array of dtype {a.dtype}{hint}")
         a = as_tensor(a)
     if a.ndim == 0 or len(a) == 0:
         raise ValueError(f"{name}: expected at least one sample, got an array of shape {a.shape}")
@@ -59,16 +59,20 @@ def dataset_of(X: Any, y: Any, name: str) -> Any:
     """A Dataset from an array, an (X, y) pair or a Dataset; a lone array is its own target. A list is a pair if it
     holds two arrays or tensors; a tuple of two always is."""
     if isinstance(X, Dataset) or (not _array(X) and not isinstance(X, (list, tuple)) and not hasattr(X, "__array__")):
-        if y is not None:
-            raise TypeError(f"{name}: y must be None when X is a Dataset or a DataLoader")
-        if not hasattr(X, "__getitem__") and not isinstance(X, IterableDataset):
+        if isinstance(X, dict) or not (hasattr(X, "__getitem__") or isinstance(X, IterableDataset)):
             kinds = "arrays, an (X, y) pair, a Dataset or a DataLoader"
             raise TypeError(f"{name}: expected {kinds}, got {type(X).__name__}")
+        if y is not None:
+            raise TypeError(f"{name}: y must be None when X is a Dataset or a DataLoader")
         return X
+    if y is None and isinstance(X, tuple) and len(X) == 3 and all(map(_array, X)):
+        raise TypeError(f"{name}: expected (X, y), got three arrays; weights of training samples are sample_weight=")
     if y is None and isinstance(X, (tuple, list)) and len(X) == 2 and (isinstance(X, tuple) or all(map(_array, X))):
         X, y = X
     inputs = _tensor(X, name)
-    targets = inputs if y is None else _tensor(y, name)
+    targets = (
+        inputs if y is None else _tensor(y, name, "; class names become labels by np.unique(y, return_inverse=True)")
+    )
     if len(inputs) != len(targets):
         raise ValueError(f"{name}: {len(inputs)} inputs but {len(targets)} targets")
     return TensorDataset(inputs, targets)
@@ -120,7 +124,7 @@ def pair(batch: Any, dtype: Any, weighted: bool = False) -> tuple[Any, ...]:
     if isinstance(inputs, Tensor):
         if inputs.dtype is dtypes.uint8 and inputs.ndim == 4:
             raise TypeError(
-                f"fit: images of dtype uint8 and shape {inputs.shape}; divide by 255 and put the channels first: "
+                f"images of dtype uint8 and shape {inputs.shape}; divide by 255 and put the channels first: "
                 "transforms.ToTensor(), or x.permute(0, 3, 1, 2).float() / 255"
             )
         if inputs.dtype.is_floating_point and inputs.dtype is not dtype:
@@ -162,12 +166,26 @@ def _losses() -> dict[str, Any]:
     }
 
 
+def _elementwise(loss: Any) -> bool:
+    """Whether a function or an object is one of our losses that compare each output with its own target."""
+    from ..nn import functional as F
+    from ..nn import loss as layers
+
+    names = "mse_loss l1_loss huber_loss smooth_l1_loss binary_cross_entropy binary_cross_entropy_with_logits"
+    kinds = "MSELoss L1Loss HuberLoss SmoothL1Loss BCELoss BCEWithLogitsLoss"
+    return any(loss is getattr(F, n) for n in names.split()) or type(loss) in [
+        getattr(layers, k) for k in kinds.split()
+    ]
+
+
 def loss_of(loss: Any) -> Loss:
     """A loss by name, a function or a module. Regression losses never broadcast targets."""
     if not isinstance(loss, str):
         if not callable(loss) or isinstance(loss, type):
             what = f"the class {loss.__name__}: make one" if isinstance(loss, type) else type(loss).__name__
             raise TypeError(f"fit: loss must be a name or a function of (output, target), got {what}")
+        if _elementwise(loss):
+            return lambda output, target: loss(output, _numbers(output, target))  # type: ignore[no-any-return]
         return loss  # type: ignore[no-any-return]
     table = _losses()
     name = _OTHER_NAMES.get(loss, loss)
@@ -180,8 +198,14 @@ def loss_of(loss: Any) -> Loss:
 
 def _apply(f: Any, name: str, output: Any, target: Any, **options: Any) -> Any:
     if name in _ELEMENTWISE:
-        return f(output, match(output, target).to(output.dtype), **options)
+        return f(output, _numbers(output, target), **options)
     return f(output, _labels(output, target, name), **options)
+
+
+def _numbers(output: Tensor, target: Tensor) -> Tensor:
+    """Targets with the output's shape, and of its dtype if they are whole numbers."""
+    target = match(output, target)
+    return target if target.dtype.is_floating_point else target.to(output.dtype)
 
 
 def weighted_loss(loss: Any, class_weight: Any, data: Any, sampled: bool) -> Callable[..., Tensor]:
@@ -235,8 +259,14 @@ def _labels(output: Any, target: Any, name: str) -> Any:
     """Labels of (N,) or (N, ...) for a classification loss: a column of labels is taken as a row."""
     if not isinstance(target, Tensor):
         return target
-    if target.shape != output.shape and target.dtype.is_floating_point:
+    whole = not (target.dtype.is_floating_point or target.dtype is dtypes.bool)
+    if target.shape != output.shape and not whole:
         raise TypeError(f"fit: {name} takes class labels as integers, got {target.dtype}; convert them: y.long()")
+    if target.shape == output.shape and whole and output.ndim > 1:
+        raise TypeError(
+            f"fit: {name} takes labels {output.shape[:1] + output.shape[2:]}, or probabilities {output.shape} as "
+            f"floats; got {target.shape} of {target.dtype}: y.argmax(1), or y.float()"
+        )
     if target.ndim == output.ndim > 1 and target.shape[1] == 1 and not target.dtype.is_floating_point:
         return target.squeeze(1)
     return target
@@ -245,6 +275,9 @@ def _labels(output: Any, target: Any, name: str) -> Any:
 def optimizer_of(optimizer: Any, model: Any) -> Any:
     """An optimiser by name, a class or function of the parameters, or one that exists."""
     if isinstance(optimizer, optim.Optimizer):
+        own = {id(p) for p in model.parameters()}
+        if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
+            raise ValueError("fit: the optimizer holds no parameter of this model, but those of another")
         return optimizer
     if isinstance(optimizer, str):
         known = {

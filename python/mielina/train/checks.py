@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
-from .. import autograd
+from .. import autograd, dtypes
 from ..data.split import labels_in
 from ..random import default_generator
 from ..tensor import Tensor
 from .arguments import _OTHER_NAMES
+from .metrics import numpy_of
 
 _HERE = __name__.split(".")[0] + "."
 
@@ -24,44 +27,95 @@ def warn(message: str, category: type[Warning]) -> None:
     warnings.warn(message, category, stacklevel=level)
 
 
-def images(model: Any, inputs: Any, name: str) -> None:
-    """TypeError for pictures with the channels last, before a convolution complains of its sizes."""
-    if not isinstance(inputs, Tensor) or inputs.ndim != 4:
-        return
+def first_output(model: Any, inputs: Any, name: str) -> Any:
+    """model(inputs); TypeError, with what to do, for inputs that are no floats and for images with the channels last or
+    without an axis of channels."""
     first = next((m for m in model.modules() if getattr(m, "in_channels", None) and hasattr(m, "kernel_size")), None)
-    if first is not None and first.in_channels == inputs.shape[3] != inputs.shape[1] and inputs.shape[3] <= 4:
-        raise TypeError(
-            f"{name}: images of shape {inputs.shape} have their channels last, and the model takes {first.in_channels} "
-            "channels first: transforms.ToTensor(), or x.permute(0, 3, 1, 2)"
-        )
+    if not isinstance(inputs, Tensor):
+        return model(inputs)
+    if first is not None and inputs.ndim == 4:
+        if first.in_channels == inputs.shape[3] != inputs.shape[1] and inputs.shape[3] <= 4:
+            raise TypeError(
+                f"{name}: images of shape {inputs.shape} have their channels last, and the model takes "
+                f"{first.in_channels} channels first: transforms.ToTensor(), or x.permute(0, 3, 1, 2)"
+            )
+    try:
+        return model(inputs)
+    except RuntimeError as e:
+        if not inputs.dtype.is_floating_point:
+            scale = ", divided by 255 if they are images (transforms.ToTensor() does both)"
+            what = f"inputs of {inputs.dtype}; the model computes with floats: x.float()"
+            raise TypeError(f"{name}: {what}{scale if inputs.dtype is dtypes.uint8 else ''}") from e
+        if first is not None and inputs.ndim == 3 and len(first.kernel_size) == 2:
+            raise TypeError(
+                f"{name}: images of shape {inputs.shape} without an axis of channels: transforms.ToTensor(), or "
+                "x[:, None]"
+            ) from e
+        raise
 
 
-def labels_from_one(loss: Any, output: Any, targets: Any, loader: Any) -> None:
-    """Labels 1 to C for C classes: an error that says so. Labels from 1 up in all the data: a warning."""
-    if not (_classes(loss, output) and isinstance(targets, Tensor)) or targets.dtype.is_floating_point:
+def labels_in_range(loss: Any, output: Any, targets: Any, loader: Any) -> None:
+    """Errors for labels that the output has no place for, and for one class alone in all the data. Labels from 1 up in
+    all the data: a warning."""
+    kind = _of_classes(loss, output)
+    if not (kind and isinstance(targets, Tensor)):
         return
     data = labels_in(loader)
-    known = data if data is not None else targets.cpu().numpy()
+    known = data if data is not None else numpy_of(targets)
+    if kind == "binary":
+        least, most = float(known.min()), float(known.max())
+        if least < 0 or most > 1:
+            raise IndexError(f"fit: labels are out of bounds: they go from {least:g} to {most:g} and should be 0 or 1")
+        return
+    if output.shape[1] == 1:
+        raise ValueError('fit: cross entropy of one output is 0: two outputs, or loss="binary_cross_entropy"')
+    if targets.dtype.is_floating_point:
+        return
     least, most = int(known.min()), int(known.max())
     if least == 1 and most == output.shape[1]:
         raise IndexError(
             f"fit: labels are out of bounds: they go from 1 to {most}, but {most} classes are numbered from 0: y - 1"
         )
     if least == most and data is not None and len(data) > 1:
-        warn(f"fit: all labels are {least}: there is nothing to tell apart", UserWarning)
-    elif least == 1 and data is not None:
+        raise ValueError(f"fit: all labels are {least}: there is nothing to tell apart")
+    if least == 1 and data is not None:
         warn("fit: labels start at 1: class 0 never occurs (if that is not meant: y - 1)", UserWarning)
 
 
-def _classes(loss: Any, output: Any) -> bool:
-    """Whether the loss is cross entropy over axis 1 of the output."""
+def _of_classes(loss: Any, output: Any) -> str:
+    """ "several" for cross entropy over axis 1 of the output, "binary" for that of one logit, else ""."""
     named = _OTHER_NAMES.get(loss, loss) if isinstance(loss, str) else type(loss).__name__
-    return named in ("cross_entropy", "CrossEntropyLoss") and isinstance(output, Tensor) and output.ndim > 1
+    if named in ("binary_cross_entropy", "BCEWithLogitsLoss"):
+        return "binary"
+    several = named in ("cross_entropy", "CrossEntropyLoss") and isinstance(output, Tensor) and output.ndim > 1
+    return "several" if several else ""
+
+
+@contextlib.contextmanager
+def no_broadcast(output: Any, targets: Any) -> Iterator[None]:
+    """ValueError if a loss of the user broadcasts outputs (N, 1) and targets (N,) against each other to (N, N)."""
+    both = isinstance(output, Tensor) and isinstance(targets, Tensor)
+    if not both or output.shape == targets.shape or output.numel() != targets.numel():
+        yield
+        return
+    wanted, found = {output.shape, targets.shape}, []
+
+    def note(y: Any, op: Any, inputs: Any, saves: Any) -> None:
+        shapes = {x.shape for x in inputs if isinstance(x, Tensor)}
+        if shapes == wanted and isinstance(y, Tensor) and y.numel() > output.numel():
+            found.append(y.shape)
+
+    with autograd.traced(note):
+        yield
+    if found:
+        raise ValueError(
+            f"fit: the loss broadcasts outputs {output.shape} and targets {targets.shape} to {found[0]}; reshape one"
+        )
 
 
 def first_step(model: Any, loss: Any, number: float, inputs: Any, output: Any) -> None:
     """Warnings after the first backward pass."""
-    if _classes(loss, output) and output.shape[1] > 1:
+    if _of_classes(loss, output) == "several":
         chance = math.log(output.shape[1])
         if number > 3 * chance:
             warn(
@@ -79,12 +133,15 @@ def first_step(model: Any, loss: Any, number: float, inputs: Any, output: Any) -
 
 
 def bad_loss(model: Any, number: float, where: str, inputs: Any, targets: Any, guards: Any) -> None:
+    """A warning with the reason; ValueError if it is the data, unless a TerminateOnNaN ends the training."""
     from ..ops import isfinite
 
     reason = ""
     for name, x in (("inputs", inputs), ("targets", targets)):
         if isinstance(x, Tensor) and x.dtype.is_floating_point and not bool(isfinite(x).all()):
             reason = f"the {name} hold NaN or infinity"
+            if not guards:
+                raise ValueError(f"fit: {reason} in {where}")
             break
     if guards and not reason:
         reason = first_bad_module(model, inputs)

@@ -26,7 +26,7 @@ from .arguments import (
 )
 from .bar import Bar
 from .callbacks import Callback
-from .checks import images
+from .checks import first_output
 from .history import History
 from .metrics import numpy_of, resolve
 from .run import Run, autocast_of, evaluated, modes
@@ -80,8 +80,9 @@ def fit(
     follow it. Ctrl-C ends the training: callbacks' on_train_end runs (so that best weights are restored), every module
     is put back into the mode it was in, and the History so far is returned, with `interrupted` True.
 
-    ValueError: empty data, lengths or shapes that do not fit, unknown names. TypeError: data that are no numbers, class
-    labels that are no integers, images that are uint8 or channels-last. IndexError: labels out of range.
+    ValueError: empty data, NaN or infinity in them (with TerminateOnNaN the warning alone), one class only, lengths or
+    shapes that do not fit or would be broadcast, unknown names. TypeError: data that are no numbers, class labels that
+    are no integers, images that are uint8 or channels-last. IndexError: labels out of range.
 
     >>> model = nn.Linear(2, 1)
     >>> history = mi.fit(model, mi.rand(8, 2), mi.ones(8, 1), loss="mse", epochs=3, verbose=False)
@@ -188,9 +189,7 @@ def predict(model: Any, X: Any, *, batch_size: int = 256) -> np.ndarray:
     with modes(model, training=False):
         for batch in loader:
             inputs = pair(batch, dtype)[0]
-            if not parts:
-                images(model, inputs, "predict")
-            output = model(inputs)
+            output = model(inputs) if parts else first_output(model, inputs, "predict")
             if not isinstance(output, Tensor):
                 raise TypeError(f"predict: the model must give one Tensor, got {type(output).__name__}")
             parts.append(numpy_of(output))

@@ -13,7 +13,7 @@ from ..tensor import Tensor
 from .arguments import Loss, float_dtype, pair
 from .bar import Bar
 from .callbacks import Callback, TerminateOnNaN, check_callback
-from .checks import bad_loss, first_step, images, labels_from_one
+from .checks import bad_loss, first_output, first_step, labels_in_range, no_broadcast
 from .history import History
 from .metrics import Metric, Running, measure
 
@@ -60,7 +60,8 @@ class Run:
         self.history, self.running = History(), Running()
         self.warned = self.checked = self.stopped = False
         self.logs: dict[str, float] = {}
-        self.callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+        alone = isinstance(callbacks, (Callback, type))
+        self.callbacks: list[Any] = [callbacks] if alone else list(callbacks or ())
         for c in self.callbacks:
             check_callback(c)
             c.model, c.optimizer, c.history, c.loader, c.stop = model, optimizer, self.history, loader, False
@@ -119,16 +120,17 @@ class Run:
             raise ValueError("fit: the training data gave no batch")
 
     def step(self, inputs: Any, targets: Any, weights: Any, share: float, last: bool) -> float:
-        if not self.checked:
-            images(self.model, inputs, "fit")
         with self.autocast():
-            output = self.model(inputs)
+            output = self.model(inputs) if self.checked else first_output(self.model, inputs, "fit")
             if not self.checked:
-                labels_from_one(self.loss_name, output, targets, self.loader)
-            if self.weighted is None:
+                labels_in_range(self.loss_name, output, targets, self.loader)
+            if self.weighted is not None:
+                value = self.weighted(output, targets, *weights)
+            elif self.checked:
                 value = one_number(self.compute_loss(output, targets))
             else:
-                value = self.weighted(output, targets, *weights)
+                with no_broadcast(output, targets):
+                    value = one_number(self.compute_loss(output, targets))
         number = float(value.item())
         good = math.isfinite(number)
         if not (good or self.warned):
@@ -185,10 +187,8 @@ def evaluated(
             if call is not None:
                 call("on_test_batch_begin", k, {})
             inputs, targets = pair(batch, dtype)
-            if k == 0:
-                images(model, inputs, "evaluate")
             with autocast():
-                output = model(inputs)
+                output = model(inputs) if k else first_output(model, inputs, "evaluate")
                 number = one_number(compute_loss(output, targets)).item()
             running.add("loss", number * len(targets), len(targets))
             measure(running, measures, output, targets)
