@@ -1,5 +1,6 @@
 """Image files and folders of them: the rules of conversion, broken files, links, and the input of networks."""
 
+import errno
 import os
 import struct
 import zlib
@@ -50,6 +51,8 @@ def test_alpha_lies_over_white(tmp_path):
 def test_sixteen_bits(tmp_path):
     values = np.array([[0, 128, 129, 257, 65535, 32896]], np.uint16)
     assert load_image(saved(tmp_path / "s.png", Image.fromarray(values)))[0, :, 0].tolist() == [0, 0, 1, 1, 255, 128]
+    path = saved(tmp_path / "t.png", Image.fromarray(values), transparency=257)
+    assert load_image(path)[0, :, 0].tolist() == [0, 0, 1, 255, 255, 128]
 
 
 def test_cmyk(tmp_path):
@@ -57,11 +60,13 @@ def test_cmyk(tmp_path):
     assert np.abs(load_image(path).astype(int) - [255, 0, 0]).max() <= 3
 
 
-def test_the_cameras_rotation(tmp_path):
+@pytest.mark.parametrize("way", range(1, 9))
+def test_the_cameras_rotation(way, tmp_path):
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn clockwise by a quarter
+    exif[0x0112] = way
     path = saved(tmp_path / "r.png", Image.fromarray(COLOURS), exif=exif)
-    assert (load_image(path) == np.rot90(COLOURS, -1)).all()
+    turned = np.rot90(COLOURS, {3: 2, 4: 2, 5: -1, 6: -1, 7: 1, 8: 1}.get(way, 0))
+    assert (load_image(path) == (turned[:, ::-1] if way in (2, 4, 5, 7) else turned)).all()
 
 
 def test_another_kind_of_file_is_refused_whatever_its_name(tmp_path):
@@ -252,6 +257,19 @@ def test_empty_classes_are_named(folder):
         (folder / name).mkdir()
     (folder / "void" / "x.gif").write_text("")
     with pytest.raises(FileNotFoundError, match="class empty, void"):
+        ImageFolder(folder)
+
+
+def test_a_folder_that_must_not_be_read_is_no_empty_one(folder, monkeypatch):
+    scandir = os.scandir
+
+    def locked(path="."):
+        if os.fspath(path).endswith("deeper"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    with pytest.raises(PermissionError, match="deeper"):
         ImageFolder(folder)
 
 

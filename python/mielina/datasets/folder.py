@@ -23,8 +23,8 @@ class ImageFolder(Dataset):
 
     Hidden files and files of other endings are passed over; links to folders, and links to files outside of root, are
     not followed: a warning counts them. FileNotFoundError: no folder for a class in root, or classes without images,
-    which it names.
-    ValueError, when a sample is taken: the file is no PNG or JPEG, or broken; it names the file.
+    which it names. PermissionError: a folder that must not be read. ValueError, when a sample is taken: the file is no
+    PNG or JPEG, or broken; it names the file.
     """
 
     def __init__(
@@ -77,10 +77,15 @@ class ImageFolder(Dataset):
         return f"ImageFolder({self.root!r}, {len(self)} images, {len(self.classes)} classes)"
 
 
+def _raise(error: OSError) -> None:
+    """os.walk would pass over a folder that it must not read, and a part of the data would be missing."""
+    raise error
+
+
 def _images(root: str, name: str) -> tuple[list[str], int]:
     """Sorted paths of the image files below root/name, and how many links were not followed."""
     home, found, links = os.path.realpath(root), [], 0
-    for place, folders, files in os.walk(os.path.join(root, name)):
+    for place, folders, files in os.walk(os.path.join(root, name), onerror=_raise):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         links += sum(os.path.islink(os.path.join(place, f)) for f in folders)
         for f in sorted(files):

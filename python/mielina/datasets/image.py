@@ -47,7 +47,9 @@ def opened(path: str | os.PathLike[str], mode: str = "RGB") -> Any:
 def _plain(pillow: Any, image: Any, mode: str) -> Any:
     """8 bits a channel, in `mode`; transparency is laid over white."""
     if image.mode.startswith("I"):
-        grey = (np.asarray(image).astype(np.int64) + 128) // 257
+        deep = np.asarray(image).astype(np.int64)
+        grey = (deep + 128) // 257
+        grey[deep == image.info.get("transparency", -1)] = 255
         image = pillow.Image.fromarray(grey.clip(0, 255).astype(np.uint8))
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
