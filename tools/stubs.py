@@ -129,7 +129,8 @@ class Stub:
     def _word(self, word: str, f: Any) -> str:
         if word in ("None", "True", "False"):
             return word
-        value = getattr(inspect.unwrap(f), "__globals__", {}).get(word)
+        own, wrapper = (getattr(g, "__globals__", {}) for g in (inspect.unwrap(f), f))  # a wrapper may add parameters
+        value = own.get(word, wrapper.get(word))
         if value is None or value is getattr(builtins, word, self):
             if word == "Any":
                 self._import("typing", word)

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import inspect
 import json
 import os
 import pathlib
@@ -365,6 +366,11 @@ def test_hubs_without_safetensors_and_strange_names(hub, tmp_path):
 )  # fmt: skip
 def test_configs_that_say_nothing(text):
     assert module._preprocess(text) is None
+
+
+def test_weights_stand_in_the_signature():
+    found = list(inspect.signature(models.resnet18).parameters)
+    assert found == ["num_classes", "weights", "revision"]
 
 
 # ---- features

@@ -14,6 +14,7 @@ import numpy as np
 from ..io.files import atomic_write
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_LARGEST = 1 << 59  # values: eight bytes each then still fit 63 bits
 _STEP = 1 << 24  # bytes read at once, so that a header's promise allocates nothing
 
 
@@ -42,9 +43,13 @@ def _read(f: IO[bytes], name: str) -> np.ndarray:
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in _TYPES:
         raise ValueError(f"{name}: not an IDX file: it begins with {start.hex(' ') or 'nothing'}")
     kind, lengths = np.dtype(_TYPES[start[2]]), f.read(4 * start[3])
-    if len(lengths) < 4 * start[3] or not 0 < start[3] <= 32:
+    if not 0 < start[3] <= 32:
+        raise ValueError(f"{name}: an IDX file of {start[3]} axes; 1 to 32 are read")
+    if len(lengths) < 4 * start[3]:
         raise ValueError(f"{name}: an IDX file of {start[3]} axes whose lengths are missing")
     shape = tuple(int(n) for n in np.frombuffer(lengths, ">u4"))
+    if math.prod(max(n, 1) for n in shape) > _LARGEST:  # NumPy takes no empty array of that shape either
+        raise ValueError(f"{name}: a shape that no array has: {shape}")
     wanted = math.prod(shape) * kind.itemsize
     parts, held = [], 0
     while held <= wanted and (part := f.read(min(_STEP, wanted + 1 - held))):

@@ -34,5 +34,5 @@ class AlexNet(nn.Module):
 
 @model("classifier.6.")
 def alexnet(*, num_classes: int = 1000, dropout: float = 0.5) -> AlexNet:
-    """AlexNet, 61,100,840 parameters for 1,000 classes. weights: a file of torchvision's state dict."""
+    """AlexNet, 61,100,840 parameters for 1,000 classes. weights: "imagenet", "hub:owner/name" or a file."""
     return AlexNet(num_classes, dropout)

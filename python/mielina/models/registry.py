@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import os
 import warnings
@@ -22,10 +23,7 @@ _KEY = "mielina.model"  # of a file's metadata
 def model(head: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Registers a function that makes a model, and gives it `weights=`. head: the prefix of its last layer's keys.
 
-    weights: "imagenet", torchvision's published file, fetched on first use into ~/.cache/mielina (or MIELINA_CACHE);
-    "hub:owner/name", model.safetensors of that Hugging Face repository at `revision`, with torchvision's or timm's
-    keys; else the path of a .safetensors or .pth file. For another number of classes all but the head is loaded, and a
-    warning says so. RuntimeError: another network's weights.
+    What it may be is said by `create`. RuntimeError: another network's weights.
     """
 
     def decorate(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,11 +42,11 @@ def model(head: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
                 net.classes = imagenet_classes() if weights == "imagenet" and whole else None
             return net
 
-        built.__annotations__ = {
-            **make.__annotations__,
-            "weights": "str | os.PathLike[str] | None",
-            "revision": "str | None",
-        }
+        own, kind = inspect.signature(make), inspect.Parameter.KEYWORD_ONLY
+        said = {"weights": "str | os.PathLike[str] | None", "revision": "str | None"}
+        more = [inspect.Parameter(n, kind, default=None, annotation=t) for n, t in said.items()]
+        built.__signature__ = own.replace(parameters=[*own.parameters.values(), *more])  # type: ignore[attr-defined]
+        built.__annotations__ = {**make.__annotations__, **said}
         _MODELS[name] = built, head
         return built
 
@@ -88,6 +86,12 @@ def names() -> list[str]:
 
 def create(name: str, **how: Any) -> Any:
     """The model of a name, by its function's arguments. ValueError: an unknown name.
+
+    Every model takes weights=: "imagenet", torchvision's published file, fetched on first use into ~/.cache/mielina or
+    MIELINA_CACHE (some, of VGG's age, are in PyTorch's format before 1.6: an error says what to do);
+    "hub:owner/name", model.safetensors of that Hugging Face repository at revision=, with torchvision's or timm's
+    names; else the path of a .safetensors or .pth file. For another num_classes= all but the last layer is loaded, and
+    a warning says so.
 
     >>> mi.models.create("lenet5", num_classes=3)(mi.zeros(2, 1, 28, 28)).shape
     (2, 3)

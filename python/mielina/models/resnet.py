@@ -98,17 +98,17 @@ class ResNet(nn.Module):
 
 @model("fc.")
 def resnet18(*, num_classes: int = 1000) -> ResNet:
-    """ResNet-18, 11,689,512 parameters for 1,000 classes. weights: a file of torchvision's state dict."""
+    """ResNet-18, 11,689,512 parameters for 1,000 classes. weights: "imagenet", "hub:owner/name" or a file."""
     return ResNet(BasicBlock, (2, 2, 2, 2), num_classes)
 
 
 @model("fc.")
 def resnet34(*, num_classes: int = 1000) -> ResNet:
-    """ResNet-34, 21,797,672 parameters for 1,000 classes. weights: a file of torchvision's state dict."""
+    """ResNet-34, 21,797,672 parameters for 1,000 classes. weights: "imagenet", "hub:owner/name" or a file."""
     return ResNet(BasicBlock, (3, 4, 6, 3), num_classes)
 
 
 @model("fc.")
 def resnet50(*, num_classes: int = 1000) -> ResNet:
-    """ResNet-50, 25,557,032 parameters for 1,000 classes. weights: a file of torchvision's state dict."""
+    """ResNet-50, 25,557,032 parameters for 1,000 classes. weights: "imagenet", "hub:owner/name" or a file."""
     return ResNet(Bottleneck, (3, 4, 6, 3), num_classes)

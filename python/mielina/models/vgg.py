@@ -49,7 +49,7 @@ class VGG(nn.Module):
 
 @model("classifier.6.")
 def vgg11(*, num_classes: int = 1000, dropout: float = 0.5) -> VGG:
-    """VGG A, 132,863,336 parameters for 1,000 classes. weights: a file of torchvision's state dict."""
+    """VGG A, 132,863,336 parameters for 1,000 classes. weights: "imagenet", "hub:owner/name" or a file."""
     return VGG(11, False, num_classes, dropout)
 
 
@@ -61,7 +61,7 @@ def vgg11_bn(*, num_classes: int = 1000, dropout: float = 0.5) -> VGG:
 
 @model("classifier.6.")
 def vgg13(*, num_classes: int = 1000, dropout: float = 0.5) -> VGG:
-    """VGG B, 133,047,848 parameters for 1,000 classes. weights: a file of torchvision's state dict."""
+    """VGG B, 133,047,848 parameters for 1,000 classes. weights: "imagenet", "hub:owner/name" or a file."""
     return VGG(13, False, num_classes, dropout)
 
 
@@ -73,7 +73,7 @@ def vgg13_bn(*, num_classes: int = 1000, dropout: float = 0.5) -> VGG:
 
 @model("classifier.6.")
 def vgg16(*, num_classes: int = 1000, dropout: float = 0.5) -> VGG:
-    """VGG D, 138,357,544 parameters for 1,000 classes. weights: a file of torchvision's state dict."""
+    """VGG D, 138,357,544 parameters for 1,000 classes. weights: "imagenet", "hub:owner/name" or a file."""
     return VGG(16, False, num_classes, dropout)
 
 
@@ -85,7 +85,7 @@ def vgg16_bn(*, num_classes: int = 1000, dropout: float = 0.5) -> VGG:
 
 @model("classifier.6.")
 def vgg19(*, num_classes: int = 1000, dropout: float = 0.5) -> VGG:
-    """VGG E, 143,667,240 parameters for 1,000 classes. weights: a file of torchvision's state dict."""
+    """VGG E, 143,667,240 parameters for 1,000 classes. weights: "imagenet", "hub:owner/name" or a file."""
     return VGG(19, False, num_classes, dropout)
 
 
