@@ -23,10 +23,10 @@ def size(n, kernel, stride=1, padding=0, dilation=1):
     return (n + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
-def check_sizes():
+def check_sizes(sizes):
     """Every combination that fits, for convolution and for pooling; how many there were."""
     count = 0
-    for n, k, s, p, d in itertools.product((7, 8, 28), (1, 2, 3, 5), (1, 2, 3), (0, 1, 2), (1, 2)):
+    for n, k, s, p, d in itertools.product(sizes, (1, 2, 3, 5), (1, 2, 3), (0, 1, 2), (1, 2)):
         expected = size(n, k, s, p, d)
         layers = [nn.Conv2d(1, 1, k, stride=s, padding=p, dilation=d)]
         if p <= k // 2:  # more, and a window could hold nothing but padding
@@ -53,11 +53,12 @@ def change(features, images, moved):
 
 
 def main():
-    run = Run(__file__, __doc__)
-    run.say(f"the formula gave the library's size for {check_sizes()} convolutions and poolings")
+    run = Run(__file__, __doc__, full="all digits, thousands of sizes, 6 s")
+    count = check_sizes(run.pick((7, 8, 28), range(7, 65)))
+    run.say(f"the formula gave the library's size for {count} convolutions and poolings")
 
     digits = load_digits()
-    chosen = np.random.default_rng(run.seed).permutation(len(digits.images))[:500]
+    chosen = np.random.default_rng(run.seed).permutation(len(digits.images))[: run.pick(500, None)]
     images = mi.tensor((digits.images[chosen, None] / 16).astype(np.float32))
     images = F.pad(F.interpolate(images, scale_factor=3, mode="bilinear"), (4, 4, 4, 4))  # 24x24 in the midst of 32x32
     moved = [transforms.RandomTranslation((0, 0), (s / 32, s / 32))(images) for s in SHIFTS]
@@ -95,7 +96,7 @@ def main():
     for name, values in changes.items():
         above.plot(SHIFTS, values, "o-", label=name)
     above.set(xlabel="shift in pixels", ylabel="relative change", ylim=(0, None), xticks=SHIFTS,
-              title="what a shift changes, mean of 500 digits")  # fmt: skip
+              title=f"what a shift changes, mean of {len(images)} digits")  # fmt: skip
     above.legend()
     settings = [(3, 0), (3, 1), (5, 0), (5, 2), (7, 3)]
     table = np.array([[size(28, k, s, p) for k, p in settings] for s in SHIFTS])

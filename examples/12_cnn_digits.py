@@ -8,17 +8,36 @@ import mielina as mi
 import numpy as np
 from _common import Run
 from mielina import nn
+from mielina import transforms as T
 from mielina.plot import confusion, curves, figure
 from sklearn.datasets import load_digits
 
 
+class Moved(mi.data.Dataset):
+    """Digits that are turned, moved and zoomed a little whenever they are asked for."""
+
+    change = T.Compose([T.RandomRotation(10), T.RandomZoom(0.9, 1.1), T.RandomTranslation(0.06, 0.06)])
+
+    def __init__(self, images, labels):
+        self.images, self.labels = images, labels
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, i):
+        return self.change(self.images[i]), self.labels[i]
+
+    def batch(self, indices):
+        return self.change(self.images[indices]), self.labels[indices]
+
+
 def train(net, x, y, epochs, lr, seed):
-    return mi.fit(net, *x, validation=y, loss="cross_entropy", metrics="accuracy", epochs=epochs, batch_size=64,
+    return mi.fit(net, x, validation=y, loss="cross_entropy", metrics="accuracy", epochs=epochs, batch_size=64,
                   seed=seed, optimizer=mi.optim.Adam(net.parameters(), lr=lr), verbose=False)  # fmt: skip
 
 
 def main():
-    run = Run(__file__, __doc__)
+    run = Run(__file__, __doc__, full="a larger network, digits moved and turned anew in 60 epochs, 15 s")
     digits = load_digits()
     images = mi.tensor((digits.images[:, None] / 16).astype(np.float32))
     labels = mi.tensor(digits.target)
@@ -28,11 +47,12 @@ def main():
     mi.manual_seed(run.seed)
     linear = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     train(linear, train_set, test_set, 30, 0.01, run.seed)
+    c = run.pick(16, 32)
     net = nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Dropout(0.3), nn.Linear(32 * 4 * 4, 10),
+        nn.Conv2d(1, c, 3, padding=1), nn.ReLU(), nn.Conv2d(c, 2 * c, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Dropout(0.3), nn.Linear(2 * c * 4 * 4, 10),
     )  # fmt: skip
-    history = train(net, train_set, test_set, 15, 0.003, run.seed)
+    history = train(net, run.pick(train_set, Moved(*train_set)), test_set, run.pick(15, 60), 0.003, run.seed)
     net.eval()
     linear.eval()
     found = net(test_set[0]).argmax(1)
@@ -58,7 +78,7 @@ def main():
                    fontsize=8)  # fmt: skip
     right.imshow(sheet, cmap="gray", vmin=0, vmax=1)
     right.set(xticks=[], yticks=[], title="mistakes")
-    run.finish(f, "accuracy on 497 held-out digits", accuracy, "linear", simple, 0.975)
+    run.finish(f, "accuracy on 497 held-out digits", accuracy, "linear", simple, run.pick(0.975, 0.98))
 
 
 if __name__ == "__main__":

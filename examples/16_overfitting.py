@@ -14,6 +14,14 @@ from mielina.plot import curves, figure
 from sklearn.datasets import load_digits
 
 EPOCHS, WIDTH = 120, 256
+CURES = {
+    "nothing": {},
+    "dropout 0.5": {"dropout": 0.5},
+    "weight decay 2": {"weight_decay": 2.0},
+    "label smoothing 0.3": {"label_smoothing": 0.3},
+    "early stopping": {"patience": 10},
+    "dropout, early stopping": {"dropout": 0.5, "patience": 20},
+}
 
 
 def network(dropout):
@@ -36,31 +44,31 @@ def train(data, held, seed, dropout=0.0, weight_decay=0.0, label_smoothing=0.0, 
     return net, history
 
 
-def main():
-    run = Run(__file__, __doc__)
-    digits, rng = load_digits(), np.random.default_rng(run.seed)
+def compare(seed):
+    """For each cure the history, and the accuracies on the given labels, in validation and in the test."""
+    digits, rng = load_digits(), np.random.default_rng(seed)
     x, true = mi.tensor((digits.data / 16).astype(np.float32)), mi.tensor(digits.target)
     order = mi.tensor(rng.permutation(len(x)))
     few, held, test = order[:300], order[300:800], order[800:]
     given = true[few]
     given[::5] = mi.tensor(rng.integers(0, 10, len(given[::5])))
+    parts = ((x[few], given), (x[held], true[held]), (x[test], true[test]))
+    result = {}
+    for name, how in CURES.items():
+        net, history = train(*parts[:2], seed, **how)
+        result[name] = history, [mi.evaluate(net, *part, metrics="accuracy")["accuracy"] for part in parts]
+    return result
 
-    cures = {
-        "nothing": {},
-        "dropout 0.5": {"dropout": 0.5},
-        "weight decay 2": {"weight_decay": 2.0},
-        "label smoothing 0.3": {"label_smoothing": 0.3},
-        "early stopping": {"patience": 10},
-        "dropout, early stopping": {"dropout": 0.5, "patience": 20},
-    }
+
+def main():
+    run = Run(__file__, __doc__, full="the mean of ten draws of digits and wrong labels, 40 s")
+    results = [compare(run.seed + 1000 * draw) for draw in range(run.pick(1, 10))]
     f = figure(12, 6.5)
     axes = f.subplots(2, 3, sharex=True, sharey=True)
     on_held, on_test = {}, {}
-    for ax, (name, how) in zip(axes.flat, cures.items()):
-        net, history = train((x[few], given), (x[held], true[held]), run.seed, **how)
-        on_held[name] = mi.evaluate(net, x[held], true[held], metrics="accuracy")["accuracy"]
-        on_test[name] = mi.evaluate(net, x[test], true[test], metrics="accuracy")["accuracy"]
-        learnt = mi.evaluate(net, x[few], given, metrics="accuracy")["accuracy"]
+    for ax, (name, how) in zip(axes.flat, CURES.items()):
+        history, _ = results[0][name]
+        learnt, on_held[name], on_test[name] = np.mean([r[name][1] for r in results], 0)
         run.say(f"{name}: {len(history.epoch)} epochs, accuracy {learnt:.3f} on the given labels, "
                 f"{on_held[name]:.3f} in validation, {on_test[name]:.3f} in the test")  # fmt: skip
         curves(history, ax, keys=["cross_entropy", "val_cross_entropy"])
@@ -74,7 +82,7 @@ def main():
         ax.set_ylabel("cross-entropy")
     best = max(on_held, key=on_held.get)
     run.finish(f, f"test accuracy with the cure best in validation ({best})", on_test[best], "nothing",
-               on_test["nothing"], 0.85)  # fmt: skip
+               on_test["nothing"], run.pick(0.85, 0.87))  # fmt: skip
 
 
 if __name__ == "__main__":

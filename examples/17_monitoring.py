@@ -74,7 +74,7 @@ def network(seed):
 
 
 def main():
-    run = Run(__file__, __doc__)
+    run = Run(__file__, __doc__, full="four times the epochs, 6 s")
     digits = load_digits()
     order = np.random.default_rng(run.seed).permutation(len(digits.data))
     x, y = (digits.data[order] / 16).astype(np.float32), digits.target[order]
@@ -82,8 +82,8 @@ def main():
 
     def train(net, callbacks):
         optimizer = mi.optim.SGD(net.parameters(), lr=0.3, momentum=0.9)
-        return mi.fit(net, x[:1300], y[:1300], validation=held, metrics="accuracy", optimizer=optimizer, epochs=30,
-                      seed=run.seed, verbose=False, callbacks=callbacks)  # fmt: skip
+        return mi.fit(net, x[:1300], y[:1300], validation=held, metrics="accuracy", optimizer=optimizer,
+                      epochs=run.pick(30, 120), seed=run.seed, verbose=False, callbacks=callbacks)  # fmt: skip
 
     constant = train(network(run.seed), [])
     net, watch = network(run.seed), Watch()
@@ -124,7 +124,7 @@ def main():
     for ax in (loss, rate, norms):
         ax.grid(alpha=0.3)
     run.finish(f, "validation accuracy, rate reduced on plateaus", history["val_accuracy"][-1], "constant rate",
-               constant["val_accuracy"][-1], 0.94)  # fmt: skip
+               constant["val_accuracy"][-1], run.pick(0.94, 0.96))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -69,9 +69,9 @@ def network():
 
 
 def main():
-    run = Run(__file__, __doc__, full="five times the galaxies")
+    run = Run(__file__, __doc__, full="five times the galaxies, 50 s")
     rng = np.random.default_rng(run.seed)
-    truth, truth_test = draw(25000 if run.full else 5000, rng), draw(1000, rng)
+    truth, truth_test = draw(run.pick(5000, 25_000), rng), draw(1000, rng)
     images, images_test = render(truth, rng), render(truth_test, rng)
     mean, spread = truth.mean(0), truth.std(0)
     mi.manual_seed(run.seed)
@@ -112,7 +112,14 @@ def main():
     right.set_xticks(range(5), NAMES)
     right.set(ylabel="root mean square error / spread", ylim=(0, 1.3))
     right.legend(ncols=3)
-    run.finish(f, "error of the shape / its spread", shape["network"], "calibrated moments", shape["moments"], 0.4)
+    run.finish(
+        f,
+        "error of the shape / its spread",
+        shape["network"],
+        "calibrated moments",
+        shape["moments"],
+        run.pick(0.4, 0.3),
+    )
 
 
 if __name__ == "__main__":

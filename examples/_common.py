@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from typing import Any
 
@@ -11,10 +12,11 @@ from typing import Any
 class Run:
     """One run of an example: `output`, `seed` and `full` of its command line.
 
-    `arguments` adds its own options to the parser; `options` has all that were read.
+    The parameter `full` says what --full does more, and how long that takes on two cores. `arguments` adds an example's
+    own options to the parser; `options` has all that were read.
     """
 
-    def __init__(self, file: str, description: str | None, full: str | None = None, arguments: Any = None) -> None:
+    def __init__(self, file: str, description: str | None, full: str, arguments: Any = None) -> None:
         self.name = file.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py")
         parser = argparse.ArgumentParser(
             prog=f"{self.name}.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -22,13 +24,20 @@ class Run:
         parser.add_argument("--output", default=f"{self.name}.png", help="the picture (default %(default)s)")
         parser.add_argument("--seed", type=int, default=0, help="of data, weights and order (default %(default)s)")
         parser.add_argument("--json", action="store_true", help="print the result as JSON and nothing else")
-        if full:
-            parser.add_argument("--full", action="store_true", help=full)
+        parser.add_argument("--full", action="store_true", help=f"the long version: {full} on two cores")
         if arguments:
             arguments(parser)
         self.options = parser.parse_args()
-        self.output, self.seed = self.options.output, self.options.seed
-        self.full = bool(full and self.options.full)
+        self.output, self.seed, self.full = self.options.output, self.options.seed, self.options.full
+        if self.seed < 0:
+            parser.error(f"--seed must not be negative, got {self.seed}")
+        folder = os.path.dirname(os.path.abspath(self.output))
+        if not os.path.isdir(folder):  # known before the training rather than after it
+            parser.error(f"--output: no such folder: {folder}")
+
+    def pick(self, short: Any, full: Any) -> Any:
+        """What this run takes of the two: sizes, numbers of epochs, goals."""
+        return full if self.full else short
 
     def say(self, text: str) -> None:
         """Prints what is worth knowing on the way; not under --json."""

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import runpy
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+SCRIPTS = sorted(p.name for p in EXAMPLES.glob("[0-9]*.py"))
 
 
 @pytest.fixture(autouse=True)
@@ -19,13 +21,58 @@ def beside_helpers(monkeypatch):
     sys.modules.pop("_common", None)
 
 
-@pytest.mark.parametrize("script", sorted(p.name for p in EXAMPLES.glob("[0-9]*.py")))
+def run(script, monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+    runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_example(script, tmp_path, monkeypatch, capsys):
     picture = tmp_path / "picture.png"
-    monkeypatch.setattr(sys, "argv", [script, "--output", str(picture)])
-    runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+    run(script, monkeypatch, "--output", picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert "wanted" in capsys.readouterr().out.splitlines()[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_full(script, tmp_path, monkeypatch, capsys):
+    """The long version does more and reaches a bound that is no weaker."""
+    goals = []
+    for arguments in ((), ("--full",)):
+        run(script, monkeypatch, "--json", "--output", tmp_path / "picture.png", *arguments)
+        goals.append(json.loads(capsys.readouterr().out))
+    short, full = (g["goal"] for g in goals)
+    assert full <= short if short < goals[0]["baseline_value"] else full >= short
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_says_what_full_does_and_how_long_it_takes(script, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as exit:
+        run(script, monkeypatch, "--help")
+    assert exit.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"--full the long version: .{9,}, \d+ s on two cores", said)
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--seed", "-1"], "must not be negative"),
+        (["--seed", "x"], "invalid int"),
+        (["--output", "nowhere/p.png"], "no such folder"),
+        (["--fast"], "unrecognized"),
+    ],
+)
+def test_a_wrong_command_line_is_exit_code_2(arguments, said, tmp_path, monkeypatch, capsys):
+    from _common import Run
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["x.py", *arguments])
+    with pytest.raises(SystemExit) as exit:
+        Run("x.py", "what it shows", "more, 1 s")
+    assert exit.value.code == 2 and said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -38,13 +85,14 @@ def test_a_missed_goal_is_exit_code_1(value, other, goal, met, tmp_path, monkeyp
     from mielina.plot import figure
 
     monkeypatch.setattr(sys, "argv", ["x.py", "--json", "--seed", "3", "--output", str(tmp_path / "p.png")])
-    run = Run("x.py", "what it shows")
-    run.say("not printed")
+    example = Run("x.py", "what it shows", "more, 1 s")
+    example.say("not printed")
     code = None
     try:
-        run.finish(figure(1, 1), "accuracy", value, "baseline", other, goal)
+        example.finish(figure(1, 1), "accuracy", value, "baseline", other, goal)
     except SystemExit as exit:
         code = exit.code
     assert code == (None if met else 1)
     result = json.loads(capsys.readouterr().out)
     assert (result["value"], result["met"], result["seed"], result["name"]) == (value, met, 3, "x")
+    assert (example.full, example.pick(1, 2)) == (False, 1)
