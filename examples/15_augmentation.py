@@ -87,8 +87,9 @@ def main():
         right.plot(seen, history["val_accuracy"], colour, label=f"{name}: {history['val_accuracy'][-1]:.3f}")
     left.set(xlabel="epoch", ylabel="cross-entropy", title="loss")
     right.set(xlabel="epoch", ylabel="accuracy", ylim=(0.7, 1), title=f"accuracy on {len(rest)} unseen digits")
+    left.legend(loc="lower left")
+    right.legend()
     for ax in (left, right):
-        ax.legend()
         ax.grid(alpha=0.3)
     run.finish(
         f,

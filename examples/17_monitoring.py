@@ -119,7 +119,7 @@ def main():
     weights.margins(y=0.2)
     weights.legend(loc="lower center", ncols=4)
     weights.set_title("weights of the last layer")
-    loss.legend()
+    loss.legend(loc="center right")
     norms.legend()
     for ax in (loss, rate, norms):
         ax.grid(alpha=0.3)

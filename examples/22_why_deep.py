@@ -84,7 +84,7 @@ def main():
     names = [f"{depth}\n{width} wide" for depth, (width, _) in zip(DEPTHS, sizes)]
     right.set_xticks(DEPTHS, names)
     right.set(xlabel="hidden layers", ylabel="root mean square error", xlim=(0.5, 6.5))
-    right.legend(title=f"at most {BUDGET} parameters", loc="lower left")
+    right.legend(title=f"at most {BUDGET} parameters", loc="upper right")
     right.grid(alpha=0.3, axis="y")
     run.finish(f, "error with 6 hidden layers", middle[-1], "with 1", middle[0], run.pick(0.03, 0.004))
 
