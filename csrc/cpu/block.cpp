@@ -35,6 +35,10 @@ RowTo<T> row_to_fn(DType d) {
   }
 }
 
+RowTo<float> streamed_row_fn(DType d) {
+  return d == DType::f16 ? row_to<half_t, float, true> : row_to<bfloat_t, float, true>;
+}
+
 template RowFrom<float> row_from_fn<float>(DType);
 template RowFrom<double> row_from_fn<double>(DType);
 template RowFrom<int64_t> row_from_fn<int64_t>(DType);

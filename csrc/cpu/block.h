@@ -201,6 +201,7 @@ static void row_from(const void* from, int64_t stride, T* to, int64_t n) {
       return;
     } else if constexpr (__is_same(T, float) && (__is_same(S, half_t) || __is_same(S, bfloat_t))) {
       for (; i + lanes<float> <= n; i += lanes<float>) {
+        __builtin_prefetch(p + i + kBlock);  // the next block, while this one is computed
         vu16h h = load_half(p + i);
         store(to + i, __is_same(S, half_t) ? from_f16(h) : from_bf16(h));
       }
@@ -213,7 +214,8 @@ static void row_from(const void* from, int64_t stride, T* to, int64_t n) {
     for (int64_t i = 0; i < n; i++) to[i] = element<T>(p + i * stride);
   }
 }
-template <class S, class T>
+// Streamed: halves go past the caches, `to` is aligned then.
+template <class S, class T, bool Streamed = false>
 static void row_to(const T* from, void* to, int64_t stride, int64_t n) {
   S* p = (S*)to;
   if (stride == 1) {
@@ -224,7 +226,9 @@ static void row_to(const T* from, void* to, int64_t stride, int64_t n) {
     } else if constexpr (__is_same(T, float) && (__is_same(S, half_t) || __is_same(S, bfloat_t))) {
       for (; i + lanes<float> <= n; i += lanes<float>) {
         vf32 x = load(from + i);
-        store_half(p + i, __is_same(S, half_t) ? to_f16(x) : to_bf16(x));
+        const vu16h h = __is_same(S, half_t) ? to_f16(x) : to_bf16(x);
+        if constexpr (Streamed) stream_half(p + i, h);
+        else store_half(p + i, h);
       }
     }
     for (; i < n; i++) put(p + i, from[i]);
@@ -243,31 +247,36 @@ template <class T>
 RowFrom<T> row_from_fn(DType d);
 template <class T>
 RowTo<T> row_to_fn(DType d);
+RowTo<float> streamed_row_fn(DType d);  // to halves in memory
 
 // ---- walking
 // --------------------------------------------------------------------------------------------------------- f(offset,
 // n, done): rows of operand k that make up elements [i0, i0 + n) of the space, in order.
-template <int K, class F>
-MIELINA_INLINE void for_rows(const Space<K>& s, int k, int64_t i0, int64_t n, F f) {
-  int last = s.ndim - 1;
+template <class F>
+MIELINA_INLINE void for_rows(int ndim, const int64_t* shape, const int64_t* stride, int64_t i0, int64_t n, F f) {
+  int last = ndim - 1;
   int64_t index[kMaxDims], rest = i0, offset = 0;
   for (int d = last; d >= 0; d--) {
-    index[d] = rest % s.shape[d];
-    rest /= s.shape[d];
-    offset += index[d] * s.stride[k][d];
+    index[d] = rest % shape[d];
+    rest /= shape[d];
+    offset += index[d] * stride[d];
   }
   for (int64_t done = 0; done < n;) {
-    int64_t run = min64(s.shape[last] - index[last], n - done);
+    int64_t run = min64(shape[last] - index[last], n - done);
     f(offset, run, done);
     done += run;
-    offset += run * s.stride[k][last];
+    offset += run * stride[last];
     index[last] += run;
-    for (int d = last; d > 0 && index[d] == s.shape[d]; d--) {
-      offset += s.stride[k][d - 1] - s.shape[d] * s.stride[k][d];
+    for (int d = last; d > 0 && index[d] == shape[d]; d--) {
+      offset += stride[d - 1] - shape[d] * stride[d];
       index[d] = 0;
       index[d - 1]++;
     }
   }
+}
+template <int K, class F>
+MIELINA_INLINE void for_rows(const Space<K>& s, int k, int64_t i0, int64_t n, F f) {
+  for_rows(s.ndim, s.shape, s.stride[k], i0, n, f);
 }
 
 // f(offsets of all operands, n): the same for all operands side by side.
@@ -316,34 +325,6 @@ MIELINA_INLINE void flush(const Space<K>& s, int k, int64_t i0, int64_t n, const
   int64_t size = kDTypeSize[int(s.dtype[k])];
   for_rows(s, k, i0, n, [&](int64_t offset, int64_t run, int64_t done) {
     row(buf + done, s.data[k] + offset * size, s.stride[k][s.ndim - 1], run);
-  });
-}
-
-// f(y, x[], n, nontemporal) over blocks: array 0 of the space is the output, of type Y, the K - 1 others are inputs of
-// T. Runs in one call when nothing has to be gathered. An output of bool must be dense.
-template <class T, class Y = T, int K, class F>
-static void blocks(const Ctx& ctx, const Space<K>& s, F f) {
-  if (s.n == 0) return;
-  bool direct = s.dense(0) && s.dtype[0] == dtype_of<Y>;
-  bool nt = direct && s.n * int64_t(sizeof(Y)) >= kStreamBytes && (uintptr_t)s.data[0] % VBYTES == 0;
-  for (int k = 1; k < K; k++) direct &= s.dense(k) && s.dtype[k] == dtype_of<T>;
-  parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
-    alignas(64) T buf[K][kBlock];
-    int64_t step = direct ? end - begin : kBlock;
-    const T* x[K];
-    bool filled[K] = {};
-    for (int64_t i = begin; i < end; i += step) {
-      int64_t n = min64(step, end - i);
-      for (int k = 1; k < K; k++) {
-        if (filled[k]) continue;
-        x[k] = fetch<T>(s, k, i, n, buf[k]);
-        filled[k] = s.constant(k) && n == kBlock;  // a broadcast number stays in its block
-      }
-      Y* y = target<Y>(s, 0, i, (Y*)buf[0]);
-      f(y, x + 1, n, nt);
-      if constexpr (!__is_same(Y, bool)) flush<Y>(s, 0, i, n, y);
-    }
-    if (nt) stream_fence();
   });
 }
 

@@ -169,7 +169,7 @@ void total(const Ctx& ctx, const View& y, const View& x, const View& t, RowFn<T>
     double sum = 0;
     for (int64_t i = chunk * kGrain; i < end; i += kBlock) {
       const int64_t n = min64(kBlock, end - i);
-      const T* at[2] = {fetch<T>(s, 0, i, n, xb), fetch<T>(s, 1, i, n, tb)};
+      const Operand<T> at[2] = {{fetch<T>(s, 0, i, n, xb), 1}, {fetch<T>(s, 1, i, n, tb), 1}};
       f(losses, at, n, parameters);
       sum += double(sum_vectors<T>(
           n, [&](int64_t j, int64_t w) __attribute__((always_inline)) { return load_part(losses + j, w); }));

@@ -421,6 +421,15 @@ MIELINA_INLINE vu16h load_half_n(const void* p, int64_t n) {
   return v;
 }
 MIELINA_INLINE void store_half(void* p, vu16h v) { __builtin_memcpy(p, &v, sizeof v); }
+MIELINA_INLINE void stream_half(void* p, vu16h v) {  // past the caches; p aligned to the vector's size
+#if MIELINA_V512
+  _mm256_stream_si256((__m256i*)p, (__m256i)v);
+#elif MIELINA_V256
+  _mm_stream_si128((__m128i*)p, (__m128i)v);
+#else
+  store_half(p, v);
+#endif
+}
 MIELINA_INLINE void store_half_n(void* p, vu16h v, int64_t n) { __builtin_memcpy(p, &v, size_t(n) * 2); }
 
 // 16-bit lanes <-> the low halves of 32-bit lanes.

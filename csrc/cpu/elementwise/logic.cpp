@@ -133,9 +133,26 @@ Test<T> test_of(Compare op, Indices<I...>) {
   static constexpr Test<T> table[] = {test<Is<Compare(I)>, T>...};
   return table[int(op)];
 }
+// In one call where nothing has to be gathered. y is dense.
 template <class T>
 void compare_in(const Ctx& ctx, const Space<3>& s, Test<T> f) {
-  blocks<T, bool>(ctx, s, [f](bool* y, const T* const* x, int64_t n, bool) { f(y, x[0], x[1], n); });
+  bool direct = true;
+  for (int k = 1; k < 3; k++) direct &= s.dense(k) && s.dtype[k] == dtype_of<T>;
+  parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
+    alignas(64) T buf[2][kBlock];
+    const int64_t step = direct ? end - begin : kBlock;
+    const T* x[2];
+    bool filled[2] = {};
+    for (int64_t i = begin; i < end; i += step) {
+      const int64_t n = min64(step, end - i);
+      for (int k = 0; k < 2; k++) {
+        if (filled[k]) continue;
+        x[k] = fetch<T>(s, k + 1, i, n, buf[k]);
+        filled[k] = s.constant(k + 1) && n == kBlock;  // a broadcast number stays in its block
+      }
+      f((bool*)s.data[0] + i, x[0], x[1], n);
+    }
+  });
 }
 
 void compare(const Ctx& ctx, const View& y, const View& a, const View& b, Compare op, DType compute) noexcept {
