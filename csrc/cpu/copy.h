@@ -6,6 +6,15 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
+// A few bytes, without a call.
+MIELINA_INLINE void copy_bytes(char* to, const char* from, int64_t n) {
+  if (n < VBYTES || n > 4096) return (void)__builtin_memcpy(to, from, size_t(n));
+  for (int64_t i = 0; i < n; i += VBYTES) {
+    i = min64(i, n - VBYTES);  // the last vector overlaps the one before
+    store(to + i, load(from + i));
+  }
+}
+
 // ---- elements [begin, end) in the target's order
 // ------------------------------------------------------------------------- Same-typed elements move as integers of
 // their size, whatever they mean.
@@ -24,6 +33,11 @@ static void copy_bits(const Space<2>& s, int64_t begin, int64_t end) {
       for (int64_t j = 0; j < run; j++) to[j] = value;
     } else if (ys == 1 && xs == -1) {
       for (int64_t j = 0; j < run; j++) to[j] = from[-j];
+    } else if (ys == 1 && xs == 2 && sizeof(T) == 4) {
+      int64_t j = 0;
+      if constexpr (sizeof(T) == 4)
+        for (; j + lanes<T> <= run; j += lanes<T>) store(to + j, load_evens(from + 2 * j));
+      for (; j < run; j++) to[j] = from[2 * j];
     } else {
       for (int64_t j = 0; j < run; j++) to[j * ys] = from[j * xs];
     }
@@ -190,9 +204,43 @@ static void copy_transposed(const Ctx& ctx, const Space<2>& s, int axis) {
   });
 }
 
+// Two or three rows of the source woven into one of the target, as pixel_shuffle does: too few for a square.
+static bool woven(const Space<2>& s) {
+  int last = s.ndim - 1;
+  return last > 0 && s.dtype[0] == s.dtype[1] && kDTypeSize[int(s.dtype[0])] == 4 && s.shape[last] < 4 &&
+         s.stride[0][last] == 1 && s.stride[0][last - 1] == s.shape[last] && s.stride[1][last - 1] == 1 &&
+         s.shape[last - 1] >= 8;
+}
+static void weave(const Ctx& ctx, const Space<2>& s) {
+  constexpr int64_t L = lanes<uint32_t>;
+  int last = s.ndim - 1;
+  int64_t r = s.shape[last], width = s.shape[last - 1], xs = s.stride[1][last];
+  parallel_ranges(ctx, s.n / (r * width), max64(1, kGrain / (r * width)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
+      int64_t rest = i, to = 0, from = 0, j = 0;
+      for (int d = last - 2; d >= 0; d--) {
+        to += rest % s.shape[d] * s.stride[0][d];
+        from += rest % s.shape[d] * s.stride[1][d];
+        rest /= s.shape[d];
+      }
+      uint32_t* y = (uint32_t*)s.data[0] + to;
+      const uint32_t* x = (const uint32_t*)s.data[1] + from;
+      for (; r == 2 && j + L <= width; j += L) {
+        vu32 low, high;
+        interleave(load(x + j), load(x + xs + j), low, high);
+        store(y + 2 * j, low);
+        store(y + 2 * j + L, high);
+      }
+      for (; j < width; j++)
+        for (int64_t k = 0; k < r; k++) y[j * r + k] = x[j + k * xs];
+    }
+  });
+}
+
 // y = x, converting.
 [[maybe_unused]] static void copy_space(const Ctx& ctx, const Space<2>& s) {
   if (s.n == 0) return;
+  if (woven(s)) return weave(ctx, s);
   int axis = crossing_axis(s);
   if (axis < 0) {
     parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) { copy_range(s, begin, end); });

@@ -157,11 +157,8 @@ void lane_pixels(T* y, int64_t y_pixel, const T* p, int64_t pixel, int64_t L, co
   for (int64_t o = 0; o < t.n; o++, y += y_pixel) {
     T d = divisor * t.divisor[o];
     int64_t c = 0;
-    for (; c + 4 * N <= L; c += 4 * N) lane_pixel<T, 4>(y + c, p + c, pixel, 4 * N, t, o, d);
-    if (c + 2 * N <= L) {
-      lane_pixel<T, 2>(y + c, p + c, pixel, 2 * N, t, o, d);
-      c += 2 * N;
-    }
+    if constexpr (kBundles<T>)
+      for (; c + 2 * N <= L; c += 2 * N) lane_pixel<T, 2>(y + c, p + c, pixel, 2 * N, t, o, d);
     for (; c < L; c += N) lane_pixel<T, 1>(y + c, p + c, pixel, L - c, t, o, d);
   }
 }
@@ -265,13 +262,19 @@ void mean_rows(const Ctx& ctx, const View& y, const Resample<T>& r, const Scratc
   run_bundles<N>(ctx, scratch, bytes, y.shape[0] * to.C, r.from.W, [&](Scratch mine, int64_t p, int64_t n) {
     T *buf = mine.take<T>(r.from.W), means[N];
     Vec<T> s[N] = {};
-    for (int64_t j = 0; j < n; j++)
-      s[j] = sum_run(r.from.get((p + j) / to.C, (p + j) % to.C, r.t[0].index[0], r.t[1].index[0], 1, buf), r.from.W);
+    int64_t i = p / to.C, c = p % to.C;
+    for (int64_t j = 0; j < n; j++) {
+      s[j] = sum_run(r.from.get(i, c, r.t[0].index[0], r.t[1].index[0], 1, buf), r.from.W);
+      if (++c < to.C) continue;
+      c = 0;
+      i++;
+    }
     transpose(s);
     for (int k = N / 2; k > 0; k /= 2)
       for (int j = 0; j < k; j++) s[j] += s[j + k];
     s[0] = s[0] * splat<Vec<T>>(weight);
     store(means, r.divides ? s[0] / splat<Vec<T>>(by) : s[0]);
+    if (to.together()) return row_to_fn<T>(to.dtype)(means, to.at(p), to.stride[1], n);
     for (int64_t j = 0; j < n; j++) row_to_fn<T>(to.dtype)(means + j, to.at(p + j), 1, 1);
   });
 }
@@ -286,9 +289,10 @@ void resample_as(const Ctx& ctx, const View& y, const View& x, const ImageMap& m
   make_image_taps(r.t, map, map.transposed, scratch);
   for (const AxisMap& m : map.axis) r.divides |= m.divide != Divide::none && !map.transposed;
   int64_t bytes = worker_bytes<T>(y, x, space.L);
-  if constexpr (T(0.5) != T(0))
+  if constexpr (kBundles<T>) {
     if (!along_c && r.from.W <= kShortRow && r.takes_rows()) return mean_rows(ctx, y, r, scratch, bytes);
-  if (bundled<T>(y, x)) return resample_bundles(ctx, y, x, r, scratch);
+    if (bundled<T>(y, x)) return resample_bundles(ctx, y, x, r, scratch);
+  }
   space.run(ctx, max64(x.shape[4], y.shape[4]) * space.L,
             [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {
               Scratch mine{scratch.at + worker * bytes};
@@ -309,14 +313,6 @@ bool only_moves(const ImageMap& map) {
              (m.kind == AxisKind::window && m.in == 1 && m.out == 1 && m.divide == Divide::none);
   return moves;
 }
-MIELINA_INLINE void copy_bytes(char* to, const char* from, int64_t n) {
-  if (n < VBYTES) return (void)__builtin_memcpy(to, from, size_t(n));
-  for (int64_t i = 0; i < n; i += VBYTES) {
-    i = min64(i, n - VBYTES);  // the last vector overlaps the one before
-    store(to + i, load(from + i));
-  }
-}
-
 // Pixels as they are, whatever they mean: the inside of a row in one piece, its border pixel by pixel. False where the
 // pixels of a row do not lie together.
 bool move_rows(const Ctx& ctx, const View& y, const View& x, const ImageMap& map) {
@@ -354,6 +350,86 @@ bool move_rows(const Ctx& ctx, const View& y, const View& x, const ImageMap& map
   return true;
 }
 
+// ---- constant borders
+// ------------------------------------------------------------------------------------------------------
+// The axes in y's stride order; an axis that keeps its size is one with the axis before it where memory allows.
+struct PadSpace {
+  int ndim = 0;
+  int64_t to[kMaxDims], from[kMaxDims], before[kMaxDims], ys[kMaxDims], xs[kMaxDims];
+  PadSpace(const View& y, const View& x, const Shift& shift) {
+    int order[kMaxDims];
+    for (int d = 0; d < y.ndim; d++) {
+      int at = d;
+      for (; at > 0 && y.stride[order[at - 1]] < y.stride[d]; at--) order[at] = order[at - 1];
+      order[at] = d;
+    }
+    for (int k = 0; k < y.ndim; k++) {
+      int d = order[k];
+      bool whole = ndim > 0 && y.shape[d] == x.shape[d] && shift.before[d] == 0 &&
+                   ys[ndim - 1] == y.stride[d] * y.shape[d] && xs[ndim - 1] == x.stride[d] * x.shape[d];
+      int64_t times = whole ? y.shape[d] : 1;
+      int a = whole ? ndim - 1 : ndim++;
+      to[a] = whole ? to[a] * times : y.shape[d];
+      from[a] = whole ? from[a] * times : x.shape[d];
+      before[a] = whole ? before[a] * times : shift.before[d];
+      ys[a] = y.stride[d];
+      xs[a] = x.stride[d];
+    }
+  }
+};
+
+void pad(const Ctx& ctx, const View& y, const View& x, const Shift& shift, Number value) noexcept {
+  if (numel(y) == 0) return;
+  constexpr int64_t L = lanes<uint32_t>;
+  alignas(8) char element[8];
+  if (value.integer) row_to_fn<int64_t>(y.dtype)(&value.i, element, 1, 1);
+  else row_to_fn<double>(y.dtype)(&value.d, element, 1, 1);
+  uint32_t border;
+  __builtin_memcpy(&border, element, 4);
+  const PadSpace s(y, x, shift);
+  const int last = s.ndim - 1, next = last - 1;
+  const int64_t width = s.to[last], rows = next < 0 ? 1 : s.to[next], xs = s.xs[last],
+                low = min64(max64(s.before[last], 0), width),
+                high = max64(low, min64(s.before[last] + s.from[last], width));
+  auto fill = [border](uint32_t* to, int64_t n) __attribute__((always_inline)) {
+    int64_t j = 0;
+    for (; j + L <= n; j += L) store(to + j, vu32{} + border);
+    for (; j < n; j++) to[j] = border;
+  };
+  // Planes of the last two axes.
+  parallel_ranges(ctx, numel(y) / (width * rows), max64(1, kGrain / (width * rows)), [&](int64_t begin, int64_t end) {
+    for (int64_t plane = begin; plane < end; plane++) {
+      uint32_t* to = (uint32_t*)y.data;
+      const uint32_t* image = (const uint32_t*)x.data;
+      bool inside = true;
+      int64_t rest = plane;
+      for (int d = next - 1; d >= 0; d--) {
+        int64_t o = rest % s.to[d], i = o - s.before[d];
+        rest /= s.to[d];
+        to += o * s.ys[d];
+        image += i * s.xs[d];
+        inside &= i >= 0 && i < s.from[d];
+      }
+      for (int64_t r = 0; r < rows; r++, to += next < 0 ? 0 : s.ys[next]) {
+        int64_t i = next < 0 ? 0 : r - s.before[next], j = low;
+        if (!inside || (next >= 0 && (i < 0 || i >= s.from[next]))) {
+          fill(to, width);
+          continue;
+        }
+        const uint32_t* from = image + (next < 0 ? 0 : i * s.xs[next]) - s.before[last] * xs;
+        fill(to, low);
+        if (xs == 1) {
+          for (; j + L <= high; j += L) store(to + j, load(from + j));
+          if (j < high) store_n(to + j, load_n(from + j, high - j), high - j);
+        } else {
+          for (; j < high; j++) to[j] = from[j * xs];
+        }
+        fill(to + high, width - high);
+      }
+    }
+  });
+}
+
 template <class F>
 void with_compute_type(DType d, F f) {
   if (d == DType::f64) f(double{});
@@ -383,6 +459,7 @@ void fill_image(Kernels& k) {
   fill_image_warp(k);
   k.resample_workspace = resample_workspace;
   k.resample = resample;
+  k.pad = pad;
   k.resize_bytes_workspace = resize_bytes_workspace;
   k.resize_bytes = resize_bytes;
   k.grid_sample = grid_sample;

@@ -1,5 +1,5 @@
 // index: see table/index.h.
-#include "cpu/block.h"
+#include "cpu/copy.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
@@ -12,23 +12,69 @@ MIELINA_INLINE int64_t place(int64_t i, int64_t bound) {
   return i < 0 ? 0 : i >= bound ? bound - 1 : i;
 }
 
+// The places of up to kPlaces indices, a vector at a time.
+constexpr int64_t kPlaces = 64;
+MIELINA_INLINE void places(const int64_t* index, int64_t n, int64_t bound, int64_t* to) {
+  const vi64 zero{}, size = zero + bound, top = zero + (bound - 1);
+  int64_t j = 0;
+  for (; j + lanes<int64_t> <= n; j += lanes<int64_t>) {
+    vi64 v = load(index + j);
+    v += (v < zero) & size;
+    store(to + j, min(max(v, zero), top));
+  }
+  for (; j < n; j++) to[j] = place(index[j], bound);
+}
+
+void index_bounds(const Ctx& ctx, const View& bounds, const View& index) noexcept {
+  parallel_ranges(ctx, numel(index), kGrain, [&](int64_t begin, int64_t end) {
+    const int64_t* p = (const int64_t*)index.data;
+    constexpr int64_t L = lanes<int64_t>;
+    vi64 low[2], high[2];
+    for (int k = 0; k < 2; k++) low[k] = high[k] = vi64{} + p[begin];
+    int64_t i = begin;
+    for (; i + 2 * L <= end; i += 2 * L)
+      for (int k = 0; k < 2; k++) {
+        vi64 v = load(p + i + k * L);
+        low[k] = min(low[k], v);
+        high[k] = max(high[k], v);
+      }
+    int64_t least = hmin(min(low[0], low[1])), most = hmax(max(high[0], high[1]));
+    for (; i < end; i++) {
+      least = min64(least, p[i]);
+      most = max64(most, p[i]);
+    }
+    int64_t* to = (int64_t*)bounds.data + begin / kGrain * 2;
+    to[0] = least;
+    to[1] = most;
+  });
+}
+
 // ---- reading
 // -----------------------------------------------------------------------------------------------------------
 template <class T>
 void gather_of(const Ctx& ctx, const Space<3>& s, Lookup l) {
   int last = s.ndim - 1;
   int64_t ys = s.stride[0][last], xs = s.stride[1][last], is = s.stride[2][last];
-  parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
+  parallel_ranges(ctx, s.n, is == 0 ? kGrain : kGrain / 4, [&](int64_t begin, int64_t end) {
     for_runs(s, begin, end - begin, [&](const int64_t (&at)[3], int64_t run) {
       T* y = (T*)s.data[0] + at[0];
       const T* x = (const T*)s.data[1] + at[1];
       const int64_t* index = (const int64_t*)s.data[2] + at[2];
+      if (is == 1 && ys == 1 && xs == 0 && l.stride == 1) {  // along rows
+        int64_t at[kPlaces];
+        for (int64_t i = 0; i < run; i += kPlaces) {
+          int64_t n = min64(kPlaces, run - i);
+          places(index + i, n, l.bound, at);
+          for (int64_t j = 0; j < n; j++) y[i + j] = x[at[j]];
+        }
+        return;
+      }
       if (is != 0) {
         for (int64_t j = 0; j < run; j++) y[j * ys] = x[j * xs + place(index[j * is], l.bound) * l.stride];
         return;
       }
       x += place(*index, l.bound) * l.stride;
-      if (ys == 1 && xs == 1) __builtin_memcpy(y, x, size_t(run) * sizeof(T));
+      if (ys == 1 && xs == 1) copy_bytes((char*)y, (const char*)x, run * int64_t(sizeof(T)));
       else
         for (int64_t j = 0; j < run; j++) y[j * ys] = x[j * xs];
     });
@@ -88,6 +134,15 @@ void scatter_part(const Space<3>& s, Lookup l, int64_t low, int64_t high) {
     T* y = (T*)s.data[0] + at[0];
     const T* x = (const T*)s.data[1] + at[1];
     const int64_t* index = (const int64_t*)s.data[2] + at[2];
+    if (!some && is == 1 && ys == 0 && xs == 1 && l.stride == 1) {  // along rows
+      int64_t to[kPlaces];
+      for (int64_t i = 0; i < run; i += kPlaces) {
+        int64_t n = min64(kPlaces, run - i);
+        places(index + i, n, l.bound, to);
+        for (int64_t j = 0; j < n; j++) F::template f<T>(y[to[j]], x[i + j]);
+      }
+      return;
+    }
     if (is != 0 || ys == 0) {
       for (int64_t j = 0; j < run; j++) {
         int64_t p = place(index[j * is], l.bound);
@@ -200,23 +255,35 @@ void nonzero_count(const Ctx& ctx, const View& counts, const View& mask) noexcep
 void nonzero(const Ctx& ctx, const View& places, const View& mask, const View& starts) noexcept {
   int64_t total = places.shape[0];
   bool flat = places.ndim == 1;
+  if (!flat && mask.ndim == 0) return;  // no coordinates
   parallel_ranges(ctx, numel(mask), kMaskChunk, [&](int64_t begin, int64_t end) {
     const uint8_t* m = (const uint8_t*)mask.data;
     int64_t at = ((const int64_t*)starts.data)[begin / kMaskChunk];
     int64_t* y = (int64_t*)places.data;
-    for (int64_t i = begin; i < end; i++) {
-      if (!m[i]) continue;
-      if (at >= total) return;  // more than were counted: somebody changed the mask meanwhile
+    const int last = mask.ndim - 1;
+    const int64_t width = flat ? end : mask.shape[last];
+    // Pieces of rows: places are collected without a branch for each byte (256 x 256, three tenths set: 164 us with).
+    for (int64_t i = begin, n; i < end; i += n) {
+      const int64_t column = flat ? i : i % width;
+      n = min64(min64(kPlaces, width - column), end - i);
+      int64_t found[kPlaces + 1], count = 0;
+      for (int64_t j = 0; j < n; j++) {
+        found[count] = column + j;
+        count += m[i + j] != 0;
+      }
+      count = min64(count, total - at);  // more than were counted: somebody changed the mask meanwhile
       if (flat) {
-        y[at++] = i;
-        continue;
+        for (int64_t k = 0; k < count; k++) y[at + k] = found[k];
+      } else if (count > 0) {
+        int64_t rest = i / width;
+        for (int d = last - 1; d >= 0; d--) {
+          const int64_t place = rest % mask.shape[d];
+          rest /= mask.shape[d];
+          for (int64_t k = 0; k < count; k++) y[(at + k) * mask.ndim + d] = place;
+        }
+        for (int64_t k = 0; k < count; k++) y[(at + k) * mask.ndim + last] = found[k];
       }
-      int64_t rest = i;
-      for (int d = mask.ndim - 1; d >= 0; d--) {
-        y[at * mask.ndim + d] = rest % mask.shape[d];
-        rest /= mask.shape[d];
-      }
-      at++;
+      at += count;
     }
   });
 }
@@ -267,6 +334,7 @@ void fill_index(Kernels& k) {
   k.gather = gather;
   k.scatter = scatter;
   k.index_offsets = index_offsets;
+  k.index_bounds = index_bounds;
   k.nonzero_count = nonzero_count;
   k.nonzero = nonzero;
   k.masked_fill = masked_fill;

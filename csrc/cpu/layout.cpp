@@ -16,18 +16,40 @@ int64_t run_from(const View& x, int axis) {
 }
 bool in_c_order(const View& x) { return run_from(x, 0) > 0; }
 
-// All contiguous and of one dtype: row after row of the output, so that it is written from end to end.
+// Whether the axes before `axis` are as one, with rows of one run each in even steps.
+bool even_rows(const View& x, int axis, int64_t& step) {
+  int64_t whole = 0;
+  step = 0;
+  bool first = true;
+  for (int d = axis - 1; d >= 0; d--) {
+    if (x.shape[d] == 1) continue;
+    if (first) step = x.stride[d];
+    else if (x.stride[d] != whole) return false;
+    whole = x.stride[d] * x.shape[d];
+    first = false;
+  }
+  return run_from(x, axis) > 0;
+}
+
+// Rows together in memory, and of one dtype: row after row of the output, so that it is written from end to end.
 bool cat_rows(const Ctx& ctx, const View& y, const Views& xs, int32_t axis) {
-  bool plain = axis > 0 && in_c_order(y);
-  for (int64_t k = 0; plain && k < xs.count; k++) plain = xs.items[k].dtype == y.dtype && in_c_order(xs.items[k]);
-  if (!plain) return false;
+  bool plain = axis > 0 && in_c_order(y), single = true;
+  int64_t step;
+  for (int64_t k = 0; plain && k < xs.count; k++) {
+    plain = xs.items[k].dtype == y.dtype && even_rows(xs.items[k], axis, step);
+    single &= plain && run_from(xs.items[k], axis) == 1;
+  }
+  if (!plain || (single && xs.count > 1)) return false;
   int64_t size = kDTypeSize[int(y.dtype)], width = run_from(y, axis), rows = numel(y) / width;
   parallel_ranges(ctx, rows, max64(1, kGrain / width), [&](int64_t begin, int64_t end) {
+    int64_t step;
     for (int64_t r = begin; r < end; r++) {
       char* to = (char*)y.data + r * width * size;
       for (int64_t k = 0; k < xs.count; k++) {
-        int64_t bytes = run_from(xs.items[k], axis) * size;
-        __builtin_memcpy(to, (const char*)xs.items[k].data + r * bytes, size_t(bytes));
+        const View& x = xs.items[k];
+        int64_t bytes = run_from(x, axis) * size;
+        even_rows(x, axis, step);
+        copy_bytes(to, (const char*)x.data + r * step * size, bytes);
         to += bytes;
       }
     }
@@ -74,9 +96,14 @@ void tri_of(const Ctx& ctx, const View& y, const View& x, int64_t diagonal, bool
       }
       int64_t cut = min64(max64(i % rows + diagonal + !upper, 0), columns);  // the first column on the other side
       int64_t keep0 = upper ? cut : 0, keep1 = upper ? columns : cut;
+      int64_t zero0 = upper ? 0 : cut, zero1 = upper ? cut : columns;
+      if (ys == 1 && xs == 1) {
+        if (to != from) __builtin_memcpy(to + keep0, from + keep0, size_t(keep1 - keep0) * sizeof(T));
+        __builtin_memset(to + zero0, 0, size_t(zero1 - zero0) * sizeof(T));
+        continue;
+      }
       if (to != from)
         for (int64_t j = keep0; j < keep1; j++) to[j * ys] = from[j * xs];
-      int64_t zero0 = upper ? 0 : cut, zero1 = upper ? cut : columns;
       for (int64_t j = zero0; j < zero1; j++) to[j * ys] = 0;
     }
   });

@@ -254,7 +254,8 @@ void max_pool_as(const Ctx& ctx, const View& y, const View& index, const View& x
   Scratch scratch{(char*)ctx.workspace};
   make_image_taps(p.t, map, false, scratch);
   int64_t bytes = max_worker_bytes<T>(y, x, space.L);
-  if (bundled<T>(y, x) && (!Where || even_planes(index))) return max_pool_bundles(ctx, y, index, x, p, scratch);
+  if constexpr (kBundles<T>)
+    if (bundled<T>(y, x) && (!Where || even_planes(index))) return max_pool_bundles(ctx, y, index, x, p, scratch);
   space.run(ctx, max64(x.shape[4], y.shape[4]) * space.L,
             [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {
               Scratch mine{scratch.at + worker * bytes};
@@ -379,7 +380,8 @@ void max_backward_rows(const Ctx& ctx, const View& dx, const View& g, const View
   MaxBackward<T> b{RowsOf<T>(dx, along_c), RowsOf<T>(g, along_c), RowsOf<I>(index, along_c), {}, dx.shape[3]};
   Scratch scratch{(char*)ctx.workspace};
   make_image_taps(b.t, map, true, scratch);
-  if (bundled<T>(dx, g)) return max_backward_bundles(ctx, dx, g, index, b, scratch);
+  if constexpr (kBundles<T>)
+    if (bundled<T>(dx, g)) return max_backward_bundles(ctx, dx, g, index, b, scratch);
   int64_t bytes = b.worker_bytes(dx, g, space.L);
   space.run(ctx, dx.shape[4] * space.L, [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {
     Scratch mine{scratch.at + worker * bytes};

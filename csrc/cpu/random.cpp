@@ -13,6 +13,14 @@ MIELINA_INLINE double unit(const uint32_t* w, int64_t i, double) {
   return double((uint64_t(w[2 * i]) << 32 | w[2 * i + 1]) >> 11) * 0x1p-53;
 }
 
+// The same of a vector's elements.
+MIELINA_INLINE vf32 units(const uint32_t* w, float) { return to_float((vi32)(load(w) >> 8)) * splat<vf32>(0x1p-24f); }
+MIELINA_INLINE vf64 units(const uint32_t* w, double) {
+  vu64 both;
+  __builtin_memcpy(&both, w, VBYTES);
+  return to_float((vi64)((both << 32 | both >> 32) >> 11)) * splat<vf64>(0x1p-53);
+}
+
 void random_take(const Ctx&, const View& key, const View& state, int64_t count) noexcept {
   int64_t* s = (int64_t*)state.data;
   int64_t* k = (int64_t*)key.data;
@@ -21,33 +29,45 @@ void random_take(const Ctx&, const View& key, const View& state, int64_t count) 
   s[state.stride[0]] += count;
 }
 
-// C order of y: the space must not be sorted by strides, so dims are walked as they stand.
+// y = f(uniform numbers, x), a vector at a time. C order of y: the space must not be sorted by strides, so dims are
+// walked as they stand.
 template <class T, class F>
 void in_order(const Ctx& ctx, const View& y, const View* x, const Key& key, F f) {
-  constexpr int64_t kWords = sizeof(T) / 4;
+  constexpr int64_t kWords = sizeof(T) / 4, L = lanes<T>;
   const Space<2> s({&y, x ? x : &y}, Walk::as_given);
+  const bool nt = s.dense(0) && s.dtype[0] == dtype_of<T> && s.n * int64_t(sizeof(T)) >= kStreamBytes &&
+                  (uintptr_t)s.data[0] % VBYTES == 0;
   parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
     alignas(64) T in[kBlock], o[kBlock];
-    uint32_t w[kBlock * kWords];
+    alignas(64) uint32_t w[kBlock * kWords];
     for (int64_t i = begin; i < end; i += kBlock) {
       int64_t n = min64(kBlock, end - i);
       words(key, i * kWords, n * kWords, w);
       const T* from = x ? fetch<T>(s, 1, i, n, in) : nullptr;
-      for (int64_t j = 0; j < n; j++) o[j] = f(unit(w, j, T()), from ? from[j] : T(0));
-      auto row = row_to_fn<T>(s.dtype[0]);
-      int64_t size = kDTypeSize[int(s.dtype[0])];
-      for_rows(s, 0, i, n, [&](int64_t offset, int64_t run, int64_t done) {
-        row(o + done, s.data[0] + offset * size, s.stride[0][s.ndim - 1], run);
-      });
+      T* to = target<T>(s, 0, i, o);
+      int64_t j = 0;
+      for (; j + L <= n; j += L) {
+        Vec<T> v = f(units(w + j * kWords, T()), from ? load(from + j) : Vec<T>{});
+        if (nt) stream(to + j, v);
+        else store(to + j, v);
+      }
+      if (j < n) store_n(to + j, f(units(w + j * kWords, T()), from ? load_n(from + j, n - j) : Vec<T>{}), n - j);
+      flush<T>(s, 0, i, n, to);
     }
+    if (nt) stream_fence();
   });
 }
 
+template <class T>
+void uniform_of(const Ctx& ctx, const View& y, const Key& key, T low, T span) {
+  using V = Vec<T>;
+  in_order<T>(ctx, y, nullptr, key,
+              [=](V u, V) __attribute__((always_inline)) { return splat<V>(low) + u * splat<V>(span); });
+}
 void random_uniform(const Ctx& ctx, const View& y, const View& key, double low, double high) noexcept {
   Key k = read_key(key);
-  if (y.dtype == DType::f64)
-    in_order<double>(ctx, y, nullptr, k, [=](double u, double) { return low + u * (high - low); });
-  else in_order<float>(ctx, y, nullptr, k, [=](float u, float) { return float(low) + u * float(high - low); });
+  if (y.dtype == DType::f64) uniform_of<double>(ctx, y, k, low, high - low);
+  else uniform_of<float>(ctx, y, k, float(low), float(high - low));
 }
 
 // f(words, i): element i of a block of C order, made of `per` words; blocks hold an even number of elements.
@@ -58,10 +78,14 @@ void from_words(const Ctx& ctx, const View& y, const Key& key, int per, F f) {
   int64_t size = kDTypeSize[int(y.dtype)];
   parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
     alignas(64) T o[kBlock];
-    uint32_t w[kBlock * 2];
+    alignas(64) uint32_t w[kBlock * 2];
     for (int64_t i = begin; i < end; i += kBlock) {
       int64_t n = min64(kBlock, end - i), even = n + (n & 1);
       words(key, i * per, even * per, w);
+      if (n == kBlock && s.dense(0) && y.dtype == dtype_of<T>) {  // whole blocks where they belong
+        f(w, (T*)s.data[0] + i, n);
+        continue;
+      }
       f(w, o, even);
       for_rows(s, 0, i, n, [&](int64_t offset, int64_t run, int64_t done) {
         row(o + done, s.data[0] + offset * size, s.stride[0][s.ndim - 1], run);
@@ -92,7 +116,16 @@ void random_integers(const Ctx& ctx, const View& y, const View& key, int64_t low
   Key k = read_key(key);
   if (span <= (uint64_t(1) << 32))
     from_words<int64_t>(ctx, y, k, 1, [=](const uint32_t* w, int64_t* o, int64_t n) {
-      for (int64_t i = 0; i < n; i++) o[i] = low + int64_t((uint64_t(w[i]) * span) >> 32);
+      auto below = [=](vu64 x) __attribute__((always_inline)) {  // the high half of x's low half times span, plus low
+        vu64 whole = span >> 32 ? x & 0xffffffffull : vu64{};
+        return (product(x, uint32_t(span)) >> 32) + whole + uint64_t(low);
+      };
+      for (int64_t i = 0; i < n; i += 2 * lanes<int64_t>) {
+        vu64 v = (vu64)load(w + i), first, second;
+        interleave(below(v), below(v >> 32), first, second);
+        store(o + i, (vi64)first);
+        store(o + i + lanes<int64_t>, (vi64)second);
+      }
     });
   else
     from_words<int64_t>(ctx, y, k, 2, [=](const uint32_t* w, int64_t* o, int64_t n) {
@@ -103,12 +136,18 @@ void random_integers(const Ctx& ctx, const View& y, const View& key, int64_t low
     });
 }
 
+template <class T>
+void dropout_of(const Ctx& ctx, const View& y, const View& x, const Key& key, T p, T scale) {
+  using V = Vec<T>;
+  in_order<T>(ctx, y, &x, key, [=](V u, V v) __attribute__((always_inline)) {
+    return select<V>(u >= splat<V>(p), v * splat<V>(scale), V{});
+  });
+}
 void dropout(const Ctx& ctx, const View& y, const View& x, const View& key, double p) noexcept {
   Key k = read_key(key);
   double scale = p < 1 ? 1 / (1 - p) : 0;
-  if (x.dtype == DType::f64)
-    in_order<double>(ctx, y, &x, k, [=](double u, double v) { return u >= p ? v * scale : 0.0; });
-  else in_order<float>(ctx, y, &x, k, [=](float u, float v) { return u >= float(p) ? v * float(scale) : 0.0f; });
+  if (x.dtype == DType::f64) dropout_of<double>(ctx, y, x, k, p, scale);
+  else dropout_of<float>(ctx, y, x, k, float(p), float(scale));
 }
 
 }  // namespace

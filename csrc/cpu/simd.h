@@ -116,6 +116,16 @@ struct MaskOf<vi64> {
   using type = vi64;
   using bits = vu64;
 };
+template <>
+struct MaskOf<vu32> {
+  using type = vi32;
+  using bits = vu32;
+};
+template <>
+struct MaskOf<vu64> {
+  using type = vi64;
+  using bits = vu64;
+};
 template <class V>
 using Mask = typename MaskOf<V>::type;
 template <class V>

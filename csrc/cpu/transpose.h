@@ -54,6 +54,22 @@ MIELINA_INLINE void interleave(vu64 a, vu64 b, vu64& lo, vu64& hi) {
   hi = (vu64)h;
 }
 
+// Elements 0, 2, 4, ... of p, as many as a vector has; reads nothing beyond the last of them.
+template <class T>
+MIELINA_INLINE Vec<T> load_evens(const T* p) {
+  constexpr int L = lanes<T>;
+  Vec<T> a = load(p), b = load(p + L - 1);
+#if defined(__clang__)
+  Vec<T> v;
+  for (int i = 0; i < L; i++) v[i] = 2 * i < L ? a[2 * i] : b[2 * i - L + 1];
+  return v;
+#else
+  Bits<Vec<T> > pick{};
+  for (int i = 0; i < L; i++) pick[i] = 2 * i < L ? 2 * i : 2 * i + 1;
+  return __builtin_shuffle(a, b, pick);
+#endif
+}
+
 // Transposes a square of vectors: log2(L) perfect shuffles of its halves.
 template <class V, int L>
 MIELINA_INLINE void transpose(V (&r)[L]) {

@@ -221,6 +221,17 @@ Array pad_constant(const Array& x, const std::vector<int64_t>& pads, Number valu
     from = slice(from, d, low, high, 1);
   }
   Array y = empty_image(shape, x.dtype, x), inside = y;
+  if (kernels(x.device()).pad && x.itemsize() == 4 && x.ndim > 0 && y.numel() > 0) {
+    Shift shift{};
+    bool borders = x.numel() == 0;
+    for (int d = 0; d < x.ndim; d++) {
+      shift.before[d] = before(d);
+      borders |= before(d) > 0 || after(d) > 0;
+    }
+    if (borders) check_fits("pad", value, x.dtype);
+    launch<&Kernels::pad>("pad", out(y), in(x), shift, borders ? value : Number{});
+    return y;
+  }
   for (int d = 0; d < x.ndim; d++) {  // the borders of one axis after the other, what lies between is left for the next
     int64_t b = std::max<int64_t>(0, before(d)), e = std::max(b, shape[d] - std::max<int64_t>(0, after(d)));
     for (const Array& border : {slice(inside, d, 0, b, 1), slice(inside, d, e, shape[d], 1)})

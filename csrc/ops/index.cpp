@@ -1,5 +1,7 @@
 #include "ops/index.h"
 
+#include <algorithm>
+
 #include "ops/elementwise.h"
 #include "ops/layout.h"
 
@@ -17,6 +19,14 @@ std::pair<int64_t, int64_t> extremes(const Array& index) {
     }
   Array compact = as_strided(index, shape, stride, index.offset);
   if (is_dense(compact)) compact = as_strided(index, Dims{compact.numel()}, Dims{1}, index.offset);
+  if (int64_t n = compact.numel(); n >= 4096 && compact.ndim == 1 && compact.stride[0] == 1) {
+    constexpr int64_t chunk = 64 * 1024;  // on all threads: one read 4 million in 2.5 ms
+    Array bounds = empty({(n + chunk - 1) / chunk, 2}, DType::i64);
+    kernels(0).index_bounds(make_ctx(0), bounds.view(), compact.view());
+    const int64_t* p = reinterpret_cast<const int64_t*>(bounds.data());
+    for (int64_t k = 0; k < bounds.shape[0]; k++) low = std::min(low, p[2 * k]), high = std::max(high, p[2 * k + 1]);
+    return {low, high};
+  }
   int last = compact.ndim - 1;
   int64_t run = last < 0 ? 1 : compact.shape[last], step = last < 0 ? 1 : compact.stride[last];
   int64_t rows = run == 0 ? 0 : compact.numel() / run;

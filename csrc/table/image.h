@@ -41,11 +41,19 @@ struct SampleArgs {
   bool align_corners;
 };
 
+// How many elements of an array lie before where another begins, axis by axis.
+struct Shift {
+  int64_t before[kMaxDims];
+};
+
 struct ImageTable {
   int64_t (*resample_workspace)(const Ctx&, const View& y, const View& x, const ImageMap& map) noexcept;
   // y[n, c, o] = sum over taps (d, h, w) of weight_d weight_h weight_w x[n, c, i_d, i_h, i_w]. Assigns.
   // Floating, or integers where all weights are 1.
   void (*resample)(const Ctx&, const View& y, const View& x, const ImageMap& map) noexcept;
+  // y[i] = x[i - before] where that lies in x, else value. One dtype of four bytes, any number of
+  // dimensions; y is dense.
+  void (*pad)(const Ctx&, const View& y, const View& x, const Shift& shift, Number value) noexcept;
   int64_t (*resize_bytes_workspace)(const AxisMap& map) noexcept;
   // x: (A, in, B), y: (A, out, B), u8 and contiguous; map: linear or cubic. As resample along the middle axis, with
   // weights as whole multiples of 2^-p, the largest below 2^15, and the sum rounded (halves up) and clipped.

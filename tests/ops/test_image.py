@@ -175,6 +175,25 @@ def test_pad(shape: tuple[int, ...], pad: tuple[int, ...], mode: str, value: flo
     check_op(F.pad, reference.pad, [x], kwargs, dtypes=DTYPES, layouts=LAYOUTS, grad=True, length=9)
 
 
+def test_pad_constant_anywhere() -> None:
+    """Any axes, memory orders and dtypes, cut and widened."""
+    for _ in range(60):
+        shape = tuple(int(n) for n in RNG.integers(1, 7, RNG.integers(1, 6)))
+        widths = [(int(RNG.integers(-2, 4)), int(RNG.integers(-2, 4))) for _ in shape]
+        widths = [(max(a, -n + 1), b if n + max(a, -n + 1) + b >= 0 else 0) for (a, b), n in zip(widths, shape)]
+        if RNG.random() < 0.3:
+            widths[0] = (0, 0)
+        dtype = RNG.choice(["float32", "float64", "int16", "uint8", "int64", "bool"])
+        x = RNG.integers(0, 2 if dtype == "bool" else 99, shape).astype(dtype)
+        order = tuple(int(k) for k in RNG.permutation(len(shape)))
+        t = mi.tensor(np.ascontiguousarray(x.transpose(order))).permute(*np.argsort(order).tolist())
+        value = bool(RNG.random() < 0.5) if dtype == "bool" else 7
+        e = np.pad(x, [(max(a, 0), max(b, 0)) for a, b in widths], constant_values=value)
+        e = e[tuple(slice(max(0, -a), e.shape[d] - max(0, -b)) for d, (a, b) in enumerate(widths))]
+        y = F.pad(t, tuple(n for pair in reversed(widths) for n in pair), value=value)
+        assert y.shape == e.shape and np.array_equal(y.numpy(), e), (shape, widths, dtype, order)
+
+
 def test_pad_other_dtypes() -> None:
     for dtype in ("int64", "int32", "uint8"):
         for width in (4, 37):
@@ -205,6 +224,32 @@ def test_nearest_against_torch() -> None:
                         a = F.interpolate(mi.tensor(x), mode=mode, **kwargs).numpy()
                         b = torch.nn.functional.interpolate(torch.from_numpy(x), mode=mode, **kwargs).numpy()
                         assert np.array_equal(a, b), (n, m, dtype, mode, kwargs)
+
+
+@pytest.mark.parametrize("width", [8, 16, 37, 70])
+def test_woven_rows(width: int) -> None:
+    """Two or three rows woven into one, and every second element of one, as vectors move them."""
+    for dtype in ("float32", "int32", "float64", "uint8"):
+        for r in (2, 3):
+            x = RNG.integers(0, 200, (2, r * r, 5, width)).astype(dtype)
+            assert np.array_equal(F.pixel_shuffle(mi.tensor(x), r).numpy(), reference.pixel_shuffle(x, r))
+            z = RNG.integers(0, 200, (1, 2, 2 * r, width * r)).astype(dtype)
+            assert np.array_equal(F.pixel_unshuffle(mi.tensor(z), r).numpy(), reference.pixel_unshuffle(z, r))
+        assert np.array_equal(mi.tensor(x)[..., 1::2].contiguous().numpy(), x[..., 1::2])
+
+
+def test_grid_sample_of_planes() -> None:
+    """Points in blocks, those at the edges one by one: an infinite pixel outside the taps does not show."""
+    x = RNG.standard_normal((2, 20, 9, 11)).astype(np.float32)
+    x[0, 3, 4, 5] = np.inf
+    x[1, 2, 0, 0] = np.nan
+    grid = RNG.uniform(-1.3, 1.3, (2, 3, 150, 2)).astype(np.float32)
+    last = mi.tensor(np.ascontiguousarray(x.transpose(0, 2, 3, 1))).permute(0, 3, 1, 2)
+    for mode in ("bilinear", "nearest", "bicubic"):
+        for border in ("zeros", "border", "reflection"):
+            planes = F.grid_sample(mi.tensor(x), mi.tensor(grid), mode, border, False).numpy()
+            points = F.grid_sample(last, mi.tensor(grid), mode, border, False).numpy()
+            assert np.array_equal(planes, points, equal_nan=True)
 
 
 @pytest.mark.parametrize("r", [1, 2, 3])

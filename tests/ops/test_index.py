@@ -294,3 +294,45 @@ def test_replayed_with_bad_indices() -> None:
     i.copy_(mi.tensor([10**9, -(10**9)]))
     replay()
     assert y.shape == (2,) and x.shape == (8,)
+
+
+@pytest.mark.parametrize("place", [0, 4095, 65535, 65536, 69998, 69999])
+def test_bounds_of_many_indices(place: int) -> None:
+    """Long indices are looked through on all threads: one wrong number is found wherever it stands."""
+    index = np.random.default_rng(0).integers(0, 50, 70000)
+    x = mi.tensor(np.arange(50.0))
+    assert np.array_equal(mi.gather(x, 0, mi.tensor(index)).numpy(), index)
+    for wrong in (50, -51, 1 << 40, -1):
+        bad = index.copy()
+        bad[place] = wrong
+        with pytest.raises(RuntimeError, match=f"index {wrong} is out of bounds"):
+            mi.gather(x, 0, mi.tensor(bad))
+        with pytest.raises(RuntimeError, match="out of bounds"):
+            x.scatter_add(0, mi.tensor(bad), mi.zeros(70000).to(mi.float64))
+
+
+@pytest.mark.parametrize("shape", [(), (70001,), (3, 5), (257, 513), (2, 1, 300), (40, 3, 1), (5, 0)])
+def test_nonzero_places(shape: tuple[int, ...]) -> None:
+    for share in (0.0, 0.3, 1.0):
+        m = np.random.default_rng(0).random(shape) < share
+        if shape:
+            e = np.argwhere(m)
+        else:
+            e = np.zeros((int(m), 0), np.int64)
+        y = mi.nonzero(mi.tensor(m)).numpy()
+        assert y.shape == e.shape and np.array_equal(y, e)
+        x = np.arange(m.size).reshape(shape)
+        assert np.array_equal(mi.tensor(x)[mi.tensor(m)].numpy(), x[m])
+
+
+def test_long_rows_of_indices() -> None:
+    """Along rows, past the pieces that are looked up together; repeated places add up in order."""
+    x = RNG.standard_normal((3, 150)).astype(np.float32)
+    i = RNG.integers(0, 150, (3, 131))
+    assert np.array_equal(mi.gather(mi.tensor(x), 1, mi.tensor(i)).numpy(), np.take_along_axis(x, i, 1))
+    assert np.array_equal(mi.take(mi.tensor(x), mi.tensor(i - 130)).numpy(), np.take(x, i - 130))
+    e = x.copy()
+    for r in range(3):
+        for j in range(131):
+            e[r, i[r, j]] += x[r, j]
+    assert np.array_equal(mi.tensor(x).scatter_add(1, mi.tensor(i), mi.tensor(x[:, :131].copy())).numpy(), e)

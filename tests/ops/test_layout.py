@@ -212,3 +212,31 @@ def test_expanded_memory_refuses_writes() -> None:
         mi.zeros(1, 3).expand(2, 3).fill_(1)
     with pytest.raises(RuntimeError, match="single memory location"):
         mi.zeros(5).unfold(0, 3, 1).fill_(1)
+
+
+def test_cat_of_rows_apart() -> None:
+    """Rows in even steps, wherever they come from, single elements, and what has no even steps."""
+    x = np.arange(7 * 6 * 9, dtype=np.float32).reshape(7, 6, 9)
+    t = mi.tensor(x)
+    parts = [
+        lambda a: a[:, :, 3:], lambda a: a[:, :, :1], lambda a: a[:, ::2], lambda a: a[::-1] if a is x else a.flip(0),
+        lambda a: a[:, 1:2], lambda a: a[:1, :, 2:5], lambda a: a.swapaxes(0, 1),
+        lambda a: np.broadcast_to(a[:1], a.shape) if a is x else a[:1].expand(7, 6, 9),
+    ]  # fmt: skip
+    for f in parts:
+        for g in parts:
+            for axis in (1, 2):
+                a, b = f(x), g(x)
+                if all(n == m for d, (n, m) in enumerate(zip(a.shape, b.shape)) if d != axis):
+                    e = np.concatenate((a, b, a), axis)
+                    assert np.array_equal(mi.cat((f(t), g(t), f(t)), axis).numpy(), e)
+    for k in (2, 3, 5):
+        assert np.array_equal(mi.stack((t,) * k, -1).numpy(), np.stack((x,) * k, -1))
+    for shift in (1, -2, 8):
+        assert np.array_equal(mi.roll(t, shift, 2).numpy(), np.roll(x, shift, 2))
+    big = np.arange(300 * 301.0).reshape(300, 301)
+    for diagonal in (-3, 0, 250):
+        for f in ("tril", "triu"):
+            e = getattr(np, f)(big, diagonal)
+            assert np.array_equal(getattr(mi, f)(mi.tensor(big), diagonal).numpy(), e)
+            assert np.array_equal(getattr(mi.tensor(big), f + "_")(diagonal).numpy(), e)

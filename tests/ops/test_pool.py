@@ -197,6 +197,60 @@ def test_result_keeps_memory_order() -> None:
         assert y.stride(1) == 1 and y.permute((0, 2, 3, 1)).is_contiguous()
 
 
+POOLS: list[tuple[str, dict[str, Any]]] = [
+    ("avg_pool", {"kernel_size": 2}),
+    ("avg_pool", {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}),
+    ("avg_pool", {"kernel_size": 3, "stride": 1, "padding": 1, "divisor_override": 5}),
+    ("adaptive_avg_pool", {"output_size": 3}),
+    ("adaptive_avg_pool", {"output_size": 1}),
+    ("max_pool", {"kernel_size": 2, "return_indices": True}),
+    ("max_pool", {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}),
+    ("max_pool", {"kernel_size": 2, "dilation": 2, "stride": 1, "return_indices": True}),
+    ("adaptive_max_pool", {"output_size": 2, "return_indices": True}),
+]
+
+
+@pytest.mark.parametrize("shape", [(2, 19, 7, 7), (3, 17, 8, 9), (1, 16, 14, 28), (5, 7, 4, 31), (2, 9, 3, 4, 5)])
+@pytest.mark.parametrize(("name", "kwargs"), POOLS)
+def test_small_planes(shape: tuple[int, ...], name: str, kwargs: dict[str, Any]) -> None:
+    """Planes that go a vector at a time: what rows of channels give, with equal values and NaN."""
+    f = getattr(F, f"{name}{len(shape) - 2}d")
+    x = RNG.integers(0, 9, shape).astype(np.float32) + (0 if "max" in name else 0.3)
+    x[0, 1, 1, 2] = np.nan
+    for dtype in (mi.float32, mi.float16, mi.bfloat16):
+        found = []
+        for last in (False, True):
+            leaf = mi.tensor(np.moveaxis(x, 1, -1).copy() if last else x).to(dtype).requires_grad_(True)
+            y = f(leaf.movedim(-1, 1) if last else leaf, **kwargs)
+            y, index = y if isinstance(y, tuple) else (y, y)
+            g = (mi.arange(y.numel()).reshape(y.shape) % 13).to(dtype)
+            if last:
+                g = g.movedim(1, -1).contiguous().movedim(-1, 1)
+            (dx,) = mi.grad([y], [leaf], grad_outputs=[g])
+            dx = dx.movedim(-1, 1) if last else dx
+            found.append([t.detach().to(mi.float64).numpy() for t in (y, index, dx)])
+        for a, b in zip(*found):
+            if "max" in name:
+                assert np.array_equal(a, b, equal_nan=True)
+            else:  # sums may run in another order
+                assert np.allclose(a, b, rtol=1e-2 if dtype is not mi.float32 else 1e-5, atol=1e-2, equal_nan=True)
+
+
+@pytest.mark.parametrize("shape", [(3, 11, 7, 7), (2, 16, 1, 1), (40, 1, 3, 3), (1, 17, 50, 81), (2, 9, 64, 65)])
+def test_means_of_planes(shape: tuple[int, ...]) -> None:
+    x = RNG.standard_normal(shape)
+    for f in (F.adaptive_avg_pool2d, F.avg_pool2d):
+        arg = 1 if f is F.adaptive_avg_pool2d else shape[2:]
+        e = x.mean((2, 3), keepdims=True)
+        for dtype in ("float32", "float64"):
+            for t in (mi.tensor(x.astype(dtype)), mi.tensor(x.astype(dtype).repeat(2, 3))[..., ::2]):
+                assert np.abs(f(t, arg).numpy() - e).max() < 1e-6
+        y = mi.tensor(x).to(mi.float32).to(mi.float16)
+        assert (
+            np.abs(f(y, arg).to(mi.float64).numpy() - y.to(mi.float64).numpy().mean((2, 3), keepdims=True)).max() < 2e-3
+        )
+
+
 @pytest.mark.parametrize("dtype", ["int64", "int32", "int16", "int8", "uint8", "float32"])
 def test_window_in_padding(dtype: str) -> None:
     """A window that lies in padding alone gives the least number, in planes and channels last."""

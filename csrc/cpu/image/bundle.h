@@ -16,9 +16,18 @@ MIELINA_INLINE bool even_planes(const View& v) {
          (v.shape[2] == 1 || v.stride[2] == v.shape[3] * v.shape[4] * v.stride[4]) &&
          (v.shape[4] > 1 || v.stride[4] == 1 || v.shape[2] * v.shape[3] == 1);
 }
-// Whether y and x go in bundles of lanes<T> planes.
+// One copy of the transposes of bundles.
+[[gnu::noinline]] static void turn_planes(uint32_t* y, int64_t ys, const uint32_t* x, int64_t xs, int64_t rows,
+                                          int64_t columns) {
+  transpose_tile(y, ys, x, xs, rows, columns);
+}
+
+// Whether y and x go in bundles of lanes<T> planes. Only in the type of networks: each takes 40 KB of the library.
+template <class T>
+constexpr bool kBundles = __is_same(T, float);
 template <class T>
 MIELINA_INLINE bool bundled(const View& y, const View& x) {
+  if (!kBundles<T>) return false;
   int64_t pixels = plane_size(y) + plane_size(x);
   return pixels > 2 && pixels * VBYTES <= kBundleBytes && y.shape[4] < 2 * lanes<T> &&
          y.shape[0] * y.shape[1] >= lanes<T> && even_planes(y) && even_planes(x) &&
@@ -28,7 +37,6 @@ MIELINA_INLINE bool bundled(const View& y, const View& x) {
 // The planes of an image, numbered over n and c, N at a time.
 template <class T>
 struct Planes {
-  using U = Elem<Bits<Mask<Vec<T>>>>;
   static constexpr int64_t N = lanes<T>;
   char* data;
   int64_t C, stride[2], step, pixels, size;
@@ -43,8 +51,10 @@ struct Planes {
         size(kDTypeSize[int(v.dtype)]),
         dtype(v.dtype) {
     step = v.shape[4] > 1 ? v.stride[4] : 1;
-    direct = dtype == dtype_of<T> && step == 1 && (v.shape[0] == 1 || stride[0] == C * stride[1]);
+    if (v.shape[0] == 1) stride[0] = C * stride[1];
+    direct = dtype == dtype_of<T> && step == 1 && together();
   }
+  bool together() const { return stride[0] == C * stride[1]; }  // one plane follows the other in even steps
   static int64_t bytes(const View& v) { return round_up(plane_size(v) * VBYTES); }
   char* at(int64_t p) const { return data + (p / C * stride[0] + p % C * stride[1]) * size; }
   // Pixel i of plane p + j is to[i N + j], j < n. buf: N planes.
@@ -54,11 +64,11 @@ struct Planes {
     else
       for (int64_t j = 0; j < n; j++) row_from_fn<T>(dtype)(at(p + j), step, buf + j * pixels, pixels);
     if (n < N) __builtin_memset(to, 0, size_t(pixels) * VBYTES);
-    transpose_tile((U*)to, N, (const U*)from, direct ? stride[1] : pixels, pixels, n);
+    turn_planes((uint32_t*)to, N, (const uint32_t*)from, direct ? stride[1] : pixels, pixels, n);
   }
   void put(int64_t p, int64_t n, const T* from, T* buf) const {
     T* to = direct ? (T*)at(p) : buf;
-    transpose_tile((U*)to, direct ? stride[1] : pixels, (const U*)from, N, n, pixels);
+    turn_planes((uint32_t*)to, direct ? stride[1] : pixels, (const uint32_t*)from, N, n, pixels);
     if (direct) return;
     for (int64_t j = 0; j < n; j++) row_to_fn<T>(dtype)(buf + j * pixels, at(p + j), step, pixels);
   }

@@ -5,6 +5,7 @@
 #pragma once
 #include "cpu/block.h"
 #include "cpu/image/taps.h"
+#include "cpu/transpose.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
@@ -62,7 +63,9 @@ struct RowSpace {
   RowSpace(const View& y, const View& x, bool along_c)
       : N(y.shape[0]), C(y.shape[1]), D(y.shape[2]), H(y.shape[3]), L(1) {
     int64_t W = max64(1, max64(y.shape[4], x.shape[4]));
-    if (along_c) L = min64(C, max64(16, kRowElements / W / 16 * 16));
+    // One pixel in all needs no row: whole cache lines of channels (32 x 64 x 56 x 56: 860 us a line at a time).
+    int64_t least = D * H * y.shape[4] == 1 ? 64 : 16;
+    if (along_c) L = min64(C, max64(least, kRowElements / W / 16 * 16));
   }
   template <class F>
   void run(const Ctx& ctx, int64_t work, F f) const {
@@ -94,23 +97,6 @@ template <class T>
 MIELINA_INLINE void store_part(T* p, Vec<T> v, int64_t n) {
   if (n >= lanes<T>) store(p, v);
   else store_n(p, v, n);
-}
-
-// Elements 0, 2, 4, ... of p, as many as a vector has; reads nothing beyond the last of them.
-template <class T>
-MIELINA_INLINE Vec<T> load_evens(const T* p) {
-  using M = Mask<Vec<T>>;
-  constexpr int L = lanes<T>;
-  Vec<T> a = load(p), b = load(p + L - 1);
-#if defined(__clang__)
-  Vec<T> v;
-  for (int i = 0; i < L; i++) v[i] = 2 * i < L ? a[2 * i] : b[2 * i - L + 1];
-  return v;
-#else
-  M pick{};
-  for (int i = 0; i < L; i++) pick[i] = 2 * i < L ? 2 * i : 2 * i + 1;
-  return __builtin_shuffle(a, b, pick);
-#endif
 }
 
 // a[0], b[0], a[1], b[1], ...

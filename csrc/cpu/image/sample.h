@@ -151,20 +151,64 @@ MIELINA_INLINE T* element_at(const View& v, int64_t n, int64_t c, int64_t d, int
   return (T*)v.data + n * v.stride[0] + c * v.stride[1] + d * v.stride[2] + h * v.stride[3] + w * v.stride[4];
 }
 
+// Points of four taps each, of one row of y, for which the channels are walked one after the other: planes are read
+// where they are in the cache (8 x 64 x 56 x 56: 3.1 ms point by point).
+constexpr int64_t kPoints = 64;
+template <class T>
+struct Quads {
+  int64_t n = 0, place[kPoints], offset[kPoints][4];
+  T weight[kPoints][4];
+
+  void take(const Point<T>& t, int64_t at) {
+    place[n] = at;
+    for (int k = 0; k < 4; k++) {
+      offset[n][k] = t.offset[k];
+      weight[n][k] = t.weight[k];
+    }
+    n++;
+  }
+  // U channels at once: a point's places and weights are read once for all of them.
+  template <int U>
+  void channels(const T* from, int64_t from_step, T* to, int64_t to_step) const {
+    for (int64_t i = 0; i < n; i++) {
+      const int64_t o0 = offset[i][0], o1 = offset[i][1], o2 = offset[i][2], o3 = offset[i][3];
+      const T w0 = weight[i][0], w1 = weight[i][1], w2 = weight[i][2], w3 = weight[i][3];
+#pragma GCC unroll 4
+      for (int u = 0; u < U; u++) {
+        const T* x = from + u * from_step;
+        to[u * to_step + place[i]] = T(0) + w0 * x[o0] + w1 * x[o1] + w2 * x[o2] + w3 * x[o3];
+      }
+    }
+  }
+  void read(const T* from, int64_t from_step, T* to, int64_t to_step, int64_t C) {
+    int64_t c = 0;
+    for (; c + 4 <= C; c += 4) channels<4>(from + c * from_step, from_step, to + c * to_step, to_step);
+    for (; c < C; c++) channels<1>(from + c * from_step, from_step, to + c * to_step, to_step);
+    n = 0;
+  }
+};
+
 template <class T>
 void grid_sample_as(const Ctx& ctx, const View& y, const Grid<T>& grid) {
   int64_t C = y.shape[1], P = y.shape[2], Q = y.shape[3], R = y.shape[4];
+  const bool planes = grid.x.stride[1] != 1 && C > 1;
   parallel_for(ctx, y.shape[0] * P * Q, [&](int64_t row, int) {
     int64_t q = row % Q, p = row / Q % P, n = row / Q / P;
+    const T* image = (const T*)grid.x.data + n * grid.x.stride[0];
+    T* first = element_at<T>(y, n, 0, p, q, 0);
+    Quads<T> quads;
     for (int64_t r = 0; r < R; r++) {
       Point<T> t = grid.point(n, p, q, r);
-      const T* from = (const T*)grid.x.data + n * grid.x.stride[0];
-      T* to = element_at<T>(y, n, 0, p, q, r);
-      for (int64_t c = 0; c < C; c++, from += grid.x.stride[1], to += y.stride[1]) {
-        T s = 0;
-        for (int k = 0; k < t.n; k++) s += t.weight[k] * from[t.offset[k]];
-        *to = s;
-      }
+      const T* from = image;
+      T* to = first + r * y.stride[4];
+      if (planes && t.n == 4) quads.take(t, r * y.stride[4]);
+      else
+        for (int64_t c = 0; c < C; c++, from += grid.x.stride[1], to += y.stride[1]) {
+          T s = 0;
+          for (int k = 0; k < t.n; k++) s += t.weight[k] * from[t.offset[k]];
+          *to = s;
+        }
+      if (quads.n == kPoints || r == R - 1) quads.read(image, grid.x.stride[1], first, y.stride[1], C);
     }
   });
 }
