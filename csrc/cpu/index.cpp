@@ -14,7 +14,7 @@ MIELINA_INLINE int64_t place(int64_t i, int64_t bound) {
 
 // The places of up to kPlaces indices, a vector at a time.
 constexpr int64_t kPlaces = 64;
-MIELINA_INLINE void places(const int64_t* index, int64_t n, int64_t bound, int64_t* to) {
+[[gnu::noinline]] void places(const int64_t* index, int64_t n, int64_t bound, int64_t* to) {
   const vi64 zero{}, size = zero + bound, top = zero + (bound - 1);
   int64_t j = 0;
   for (; j + lanes<int64_t> <= n; j += lanes<int64_t>) {
@@ -134,14 +134,16 @@ void scatter_part(const Space<3>& s, Lookup l, int64_t low, int64_t high) {
     T* y = (T*)s.data[0] + at[0];
     const T* x = (const T*)s.data[1] + at[1];
     const int64_t* index = (const int64_t*)s.data[2] + at[2];
-    if (!some && is == 1 && ys == 0 && xs == 1 && l.stride == 1) {  // along rows
-      int64_t to[kPlaces];
-      for (int64_t i = 0; i < run; i += kPlaces) {
-        int64_t n = min64(kPlaces, run - i);
-        places(index + i, n, l.bound, to);
-        for (int64_t j = 0; j < n; j++) F::template f<T>(y[to[j]], x[i + j]);
+    if constexpr (!some && sizeof(T) >= 4 && (__is_same(F, Assign) || __is_same(F, Add))) {
+      if (is == 1 && ys == 0 && xs == 1 && l.stride == 1) {  // along rows
+        int64_t to[kPlaces];
+        for (int64_t i = 0; i < run; i += kPlaces) {
+          int64_t n = min64(kPlaces, run - i);
+          places(index + i, n, l.bound, to);
+          for (int64_t j = 0; j < n; j++) F::template f<T>(y[to[j]], x[i + j]);
+        }
+        return;
       }
-      return;
     }
     if (is != 0 || ys == 0) {
       for (int64_t j = 0; j < run; j++) {

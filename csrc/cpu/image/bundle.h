@@ -17,7 +17,7 @@ MIELINA_INLINE bool even_planes(const View& v) {
          (v.shape[4] > 1 || v.stride[4] == 1 || v.shape[2] * v.shape[3] == 1);
 }
 // One copy of the transposes of bundles.
-[[gnu::noinline]] static void turn_planes(uint32_t* y, int64_t ys, const uint32_t* x, int64_t xs, int64_t rows,
+[[gnu::noinline]] inline void turn_planes(uint32_t* y, int64_t ys, const uint32_t* x, int64_t xs, int64_t rows,
                                           int64_t columns) {
   transpose_tile(y, ys, x, xs, rows, columns);
 }

@@ -159,6 +159,24 @@ struct Quads {
   int64_t n = 0, place[kPoints], offset[kPoints][4];
   T weight[kPoints][4];
 
+  // Takes the point (gx, gy) of an image if all of its taps lie inside, which needs no more than this.
+  bool take_inner(const View& x, const SampleArgs& a, T gx, T gy, int64_t at) {
+    if (a.mode != Sample::bilinear || a.border == Border::reflection) return false;
+    auto pixel = [&](T g, int64_t size) {
+      return a.align_corners ? (g + 1) / 2 * T(size - 1) : ((g + 1) * T(size) - 1) / 2;
+    };
+    const int64_t W = x.shape[4], H = x.shape[3];
+    const T u = pixel(gx, W), v = pixel(gy, H);
+    if (!(u >= T(0) && v >= T(0) && u < T(W - 1) && v < T(H - 1))) return false;
+    const int64_t i = int64_t(u), j = int64_t(v), first = j * x.stride[3] + i * x.stride[4];
+    const T s = u - T(i), t = v - T(j);
+    const int64_t places[4] = {first, first + x.stride[4], first + x.stride[3], first + x.stride[3] + x.stride[4]};
+    const T weights[4] = {(1 - t) * (1 - s), (1 - t) * s, t * (1 - s), t * s};
+    __builtin_memcpy(offset[n], places, sizeof places);
+    __builtin_memcpy(weight[n], weights, sizeof weights);
+    place[n++] = at;
+    return true;
+  }
   void take(const Point<T>& t, int64_t at) {
     place[n] = at;
     for (int k = 0; k < 4; k++) {
@@ -198,16 +216,19 @@ void grid_sample_as(const Ctx& ctx, const View& y, const Grid<T>& grid) {
     T* first = element_at<T>(y, n, 0, p, q, 0);
     Quads<T> quads;
     for (int64_t r = 0; r < R; r++) {
-      Point<T> t = grid.point(n, p, q, r);
-      const T* from = image;
+      const T *from = image, *g = grid.coordinates(n, p, q, r);
       T* to = first + r * y.stride[4];
-      if (planes && t.n == 4) quads.take(t, r * y.stride[4]);
-      else
-        for (int64_t c = 0; c < C; c++, from += grid.x.stride[1], to += y.stride[1]) {
-          T s = 0;
-          for (int k = 0; k < t.n; k++) s += t.weight[k] * from[t.offset[k]];
-          *to = s;
-        }
+      if (!planes || grid.dims == 3 ||
+          !quads.take_inner(grid.x, grid.args, g[0], g[grid.grid.stride[4]], r * y.stride[4])) {
+        Point<T> t = grid.point(n, p, q, r);
+        if (planes && t.n == 4) quads.take(t, r * y.stride[4]);
+        else
+          for (int64_t c = 0; c < C; c++, from += grid.x.stride[1], to += y.stride[1]) {
+            T s = 0;
+            for (int k = 0; k < t.n; k++) s += t.weight[k] * from[t.offset[k]];
+            *to = s;
+          }
+      }
       if (quads.n == kPoints || r == R - 1) quads.read(image, grid.x.stride[1], first, y.stride[1], C);
     }
   });

@@ -27,7 +27,7 @@ MIELINA_INLINE double cubic(double t, double a) {
 
 // Output o of a linear or cubic axis with antialiasing: f(i, weight).
 template <class F>
-MIELINA_INLINE void stretched_taps(const AxisMap& m, int64_t o, F f) {
+MIELINA_INLINE void stretched_taps(const AxisMap& m, int64_t o, const F& f) {
   double stretch = m.scale > 1 ? m.scale : 1, support = (m.kind == AxisKind::cubic ? 2 : 1) * stretch;
   double centre = m.scale * (double(o) + 0.5);
   int64_t low = max64(int64_t(centre - support + 0.5), 0), high = min64(int64_t(centre + support + 0.5), m.in);
@@ -41,9 +41,10 @@ MIELINA_INLINE void stretched_taps(const AxisMap& m, int64_t o, F f) {
   for (int64_t i = low; i < high; i++) f(i, weight(i) / sum);
 }
 
-// f(i, weight) for the taps of output o.
-template <class F>
-MIELINA_INLINE void each_tap(const AxisMap& m, int64_t o, F f) {
+// visit(arg, i, weight) for the taps of output o.
+using VisitTap = void (*)(void* arg, int64_t i, double weight);
+[[gnu::noinline]] inline void visit_taps(const AxisMap& m, int64_t o, VisitTap visit, void* arg) {
+  auto f = [=](int64_t i, double weight) { visit(arg, i, weight); };
   switch (m.kind) {
     case AxisKind::window:
       for (int64_t t = 0, i = o * m.stride - m.padding; t < m.kernel && i < m.in; t++, i += m.dilation)
@@ -78,6 +79,11 @@ MIELINA_INLINE void each_tap(const AxisMap& m, int64_t o, F f) {
   } else {
     for (int k = -1; k <= 2; k++) f(clip(low + k), cubic(k <= 0 ? t - k : k - t, -0.75));
   }
+}
+// f(i, weight) for the taps of output o. By a call for each: spelled out wherever taps are made, they took 80 KB.
+template <class F>
+MIELINA_INLINE void each_tap(const AxisMap& m, int64_t o, F f) {
+  visit_taps(m, o, [](void* g, int64_t i, double weight) { (*(F*)g)(i, weight); }, &f);
 }
 
 // At most so many taps have all outputs together.
@@ -120,7 +126,7 @@ MIELINA_INLINE int64_t divisor_of(const AxisMap& m, int64_t o, int64_t taps) {
 
 // The longest run of rows about the middle one that repeat with the period.
 template <class T>
-static void find_regular(Taps<T>& t, int64_t period) {
+void find_regular(Taps<T>& t, int64_t period) {
   t.first = t.last = 0;
   t.period = period;
   t.step = 0;
@@ -143,7 +149,7 @@ static void find_regular(Taps<T>& t, int64_t period) {
 
 // Transposed, the divisors go into the weights: each output is divided before it is handed back.
 template <class T>
-static void make_taps(Taps<T>& t, const AxisMap& m, bool transposed, Scratch& scratch) {
+void make_taps(Taps<T>& t, const AxisMap& m, bool transposed, Scratch& scratch) {
   int64_t rows = max64(m.in, m.out) + 2, count = tap_count(m);
   t.n = transposed ? m.in : m.out;
   t.start = scratch.take<int32_t>(rows);
@@ -183,11 +189,11 @@ static void make_taps(Taps<T>& t, const AxisMap& m, bool transposed, Scratch& sc
 
 // The taps of the three axes of an image.
 template <class T>
-static int64_t image_taps_bytes(const ImageMap& map) {
+int64_t image_taps_bytes(const ImageMap& map) {
   return taps_bytes<T>(map.axis[0]) + taps_bytes<T>(map.axis[1]) + taps_bytes<T>(map.axis[2]);
 }
 template <class T>
-static void make_image_taps(Taps<T> (&t)[3], const ImageMap& map, bool transposed, Scratch& scratch) {
+void make_image_taps(Taps<T> (&t)[3], const ImageMap& map, bool transposed, Scratch& scratch) {
   for (int a = 0; a < 3; a++) make_taps(t[a], map.axis[a], transposed, scratch);
 }
 
