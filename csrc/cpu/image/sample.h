@@ -157,7 +157,7 @@ constexpr int64_t kPoints = 64;
 template <class T>
 struct Quads {
   int64_t n = 0, place[kPoints], offset[kPoints][4];
-  T weight[kPoints][4];
+  T weight[kPoints][4], right[kPoints], down[kPoints];  // right, down: how far an inner point lies from its first tap
 
   // Takes the point (gx, gy) of an image if all of its taps lie inside, which needs no more than this.
   bool take_inner(const View& x, const SampleArgs& a, T gx, T gy, int64_t at) {
@@ -174,6 +174,8 @@ struct Quads {
     const T weights[4] = {(1 - t) * (1 - s), (1 - t) * s, t * (1 - s), t * s};
     __builtin_memcpy(offset[n], places, sizeof places);
     __builtin_memcpy(weight[n], weights, sizeof weights);
+    right[n] = s;
+    down[n] = t;
     place[n++] = at;
     return true;
   }
@@ -185,8 +187,9 @@ struct Quads {
     }
     n++;
   }
-  // U channels at once: a point's places and weights are read once for all of them.
-  template <int U>
+  // U channels at once: a point's places and weights are read once for all of them. Back: to[tap] += weight
+  // from[point].
+  template <int U, bool back>
   void channels(const T* from, int64_t from_step, T* to, int64_t to_step) const {
     for (int64_t i = 0; i < n; i++) {
       const int64_t o0 = offset[i][0], o1 = offset[i][1], o2 = offset[i][2], o3 = offset[i][3];
@@ -194,14 +197,45 @@ struct Quads {
 #pragma GCC unroll 4
       for (int u = 0; u < U; u++) {
         const T* x = from + u * from_step;
-        to[u * to_step + place[i]] = T(0) + w0 * x[o0] + w1 * x[o1] + w2 * x[o2] + w3 * x[o3];
+        T* y = to + u * to_step;
+        if constexpr (back) {
+          const T g = x[place[i]];
+          y[o0] += w0 * g;
+          y[o1] += w1 * g;
+          y[o2] += w2 * g;
+          y[o3] += w3 * g;
+        } else {
+          y[place[i]] = T(0) + w0 * x[o0] + w1 * x[o1] + w2 * x[o2] + w3 * x[o3];
+        }
       }
     }
   }
-  void read(const T* from, int64_t from_step, T* to, int64_t to_step, int64_t C) {
-    int64_t c = 0;
-    for (; c + 4 <= C; c += 4) channels<4>(from + c * from_step, from_step, to + c * to_step, to_step);
-    for (; c < C; c++) channels<1>(from + c * from_step, from_step, to + c * to_step, to_step);
+  // The same where channels lie side by side.
+  template <bool back>
+  void lanes_of(const T* from, T* to, int64_t C) const {
+    for (int64_t i = 0; i < n; i++) {
+      const T* w = weight[i];
+      const int64_t* o = offset[i];
+      if constexpr (back) {
+        for (int k = 0; k < 4; k++)
+#pragma GCC ivdep
+          for (int64_t c = 0; c < C; c++) to[o[k] + c] += w[k] * from[place[i] + c];
+      } else {
+#pragma GCC ivdep
+        for (int64_t c = 0; c < C; c++)
+          to[place[i] + c] =
+              T(0) + w[0] * from[o[0] + c] + w[1] * from[o[1] + c] + w[2] * from[o[2] + c] + w[3] * from[o[3] + c];
+      }
+    }
+  }
+  template <bool back>
+  void move(const T* from, int64_t from_step, T* to, int64_t to_step, int64_t C) {
+    if (from_step == 1 && to_step == 1) lanes_of<back>(from, to, C);
+    else {
+      int64_t c = 0;
+      for (; c + 4 <= C; c += 4) channels<4, back>(from + c * from_step, from_step, to + c * to_step, to_step);
+      for (; c < C; c++) channels<1, back>(from + c * from_step, from_step, to + c * to_step, to_step);
+    }
     n = 0;
   }
 };
@@ -209,7 +243,6 @@ struct Quads {
 template <class T>
 void grid_sample_as(const Ctx& ctx, const View& y, const Grid<T>& grid) {
   int64_t C = y.shape[1], P = y.shape[2], Q = y.shape[3], R = y.shape[4];
-  const bool planes = grid.x.stride[1] != 1 && C > 1;
   parallel_for(ctx, y.shape[0] * P * Q, [&](int64_t row, int) {
     int64_t q = row % Q, p = row / Q % P, n = row / Q / P;
     const T* image = (const T*)grid.x.data + n * grid.x.stride[0];
@@ -218,10 +251,9 @@ void grid_sample_as(const Ctx& ctx, const View& y, const Grid<T>& grid) {
     for (int64_t r = 0; r < R; r++) {
       const T *from = image, *g = grid.coordinates(n, p, q, r);
       T* to = first + r * y.stride[4];
-      if (!planes || grid.dims == 3 ||
-          !quads.take_inner(grid.x, grid.args, g[0], g[grid.grid.stride[4]], r * y.stride[4])) {
+      if (grid.dims == 3 || !quads.take_inner(grid.x, grid.args, g[0], g[grid.grid.stride[4]], r * y.stride[4])) {
         Point<T> t = grid.point(n, p, q, r);
-        if (planes && t.n == 4) quads.take(t, r * y.stride[4]);
+        if (t.n == 4) quads.take(t, r * y.stride[4]);
         else
           for (int64_t c = 0; c < C; c++, from += grid.x.stride[1], to += y.stride[1]) {
             T s = 0;
@@ -229,7 +261,7 @@ void grid_sample_as(const Ctx& ctx, const View& y, const Grid<T>& grid) {
             *to = s;
           }
       }
-      if (quads.n == kPoints || r == R - 1) quads.read(image, grid.x.stride[1], first, y.stride[1], C);
+      if (quads.n == kPoints || r == R - 1) quads.template move<false>(image, grid.x.stride[1], first, y.stride[1], C);
     }
   });
 }
@@ -240,19 +272,36 @@ void sample_backward_image(const Ctx& ctx, const View& dx, const View& g, const 
   int64_t C = dx.shape[1], blocks = ceil_div(C, kChannelBlock);
   parallel_for(ctx, dx.shape[0] * blocks, [&](int64_t task, int) {
     int64_t n = task / blocks, c0 = task % blocks * kChannelBlock, c1 = min64(C, c0 + kChannelBlock);
-    for (int64_t c = c0; c < c1; c++)
+    const int64_t pixels = dx.shape[2] * dx.shape[3] * dx.shape[4];
+    if (dx.stride[4] == 1 && dx.stride[3] == dx.shape[4] && dx.stride[2] == dx.shape[3] * dx.shape[4])
+      for (int64_t c = c0; c < c1; c++)
+        __builtin_memset(element_at<T>(dx, n, c, 0, 0, 0), 0, size_t(pixels) * sizeof(T));
+    else
       for (int64_t d = 0; d < dx.shape[2]; d++)
         for (int64_t h = 0; h < dx.shape[3]; h++)
-          for (int64_t w = 0; w < dx.shape[4]; w++) *element_at<T>(dx, n, c, d, h, w) = 0;
+          for (int64_t w = 0; w < dx.shape[4]; w++)
+            for (int64_t c = c0; c < c1; c++) *element_at<T>(dx, n, c, d, h, w) = 0;
+    T* image = element_at<T>(dx, n, c0, 0, 0, 0);
+    Quads<T> quads;
     for (int64_t p = 0; p < g.shape[2]; p++)
-      for (int64_t q = 0; q < g.shape[3]; q++)
+      for (int64_t q = 0; q < g.shape[3]; q++) {
+        const T* first = element_at<T>(g, n, c0, p, q, 0);
+        auto flush = [&] { quads.template move<true>(first, g.stride[1], image, dx.stride[1], c1 - c0); };
         for (int64_t r = 0; r < g.shape[4]; r++) {
+          const T* at = grid.coordinates(n, p, q, r);
+          if (grid.dims == 2 && quads.take_inner(dx, grid.args, at[0], at[grid.grid.stride[4]], r * g.stride[4])) {
+            if (quads.n == kPoints) flush();
+            continue;
+          }
+          flush();  // points are added in their order
           Point<T> t = grid.point(n, p, q, r);
-          const T* from = element_at<T>(g, n, c0, p, q, r);
-          T* to = element_at<T>(dx, n, c0, 0, 0, 0);
+          const T* from = first + r * g.stride[4];
+          T* to = image;
           for (int64_t c = c0; c < c1; c++, from += g.stride[1], to += dx.stride[1])
             for (int k = 0; k < t.n; k++) to[t.offset[k]] += t.weight[k] * *from;
         }
+        flush();
+      }
   });
 }
 
@@ -261,17 +310,45 @@ void sample_backward_grid(const Ctx& ctx, const View& dgrid, const View& g, cons
   int64_t C = g.shape[1], P = g.shape[2], Q = g.shape[3], R = g.shape[4];
   parallel_for(ctx, g.shape[0] * P * Q, [&](int64_t row, int) {
     int64_t q = row % Q, p = row / Q % P, n = row / Q / P;
+    const T *image = (const T*)grid.x.data + n * grid.x.stride[0], *first = element_at<T>(g, n, 0, p, q, 0);
+    T* out = (T*)dgrid.data + n * dgrid.stride[0] + p * dgrid.stride[1] + q * dgrid.stride[2];
+    Quads<T> quads;
+    // Of inner points, the differences of taps along either axis, channel after channel.
+    auto flush = [&] {
+      T dx[kPoints] = {}, dy[kPoints] = {};
+      const bool corners = grid.args.align_corners;
+      const T w = T(grid.x.shape[4] - corners) / 2, h = T(grid.x.shape[3] - corners) / 2;
+      const T *from = image, *up = first;
+      for (int64_t c = 0; c < C; c++, from += grid.x.stride[1], up += g.stride[1])
+        for (int64_t i = 0; i < quads.n; i++) {
+          const int64_t* o = quads.offset[i];
+          const T a = from[o[0]], b = from[o[1]], d = from[o[2]], e = from[o[3]], s = quads.right[i], t = quads.down[i],
+                  v = up[quads.place[i] * g.stride[4]];
+          dx[i] += ((1 - t) * (b - a) + t * (e - d)) * v;
+          dy[i] += ((1 - s) * (d - a) + s * (e - b)) * v;
+        }
+      for (int64_t i = 0; i < quads.n; i++) {
+        T* to = out + quads.place[i] * dgrid.stride[3];
+        to[0] = dx[i] * w;
+        to[dgrid.stride[4]] = dy[i] * h;
+      }
+      quads.n = 0;
+    };
     for (int64_t r = 0; r < R; r++) {
+      const T* at = grid.coordinates(n, p, q, r);
+      if (grid.dims == 2 && quads.take_inner(grid.x, grid.args, at[0], at[grid.grid.stride[4]], r)) {
+        if (quads.n == kPoints) flush();
+        continue;
+      }
       Point<T> t = grid.point(n, p, q, r);
       T sum[3] = {};
-      const T* from = (const T*)grid.x.data + n * grid.x.stride[0];
-      const T* up = element_at<T>(g, n, 0, p, q, r);
+      const T *from = image, *up = first + r * g.stride[4];
       for (int64_t c = 0; c < C; c++, from += grid.x.stride[1], up += g.stride[1])
         for (int k = 0; k < t.n; k++)
           for (int a = 0; a < 3; a++) sum[a] += t.slope[a][k] * from[t.offset[k]] * *up;
-      T* to = (T*)dgrid.data + n * dgrid.stride[0] + p * dgrid.stride[1] + q * dgrid.stride[2] + r * dgrid.stride[3];
-      for (int a = 0; a < grid.dims; a++) to[a * dgrid.stride[4]] = sum[a];
+      for (int a = 0; a < grid.dims; a++) out[r * dgrid.stride[3] + a * dgrid.stride[4]] = sum[a];
     }
+    flush();
   });
 }
 
