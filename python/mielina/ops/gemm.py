@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import _core, amp
 from ..autograd import op, record
-from ..dtypes import int64
+from ..dtypes import float32, float64, int64
 from ..tensor import Tensor, check_tensors, method, method_as
 from .elementwise import add, cast, mul
 from .elementwise.base import add_in_place
@@ -358,6 +358,10 @@ def _contract(
         a, b = (x if x.dtype is int64 else cast(x, int64) for x in (a, b))
     if not summed:
         return mul(_aligned(a, la, result), _aligned(b, lb, result)), result
+    if batch and not rows and not columns and a.dtype is b.dtype and a.dtype in (float32, float64):
+        # Dot products one by one would be products of matrices of one row (32 of 3072 numbers: 219 us).
+        order = [*batch, *summed]
+        return sum(mul(_aligned(a, la, order), _aligned(b, lb, order)), list(range(len(batch), len(order)))), batch
     y = matmul(_grouped(a, la, batch, rows, summed), _grouped(b, lb, batch, summed, columns))
     if len(rows) != 1 or len(columns) != 1:
         sizes = dict(zip(la, a.shape)) | dict(zip(lb, b.shape))
