@@ -31,7 +31,7 @@ void each_place(const Taps<double>& t, int64_t o, F f) {
     f(i, w);
   }
 }
-Windows make_windows(const AxisMap& m, bool in_eights, void* workspace) {
+Windows make_windows(const AxisMap& m, int64_t unit, void* workspace) {  // of a multiple of `unit` taps
   Scratch scratch{(char*)workspace};
   Taps<double> t;
   make_taps(t, m, false, scratch);
@@ -43,14 +43,14 @@ Windows make_windows(const AxisMap& m, bool in_eights, void* workspace) {
   }
   // The largest weight stays below 2^15; 22 is PyTorch's bound.
   while (w.shift < 22 && most * double(int64_t(2) << w.shift) < 32767.5) w.shift++;
-  if (in_eights) w.width = ceil_div(w.width, kEight) * kEight;
-  double unit = double(int64_t(1) << w.shift);
+  w.width = ceil_div(w.width, unit) * unit;
+  double one = double(int64_t(1) << w.shift);
   for (int64_t o = 0; o < m.out; o++) {
     int64_t first = min64(t.index[t.start[o]], m.in - w.width);
     int16_t* to = w.weight + o * w.width;
     w.first[o] = int32_t(first);
     __builtin_memset(to, 0, size_t(w.width) * 2);
-    each_place(t, o, [&](int64_t i, double x) { to[i - first] = int16_t(x * unit + (x < 0 ? -0.5 : 0.5)); });
+    each_place(t, o, [&](int64_t i, double x) { to[i - first] = int16_t(x * one + (x < 0 ? -0.5 : 0.5)); });
   }
   return w;
 }
@@ -153,7 +153,7 @@ void resize_bytes(const Ctx& ctx, const View& y, const View& x, const AxisMap& m
   int64_t A = x.shape[0], B = x.shape[2];
   // Three pixels more than a window: at the end of a row the four bytes before it are read, and must be the row's.
   bool narrow = (B == 1 || (kPixels && (B == 3 || B == 4))) && map.in >= most_width(map) + 3;
-  Windows w = make_windows(map, narrow, ctx.workspace);
+  Windows w = make_windows(map, !narrow ? 1 : B == 1 ? kEight : 4, ctx.workspace);
   int64_t rows = narrow ? 1 : map.out, length = map.out * B / rows;
   parallel_ranges(ctx, A * rows, max64(1, kTask / length), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; r++) {
