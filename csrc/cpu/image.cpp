@@ -263,8 +263,12 @@ void mean_rows(const Ctx& ctx, const View& y, const Resample<T>& r, const Scratc
     T *buf = mine.take<T>(r.from.W), means[N];
     Vec<T> s[N] = {};
     int64_t i = p / to.C, c = p % to.C;
-    for (int64_t j = 0; j < n; j++) {
-      s[j] = sum_run(r.from.get(i, c, r.t[0].index[0], r.t[1].index[0], 1, buf), r.from.W);
+    const int64_t d = r.t[0].index[0], h = r.t[1].index[0];
+    const bool even = r.from.direct && c + n <= to.C;
+    const T* first = (const T*)r.from.at(i, c, d, h);
+    for (int64_t j = 0; even && j < n; j++) s[j] = sum_run(first + j * r.from.stride[1], r.from.W);
+    for (int64_t j = 0; !even && j < n; j++) {
+      s[j] = sum_run(r.from.get(i, c, d, h, 1, buf), r.from.W);
       if (++c < to.C) continue;
       c = 0;
       i++;

@@ -26,7 +26,8 @@ constexpr int64_t kPlaces = 64;
 }
 
 void index_bounds(const Ctx& ctx, const View& bounds, const View& index) noexcept {
-  parallel_ranges(ctx, numel(index), kGrain, [&](int64_t begin, int64_t end) {
+  constexpr int64_t chunk = 16 * 1024;
+  parallel_ranges(ctx, numel(index), chunk, [&](int64_t begin, int64_t end) {
     const int64_t* p = (const int64_t*)index.data;
     constexpr int64_t L = lanes<int64_t>;
     vi64 low[2], high[2];
@@ -43,7 +44,7 @@ void index_bounds(const Ctx& ctx, const View& bounds, const View& index) noexcep
       least = min64(least, p[i]);
       most = max64(most, p[i]);
     }
-    int64_t* to = (int64_t*)bounds.data + begin / kGrain * 2;
+    int64_t* to = (int64_t*)bounds.data + begin / chunk * 2;
     to[0] = least;
     to[1] = most;
   });

@@ -20,7 +20,7 @@ std::pair<int64_t, int64_t> extremes(const Array& index) {
   Array compact = as_strided(index, shape, stride, index.offset);
   if (is_dense(compact)) compact = as_strided(index, Dims{compact.numel()}, Dims{1}, index.offset);
   if (int64_t n = compact.numel(); n >= 4096 && compact.ndim == 1 && compact.stride[0] == 1) {
-    constexpr int64_t chunk = 64 * 1024;  // on all threads: one read 4 million in 2.5 ms
+    constexpr int64_t chunk = 16 * 1024;  // on all threads: one read 4 million in 2.5 ms
     Array bounds = empty({(n + chunk - 1) / chunk, 2}, DType::i64);
     kernels(0).index_bounds(make_ctx(0), bounds.view(), compact.view());
     const int64_t* p = reinterpret_cast<const int64_t*>(bounds.data());

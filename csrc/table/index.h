@@ -26,7 +26,7 @@ struct IndexTable {
   // offsets[e] = the sum over k of lookup k of indices[k][e], counted from the lowest address: never negative. All of
   // one shape (indices expanded); offsets contiguous.
   void (*index_offsets)(const Ctx&, const View& offsets, const Views& indices, const Lookups& lookups) noexcept;
-  // bounds[2 c], bounds[2 c + 1] = the least and the greatest number of index (i64, contiguous) [c * 65536, ...).
+  // bounds[2 c], bounds[2 c + 1] = the least and the greatest number of index (i64, contiguous) [c * 16384, ...).
   void (*index_bounds)(const Ctx&, const View& bounds, const View& index) noexcept;
   // counts[c] = how many of the bytes of mask (contiguous) [c * 65536, (c + 1) * 65536) are not zero.
   void (*nonzero_count)(const Ctx&, const View& counts, const View& mask) noexcept;
