@@ -6,9 +6,10 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-// A few bytes, without a call.
+// Some bytes, without a call: of rows of 8 KB that lie 12 bytes further in their pages than the target's, memcpy moved
+// 5 GB/s (roll of 2048 x 2048 by 3: 3.2 ms).
 MIELINA_INLINE void copy_bytes(char* to, const char* from, int64_t n) {
-  if (n < VBYTES || n > 4096) return (void)__builtin_memcpy(to, from, size_t(n));
+  if (n < VBYTES || n > 32 * 1024) return (void)__builtin_memcpy(to, from, size_t(n));
   for (int64_t i = 0; i < n; i += VBYTES) {
     i = min64(i, n - VBYTES);  // the last vector overlaps the one before
     store(to + i, load(from + i));
@@ -27,7 +28,7 @@ static void copy_bits(const Space<2>& s, int64_t begin, int64_t end) {
     T* to = y + at[0];
     const T* from = x + at[1];
     if (ys == 1 && xs == 1) {
-      __builtin_memcpy(to, from, size_t(run) * sizeof(T));
+      copy_bytes((char*)to, (const char*)from, run * int64_t(sizeof(T)));
     } else if (ys == 1 && xs == 0) {
       T value = *from;
       for (int64_t j = 0; j < run; j++) to[j] = value;
