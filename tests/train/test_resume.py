@@ -181,6 +181,7 @@ def test_loaders_with_workers_and_generators(tmp_path):
         ({"loss": "nll"}, "loss was 'cross_entropy' and is 'nll'"),
         ({"accumulate": 2}, "accumulate was 1 and is 2"),
         ({"precision": "bfloat16"}, "precision"),
+        ({"class_weight": {0: 2.0}}, "class_weight was '' and is '{0: 2.0}'"),
         ({"model": 9}, r"parameters: 0.weight was '\[8, 3\] mielina.float32' and is '\[9, 3\]"),
         ({"callbacks": ()}, "callbacks"),
     ],

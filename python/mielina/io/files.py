@@ -9,6 +9,8 @@ import stat
 from collections.abc import Iterator
 from typing import IO, Any
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[Any]]:
@@ -32,9 +34,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[Any]]:
         if mode is not None:
             os.chmod(part, mode)
         os.replace(part, target)
-    except BaseException:
+    except BaseException as e:
         with contextlib.suppress(OSError):
             os.unlink(part)
+        if isinstance(e, OSError) and e.errno in _FULL and e.filename is None:
+            e.filename = target  # a failed write does not know where
         raise
     with contextlib.suppress(OSError):  # the rename itself, where folders can be synced
         fd = os.open(folder, os.O_RDONLY)

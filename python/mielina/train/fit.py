@@ -125,6 +125,7 @@ def fit(
     if class_weight is not None or sample_weight is not None:
         run.weighted = weighted_loss(loss, class_weight, train, sample_weight is not None)
     run.loss_name, run.accumulate, run.autocast, run.store = loss, accumulate, autocast, store
+    run.class_weight = "" if class_weight is None else repr(class_weight)
     if store is not None and store.attach(run, epochs, precision):
         return run.history
     bar = Bar(epochs, loader, verbose)

@@ -196,6 +196,8 @@ def _describe(run: Any, seed: int | None, precision: Any) -> dict[str, Any]:
             sizes[what] = len(thing)
     if isinstance(getattr(run.loader, "batch_size", None), int):
         sizes["batch size"] = run.loader.batch_size
+    if run.held is not None:
+        sizes["validation batches"] = len(run.held) if hasattr(run.held, "__len__") else None
     loss = run.loss_name
     return {
         "seed": seed,
@@ -207,6 +209,7 @@ def _describe(run: Any, seed: int | None, precision: Any) -> dict[str, Any]:
         "loss": loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__),
         "callbacks": [type(c).__name__ for c in run.callbacks],
         "metrics": list(run.measures),
+        "class_weight": run.class_weight,
         "accumulate": run.accumulate,
         "precision": str(precision or "float32"),
     }

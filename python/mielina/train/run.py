@@ -54,6 +54,7 @@ class Run:
         self.loader, self.held, self.dtype = loader, held, float_dtype(model)
         self.weighted: Any = None  # a loss of (output, target, sample weights or None)
         self.loss_name: Any = None
+        self.class_weight = ""  # in words
         self.autocast: Any = contextlib.nullcontext
         self.store: Any = None
         self.accumulate, self.epoch, self.batch = 1, 0, 0
