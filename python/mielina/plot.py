@@ -35,6 +35,11 @@ def figure(width: float, height: float) -> Any:
     return f
 
 
+def _plain(text: Any) -> str:
+    """A label as it stands: dollars would be mathematics to matplotlib, and an error where it is none."""
+    return str(text).replace("$", r"\$")
+
+
 def curves(history: Any, ax: Any = None, keys: Sequence[str] | None = None) -> Any:
     """The numbers of a History against the epoch; validation dashed, in the colour of its training twin."""
     ax = _axes(ax)
@@ -42,7 +47,9 @@ def curves(history: Any, ax: Any = None, keys: Sequence[str] | None = None) -> A
     epochs = [e + 1 for e in history.epoch]
     for name in keys or list(history.history):
         twin = name.removeprefix("val_")
-        (line,) = ax.plot(epochs, history[name], "--" if name != twin else "-", label=name, color=colours.get(twin))
+        (line,) = ax.plot(
+            epochs, history[name], "--" if name != twin else "-", label=_plain(name), color=colours.get(twin)
+        )
         colours[twin] = line.get_color()
     ax.set_xlabel("epoch")
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -56,7 +63,7 @@ def confusion(matrix: Any, labels: Sequence[Any] | None = None, ax: Any = None) 
     ax = _axes(ax)
     m = np.asarray(matrix)
     ax.imshow(m, cmap="Blues")
-    names = [str(x) for x in (labels if labels is not None else range(len(m)))]
+    names = [_plain(x) for x in (labels if labels is not None else range(len(m)))]
     long = max(map(len, names), default=0) > 3
     ax.set_xticks(range(len(m)), names, rotation=45 if long else 0, ha="right" if long else "center")
     ax.set_yticks(range(len(m)), names)
@@ -169,7 +176,7 @@ def latent(codes: Any, labels: Any = None, ax: Any = None, names: Sequence[Any] 
     kinds = np.unique(t)
     cmap = _classes(len(kinds))
     for k, c in enumerate(kinds):
-        label = None if labels is None else str(names[c] if names is not None else c)
+        label = None if labels is None else _plain(names[c] if names is not None else c)
         ax.scatter(*z[t == c].T, s=12, color=cmap(k), label=label)
     if labels is not None:
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=1.5)
@@ -205,7 +212,7 @@ def weights_over_time(weights: Any, ax: Any = None, names: Sequence[Any] | None 
     epochs = np.arange(1, len(w) + 1)
     if w.shape[1] <= 50:
         for k in range(w.shape[1]):
-            ax.plot(epochs, w[:, k], label=None if names is None else str(names[k]))
+            ax.plot(epochs, w[:, k], label=None if names is None else _plain(names[k]))
         if names is not None:
             ax.legend()
     else:

@@ -100,6 +100,21 @@ def test_the_boundary_is_the_models():
     assert (found[:, :5] == 1).all() and (found[:, 5:] == 0).all()
 
 
+def test_names_are_drawn_as_they_stand(tmp_path):
+    """Two dollars enclose mathematics, which ends in an error where it is none."""
+    names = ["$\\bad$", "a$b$"]
+    history = mi.train.History()
+    history.append(0, {"$\\bad$": 1.0})
+    for ax in (
+        plot.confusion(np.eye(2, dtype=int), names),
+        plot.latent(np.eye(2), [0, 1], names=names),
+        plot.weights_over_time(np.eye(2), names=names),
+        plot.curves(history),
+    ):
+        ax.figure.savefig(tmp_path / "a.png")
+    history.report(tmp_path / "a.html", confusion=np.eye(2, dtype=int), class_names=names)
+
+
 def test_errors():
     ax = plot.figure(2, 2).subplots()
     for call, message in (

@@ -47,7 +47,7 @@ def report(
         if len(labels) != len(m):
             raise ValueError(f"report: {len(labels)} class names for a confusion matrix of {m.shape}")
         figure = plot.figure(6, 5)
-        plot.confusion(m, [_plain(c) for c in labels], figure.subplots())
+        plot.confusion(m, labels, figure.subplots())
         parts += ["<h2>Confusion matrix</h2>", _picture(figure, "confusion matrix")]
         parts.append(_table(["true \\ predicted", *labels], [[c, *row] for c, row in zip(labels, m.tolist())], e))
     for name, figure in (figures or {}).items():
@@ -84,11 +84,6 @@ def _picture(figure: Any, what: str) -> str:
     return f'<p><img alt="{html.escape(str(what), quote=True)}" src="data:image/png;base64,{data}"></p>'
 
 
-def _plain(text: str) -> str:
-    """For matplotlib, to which dollars are mathematics."""
-    return text.replace("$", r"\$")
-
-
 def curves_figure(history: Any) -> Any:
     """One panel for each number and its `val_` twin."""
     from .. import plot
@@ -100,7 +95,7 @@ def curves_figure(history: Any) -> Any:
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, name in zip(panels, names):
         plot.curves(history, ax, [k for k in (name, "val_" + name) if k in history])
-        ax.set_title(_plain(name))
+        ax.set_title(plot._plain(name))
     for ax in panels[len(names) :]:
         ax.remove()
     return figure
