@@ -454,6 +454,15 @@ def test_data_that_are_no_numbers_leave_the_weights_alone(where, bad):
     assert weights(model) == before
 
 
+def test_data_for_validation_that_are_no_numbers():
+    x = X.copy()
+    x[7] = np.nan
+    with pytest.raises(ValueError, match="evaluate: the inputs hold NaN or infinity in batch 2"):
+        mi.evaluate(linear(), x, LABELS, batch_size=5)
+    with pytest.raises(ValueError, match="fit: validation: the inputs hold NaN or infinity in batch 1"):
+        fit(linear(), X, LABELS, validation=(x, LABELS))
+
+
 def test_a_loss_that_is_no_number_is_told_once():
     options = {"loss": "mse", "batch_size": 10, "epochs": 5, "optimizer": lambda p: mi.optim.SGD(p, lr=1e38)}
     with warnings.catch_warnings(record=True) as caught:

@@ -159,6 +159,9 @@ def test_swa():
     mi.manual_seed(0)
     model = mi.nn.Sequential(mi.nn.Linear(3, 4), mi.nn.BatchNorm1d(4), mi.nn.Linear(4, 3))
     log = mi.LambdaCallback(on_epoch_end=lambda e, logs: weights.append(model[0].weight.detach().numpy().copy()))
+    for wrong in (-1, 1.5, "2"):
+        with pytest.raises(ValueError, match="SWA: start_epoch must be a whole number from 0 up"):
+            mi.SWA(wrong)
     fit(model, callbacks=[log, mi.SWA(2)], epochs=5, batch_size=24)
     assert np.allclose(model[0].weight.tolist(), np.mean(weights[2:], 0), rtol=1e-5)
     hidden = X.astype(np.float32) @ model[0].weight.detach().numpy().T + model[0].bias.detach().numpy()

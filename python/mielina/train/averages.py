@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .arguments import count, float_dtype, pair
 from .callbacks import Callback, copied
 
 
@@ -73,7 +74,7 @@ class SWA(_Averages):
     Source: Izmailov et al. 2018."""
 
     def __init__(self, start_epoch: int = 0) -> None:
-        self.start_epoch = start_epoch
+        self.start_epoch = count(start_epoch, "SWA: start_epoch", 0)
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
         self._begin(None)
@@ -84,7 +85,6 @@ class SWA(_Averages):
 
     def on_train_end(self, logs: dict[str, float]) -> None:
         from ..optim.swa_utils import update_bn
-        from .arguments import float_dtype, pair
 
         if int(self.mean.n_averaged.item()):
             self.model.load_state_dict(self.mean.module.state_dict())

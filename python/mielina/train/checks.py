@@ -132,17 +132,19 @@ def first_step(model: Any, loss: Any, number: float, inputs: Any, output: Any) -
             warn("fit: all samples of the first batch are the same: are the inputs constant?", UserWarning)
 
 
+def bad_data(inputs: Any, targets: Any) -> str:
+    """In words, whether a batch holds numbers that are none; or ""."""
+    for name, x in (("inputs", inputs), ("targets", targets)):
+        if _bad(x):
+            return f"the {name} hold NaN or infinity"
+    return ""
+
+
 def bad_loss(model: Any, number: float, where: str, inputs: Any, targets: Any, guards: Any) -> None:
     """A warning with the reason; ValueError if it is the data, unless a TerminateOnNaN ends the training."""
-    from ..ops import isfinite
-
-    reason = ""
-    for name, x in (("inputs", inputs), ("targets", targets)):
-        if isinstance(x, Tensor) and x.dtype.is_floating_point and not bool(isfinite(x).all()):
-            reason = f"the {name} hold NaN or infinity"
-            if not guards:
-                raise ValueError(f"fit: {reason} in {where}")
-            break
+    reason = bad_data(inputs, targets)
+    if reason and not guards:
+        raise ValueError(f"fit: {reason} in {where}")
     if guards and not reason:
         reason = first_bad_module(model, inputs)
         for g in guards:

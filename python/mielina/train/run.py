@@ -13,7 +13,7 @@ from ..tensor import Tensor
 from .arguments import Loss, float_dtype, pair
 from .bar import Bar
 from .callbacks import Callback, TerminateOnNaN, check_callback
-from .checks import bad_loss, first_output, first_step, labels_in_range, no_broadcast
+from .checks import bad_data, bad_loss, first_output, first_step, labels_in_range, no_broadcast
 from .history import History
 from .metrics import Metric, Running, measure
 
@@ -191,6 +191,8 @@ def evaluated(
             with autocast():
                 output = model(inputs) if k else first_output(model, inputs, "evaluate")
                 number = one_number(compute_loss(output, targets)).item()
+            if not math.isfinite(number) and (reason := bad_data(inputs, targets)):
+                raise ValueError(f"{'fit: validation' if prefix else 'evaluate'}: {reason} in batch {k + 1}")
             running.add("loss", number * len(targets), len(targets))
             measure(running, measures, output, targets)
             if call is not None:
