@@ -190,7 +190,7 @@ def _generators(loader: Any) -> list[Any]:
 def _describe(run: Any, seed: int | None, precision: Any) -> dict[str, Any]:
     """What must be the same for a run to go on, in words that the errors use."""
     data = getattr(run.loader, "dataset", run.loader)
-    sizes = {}
+    sizes: dict[str, Any] = {}
     for what, thing in (("samples", data), ("batches an epoch", run.loader)):
         with contextlib.suppress(TypeError):
             sizes[what] = len(thing)
