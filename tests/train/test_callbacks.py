@@ -167,6 +167,16 @@ def test_checkpoints(tmp_path):
         assert twin.weight.tolist() == [[value] * 3] * 2
 
 
+def test_folders_that_are_missing(tmp_path):
+    fit(callbacks=mi.ModelCheckpoint(tmp_path / "a" / "b{epoch}" / "m.safetensors"), epochs=2)
+    assert sorted(os.listdir(tmp_path / "a")) == ["b1", "b2"]
+    model = mi.nn.Linear(3, 2)
+    before = model.weight.tolist()
+    with pytest.raises(FileNotFoundError, match="log.csv"):
+        fit(model, mi.CSVLogger(tmp_path / "c" / "log.csv"))
+    assert model.weight.tolist() == before
+
+
 def test_the_best_of_a_first_fit_is_not_written_over_by_a_second(tmp_path):
     model, best = mi.nn.Linear(3, 2), mi.ModelCheckpoint(tmp_path / "best.safetensors", save_best_only=True)
     for values in ([3, 1], [2, 2]):

@@ -14,7 +14,7 @@ class Callback:
     """Base class. `self.model`, `self.optimizer`, `self.history` and `self.loader` are set before on_train_begin. Set
     `self.stop = True` (or Keras' `self.model.stop_training`) to end the training after this batch. `kept`: the
     attributes that a checkpoint of the run holds (numbers, strings, tensors, and lists and dicts of them);
-    on_train_begin runs before they are put back."""
+    on_train_begin runs before they are put back. on_train_batch_end is given the loss of this batch alone."""
 
     kept: tuple[str, ...] = ()
     model: Any = None
@@ -162,8 +162,8 @@ class EarlyStopping(_Monitor):
 
 class ModelCheckpoint(_Monitor):
     """Saves the model's state_dict after each epoch, or only the best, or every `save_freq` batches. `filepath` may
-    hold {epoch} and logged names; initial_value_threshold: what the first best must improve on. Used in a second fit,
-    it goes on from the best of the first, as in Keras."""
+    hold {epoch} and logged names; a folder that is missing is made. initial_value_threshold: what the first best must
+    improve on. Used in a second fit, it goes on from the best of the first, as in Keras."""
 
     kept = ("best", "batches")
 
@@ -209,6 +209,7 @@ class ModelCheckpoint(_Monitor):
 
         if not self.save_best_only or self.improved(logs):
             path = self.filepath.format(epoch=epoch + 1, **logs)
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
             save(self.model.state_dict(), path)
             if self.verbose:
                 print(f"epoch {epoch + 1}: saved {path}")

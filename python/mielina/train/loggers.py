@@ -31,6 +31,7 @@ class CSVLogger(Callback):
             with open(self.filename, newline="") as f:
                 self.keys = f.readline().rstrip("\r\n").split(self.separator)[1:]
             self.end = os.path.getsize(self.filename)
+        open(self.filename, "a").close()  # what cannot be written is told before the first epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         import csv
