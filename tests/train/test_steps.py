@@ -341,6 +341,42 @@ def test_channels_last(run):
         run(model, (x * 255).astype(np.uint8), *data[1:])
 
 
+def test_names_of_metrics_do_not_hide_each_other():
+    metrics = [mi.train.F1("macro"), mi.train.F1("micro"), lambda o, t: 0.25, lambda o, t: 0.5, "accuracy", "acc"]
+    history = fit(linear(), metrics=metrics).history
+    assert list(history) == ["loss", "f1", "f1_1", "<lambda>", "<lambda>_1", "accuracy"]
+    assert history["f1_1"] == pytest.approx(history["accuracy"]) and history["<lambda>_1"] == [0.5]
+    assert fit(linear(), metrics=lambda o, t: 0.5)["<lambda>"] == [0.5]
+
+    def loss(output, target):
+        return 0.0
+
+    with pytest.raises(ValueError, match="must not be called loss"):
+        fit(linear(), metrics=loss)
+    with pytest.raises(TypeError, match="got a dict"):
+        fit(linear(), metrics={"a": "accuracy"})
+
+
+def test_schedules():
+    for schedule in (lambda epoch: 0.1 / (epoch + 1), lambda epoch, lr: 0.1 / (epoch + 1)):
+        history = fit(linear(), callbacks=mi.LearningRateScheduler(schedule), epochs=2)
+        assert history["learning_rate"] == [0.1, 0.05]
+    other = mi.optim.SGD(linear().parameters(), 0.1)
+    with pytest.raises(ValueError, match="of another optimizer than fit's"):
+        fit(linear(), callbacks=mi.LearningRateScheduler(mi.optim.lr_scheduler.StepLR(other, 1)))
+    with pytest.raises(TypeError, match="callback mi.ReduceLROnPlateau"):
+        mi.LearningRateScheduler(mi.optim.lr_scheduler.ReduceLROnPlateau(other))
+    with pytest.raises(TypeError, match="must be Callback objects, got StepLR"):
+        fit(linear(), callbacks=mi.optim.lr_scheduler.StepLR(other, 1))
+    with pytest.raises(ValueError, match="there are adadelta, adagrad, adam, adamax, adamw, asgd, nadam"):
+        fit(linear(), optimizer="lbfgs")
+
+
+def test_a_split_of_weighted_samples_validates_without_weights():
+    history = fit(linear(), sample_weight=np.ones(len(X)), validation_split=0.25, epochs=2)
+    assert len(history["val_loss"]) == 2
+
+
 @pytest.mark.parametrize("run", [mi.fit, mi.evaluate, mi.predict])
 def test_images_without_channels_and_whole_numbers(run):
     x, y = rng.random((4, 8, 8)), [] if run is mi.predict else [np.arange(4) % 2]

@@ -280,9 +280,11 @@ def optimizer_of(optimizer: Any, model: Any) -> Any:
             raise ValueError("fit: the optimizer holds no parameter of this model, but those of another")
         return optimizer
     if isinstance(optimizer, str):
-        known = {
-            n.lower(): getattr(optim, n) for n in dir(optim) if isinstance(getattr(optim, n), type) and n != "Optimizer"
-        }
+        known: dict[str, Any] = {
+            k.__name__.lower(): k
+            for k in vars(optim).values()
+            if isinstance(k, type) and issubclass(k, optim.Optimizer) and k not in (optim.Optimizer, optim.LBFGS)
+        }  # LBFGS needs a closure
         if optimizer.lower() not in known:
             raise ValueError(f"fit: unknown optimizer {optimizer!r}; there are {', '.join(sorted(known))}")
         kind = known[optimizer.lower()]

@@ -260,22 +260,41 @@ class ReduceLROnPlateau(_Monitor):
 
 
 class LearningRateScheduler(Callback):
-    """Sets the learning rate before each epoch to schedule(epoch, lr), or steps a scheduler of mi.optim.lr_scheduler
-    after it. ValueError: the function gives no number."""
+    """Sets the learning rate before each epoch to schedule(epoch, lr) or schedule(epoch), or steps a scheduler of
+    mi.optim.lr_scheduler after it. ValueError: the function gives no number; the scheduler is of another optimizer."""
 
     def __init__(self, schedule: Any, verbose: int = 0) -> None:
+        from ..optim.lr_scheduler import ReduceLROnPlateau as Plateau
+
+        if isinstance(schedule, Plateau):
+            raise TypeError("LearningRateScheduler: a plateau is looked for by the callback mi.ReduceLROnPlateau")
         self.schedule, self.verbose = schedule, verbose
+
+    def on_train_begin(self, logs: dict[str, float]) -> None:
+        if getattr(self.schedule, "optimizer", self.optimizer) is not self.optimizer:
+            raise ValueError("LearningRateScheduler: the scheduler is of another optimizer than fit's")
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
         if hasattr(self.schedule, "step"):
             return
         for group in self.optimizer.param_groups:
-            lr = self.schedule(epoch, group["lr"])
+            lr = self.schedule(epoch, group["lr"]) if self._takes_rate() else self.schedule(epoch)
             if isinstance(lr, bool) or not isinstance(lr, (int, float)) or not math.isfinite(lr):
                 raise ValueError(f"LearningRateScheduler: the schedule must give a number, got {lr!r}")
             group["lr"] = float(lr)
         if self.verbose:
             print(f"epoch {epoch + 1}: learning rate {self.optimizer.param_groups[0]['lr']:.3g}")
+
+    def _takes_rate(self) -> bool:
+        import inspect
+
+        try:
+            inspect.signature(self.schedule).bind(0, 0.0)
+        except TypeError:
+            return False
+        except ValueError:  # a function in C, without a signature
+            pass
+        return True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         logs["learning_rate"] = float(self.optimizer.param_groups[0]["lr"])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import autograd
-from ..data import DataLoader
+from ..data import DataLoader, Subset
 from ..random import manual_seed
 from ..tensor import Tensor
 from .arguments import (
@@ -107,13 +107,14 @@ def fit(
         store.begin(seed)
     compute_loss, measures, train = loss_of(loss), resolve(metrics), X
     if not isinstance(X, DataLoader):
-        train = dataset_of(X, y, "fit")
+        train = plain = dataset_of(X, y, "fit")
         if sample_weight is not None:
-            train = with_weights(train, sample_weight)
+            train = with_weights(plain, sample_weight)
         if validation_split:
             if validation is not None:
                 raise ValueError("fit: validation and validation_split exclude each other")
-            train, validation = split(train, validation_split)
+            train, rest = split(train, validation_split)
+            validation = Subset(plain, rest.indices)  # without the weights
     elif y is not None or validation_split or sample_weight is not None:
         raise TypeError("fit: with a DataLoader, y, validation_split and sample_weight must not be given")
     loader, held = loader_of(train, batch_size, shuffle=True), validation

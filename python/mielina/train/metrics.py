@@ -154,11 +154,20 @@ class Running:
 
 
 def resolve(metrics: Any) -> dict[str, Any]:
-    """Names and functions by name. A function of (output, target) gives a mean over the batch, or (total, count)."""
+    """Names and functions by name. A function of (output, target) gives a mean over the batch, or (total, count). Of
+    several with one name the second is NAME_1."""
     from . import scores
 
     chosen: dict[str, Any] = {}
-    for m in (metrics,) if isinstance(metrics, (str, Metric)) else metrics or ():
+
+    def free(name: str) -> str:
+        if name == "loss":
+            raise ValueError("metrics: a metric must not be called loss")
+        return next(n for k in range(len(chosen) + 1) if (n := f"{name}_{k}" if k else name) not in chosen)
+
+    if isinstance(metrics, dict):
+        raise TypeError("metrics: expected a sequence of names, functions or Metric objects, got a dict")
+    for m in (metrics,) if isinstance(metrics, str) or callable(metrics) else metrics or ():
         if isinstance(m, str):
             name = {"acc": "accuracy", "roc_auc": "auc", "mean_absolute_error": "mae"}.get(m.lower(), m.lower())
             if name not in METRICS and name not in scores.BY_NAME:
@@ -168,9 +177,9 @@ def resolve(metrics: Any) -> dict[str, Any]:
         elif isinstance(m, scores.ConfusionMatrix) and type(m) is scores.ConfusionMatrix:
             raise TypeError("metrics: a ConfusionMatrix is no number; call it with mi.predict(model, X) afterwards")
         elif isinstance(m, Metric):
-            chosen[m.name] = m
+            chosen[free(m.name)] = m
         elif callable(m) and not isinstance(m, type):
-            chosen[getattr(m, "__name__", type(m).__name__)] = m
+            chosen[free(getattr(m, "__name__", type(m).__name__))] = m
         else:
             what = f"the class {m.__name__}: make one" if isinstance(m, type) else type(m).__name__
             raise TypeError(f"metrics: expected names, functions or Metric objects, got {what}")

@@ -12,7 +12,7 @@ from .. import amp, autograd, dtypes
 from ..tensor import Tensor
 from .arguments import Loss, float_dtype, pair
 from .bar import Bar
-from .callbacks import Callback, TerminateOnNaN, check_callback
+from .callbacks import TerminateOnNaN, check_callback
 from .checks import bad_data, bad_loss, first_output, first_step, labels_in_range, no_broadcast
 from .history import History
 from .metrics import Metric, Running, measure
@@ -61,7 +61,7 @@ class Run:
         self.history, self.running = History(), Running()
         self.warned = self.checked = self.stopped = False
         self.logs: dict[str, float] = {}
-        alone = isinstance(callbacks, (Callback, type))
+        alone = isinstance(callbacks, type) or not (callbacks is None or hasattr(callbacks, "__iter__"))
         self.callbacks: list[Any] = [callbacks] if alone else list(callbacks or ())
         for c in self.callbacks:
             check_callback(c)
