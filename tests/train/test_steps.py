@@ -382,10 +382,10 @@ def test_images_without_channels_and_whole_numbers(run):
     x, y = rng.random((4, 8, 8)), [] if run is mi.predict else [np.arange(4) % 2]
     dense = mi.nn.Sequential(mi.nn.Flatten(), mi.nn.Linear(64, 2))
     conv = mi.nn.Sequential(mi.nn.Conv2d(1, 2, 3), mi.nn.Flatten(), mi.nn.Linear(72, 2))
-    with pytest.raises(TypeError, match=r"without an axis of channels: transforms.ToTensor\(\), or x\[:, None\]"):
+    with pytest.raises(TypeError, match=r"without an axis of channels: x\[:, None\], or .*ToTensor"):
         run(conv, x, *y)
     for model in (dense, conv):
-        with pytest.raises(TypeError, match=r"inputs of mielina.uint8.*x.float\(\), divided by 255.*ToTensor"):
+        with pytest.raises(TypeError, match=r"inputs of mielina.uint8.*x.float\(\) / 255 if .*ToTensor"):
             run(model, (x * 255).astype(np.uint8), *y)
     with pytest.raises(TypeError, match=r"inputs of mielina.int64; the model computes with floats: x.float\(\)$"):
         run(dense, (x * 255).astype(int), *y)

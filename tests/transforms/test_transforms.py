@@ -105,6 +105,7 @@ def test_values() -> None:
     y = T.ToTensor()(raw)
     np.testing.assert_allclose(y.numpy(), raw.transpose(0, 3, 1, 2) / np.float32(255))
     assert T.ToTensor()(raw[0]).shape == (3, 4, 5)
+    assert mi.equal(T.ToTensor()(raw[0, :, :, 0]), y[0, :1]), "a grey image (H, W)"
     z = T.Compose([T.ToTensor(), T.Normalize([0.1, 0.2, 0.3], [1, 2, 4])])(raw)
     expected = (y.numpy() - np.float32([0.1, 0.2, 0.3])[:, None, None]) / np.float32([1, 2, 4])[:, None, None]
     np.testing.assert_allclose(z.numpy(), expected, rtol=1e-6)
@@ -154,6 +155,10 @@ def test_mixup() -> None:
         (lambda: T.RandomFlip()(mi.ones(4)), ValueError, "N, C, H, W"),
         (lambda: T.RandomRotation(10)(np.zeros((1, 8, 8, 3), np.uint8)), TypeError, "ToTensor"),
         (lambda: T.ToTensor()(np.zeros((8, 8, 3))), TypeError, "uint8"),
+        (lambda: T.RandomFlip(p=0)(np.zeros((8, 8, 3), np.uint8)), TypeError, "RandomFlip.*got ndarray: put ToTensor"),
+        (lambda: T.Normalize([0], [1])(np.zeros((8, 8, 1))), TypeError, "Normalize.*got ndarray: put ToTensor"),
+        (lambda: T.RandomBrightness()(mi.ones(3, 8, 8, dtype=mi.uint8)), TypeError, "floats of 0 to 1.*ToTensor"),
+        (lambda: T.RandomContrast()(mi.ones(3, 8, 8, dtype=mi.uint8)), TypeError, "floats of 0 to 1.*ToTensor"),
         (lambda: T.ToTensor()(np.zeros((3, 8, 8), np.uint8)), ValueError, "channels last"),
         (lambda: T.Normalize([1.0], [0.0]), ValueError, "std not 0"),
         (lambda: T.Normalize([1.0, 2.0], [1.0, 1.0])(_images()), ValueError, "channels"),

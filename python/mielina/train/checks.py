@@ -43,13 +43,13 @@ def first_output(model: Any, inputs: Any, name: str) -> Any:
         return model(inputs)
     except RuntimeError as e:
         if not inputs.dtype.is_floating_point:
-            scale = ", divided by 255 if they are images (transforms.ToTensor() does both)"
+            scale = " / 255 if they are images, which transforms.ToTensor()(x[..., None]) does, too"
             what = f"inputs of {inputs.dtype}; the model computes with floats: x.float()"
             raise TypeError(f"{name}: {what}{scale if inputs.dtype is dtypes.uint8 else ''}") from e
         if first is not None and inputs.ndim == 3 and len(first.kernel_size) == 2:
             raise TypeError(
-                f"{name}: images of shape {inputs.shape} without an axis of channels: transforms.ToTensor(), or "
-                "x[:, None]"
+                f"{name}: images of shape {inputs.shape} without an axis of channels: x[:, None], or for bytes "
+                "transforms.ToTensor()(x[..., None])"
             ) from e
         raise
 

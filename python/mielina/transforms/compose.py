@@ -17,9 +17,10 @@ class Transform:
 
     A transform defines `pixels` (new values), or `matrices` (new places). Random numbers come from the library's
     generator: `manual_seed` repeats them, and in the worker of a loader they depend on the batch and not on the worker.
+    `arrays`: whether `pixels` takes NumPy arrays as well as tensors.
     """
 
-    geometric = False
+    geometric = arrays = False
 
     def matrices(self, n: int, size: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, tuple[int, int]]:
         """(n, 3, 3) maps from output to input points (column, row, 1), and the output's size."""
@@ -67,6 +68,10 @@ class Compose(Transform):
 
 def run(transforms: Sequence[Transform], images: Any, masks: Any) -> Any:
     rng = numpy_generator()
+    if not hasattr(images, "shape"):  # Pillow's
+        images = np.asarray(images)
+    if isinstance(images, np.ndarray) and images.ndim == 2:
+        images = images[:, :, None]
     single = len(images.shape) == 3
     x = images[None] if single else images
     if len(x.shape) != 4:
@@ -78,6 +83,10 @@ def run(transforms: Sequence[Transform], images: Any, masks: Any) -> Any:
         m = m[:, None] if flat_mask else m
     i = 0
     while i < len(transforms):
+        if not (isinstance(x, Tensor) or transforms[i].arrays):
+            raise TypeError(
+                f"{type(transforms[i]).__name__}: expected a Tensor, got {type(x).__name__}: put ToTensor() first"
+            )
         if not transforms[i].geometric:
             x = transforms[i].pixels(x, rng)
             i += 1
@@ -91,8 +100,6 @@ def run(transforms: Sequence[Transform], images: Any, masks: Any) -> Any:
             total = total @ matrix
             i += 1
         if size != start or not np.array_equal(total, np.broadcast_to(np.eye(3), total.shape)):
-            if not isinstance(x, Tensor):
-                raise TypeError(f"expected a Tensor, got {type(x).__name__}: put ToTensor() first")
             x = warp(x, total[:, :2], size)
             m = m if m is None else warp(m, total[:, :2], size, "nearest")
     if masks is None:

@@ -17,10 +17,13 @@ from .geometric import _between
 
 
 class ToTensor(Transform):
-    """uint8 images (N, H, W, C) or (H, W, C) of 0..255 become float32 (N, C, H, W) or (C, H, W) of 0..1.
+    """uint8 images (N, H, W, C) or (H, W, C) of 0..255 become float32 (N, C, H, W) or (C, H, W) of 0..1; one image may
+    be Pillow's, or an array (H, W).
 
     TypeError: another dtype. ValueError: no 1, 2, 3 or 4 channels at the end.
     """
+
+    arrays = True
 
     def pixels(self, images: Any, rng: np.random.Generator) -> Tensor:
         x = images if isinstance(images, Tensor) else as_tensor(np.ascontiguousarray(images))
@@ -32,7 +35,9 @@ class ToTensor(Transform):
 
 
 def _each(values: np.ndarray, images: Tensor) -> Tensor:
-    """One number an image, (N, 1, 1, 1)."""
+    """One number an image, (N, 1, 1, 1). TypeError: images that are no floats, whose full scale is not 1."""
+    if not images.dtype.is_floating_point:
+        raise TypeError(f"expected images as floats of 0 to 1, got {images.dtype}: put ToTensor() first")
     return as_tensor(values.astype(np.float32)).to(images.dtype).reshape(-1, 1, 1, 1)  # type: ignore[no-any-return]
 
 
@@ -74,8 +79,8 @@ class RandomContrast(Transform):
         self.delta = _between(delta, "RandomContrast: delta")
 
     def pixels(self, images: Any, rng: np.random.Generator) -> Tensor:
-        mean = images.mean((2, 3), keepdim=True)
         k = _each(1 + rng.uniform(*self.delta, len(images)), images)
+        mean = images.mean((2, 3), keepdim=True)
         return (mean + k * (images - mean)).clamp(0, 1)  # type: ignore[no-any-return]
 
 
