@@ -149,19 +149,23 @@ def _words(params: dict[str, Any]) -> str:
 
 
 def summary(name: str, shape: str | None = None, seed: int = 0, as_json: bool = False) -> None:
-    """Prints the summary of a network by name. ValueError: unknown name, no shape."""
+    """Prints the summary of a network by name. ValueError: an unknown name, no shape, one that it does not take."""
     from . import models
     from .nn.summary import summary as summarize
 
     manual_seed(seed)
-    default = (1, 8, 8) if name == "digits" else (3, 224, 224)
+    default = {"digits": (1, 8, 8), "lenet5": (1, 28, 28)}.get(name, (3, 224, 224))
     try:
         size = default if shape is None else tuple(int(n) for n in shape.split(","))
     except ValueError:
         raise ValueError(f"shape: expected whole numbers such as 3,224,224, got {shape!r}") from None
     if name not in ("digits", *models.names()):
         raise ValueError(f"unknown model {name!r}; there are digits, {', '.join(models.names())}")
-    found = summarize(DigitsNet() if name == "digits" else models.create(name), size)
+    net = DigitsNet() if name == "digits" else models.create(name)
+    try:
+        found = summarize(net, size)
+    except (ValueError, RuntimeError, MemoryError, OverflowError) as e:
+        raise ValueError(f"{name} takes no input of shape {','.join(map(str, size))}: {e}") from None
     if not as_json:
         print(found)
         return

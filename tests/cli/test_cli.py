@@ -1,5 +1,6 @@
 """The command line: what it prints, exit codes, one line for a mistake."""
 
+import json
 import os
 import pathlib
 import re
@@ -89,6 +90,12 @@ def test_help(command, capsys):
         (["train", "digits", "--epochs", "1.5"], "--epochs"),
         (["train", "digits", "--output", "/no/such/folder/x.png"], "/no/such/folder"),
         (["train", "digits", "--output", "x.exe"], "exe"),
+        (["summary", "nothing"], "unknown model 'nothing'"),
+        (["summary", "lenet5", "--shape", "3,28,28"], "lenet5 takes no input of shape 3,28,28"),
+        (["summary", "lenet5", "--shape", "1,x"], "whole numbers"),
+        (["summary", "lenet5", "--shape", "1,2,2"], "lenet5 takes no input of shape 1,2,2"),
+        (["summary", "resnet18", "--shape", "3,1000000,1000000"], "cannot allocate"),
+        (["summary", "resnet18", "--shape", f"{2**70},2,2"], "64 bits"),
         (["bench", "flights"], "unknown family 'flights'"),
         (["bench", "gemm", "--json", "/no/such/folder/x.json"], "/no/such/folder"),
         (["info", "--colour"], "--colour"),
@@ -102,6 +109,15 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments, word, capsys):
     out = capsys.readouterr()
     assert code == 2 and out.out == ""
     assert out.err.count("\n") == 1 and out.err.startswith("mielina") and word in out.err
+
+
+@pytest.mark.parametrize("name", ["digits", "lenet5", "resnet18", "unet"])
+def test_summary_of_what_a_network_is_made_for(name, capsys):
+    assert main(["summary", name, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["name"] == name and found["multiply_adds"] > 0
+    assert main(["summary", name, "--seed", "3"]) == 0
+    assert f"parameters: {found['parameters']:,}" in capsys.readouterr().out
 
 
 def test_as_a_process(tmp_path):

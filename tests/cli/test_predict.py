@@ -64,6 +64,7 @@ def test_models_that_cannot_be_asked(saved, tmp_path, capsys):
     net = models.lenet5(num_classes=2)
     mi.save_model(net, tmp_path / "a.safetensors")
     mi.save(net.state_dict(), tmp_path / "b.safetensors")
+    mi.save_model(net, tmp_path / "e.safetensors", preprocess={"resize": 28, "mode": "RGB"})
     small = models.unet(width=2, depth=1, num_classes=2)
     mi.save_model(small, tmp_path / "c.safetensors", preprocess={"resize": 8})
     for name, word in (
@@ -71,6 +72,7 @@ def test_models_that_cannot_be_asked(saved, tmp_path, capsys):
         ("b", "no model of save_model"),
         ("c", "no probabilities"),
         ("d", "d.s"),
+        ("e", "does not take what its preprocessing gives"),
     ):
         assert main(["predict", str(tmp_path / f"{name}.safetensors"), *files]) == 2
         err = capsys.readouterr().err

@@ -36,8 +36,11 @@ def classify(path: str, files: Sequence[str], top: int = 1, as_json: bool = Fals
                 print(f"mielina: {text if name in text else f'{name}: {text}'}", file=sys.stderr)
         if not read:
             continue
-        with no_grad():
-            out = net(stack([x for _, x in read]))
+        try:
+            with no_grad():
+                out = net(stack([x for _, x in read]))
+        except (ValueError, RuntimeError) as e:
+            raise ValueError(f"{path}: the network does not take what its preprocessing gives: {e}") from None
         if out.ndim != 2:
             raise ValueError(f"{path} gives no probabilities of classes but outputs of shape {tuple(out.shape[1:])}")
         best = F.softmax(out, 1).topk(min(top, out.shape[1]), 1)  # type: ignore[attr-defined]
