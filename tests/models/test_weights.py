@@ -272,6 +272,11 @@ def test_files_that_are_no_state_dict(tmp_path):
         models.lenet5(weights=tmp_path / "z.zip")
 
 
+def test_a_word_that_is_no_file_is_told_what_there_is():
+    with pytest.raises(FileNotFoundError, match="'imagenet', 'hub:owner/name' or the path of a file: 'imagnet'"):
+        models.lenet5(weights="imagnet")
+
+
 def test_revision_needs_a_hub(tmp_path):
     for weights in (None, "imagenet", tmp_path / "x.pth"):
         with pytest.raises(ValueError, match="revision="):

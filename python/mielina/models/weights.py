@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import http.client
 import json
@@ -49,7 +50,7 @@ class Weights(NamedTuple):
 
 
 def read(weights: str | os.PathLike[str], model: str, revision: str | None = None) -> Weights:
-    """Of "imagenet", "hub:owner/name", or a .safetensors or .pth file. ValueError: anything else."""
+    """Of "imagenet", "hub:owner/name", or a .safetensors or .pth file. ValueError: another kind of file."""
     source = os.fspath(weights)
     if revision is not None and not source.startswith("hub:"):
         raise ValueError(f"revision= belongs to weights='hub:owner/name', got weights={source!r}")
@@ -60,6 +61,9 @@ def read(weights: str | os.PathLike[str], model: str, revision: str | None = Non
         return Weights(load_pth(path), path, IMAGENET)
     if source.startswith("hub:"):
         return _of_hub(source, revision)
+    if not os.path.exists(source):
+        said = "No such file; weights= may be 'imagenet', 'hub:owner/name' or the path of a file"
+        raise FileNotFoundError(errno.ENOENT, said, source)
     return Weights(of_file(source), source)
 
 
