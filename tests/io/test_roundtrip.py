@@ -264,7 +264,8 @@ def test_weights_are_mapped_and_not_copied(path, plain_build):
     mi._core.empty_cache()
     after, _ = resident()
     assert total == size // 4 + size // 2
-    assert after - before < size // 1024 // 8, "loading made a second copy of the weights"
+    # A copy of either would be 64 MB; huge pages made late have added 18 to a process of 1.2 GB.
+    assert after - before < size // 1024 // 2, "loading made a second copy of the weights"
     with open("/proc/self/maps") as f:
         ranges = [line.split()[0].split("-") for line in f if line.rstrip().endswith(str(path))]
     for t in state.values():
