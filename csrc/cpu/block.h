@@ -1,8 +1,7 @@
-// The elementwise engine: one iteration space for several strided arrays, walked in blocks that fit the L1 cache.
+// One index space for several strided arrays, walked in blocks that fit the L1 cache.
 //
-// Functors see contiguous arrays of a compute type (f32, f64, i64) only. An operand that already is one is used where
-// it lies; strided, broadcast, half and other-typed operands are gathered (or scattered) through a block of 1024
-// elements.
+// Kernels see contiguous arrays of a compute type (f32, f64, i64) only. An operand that already is one is used where
+// it lies; strided, broadcast, half and other-typed operands are gathered (or scattered) through a block.
 #pragma once
 #include "cpu/kernel.h"
 
