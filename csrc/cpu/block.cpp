@@ -36,7 +36,8 @@ RowTo<T> row_to_fn(DType d) {
 }
 
 RowTo<float> streamed_row_fn(DType d) {
-  return d == DType::f16 ? row_to<half_t, float, true> : row_to<bfloat_t, float, true>;
+  constexpr bool streamed = VBYTES > 16;  // four halves are less than the instructions store
+  return d == DType::f16 ? row_to<half_t, float, streamed> : row_to<bfloat_t, float, streamed>;
 }
 
 template RowFrom<float> row_from_fn<float>(DType);
