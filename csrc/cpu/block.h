@@ -200,7 +200,7 @@ static void row_from(const void* from, int64_t stride, T* to, int64_t n) {
       return;
     } else if constexpr (__is_same(T, float) && (__is_same(S, half_t) || __is_same(S, bfloat_t))) {
       for (; i + lanes<float> <= n; i += lanes<float>) {
-        __builtin_prefetch(p + i + kBlock);  // the next block, while this one is computed
+        __builtin_prefetch(p + i + kBlock);  // a block ahead, while others are computed
         vu16h h = load_half(p + i);
         store(to + i, __is_same(S, half_t) ? from_f16(h) : from_bf16(h));
       }
@@ -278,28 +278,33 @@ MIELINA_INLINE void for_rows(const Space<K>& s, int k, int64_t i0, int64_t n, F 
   for_rows(s.ndim, s.shape, s.stride[k], i0, n, f);
 }
 
-// f(offsets of all operands, n): the same for all operands side by side.
-template <int K, class F>
-MIELINA_INLINE void for_runs(const Space<K>& s, int64_t i0, int64_t n, F f) {
-  int last = s.ndim - 1;
-  int64_t index[kMaxDims], rest = i0, offset[K] = {};
+// f(offsets of all operands, n): the same for K operands, at most `most`, side by side.
+template <int most, class F>
+MIELINA_INLINE void for_runs(int K, int ndim, const int64_t* shape, const int64_t (*stride)[kMaxDims], int64_t i0,
+                             int64_t n, F f) {
+  int last = ndim - 1;
+  int64_t index[kMaxDims], rest = i0, offset[most] = {};
   for (int d = last; d >= 0; d--) {
-    index[d] = rest % s.shape[d];
-    rest /= s.shape[d];
-    for (int k = 0; k < K; k++) offset[k] += index[d] * s.stride[k][d];
+    index[d] = rest % shape[d];
+    rest /= shape[d];
+    for (int k = 0; k < K; k++) offset[k] += index[d] * stride[k][d];
   }
   for (int64_t done = 0; done < n;) {
-    int64_t run = min64(s.shape[last] - index[last], n - done);
+    int64_t run = min64(shape[last] - index[last], n - done);
     f(offset, run);
     done += run;
-    for (int k = 0; k < K; k++) offset[k] += run * s.stride[k][last];
+    for (int k = 0; k < K; k++) offset[k] += run * stride[k][last];
     index[last] += run;
-    for (int d = last; d > 0 && index[d] == s.shape[d]; d--) {
-      for (int k = 0; k < K; k++) offset[k] += s.stride[k][d - 1] - s.shape[d] * s.stride[k][d];
+    for (int d = last; d > 0 && index[d] == shape[d]; d--) {
+      for (int k = 0; k < K; k++) offset[k] += stride[k][d - 1] - shape[d] * stride[k][d];
       index[d] = 0;
       index[d - 1]++;
     }
   }
+}
+template <int K, class F>
+MIELINA_INLINE void for_runs(const Space<K>& s, int64_t i0, int64_t n, F f) {
+  for_runs<K>(K, s.ndim, s.shape, s.stride, i0, n, f);
 }
 
 // Elements [i0, i0 + n) of operand k as contiguous T: where they lie, or gathered into buf (kBlock elements).

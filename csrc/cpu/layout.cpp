@@ -31,6 +31,8 @@ bool even_rows(const View& x, int axis, int64_t& step) {
   return run_from(x, axis) > 0;
 }
 
+constexpr int64_t kParts = 16;  // inputs of which a row is written at once
+
 // Rows together in memory, and of one dtype: row after row of the output, so that it is written from end to end.
 bool cat_rows(const Ctx& ctx, const View& y, const Views& xs, int32_t axis) {
   bool plain = axis > 0 && in_c_order(y), single = true;
@@ -42,16 +44,27 @@ bool cat_rows(const Ctx& ctx, const View& y, const Views& xs, int32_t axis) {
   if (!plain || (single && xs.count > 1)) return false;
   int64_t size = kDTypeSize[int(y.dtype)], width = run_from(y, axis), rows = numel(y) / width;
   parallel_ranges(ctx, rows, max64(1, kGrain / width), [&](int64_t begin, int64_t end) {
-    int64_t step;
-    for (int64_t r = begin; r < end; r++) {
-      char* to = (char*)y.data + r * width * size;
-      for (int64_t k = 0; k < xs.count; k++) {
-        const View& x = xs.items[k];
-        int64_t bytes = run_from(x, axis) * size;
-        even_rows(x, axis, step);
-        copy_bytes(to, (const char*)x.data + r * step * size, bytes);
-        to += bytes;
+    struct Part {
+      const char* data;
+      int64_t bytes, step;
+    } parts[kParts];
+    char* first = (char*)y.data;
+    for (int64_t k0 = 0; k0 < xs.count; k0 += kParts) {
+      int64_t count = min64(kParts, xs.count - k0), bytes = 0;
+      for (int64_t k = 0; k < count; k++) {
+        const View& x = xs.items[k0 + k];
+        even_rows(x, axis, parts[k].step);
+        parts[k] = {(const char*)x.data, run_from(x, axis) * size, parts[k].step * size};
+        bytes += parts[k].bytes;
       }
+      for (int64_t r = begin; r < end; r++) {
+        char* to = first + r * width * size;
+        for (int64_t k = 0; k < count; k++) {
+          copy_bytes(to, parts[k].data + r * parts[k].step, parts[k].bytes);
+          to += parts[k].bytes;
+        }
+      }
+      first += bytes;
     }
   });
   return true;

@@ -93,6 +93,16 @@ using Wrap = typename WrapOf<V>::type;
 template <class T>
 constexpr int lanes = VBYTES / int(sizeof(T));
 
+// The numbers 0 to N - 1 as a type: IndicesTo<N>::type.
+template <int... I>
+struct Indices {};
+template <int N, int... I>
+struct IndicesTo : IndicesTo<N - 1, N - 1, I...> {};
+template <int... I>
+struct IndicesTo<0, I...> {
+  using type = Indices<I...>;
+};
+
 // The integer vector that a comparison of V gives, and the unsigned one of the same lanes.
 template <class V>
 struct MaskOf;
@@ -117,15 +127,9 @@ struct MaskOf<vi64> {
   using bits = vu64;
 };
 template <>
-struct MaskOf<vu32> {
-  using type = vi32;
-  using bits = vu32;
-};
+struct MaskOf<vu32> : MaskOf<vi32> {};
 template <>
-struct MaskOf<vu64> {
-  using type = vi64;
-  using bits = vu64;
-};
+struct MaskOf<vu64> : MaskOf<vi64> {};
 template <class V>
 using Mask = typename MaskOf<V>::type;
 template <class V>

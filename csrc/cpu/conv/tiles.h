@@ -222,28 +222,20 @@ struct Tiles {
   }
 
   // ---- groups of M pixels and vectors of each group's first, second, ... one
-  template <int... i>
-  struct Lanes {};
-  template <int n, int... i>
-  struct Count : Count<n - 1, n - 1, i...> {};
-  template <int... i>
-  struct Count<0, i...> {
-    using type = Lanes<i...>;
-  };
   template <int j, int... i>
-  MIELINA_INLINE vf32 third(vf32 p, vf32 q, vf32 r, Lanes<i...>) {  // number 3 i + j of p, q, r
+  MIELINA_INLINE vf32 third(vf32 p, vf32 q, vf32 r, Indices<i...>) {  // number 3 i + j of p, q, r
     const vf32 pq = __builtin_shufflevector(p, q, (3 * i + j < 2 * L ? 3 * i + j : 0)...);
     return __builtin_shufflevector(pq, r, (3 * i + j < 2 * L ? i : 3 * i + j - L)...);
   }
   template <int j, int... i>
-  MIELINA_INLINE vf32 in_turn(vf32 p, vf32 q, vf32 r, Lanes<i...>) {  // vector j of p0 q0 r0 p1 ...
+  MIELINA_INLINE vf32 in_turn(vf32 p, vf32 q, vf32 r, Indices<i...>) {  // vector j of p0 q0 r0 p1 ...
     const vf32 pq = __builtin_shufflevector(p, q, ((j * L + i) / 3 + (j * L + i) % 3 % 2 * L)...);
     return __builtin_shufflevector(pq, r, ((j * L + i) % 3 == 2 ? L + (j * L + i) / 3 : i)...);
   }
   template <int M>
   MIELINA_INLINE void deinterleave(const float* p, vf32* x) {
     const vf32 v0 = load(p), v1 = load(p + L), v2 = load(p + (M > 2 ? 2 * L : 0)), v3 = load(p + (M > 3 ? 3 * L : 0));
-    const typename Count<L>::type all;
+    const typename IndicesTo<L>::type all;
     if constexpr (M == 3) {
       x[0] = third<0>(v0, v1, v2, all);
       x[1] = third<1>(v0, v1, v2, all);
@@ -264,7 +256,7 @@ struct Tiles {
   }
   template <int M>
   MIELINA_INLINE void interleave_to(float* p, const vf32 (&x)[M]) {
-    const typename Count<L>::type all;
+    const typename IndicesTo<L>::type all;
     vf32 v[M];
     if constexpr (M == 2) interleave(x[0], x[1], v[0], v[1]);
     else if constexpr (M == 3) {

@@ -65,14 +65,6 @@ void run(const Ctx& ctx, const Space<K>& s, RowFn<T> f, Number p, Number q) {
 }
 
 // Pick<op>::of<T>() for every op below N, as a table; nullptr where an op has no such row.
-template <int... I>
-struct Indices {};
-template <int N, int... I>
-struct IndicesTo : IndicesTo<N - 1, N - 1, I...> {};
-template <int... I>
-struct IndicesTo<0, I...> {
-  using type = Indices<I...>;
-};
 template <class T, template <int> class Pick, int... I>
 RowFn<T> pick(int op, Indices<I...>) {
   static constexpr RowFn<T> table[] = {Pick<I>::template of<T>()...};
