@@ -1,0 +1,150 @@
+"""In-place operations, versions, data and grad, beside PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from stories import Story, leaf, tell
+
+STORIES: list[Story] = []
+
+
+def story(f: Story) -> Story:
+    STORIES.append(f)
+    return f
+
+
+@story
+def in_place_on_a_leaf(lib: Any) -> Any:
+    leaf(lib, 1, 2).add_(1)
+
+
+@story
+def in_place_on_a_view_of_a_leaf(lib: Any) -> Any:
+    leaf(lib, 1, 2)[0].add_(1)
+
+
+@story
+def in_place_under_no_grad(lib: Any) -> Any:
+    x = leaf(lib, 1, 2)
+    with lib.no_grad():
+        x[0] = 5
+        x -= 1
+    (x * x).sum().backward()
+    return x, x.grad, x.is_leaf
+
+
+@story
+def in_place_on_views_and_bases(lib: Any) -> Any:
+    x, w = leaf(lib, 1, 2, 3, 4), leaf(lib, 5)
+    y = (x * 2).view(2, 2)
+    row, column = y[0], y[:, 1]
+    column *= w
+    row += column
+    y[1, 0] = w[0] * row[0]
+    (y * y).sum().backward()
+    return y, row, column, x.grad, w.grad
+
+
+@story
+def saved_and_changed(lib: Any) -> Any:
+    x = leaf(lib, 1, 2)
+    y = x * 2
+    z = y * y
+    y.add_(1)
+    z.sum().backward()
+
+
+@story
+def a_saved_result_changed(lib: Any) -> Any:
+    x = leaf(lib, 1, 2)
+    y = x.exp()
+    y.add_(1)
+    y.sum().backward()
+
+
+@story
+def not_saved_and_changed(lib: Any) -> Any:
+    x = leaf(lib, 1, 2)
+    y = x + 2
+    z = y + 1
+    y.mul_(3)
+    (z.sum() + y.sum()).backward()
+    return x.grad
+
+
+@story
+def changed_through_detach_is_seen(lib: Any) -> Any:
+    x = leaf(lib, 1, 2)
+    y = x * 2
+    z = (y * y).sum()
+    y.detach().zero_()
+    z.backward()
+
+
+@story
+def changed_under_no_grad_is_seen(lib: Any) -> Any:
+    x = leaf(lib, 1, 2)
+    z = (x * x).sum()
+    with lib.no_grad():
+        x.mul_(2)
+    z.backward()
+
+
+@story
+def versions(lib: Any) -> Any:
+    x = lib.zeros(3)
+    seen = [x._version]
+    x.add_(1)
+    x[0] = 2
+    x[1:].mul_(3)
+    seen += [x._version, x[1:]._version]
+    return [v - seen[0] for v in seen]  # here a fresh result's version is 1: the kernel that filled it counts
+
+
+@story
+def assigned_rows_are_differentiable(lib: Any) -> Any:
+    w = leaf(lib, 1, 2)
+    out = lib.zeros(3, 2, dtype=lib.float64)
+    for i in range(3):
+        out[i] = w * (i + 1)
+    (out * out).sum().backward()
+    return out, w.grad, out.is_leaf
+
+
+@story
+def data_is_out_of_sight(lib: Any) -> Any:
+    x = leaf(lib, 1, 2)
+    y = (x * x).sum()
+    x.data = x.data * 10
+    y.backward()
+    return x, x.grad
+
+
+@story
+def grad_assigned(lib: Any) -> Any:
+    x = leaf(lib, 1, 2)
+    x.grad = lib.ones(2, dtype=lib.float64)
+    (x * 2).sum().backward()
+    kept = x.grad
+    x.grad = None
+    return kept, x.grad
+
+
+@story
+def grad_of_another_shape(lib: Any) -> Any:
+    leaf(lib, 1, 2).grad = lib.ones(3, dtype=lib.float64)
+
+
+@story
+def detach_in_place(lib: Any) -> Any:
+    x = leaf(lib, 1, 2)
+    y = x * 2
+    y.detach_()
+    return y.requires_grad, y.is_leaf, x.requires_grad
+
+
+@pytest.mark.parametrize("f", STORIES, ids=lambda f: f.__name__)
+def test_story(f: Story) -> None:
+    tell(f)
