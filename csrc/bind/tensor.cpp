@@ -45,6 +45,16 @@ PyObject* tensor_new(PyTypeObject* type, PyObject* args, PyObject*) {
   return o;
 }
 
+// Before an attribute of what may be no Tensor is asked for; in C, because every second function of the pages begins
+// with it: 30 ns, 100 in Python.
+PyObject* check_tensors(PyObject*, PyObject* const* args, Py_ssize_t n) {
+  for (Py_ssize_t i = 1; i < n; i++)
+    if (!is_tensor(args[i])) [[unlikely]]
+      return PyErr_Format(PyExc_TypeError, "%S: expected a Tensor, got %s; use mielina.tensor(data) to make one", args[0],
+                          Py_TYPE(args[i])->tp_name);
+  return Py_NewRef(Py_None);
+}
+
 int tensor_traverse(PyObject* o, visitproc visit, void* arg) {
   PyTensor* t = as_tensor(o);
   Py_VISIT(Py_TYPE(o));
@@ -219,6 +229,8 @@ void add_tensor_type(PyObject* m) {
   g_tensor = g_base;
   PyModule_AddObjectRef(m, "TensorBase", reinterpret_cast<PyObject*>(g_base));
   def<&set_types>(m, "set_types", "tensor, dtypes");
+  add_function(m, "check_tensors", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(check_tensors)),
+               "def check_tensors(name: str, *given: Any) -> None: ...");
   def<&alias>(m, "alias", "x");
   def<&owns_memory>(m, "owns_memory", "x");
   def<&rebind>(m, "rebind", "to, source");

@@ -64,6 +64,20 @@ def _by_name(name: str) -> dtype:
     return _NAMES[name]
 
 
+def given(d: Any, default: dtype | None = None) -> Any:
+    """The dtype that a caller means by d: one of these, Python's float, int or bool, or None, the default. TypeError:
+    anything else.
+    """
+    if d is None:
+        return default
+    if type(d) is dtype:
+        return d
+    for own, mine in ((builtins.float, float64), (builtins.int, int64), (builtins.bool, bool)):
+        if d is own:
+            return mine
+    raise TypeError(f"expected a dtype such as mielina.float32, got {d!r}")
+
+
 def from_numpy(d: Any) -> dtype:
     """The dtype of a NumPy dtype. TypeError for those without one (complex, strings, objects, unsigned above 8
     bits).

@@ -45,11 +45,7 @@ else:
     Methods = _core.TensorBase
 
 
-def check_tensors(name: str, *given: Any) -> None:
-    """TypeError, as the core raises it, for what is no Tensor, before an attribute of it is asked for."""
-    for x in given:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{name}: expected a Tensor, got {type(x).__name__}")
+check_tensors = _core.check_tensors
 
 
 class Tensor(Methods):

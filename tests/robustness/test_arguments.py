@@ -3,6 +3,7 @@ wrong. (Each op's own errors: tests/ops. All functions with arguments at random:
 
 import copy
 import ctypes
+import inspect
 import pickle
 
 import mielina as mi
@@ -296,6 +297,57 @@ def test_a_function_that_fails_on_the_way_back():
         assert w.grad is None and mi.is_grad_enabled()
         w.sum().backward()
         assert w.grad.tolist() == [1, 1, 1]
+
+
+# ---- what is no tensor -----------------------------------------------------------------------------------------------
+def functions_of_tensors():
+    """(name, function, how many tensors it must be given), for all whose first parameter is a Tensor."""
+    for module in (mi, F):
+        for name, f in vars(module).items():
+            if name.startswith("_") or not inspect.isfunction(f):
+                continue
+            parameters = list(inspect.signature(f).parameters.values())
+            if parameters and parameters[0].annotation == "Tensor":
+                needed = [p for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+                yield f"{module.__name__}.{name}", f, len(needed)
+
+
+@pytest.mark.parametrize("wrong", [[1.0, 2.0], "a", None, {}, (A, A)], ids=lambda w: type(w).__name__)
+def test_what_is_no_tensor_is_a_type_error(wrong):
+    """Arrays and numbers may be taken for tensors; what they are not taken for is an error of the same kind."""
+    for name, f, n in functions_of_tensors():
+        for first in (wrong, np.ones(3, np.float32), 3):
+            try:
+                f(first, *[A] * (n - 1))
+            except TypeError as error:
+                assert "Tensor" in str(error) or "tensor" in str(error), f"{name}: {error}"
+            except (RuntimeError, ValueError, IndexError, NotImplementedError):
+                assert first is not wrong, f"{name}: {type(first).__name__}"
+            else:
+                assert first is not wrong, f"{name}: {type(first).__name__}"
+    with pytest.raises(TypeError, match="stack: expected a Tensor, got list"):
+        mi.stack([[1.0], [2.0]])
+    with pytest.raises(TypeError, match="relu_: expected a Tensor, got int"):
+        F.relu(3, inplace=True)
+
+
+@pytest.mark.parametrize("wrong", [np.float32, "float32", np.dtype("float32"), 1, (1, 1)], ids=str)
+def test_what_is_no_dtype_is_a_type_error(wrong):
+    for call in (
+        lambda: mi.tensor([1.0], dtype=wrong),
+        lambda: mi.as_tensor([1.0], wrong),
+        lambda: mi.zeros(2, dtype=wrong),
+        lambda: mi.rand(2, dtype=wrong),
+        lambda: mi.randn(2, dtype=wrong),
+        lambda: mi.randint(3, (2,), dtype=wrong),
+        lambda: mi.normal(0.0, 1.0, (2,), dtype=wrong),
+        lambda: A.sum(dtype=wrong),
+        lambda: A.to(dtype=wrong),
+        lambda: mi.nn.Linear(2, 2).to(dtype=wrong),
+    ):
+        with pytest.raises(TypeError, match="expected a dtype"):
+            call()
+    assert mi.tensor([1], dtype=float).dtype is mi.float64 and mi.rand(2, dtype=float).dtype is mi.float64
 
 
 # ---- pickles ---------------------------------------------------------------------------------------------------------

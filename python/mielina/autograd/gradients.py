@@ -98,6 +98,7 @@ def grad(
     (tensor([6.]),)
     """
     roots, targets = _list(outputs), _list(inputs)
+    _core.check_tensors("grad", *targets)
     for x in targets:
         if not x._tracked:
             raise RuntimeError("grad: one of the inputs does not require a gradient")

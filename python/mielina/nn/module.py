@@ -164,6 +164,7 @@ class Module(Stateful, Hookable):
             elif a is not None and not isinstance(a, bool):
                 device = a
         place = None if device is None else devices.number(device)
+        dtype = dtypes.given(dtype)
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
         if place is None and dtype is None:

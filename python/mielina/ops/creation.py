@@ -9,7 +9,7 @@ import numpy as np
 from .. import _core, dtypes
 from ..devices import number, of
 from ..dtypes import dtype as DType
-from ..tensor import Tensor, method
+from ..tensor import Tensor, check_tensors, method
 
 __all__ = [
     "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_dlpack", "from_numpy", "full", "full_like",
@@ -57,6 +57,7 @@ def tensor(data: Any, *, dtype: DType | None = None, device: Any = None, require
     >>> mi.tensor([1, 2], dtype=mi.float32, requires_grad=True)
     tensor([1., 2.], requires_grad=True)
     """
+    dtype = dtypes.given(dtype)
     if isinstance(data, Tensor):
         t = _core.clone(data)
     else:
@@ -171,6 +172,7 @@ def empty_like(
     >>> mi.empty_like(mi.ones(2, 3)).shape
     (2, 3)
     """
+    check_tensors("empty_like", input)
     t = _core.empty_like(input, dtype or input.dtype)
     if memory_format is not None:
         from .layout import contiguous
@@ -223,6 +225,7 @@ def full_like(input: Tensor, fill_value: Any, *, dtype: DType | None = None, **k
     >>> mi.full_like(mi.ones(2), 7)
     tensor([7., 7.])
     """
+    check_tensors("full_like", input)
     t = empty_like(input, dtype=dtype, **keywords)
     _core.fill_(t, _number(fill_value))
     return t
@@ -244,6 +247,7 @@ def zeros_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) ->
     >>> mi.zeros_like(mi.tensor([1, 2]))
     tensor([0, 0])
     """
+    check_tensors("zeros_like", input)
     return full_like(input, 0, dtype=dtype, **keywords)
 
 
@@ -262,6 +266,7 @@ def ones_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> 
     >>> mi.ones_like(mi.tensor([1, 2]))
     tensor([1, 1])
     """
+    check_tensors("ones_like", input)
     return full_like(input, 1, dtype=dtype, **keywords)
 
 

@@ -78,8 +78,11 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> F.linear(mi.tensor([[1.0, 2.0]]), mi.tensor([[1.0, 1.0], [0.0, 3.0]]), mi.tensor([0.0, 1.0]))
     tensor([[3., 7.]])
     """
+    check_tensors("linear", input, weight)
     if amp.anywhere:
         input, weight, bias = amp.cast_inputs(input, weight, bias)
+    if bias is not None:
+        check_tensors("linear", bias)
     if bias is not None and bias.ndim > 1:
         y = linear(input, weight)
         if _core.broadcast_shapes((y.shape, bias.shape)) != y.shape:
@@ -137,6 +140,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     tensor([[1., 2.],
             [3., 4.]])
     """
+    check_tensors("mm", input, mat2)
     _check_ranks("mm", input, mat2, (2, 2))
     return matmul(input, mat2)
 
@@ -148,6 +152,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     >>> mi.bmm(mi.ones(2, 1, 3), mi.ones(2, 3, 1)).shape
     (2, 1, 1)
     """
+    check_tensors("bmm", input, mat2)
     _check_ranks("bmm", input, mat2, (3, 3))
     if input.shape[0] != mat2.shape[0]:
         raise RuntimeError(f"bmm: expected batches of equal length, got {input.shape} and {mat2.shape}")
@@ -161,6 +166,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     >>> mi.mv(mi.tensor([[1, 2], [3, 4]]), mi.tensor([1, 1]))
     tensor([3, 7])
     """
+    check_tensors("mv", input, vec)
     _check_ranks("mv", input, vec, (2, 1))
     return matmul(input, vec)
 
@@ -172,6 +178,7 @@ def dot(input: Tensor, other: Tensor) -> Tensor:
     >>> mi.dot(mi.tensor([1, 2]), mi.tensor([3, 4]))
     tensor(11)
     """
+    check_tensors("dot", input, other)
     _check_ranks("dot", input, other, (1, 1))
     return matmul(input, other)
 
@@ -183,6 +190,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
     >>> mi.vdot(mi.tensor([1, 2]), mi.tensor([3, 4]))
     tensor(11)
     """
+    check_tensors("vdot", input, other)
     return dot(input, other)
 
 
@@ -194,6 +202,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     tensor([[3, 4],
             [6, 8]])
     """
+    check_tensors("outer", input, vec2)
     _check_ranks("outer", input, vec2, (1, 1))
     return mul(unsqueeze(input, 1), vec2)
 
@@ -206,6 +215,7 @@ def ger(input: Tensor, vec2: Tensor) -> Tensor:
     tensor([[3, 4],
             [6, 8]])
     """
+    check_tensors("ger", input, vec2)
     return outer(input, vec2)
 
 
@@ -248,6 +258,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     tensor([[2., 3.],
             [4., 5.]])
     """
+    check_tensors("addmm", input, mat1, mat2)
     _check_ranks("addmm", mat1, mat2, (2, 2))
     return _add_product("addmm", input, mat1, mat2, beta, alpha)
 
@@ -260,6 +271,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
     tensor([[[4., 4.],
              [4., 4.]]])
     """
+    check_tensors("baddbmm", input, batch1, batch2)
     _check_ranks("baddbmm", batch1, batch2, (3, 3))
     if batch1.shape[0] != batch2.shape[0]:
         raise RuntimeError(f"baddbmm: expected batches of equal length, got {batch1.shape} and {batch2.shape}")
@@ -274,6 +286,7 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
     tensor([[12., 12.],
             [12., 12.]])
     """
+    check_tensors("addbmm", input, batch1, batch2)
     _check_ranks("addbmm", batch1, batch2, (3, 3))
     if batch1.shape[0] != batch2.shape[0]:
         raise RuntimeError(f"addbmm: expected batches of equal length, got {batch1.shape} and {batch2.shape}")
@@ -287,6 +300,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
     >>> mi.addmv(mi.ones(2), mi.tensor([[1.0, 2.0], [3.0, 4.0]]), mi.ones(2))
     tensor([4., 8.])
     """
+    check_tensors("addmv", input, mat, vec)
     return _combine("addmv", input, mv(mat, vec), beta, alpha)
 
 
@@ -298,6 +312,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     tensor([[1., 2., 3.],
             [2., 4., 6.]])
     """
+    check_tensors("addr", input, vec1, vec2)
     return _combine("addr", input, outer(vec1, vec2), beta, alpha)
 
 
@@ -378,6 +393,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     >>> mi.tensordot(mi.ones(2, 3, 4), mi.ones(3, 4, 5), dims=2).shape
     (2, 5)
     """
+    check_tensors("tensordot", a, b)
     if isinstance(dims, Tensor):
         dims = dims.tolist()
     if isinstance(dims, int):
@@ -406,6 +422,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     >>> mi.inner(mi.tensor([1, 2]), mi.tensor([[3, 4], [5, 6]]))
     tensor([11, 17])
     """
+    check_tensors("inner", input, other)
     if input.ndim == 0 or other.ndim == 0:
         return mul(input, other)
     if input.shape[-1] != other.shape[-1]:
@@ -420,6 +437,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     >>> mi.kron(mi.tensor([1, 10]), mi.tensor([1, 2]))
     tensor([ 1,  2, 10, 20])
     """
+    check_tensors("kron", input, other)
     n = max(input.ndim, other.ndim)
     a, b = (1,) * (n - input.ndim) + input.shape, (1,) * (n - other.ndim) + other.shape
     # Axes on which either has size 1 need no second one: so 8 dimensions suffice unless five or more are true products.
@@ -514,6 +532,7 @@ def einsum(*arguments: Any) -> Tensor:
     tensors, labels, right = _arguments(arguments)
     if len(tensors) != len(labels) or not tensors:
         raise RuntimeError(f"einsum: {len(labels)} operands in the equation, {len(tensors)} given")
+    check_tensors("einsum", *tensors)
     operands = [_labelled(x, l, i) for i, (x, l) in enumerate(zip(tensors, labels))]
     out = _output(right, labels, max(-min((0, *l)) for _, l in operands))
     sizes: dict[int, int] = {}

@@ -59,6 +59,7 @@ def interpolate(
     >>> F.interpolate(mi.tensor([[[1.0, 3.0]]]), size=3, mode="linear", align_corners=True)
     tensor([[[1., 2., 3.]]])
     """
+    check_tensors("interpolate", input)
     dims = input.ndim - 2
     nearest = mode in ("nearest", "nearest-exact")
     if nearest or mode == "area":
@@ -220,6 +221,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     >>> F.affine_grid(mi.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (1, 3, 4, 5), align_corners=False).shape
     (1, 4, 5, 2)
     """
+    check_tensors("affine_grid", theta)
     import numpy as np
 
     size = tuple(size)

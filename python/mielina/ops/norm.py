@@ -169,8 +169,10 @@ def group_norm(
         )
     if input.numel() == num_groups:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
-    for p in (weight, bias):
-        if p is not None and p.shape != (channels,):
+    given = [p for p in (weight, bias) if p is not None]
+    check_tensors("group_norm", *given)
+    for p in given:
+        if p.shape != (channels,):
             raise RuntimeError(
                 f"group_norm: weight and bias must have one number a channel, ({channels},), got {p.shape}"
             )
@@ -203,6 +205,7 @@ def batch_norm(
     tensor([[-1.0000],
             [ 1.0000]])
     """
+    check_tensors("batch_norm", input)
     if training and input.ndim >= 2 and input.numel() == input.shape[1]:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
     try:
@@ -274,6 +277,7 @@ def instance_norm(
     tensor([[[-1.0000,  1.0000],
              [-1.0000,  1.0000]]])
     """
+    check_tensors("instance_norm", input)
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     inner = prod(input.shape[2:])

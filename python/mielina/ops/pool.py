@@ -161,6 +161,7 @@ def fractional_max_pool2d(
     >>> F.fractional_max_pool2d(mi.ones(1, 8, 8), 2, output_size=5).shape
     (1, 5, 5)
     """
+    check_tensors("fractional_max_pool2d", input)
     return _fractional_max_pool(input, 2, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 
@@ -177,6 +178,7 @@ def fractional_max_pool3d(
     >>> F.fractional_max_pool3d(mi.ones(1, 8, 8, 8), 2, output_size=3).shape
     (1, 3, 3, 3)
     """
+    check_tensors("fractional_max_pool3d", input)
     return _fractional_max_pool(input, 3, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 
@@ -209,8 +211,9 @@ def _fractional_max_pool(
         samples = rand(*(lead if len(lead) == 2 else (1, *lead)), dims)
     if samples.ndim != 3 or samples.shape[-1] != dims or samples.shape[0] * samples.shape[1] != math.prod(lead):
         raise RuntimeError(f"{name}: expected random samples of shape (N, C, {dims}), got {samples.shape}")
-    index = _core.from_numpy(_fractional_places(x.detach(), dims, kernel, out, samples.detach().numpy()))
-    y = _along_last(x.reshape(*lead, -1), index.reshape(*lead, -1)).reshape(*lead, *out)
+    index = _core.from_numpy(_fractional_places(x.detach(), dims, kernel, out, samples.detach().float().numpy()))
+    flat = x.reshape(*lead, math.prod(sizes))
+    y = _along_last(flat, index.reshape(*lead, math.prod(out))).reshape(*lead, *out)
     return (y, index.reshape(*lead, *out)) if return_indices else y
 
 
@@ -228,11 +231,12 @@ def _fractional_places(x: Tensor, dims: int, kernel: Any, out: Any, samples: np.
         shape = [len(planes), *(1,) * (2 * dims)]
         shape[1 + d], shape[1 + dims + d] = o, k
         flat = flat * n + place.reshape(shape)
-    flat = np.broadcast_to(flat, (len(planes), *out, *kernel)).reshape(len(planes), -1)
+    flat = np.broadcast_to(flat, (len(planes), *out, *kernel)).reshape(len(planes), math.prod((*out, *kernel)))
     windows = _core.from_numpy(np.ascontiguousarray(flat))
-    values = _along_last(x.reshape(len(planes), -1), windows).reshape(len(planes), math.prod(out), -1)
+    each = (len(planes), math.prod(out), math.prod(kernel))
+    values = _along_last(x.reshape(len(planes), math.prod(sizes)), windows).reshape(each)
     best = values.argmax(-1).numpy()
-    return np.take_along_axis(flat.reshape(len(planes), math.prod(out), -1), best[..., None], -1)[..., 0]
+    return np.take_along_axis(flat.reshape(each), best[..., None], -1)[..., 0]
 
 
 def adaptive_max_pool_backward(g: Tensor, index: Tensor, shape: tuple[int, ...], dims: int) -> Tensor:
@@ -300,6 +304,7 @@ def max_unpool1d(
     >>> F.max_unpool1d(y, places, 2)
     tensor([[0., 4., 0., 3.]])
     """
+    check_tensors("max_unpool1d", input, indices)
     return _max_unpool(input, indices, 1, kernel_size, stride, padding, output_size)
 
 
@@ -316,6 +321,7 @@ def max_unpool2d(
     tensor([[[0., 0.],
              [0., 3.]]])
     """
+    check_tensors("max_unpool2d", input, indices)
     return _max_unpool(input, indices, 2, kernel_size, stride, padding, output_size)
 
 
@@ -328,6 +334,7 @@ def max_unpool3d(
     >>> F.max_unpool3d(y, places, 2).shape
     (1, 2, 2, 2)
     """
+    check_tensors("max_unpool3d", input, indices)
     return _max_unpool(input, indices, 3, kernel_size, stride, padding, output_size)
 
 
@@ -461,6 +468,7 @@ def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
     >>> F.lp_pool1d(mi.tensor([[3.0, 4.0]]), 2, 2)
     tensor([[5.]])
     """
+    check_tensors("lp_pool1d", input)
     return _lp_pool(input, 1, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -473,6 +481,7 @@ def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
     >>> F.lp_pool2d(mi.ones(1, 2, 2), 2, 2)
     tensor([[[2.]]])
     """
+    check_tensors("lp_pool2d", input)
     return _lp_pool(input, 2, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -482,6 +491,7 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
     >>> F.lp_pool3d(mi.ones(1, 1, 2, 2, 2), 1, 2)
     tensor([[[[[8.]]]]])
     """
+    check_tensors("lp_pool3d", input)
     return _lp_pool(input, 3, norm_type, kernel_size, stride, ceil_mode)
 
 

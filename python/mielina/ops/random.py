@@ -36,7 +36,7 @@ def _place(device: Any) -> int | None:
 
 
 def _drawn(name: str, dtype: DType | None) -> DType:
-    dtype = dtype or dtypes.get_default_dtype()
+    dtype = dtypes.given(dtype, dtypes.get_default_dtype())
     if not dtype.is_floating_point:
         raise NotImplementedError(f"{name}: not implemented for {dtype.name}; expected a floating dtype")
     return dtype
@@ -56,9 +56,9 @@ def rand(
     >>> mi.rand(2, 3).shape
     (2, 3)
     """
-    shape, dtype = shape_of(sizes, size), dtype or dtypes.get_default_dtype()
+    shape, dtype = shape_of(sizes, size), _drawn("rand", dtype)
     key = _key(shape, dtype, generator, _place(device))
-    return made(_core.uniform(shape, _drawn("rand", dtype), key, 0.0, 1.0), "rand", device, requires_grad)
+    return made(_core.uniform(shape, dtype, key, 0.0, 1.0), "rand", device, requires_grad)
 
 
 def randn(
@@ -74,9 +74,9 @@ def randn(
     >>> mi.randn(2, 3).shape
     (2, 3)
     """
-    shape, dtype = shape_of(sizes, size), dtype or dtypes.get_default_dtype()
+    shape, dtype = shape_of(sizes, size), _drawn("randn", dtype)
     key = _key(shape, dtype, generator, _place(device))
-    return made(_core.normal(shape, _drawn("randn", dtype), key, 0.0, 1.0), "randn", device, requires_grad)
+    return made(_core.normal(shape, dtype, key, 0.0, 1.0), "randn", device, requires_grad)
 
 
 # The largest n - 1 of randperm(n): what a dtype holds exactly. (bfloat16 is not held to it, as in PyTorch.)
@@ -120,7 +120,7 @@ def randint(
     for bound in (low, high):
         if not hasattr(bound, "__index__"):
             raise TypeError(f"randint: expected integers as bounds, got {type(bound).__name__}")
-    low, high, dtype = int(low), int(high), dtype or dtypes.int64
+    low, high, dtype = int(low), int(high), dtypes.given(dtype, dtypes.int64)
     _check_range("randint", low, high, dtype)
     wide = dtypes.float64 if high - low > 1 << 32 else dtypes.float32  # two words an element, or one
     t = _core.integers(size, dtype, _key(size, wide, generator, _place(device)), low, high)
@@ -142,7 +142,7 @@ def randperm(
     """
     if not hasattr(n, "__index__"):
         raise TypeError(f"randperm: expected an integer, got {type(n).__name__}")
-    n, dtype = int(n), dtype or dtypes.int64
+    n, dtype = int(n), dtypes.given(dtype, dtypes.int64)
     if n < 0:
         raise RuntimeError(f"randperm: n must not be negative, got {n}")
     if dtype is dtypes.bool:
@@ -176,6 +176,7 @@ def rand_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> 
     >>> mi.rand_like(mi.ones(2, 3)).shape
     (2, 3)
     """
+    check_tensors("rand_like", input)
     return _like(input, rand(*input.shape, dtype=dtype or input.dtype, **_beside(input, keywords)))
 
 
@@ -185,6 +186,7 @@ def randn_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) ->
     >>> mi.randn_like(mi.ones(2, 3)).shape
     (2, 3)
     """
+    check_tensors("randn_like", input)
     return _like(input, randn(*input.shape, dtype=dtype or input.dtype, **_beside(input, keywords)))
 
 
@@ -194,6 +196,7 @@ def randint_like(input: Tensor, low: Any, high: Any = None, *, dtype: DType | No
     >>> mi.randint_like(mi.ones(2, 3), 5).shape
     (2, 3)
     """
+    check_tensors("randint_like", input)
     low, high = (0, low) if high is None else (low, high)
     return _like(input, randint(low, high, tuple(input.shape), dtype=dtype or input.dtype, **_beside(input, keywords)))
 
@@ -222,6 +225,8 @@ def normal(
         shape, dtype = shape_of((), size), _drawn("normal", dtype)
         t = _core.normal(shape, dtype, _key(shape, dtype, generator, _place(device)), float(mean), float(std))
         return made(t, "normal", device, requires_grad)
+    if size is not None:
+        raise TypeError("normal: a size goes with two numbers; beside a tensor the result has its shape")
     if isinstance(std, Tensor):
         if std.numel() and bool((std < 0).any()):
             raise RuntimeError("normal: expected all elements of std >= 0")
@@ -252,6 +257,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     >>> mi.bernoulli(mi.tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
+    check_tensors("bernoulli", input)
     if p is None:
         if not input.dtype.is_floating_point:
             raise NotImplementedError(f"bernoulli: expected floating probabilities, got {input.dtype}")
@@ -281,6 +287,7 @@ def multinomial(
     >>> mi.multinomial(mi.tensor([0.0, 1.0, 0.0]), 2, replacement=True)
     tensor([1, 1])
     """
+    check_tensors("multinomial", input)
     if input.ndim not in (1, 2) or not input.dtype.is_floating_point:
         raise RuntimeError(f"multinomial: expected floating weights (C) or (N, C), got {input.shape} {input.dtype}")
     if num_samples <= 0:
@@ -486,10 +493,10 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
     >>> F.alpha_dropout(mi.ones(3), 0.5)
     tensor([1., 1., 1.])
     """
+    check_tensors("alpha_dropout", input)
     _check_p("alpha_dropout", p)
     if not training or p == 0:
         return input
-    check_tensors("alpha_dropout", input)
     return _into(input, _alpha(input, p, rand_like(input, dtype=_uniform_dtype(input)) >= p), inplace)
 
 
@@ -500,10 +507,10 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
     tensor([[[1., 1.],
              [1., 1.]]])
     """
+    check_tensors("feature_alpha_dropout", input)
     _check_p("feature_alpha_dropout", p)
     if not training or p == 0:
         return input
-    check_tensors("feature_alpha_dropout", input)
     if input.ndim < 2:
         raise RuntimeError(f"feature_alpha_dropout: expected at least 2 dimensions, got shape {input.shape}")
     shape = (*input.shape[:2], *[1] * (input.ndim - 2))

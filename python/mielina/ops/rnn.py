@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import _core, amp, dtypes
 from ..autograd import OUTPUTS, op, record
-from ..tensor import Tensor
+from ..tensor import Tensor, check_tensors
 from .elementwise import add, cast, mul, relu, sub
 from .gemm import linear
 from .layout import narrow, reshape, select, transpose, unsqueeze
@@ -290,6 +290,7 @@ def lstm_cell(
     >>> h.shape
     (2, 4)
     """
+    check_tensors("lstm_cell", input, w_ih, w_hh)
     h, c = _cell("LSTM", input, hx, w_ih, w_hh, b_ih, b_hh)
     return select(h, 0, 0), select(c, 0, 0)
 
@@ -302,6 +303,7 @@ def gru_cell(
     >>> mi.gru_cell(mi.ones(2, 3), mi.zeros(2, 4), mi.ones(12, 3), mi.ones(12, 4)).shape
     (2, 4)
     """
+    check_tensors("gru_cell", input, hx, w_ih, w_hh)
     return select(_cell("GRU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0], 0, 0)
 
 
@@ -313,6 +315,7 @@ def rnn_tanh_cell(
     >>> mi.rnn_tanh_cell(mi.ones(1, 2), mi.zeros(1, 1), mi.ones(1, 2), mi.ones(1, 1))
     tensor([[0.9640]])
     """
+    check_tensors("rnn_tanh_cell", input, hx, w_ih, w_hh)
     return select(_cell("RNN_TANH", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0], 0, 0)
 
 
@@ -324,4 +327,5 @@ def rnn_relu_cell(
     >>> mi.rnn_relu_cell(mi.ones(1, 2), mi.zeros(1, 1), mi.ones(1, 2), mi.ones(1, 1))
     tensor([[2.]])
     """
+    check_tensors("rnn_relu_cell", input, hx, w_ih, w_hh)
     return select(_cell("RNN_RELU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0], 0, 0)

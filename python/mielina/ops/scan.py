@@ -7,7 +7,7 @@ from typing import Any
 from .. import _core
 from ..autograd import OUTPUT, OUTPUTS, op, record
 from ..dtypes import dtype as DType
-from ..tensor import Tensor, also_axis, method
+from ..tensor import Tensor, also_axis, check_tensors, method
 from . import elementwise as ew
 from .layout import cat, in_place, reshape, select
 from .layout.views import axis as wrapped
@@ -99,6 +99,7 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     >>> mi.logcumsumexp(mi.zeros(3), 0)
     tensor([0.0000, 0.6931, 1.0986])
     """
+    check_tensors("logcumsumexp", input)
     x = input if input.dtype.is_floating_point else ew.mul(input, 1.0)
     return record(_core.logcumsumexp(x, dim), LOGCUMSUMEXP, (x,), (x, OUTPUT, dim))  # type: ignore[no-any-return]
 
@@ -161,6 +162,7 @@ def diff(
     >>> mi.diff(mi.tensor([1, 4, 9]))
     tensor([3, 5])
     """
+    check_tensors("diff", input)
     if input.ndim == 0:
         raise RuntimeError("diff: expected at least one dimension")
     if n < 0:
@@ -189,6 +191,7 @@ def _widths(name: str, y: Tensor, x: Tensor, axis: int) -> Tensor:
 
 def _trapezoid_arguments(name: str, y: Tensor, x: Any, dx: Any, dim: int) -> int:
     """dim, not negative."""
+    check_tensors(name, y, *(() if x is None else (x,)))
     if x is not None and dx is not None:
         raise TypeError(f"{name}: give x or dx, not both")
     if y.dtype.name == "bool":
@@ -208,6 +211,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, di
     >>> mi.trapezoid(mi.tensor([0.0, 1.0, 2.0]))
     tensor(2.)
     """
+    check_tensors("trapezoid", y)
     if y.ndim == 0:
         raise IndexError("trapezoid: expected at least one dimension")
     if y.shape[wrapped(dim, y.ndim, "trapezoid")] == 0:

@@ -8,7 +8,7 @@ from typing import Any
 from .. import _core
 from ..autograd import OUTPUT, op, record
 from ..dtypes import dtype as DType
-from ..tensor import Tensor, method
+from ..tensor import Tensor, check_tensors, method
 from .elementwise import cast, mul, neg, sub
 from .reduce import sum
 
@@ -35,6 +35,7 @@ def softmax(input: Tensor, dim: int | None = None, dtype: DType | None = None, *
     tensor([[0.5000, 0.5000],
             [0.1192, 0.8808]])
     """
+    check_tensors("softmax", input)
     if dim is None:
         dim = _implicit(input, "softmax", _stacklevel)
     x = input if dtype is None else cast(input, dtype)
@@ -66,6 +67,7 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     >>> F.softmin(mi.tensor([0.0, 0.0]), 0)
     tensor([0.5000, 0.5000])
     """
+    check_tensors("softmin", input)
     if dim is None:
         dim = 0 if input.ndim in (0, 1, 3) else 1
     return softmax(neg(input), dim, dtype)
@@ -82,6 +84,7 @@ def log_softmax(input: Tensor, dim: int | None = None, dtype: DType | None = Non
     >>> mi.log_softmax(mi.tensor([0.0, 0.0]), 0)
     tensor([-0.6931, -0.6931])
     """
+    check_tensors("log_softmax", input)
     if dim is None:
         dim = _implicit(input, "log_softmax", _stacklevel)
     x = input if dtype is None else cast(input, dtype)

@@ -8,7 +8,7 @@ from .. import _core
 from ..autograd import OUTPUTS, op, record
 from ..devices import made_on
 from ..dtypes import get_default_dtype, int32, int64
-from ..tensor import Tensor, also_axis, method
+from ..tensor import Tensor, also_axis, check_tensors, method
 from . import elementwise as ew
 from .reduce.extremes import Extreme, put_rule
 
@@ -121,6 +121,7 @@ def searchsorted(
     >>> mi.searchsorted(mi.tensor([1, 3, 5]), mi.tensor([0, 3, 9]))
     tensor([0, 1, 3])
     """
+    check_tensors("searchsorted", sorted_sequence)
     if side not in (None, "left", "right"):
         raise RuntimeError(f'searchsorted: side must be "left" or "right", got {side!r}')
     if side == "left" and right:
@@ -148,6 +149,7 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
     >>> mi.bucketize(mi.tensor([0.5, 1.0, 2.5]), mi.tensor([1.0, 2.0]))
     tensor([0, 0, 2])
     """
+    check_tensors("bucketize", boundaries)
     if boundaries.ndim != 1:
         raise RuntimeError(f"bucketize: boundaries must have one dimension, got shape {boundaries.shape}")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)

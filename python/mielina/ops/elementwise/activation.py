@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import OUTPUT, op, record
-from ...tensor import Tensor, method
+from ...tensor import Tensor, check_tensors, method
 from ..layout import copy_
 from .arithmetic import div, mul, neg, square
 from .base import add_in_place, unary_op
@@ -96,6 +96,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     >>> F.hardtanh(mi.tensor([-2.0, 0.5, 2.0]))
     tensor([-1.0000,  0.5000,  1.0000])
     """
+    check_tensors("hardtanh", input)
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val must not exceed max_val, got {min_val} and {max_val}")
     if not input.dtype.is_floating_point:
@@ -125,6 +126,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 
 def _thresholded(input: Tensor, threshold: float, value: float, inplace: bool) -> Tensor:
+    check_tensors("threshold", input)
     if not input.dtype.is_floating_point:
         if input.dtype.name == "bool":
             raise NotImplementedError("threshold: not implemented for bool")
@@ -150,6 +152,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     >>> F.softshrink(mi.tensor([-1.0, 0.3, 2.0]))
     tensor([-0.5000,  0.0000,  1.5000])
     """
+    check_tensors("softshrink", input)
     if not 0 <= lambd < math.inf and input.dtype.is_floating_point:
         raise RuntimeError(f"softshrink: lambd must not be negative, got {lambd}")
     return _softshrink(input, False, lambd)
@@ -190,6 +193,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     >>> mi.prelu(mi.tensor([-2.0, 3.0]), mi.tensor([0.25]))
     tensor([-0.5000,  3.0000])
     """
+    check_tensors("prelu", input, weight)
     if not isinstance(weight, Tensor):
         raise TypeError(f"prelu: expected a Tensor as weight, got {type(weight).__name__}")
     if input.dtype is not weight.dtype or weight.ndim > 1:
@@ -224,6 +228,7 @@ def rrelu(
     >>> mi.rrelu(mi.tensor([-1.0, 2.0]))
     tensor([-0.2292,  2.0000])
     """
+    check_tensors("rrelu", input)
     if not lower <= upper:
         raise RuntimeError(f"rrelu: lower must not exceed upper, got {lower} and {upper}")
     if not training:
@@ -377,6 +382,7 @@ def softsign(input: Tensor) -> Tensor:
     >>> F.softsign(mi.tensor([-1.0, 3.0]))
     tensor([-0.5000,  0.7500])
     """
+    check_tensors("softsign", input)
     if not input.dtype.is_floating_point:
         return div(input, abs(input) + 1)
     return _softsign(input, False)
@@ -388,6 +394,7 @@ def tanhshrink(input: Tensor) -> Tensor:
     >>> F.tanhshrink(mi.tensor([1.0]))
     tensor([0.2384])
     """
+    check_tensors("tanhshrink", input)
     if input.dtype.name == "bool":
         raise RuntimeError("tanhshrink: bools have no subtraction")
     return _tanhshrink(input, False)
@@ -401,6 +408,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     >>> F.glu(mi.tensor([1.0, 2.0, 0.0, 0.0]))
     tensor([0.5000, 1.0000])
     """
+    check_tensors("glu", input)
     if input.ndim == 0:
         raise RuntimeError("glu: a 0-dim tensor has no halves")
     if not input.dtype.is_floating_point:

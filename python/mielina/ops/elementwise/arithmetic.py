@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import OUTPUT, op, record
-from ...tensor import Tensor, method, method_as
+from ...tensor import Tensor, check_tensors, method, method_as
 from .base import Function, add_in_place, again, also, binary, operand, operators, unary
 
 __all__ = [
@@ -192,6 +192,7 @@ def positive(input: Tensor) -> Tensor:
     >>> mi.positive(mi.tensor([1, -2]))
     tensor([ 1, -2])
     """
+    check_tensors("positive", input)
     if input.dtype.name == "bool":
         raise RuntimeError("positive: bool tensors have no sign")
     return input

@@ -13,7 +13,7 @@ import numpy as np
 
 from ... import _core, autograd
 from ...autograd import OUTPUT, Op, op, record
-from ...tensor import Tensor, method, method_as
+from ...tensor import Tensor, check_tensors, method, method_as
 from ..layout import clone_of, write_into
 
 Function = Callable[..., Any]
@@ -194,6 +194,7 @@ def add_in_place(
     name = function.__name__ + "_"
 
     def changed(self: Tensor, *args: Any, **keywords: Any) -> Tensor:
+        check_tensors(name, self)
         if _core.grad_enabled() and (self._tracked or any(isinstance(a, Tensor) and a._tracked for a in args)):
             y = function(clone_of(self) if remembers else self, *args, **keywords)
             _check_castable(self, y, name)

@@ -7,7 +7,7 @@ from typing import Any
 from ... import _core, devices, dtypes
 from ...autograd import op, record
 from ...dtypes import dtype as DType
-from ...tensor import Tensor, method, method_as
+from ...tensor import Tensor, check_tensors, method, method_as
 from ..layout import contiguous, copy_, preserve_format, write_into
 from ..layout.views import zeros
 
@@ -20,6 +20,7 @@ def cast(input: Tensor, dtype: DType) -> Tensor:
     >>> mi.cast(mi.tensor([1.7, -1.7]), mi.int64)
     tensor([ 1, -1])
     """
+    check_tensors("cast", input)
     if input.dtype is dtype:
         return input
     return record(_core.convert(input, dtype), CAST, (input,), (input.dtype,))
@@ -46,6 +47,7 @@ def to(
     >>> mi.tensor([1.5]).to(mi.int64)
     tensor([1])
     """
+    check_tensors("to", input)
     for a in args:
         if isinstance(a, DType):
             dtype = a

@@ -8,7 +8,7 @@ from typing import Any
 from ... import _core
 from ...autograd import op, record
 from ...dtypes import get_default_dtype
-from ...tensor import Tensor, method, method_as
+from ...tensor import Tensor, check_tensors, method, method_as
 from .base import add_in_place, again, binary, operators, unary_op
 
 __all__ = [
@@ -260,6 +260,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     >>> mi.equal(mi.tensor([1, 2]), mi.tensor([1, 2]))
     True
     """
+    check_tensors("equal", input, other)
     return input.shape == other.shape and not _core.item(_core.any_zero(_core.eq(input, other)))
 
 
@@ -318,6 +319,7 @@ def bitwise_not(input: Tensor) -> Tensor:
     >>> mi.bitwise_not(mi.tensor([0, 5]))
     tensor([-1, -6])
     """
+    check_tensors("bitwise_not", input)
     return bitwise_xor(input, True if input.dtype.name == "bool" else -1)
 
 
@@ -346,6 +348,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     >>> mi.where(mi.tensor([True, False]), mi.tensor([1, 2]), 0)
     tensor([1, 0])
     """
+    check_tensors("where", condition)
     if input is None and other is None:
         return condition.nonzero(as_tuple=True)
     if isinstance(condition, Tensor) and condition.dtype.name == "uint8":
@@ -388,6 +391,7 @@ def nan_to_num(
     >>> mi.nan_to_num(mi.tensor([float("nan"), float("inf")]), posinf=9.0)
     tensor([0., 9.])
     """
+    check_tensors("nan_to_num", input)
     if not input.dtype.is_floating_point:
         return input.clone()
     top = _EXTREMES[input.dtype.name]

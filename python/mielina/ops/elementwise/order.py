@@ -8,7 +8,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import op, record
-from ...tensor import Tensor, method, method_as
+from ...tensor import Tensor, check_tensors, method, method_as
 from .arithmetic import mul
 from .base import Function, add_in_place, also, binary, step, unary, unary_op
 
@@ -196,6 +196,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     >>> mi.clamp(mi.tensor([-2.0, 0.5, 3.0]), min=0.0, max=1.0)
     tensor([0.0000, 0.5000, 1.0000])
     """
+    check_tensors("clamp", input)
     if min is None and max is None:
         raise RuntimeError("clamp: expected at least one of min and max")
     if input.dtype.is_floating_point and not isinstance(min, Tensor) and not isinstance(max, Tensor):

@@ -7,7 +7,7 @@ from typing import Any
 from ... import _core
 from ...autograd import op, record
 from ...devices import made_on
-from ...tensor import Tensor, also_axis, method
+from ...tensor import Tensor, also_axis, check_tensors, method
 from ..elementwise import operand, remainder
 from ..layout import in_place, ravel, reshape, zeros
 from ..layout.views import axis, slice
@@ -60,6 +60,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     tensor([[1],
             [2]])
     """
+    check_tensors("take_along_dim", input, indices)
     if indices.dtype.is_floating_point or indices.dtype.name == "bool":
         raise RuntimeError(f"take_along_dim: expected integer indices, got {indices.dtype}")
     if dim is None:
@@ -162,6 +163,7 @@ def scatter(
     >>> mi.scatter(mi.zeros(3), 0, mi.tensor([2, 0]), mi.tensor([1.0, 2.0]))
     tensor([2., 0., 1.])
     """
+    check_tensors("scatter", input, index)
     src = source(value if src is None else src, input, "scatter")
     if reduce == "add":
         return scatter_add(input, dim, index, src.expand(index.shape) if src.ndim == 0 else src)
@@ -193,6 +195,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     >>> mi.scatter_add(mi.zeros(3), 0, mi.tensor([0, 0, 2]), mi.tensor([1.0, 2.0, 3.0]))
     tensor([3., 0., 3.])
     """
+    check_tensors("scatter_add", input, index, src)
     src = _cropped(source(src, input, "scatter_add"), index)
     y = _core.clone(input)
     _core.scatter_(y, dim, index, src, "add")
@@ -228,6 +231,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     >>> mi.index_add(mi.zeros(3), 0, mi.tensor([0, 2, 0]), mi.tensor([1.0, 2.0, 3.0]))
     tensor([4., 0., 2.])
     """
+    check_tensors("index_add", input, index, source)
     src = _scaled(source, input, alpha, "index_add")
     y = _core.clone(input)
     _core.index_into(y, dim, index, src, "add")
@@ -254,6 +258,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, tensor: Tensor) -> Tensor
     >>> mi.index_copy(mi.zeros(3), 0, mi.tensor([2, 0]), mi.tensor([1.0, 2.0]))
     tensor([2., 0., 1.])
     """
+    check_tensors("index_copy", input, index, tensor)
     src = source(tensor, input, "index_copy")
     y = _core.clone(input)
     _core.index_into(y, dim, index, src, "assign")
@@ -276,6 +281,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     >>> mi.index_fill(mi.tensor([1, 2, 3]), 0, mi.tensor([0, 2]), 9)
     tensor([9, 2, 9])
     """
+    check_tensors("index_fill", input, index)
     index = _from_the_end(input, dim, index)
     value = operand(value)
     if not isinstance(value, Tensor):

@@ -15,7 +15,7 @@ import numpy as np
 from ... import _core, dtypes
 from ...autograd import op, record
 from ...devices import made_on
-from ...tensor import Tensor, method_as
+from ...tensor import Tensor, check_tensors, method_as
 from ..creation import tensor
 from ..elementwise import operand
 from ..layout import copy_, reshape, unbind, view_of, write_into, zeros
@@ -248,6 +248,7 @@ def index_put(input: Tensor, indices: Any, values: Any, accumulate: bool = False
     >>> mi.index_put(mi.zeros(3), (mi.tensor([0, 0]),), mi.tensor([1.0, 2.0]), accumulate=True)
     tensor([3., 0., 0.])
     """
+    check_tensors("index_put", input)
     x, places, axes, values = _put(input, indices, values)
     y = index_put_values(x, places, axes, values, accumulate)
     return y if y.shape == input.shape else reshape(y, input.shape)

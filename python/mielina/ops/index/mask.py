@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import op, record
-from ...tensor import Tensor, method
+from ...tensor import Tensor, check_tensors, method
 from ..elementwise import operand
 from ..layout import expand, in_place, ravel, reshape
 from .getitem import index, index_put_values
@@ -41,6 +41,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     >>> mi.masked_select(mi.tensor([1, 2, 3]), mi.tensor([True, False, True]))
     tensor([1, 3])
     """
+    check_tensors("masked_select", input, mask)
     shape = _core.broadcast_shapes((input.shape, mask.shape))
     _check(mask, "masked_select")
     return index(ravel(expand(input, shape)), (_core.nonzero(_core.expand(mask, shape), True),), (0,))
@@ -54,6 +55,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     >>> mi.masked_scatter(mi.zeros(3), mi.tensor([True, False, True]), mi.tensor([5.0, 6.0]))
     tensor([5., 0., 6.])
     """
+    check_tensors("masked_scatter", input, mask, source)
     _check(mask, "masked_scatter")
     if source.dtype is not input.dtype:
         raise RuntimeError(

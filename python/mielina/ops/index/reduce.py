@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import _core, dtypes
 from ...autograd import OUTPUT, op, record
-from ...tensor import Tensor, method
+from ...tensor import Tensor, check_tensors, method
 from ..elementwise import cast, div, eq, mul, where
 from ..layout import in_place, zeros
 from .along import _cropped, gather, scatter, scatter_add, source
@@ -42,6 +42,7 @@ def scatter_reduce(
     >>> mi.scatter_reduce(mi.zeros(2), 0, mi.tensor([0, 0, 1]), mi.tensor([1.0, 5.0, 2.0]), "amax")
     tensor([5., 2.])
     """
+    check_tensors("scatter_reduce", input, index, src)
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(f"scatter_reduce: reduce must be sum, prod, mean, amax or amin, got {reduce!r}")
     src = _cropped(source(src, input, "scatter_reduce"), index)

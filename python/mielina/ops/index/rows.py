@@ -152,6 +152,8 @@ def embedding_bag(
         raise ValueError(f'embedding_bag: mode has to be one of "sum", "mean" or "max", got {mode!r}')
     if per_sample_weights is not None and mode != "sum":
         raise NotImplementedError(f'embedding_bag: per_sample_weights are supported only with mode "sum", got {mode!r}')
+    if per_sample_weights is not None:
+        check_tensors("embedding_bag", per_sample_weights)
     if per_sample_weights is not None and per_sample_weights.shape != input.shape:
         raise ValueError(
             f"embedding_bag: per_sample_weights must have input's shape {input.shape}, got {per_sample_weights.shape}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import op, record
-from ...tensor import Tensor, also_axis, method
+from ...tensor import Tensor, also_axis, check_tensors, method
 from .views import (
     axis,
     clone_of,
@@ -69,6 +69,7 @@ def stack(tensors: Any, dim: int = 0) -> Tensor:
     tensors = tuple(tensors)
     if not tensors:
         raise RuntimeError("stack: expected a non-empty list of tensors")
+    check_tensors("stack", *tensors)
     shape = tensors[0].shape
     for i, x in enumerate(tensors):
         if x.shape != shape:
@@ -94,7 +95,9 @@ def _atleast(input: Any, n: int) -> Any:
 
     if len(input) == 1 and isinstance(input[0], Tensor):
         return one(input[0])
-    return tuple(one(x) for x in several(input))
+    tensors = several(input)
+    check_tensors(f"atleast_{n}d", *tensors)
+    return tuple(map(one, tensors))
 
 
 def atleast_1d(*tensors: Any) -> Any:
@@ -170,6 +173,8 @@ def column_stack(tensors: Any) -> Tensor:
     tensor([[1, 3],
             [2, 4]])
     """
+    tensors = tuple(tensors)
+    check_tensors("column_stack", *tensors)
     return hstack([reshape(x, (x.numel(), 1)) if x.ndim <= 1 else x for x in tensors])
 
 
@@ -183,6 +188,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
             [3, 4, 5]])
     """
     tensors = several(tensors)
+    check_tensors("meshgrid", *tensors)
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     for x in _some(tensors, "meshgrid"):
@@ -209,6 +215,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
             [2, 5],
             [2, 6]])
     """
+    check_tensors("cartesian_prod", *tensors)
     for x in tensors:
         if x.ndim != 1:
             raise RuntimeError(f"cartesian_prod: expected vectors, got shape {x.shape}")
@@ -225,6 +232,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     >>> mi.diag_embed(mi.tensor([[1, 2], [3, 4]])).shape
     (2, 2, 2)
     """
+    check_tensors("diag_embed", input)
     n = input.ndim + 1
     size = input.shape[-1] + abs(offset)
     first, second = axis(dim1, n, "diag_embed"), axis(dim2, n, "diag_embed")
@@ -243,6 +251,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     tensor([[1, 0],
             [0, 2]])
     """
+    check_tensors("diag", input)
     if input.ndim == 1:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
@@ -260,6 +269,7 @@ def trace(input: Tensor) -> Tensor:
     >>> mi.trace(mi.tensor([[1, 2], [3, 4]]))
     tensor(5)
     """
+    check_tensors("trace", input)
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, got {input.ndim} dimensions")
     return _diagonal(input).sum()  # type: ignore[no-any-return]
@@ -319,6 +329,7 @@ def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Ten
     >>> mi.split(mi.arange(5), 2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
+    check_tensors("split", input)
     if not isinstance(split_size_or_sections, int):
         return split_with_sizes(input, split_size_or_sections, dim)
     size, n = split_size_or_sections, _size(input, dim, "split")
@@ -334,6 +345,7 @@ def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Ten
     >>> mi.split_with_sizes(mi.arange(5), [1, 4])
     (tensor([0]), tensor([1, 2, 3, 4]))
     """
+    check_tensors("split_with_sizes", input)
     n = _size(input, dim, "split")
     if sum(split_sizes) != n or min(split_sizes, default=0) < 0:
         raise RuntimeError(
@@ -360,6 +372,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     >>> mi.chunk(mi.arange(5), 2)
     (tensor([0, 1, 2]), tensor([3, 4]))
     """
+    check_tensors("chunk", input)
     if chunks <= 0:
         raise RuntimeError(f"chunk: expects `chunks` to be greater than 0, got {chunks}")
     n = _size(input, dim, "chunk")
@@ -373,6 +386,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     >>> mi.tensor_split(mi.arange(5), 2)
     (tensor([0, 1, 2]), tensor([3, 4]))
     """
+    check_tensors("tensor_split", input)
     n = _size(input, dim, "tensor_split")
     if isinstance(indices_or_sections, Tensor):
         indices_or_sections = indices_or_sections.tolist()
@@ -392,14 +406,14 @@ def _splitter(name: str, dim: int) -> Any:
     part = tuple(1 if d == dim else 2 for d in range(3))
 
     def function(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        check_tensors(name, input)
         d = 0 if name == "hsplit" and input.ndim == 1 else dim
         if input.ndim < (1 if name == "hsplit" else dim + 1) or (name == "vsplit" and input.ndim < 2):
             raise RuntimeError(f"{name}: the tensor has too few dimensions ({input.ndim})")
-        if isinstance(indices_or_sections, int) and input.shape[d] % indices_or_sections:
-            raise RuntimeError(
-                f"{name}: the size {input.shape[d]} of dimension {d} is not divisible by {indices_or_sections}"
-            )
-        return tensor_split(input, indices_or_sections, d)
+        n = indices_or_sections
+        if isinstance(n, int) and (n == 0 or input.shape[d] % n):
+            raise RuntimeError(f"{name}: the size {input.shape[d]} of dimension {d} is not divisible by {n}")
+        return tensor_split(input, n, d)
 
     function.__name__ = function.__qualname__ = name
     note = " (0 for vectors)" if name == "hsplit" else ""
@@ -422,6 +436,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     >>> mi.unbind(mi.tensor([[1, 2], [3, 4]]))
     (tensor([1, 2]), tensor([3, 4]))
     """
+    check_tensors("unbind", input)
     n = _size(input, dim, "unbind")
     parts = [_core.select(input, dim, i) for i in range(n)]
     for part in parts:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import op, record
-from ...tensor import Tensor, method, method_as
+from ...tensor import Tensor, check_tensors, method, method_as
 from .inplace import region
 from .views import axis, movedim, reshape, view_of, zeros
 
@@ -84,6 +84,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     tensor([[0, 2, 4],
             [1, 3, 5]])
     """
+    check_tensors("as_strided", input)
     offset = input._offset if storage_offset is None else storage_offset
     y = _core.as_strided(input, tuple(size), tuple(stride), offset)
     return region(input, y)

@@ -9,7 +9,7 @@ from ...autograd import op, record
 from ...device import check_device
 from ...dtypes import dtype as DType
 from ...dtypes import int64
-from ...tensor import Tensor, also_axis, method, method_as
+from ...tensor import Tensor, also_axis, check_tensors, method, method_as
 from .inplace import in_place
 from .join import cat
 from .views import axis, clone_of, expand, given, narrow, reshape, transpose, unsqueeze
@@ -53,6 +53,7 @@ def fliplr(input: Tensor) -> Tensor:
     tensor([[2, 1],
             [4, 3]])
     """
+    check_tensors("fliplr", input)
     if input.ndim < 2:
         raise RuntimeError(f"fliplr: expected at least 2 dimensions, got {input.ndim}")
     return flip(input, 1)
@@ -66,6 +67,7 @@ def flipud(input: Tensor) -> Tensor:
     tensor([[3, 4],
             [1, 2]])
     """
+    check_tensors("flipud", input)
     if input.ndim < 1:
         raise RuntimeError("flipud: expected at least 1 dimension")
     return flip(input, 0)
@@ -78,6 +80,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     >>> mi.roll(mi.tensor([1, 2, 3]), 1)
     tensor([3, 1, 2])
     """
+    check_tensors("roll", input)
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     dims = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
     if not dims:
@@ -106,6 +109,7 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     tensor([[2, 4],
             [1, 3]])
     """
+    check_tensors("rot90", input)
     if input.ndim < 2:
         raise RuntimeError(f"rot90: expected at least 2 dimensions, got {input.ndim}")
     first, second = (axis(d, input.ndim, "rot90") for d in dims)
@@ -129,6 +133,7 @@ def repeat(input: Tensor, *times: Any, repeats: Any = None) -> Tensor:
     tensor([[1, 2, 1, 2],
             [1, 2, 1, 2]])
     """
+    check_tensors("repeat", input)
     times = given(times, repeats)
     if len(times) < input.ndim or min(times, default=0) < 0:
         raise RuntimeError(f"repeat: expected at least {input.ndim} non-negative numbers, got {tuple(times)}")
@@ -156,6 +161,7 @@ def tile(input: Tensor, *times: Any, dims: Any = None) -> Tensor:
     >>> mi.tile(mi.tensor([1, 2]), (2,))
     tensor([1, 2, 1, 2])
     """
+    check_tensors("tile", input)
     times = given(times, (dims,) if isinstance(dims, int) else dims)
     return repeat(input, (1,) * (input.ndim - len(times)) + tuple(times))
 
@@ -172,6 +178,7 @@ def repeat_interleave(
     >>> mi.repeat_interleave(mi.tensor([1, 2]), 2)
     tensor([1, 1, 2, 2])
     """
+    check_tensors("repeat_interleave", input)
     if repeats is None:
         index = _core.repeat_index(input)
         _check_total(index, output_size)

@@ -8,7 +8,7 @@ from ... import _core
 from ...autograd import op, record
 from ...devices import made_on
 from ...dtypes import dtype as DType
-from ...tensor import Tensor, also_axis, method, method_as
+from ...tensor import Tensor, also_axis, check_tensors, method, method_as
 
 __all__ = [
     "adjoint", "broadcast_tensors", "broadcast_to", "diagonal", "expand", "expand_as", "flatten", "identity", "movedim",
@@ -103,6 +103,7 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
     >>> mi.arange(4).view_as(mi.ones(2, 2)).shape
     (2, 2)
     """
+    check_tensors("view_as", input, other)
     return view(input, other.shape)
 
 
@@ -114,6 +115,7 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     tensor([[0, 1],
             [2, 3]])
     """
+    check_tensors("reshape_as", input, other)
     return reshape(input, other.shape)
 
 
@@ -134,6 +136,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     >>> mi.flatten(mi.ones(2, 3, 4), 1).shape
     (2, 12)
     """
+    check_tensors("flatten", input)
     if input.ndim == 0:
         axis(start_dim, 0, "flatten"), axis(end_dim, 0, "flatten")
         return reshape(input, (1,))
@@ -156,6 +159,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
+    check_tensors("unflatten", input)
     dim = axis(dim, input.ndim, "unflatten")
     known = [s for s in sizes if s != -1]
     n = 1
@@ -223,6 +227,7 @@ def t(input: Tensor) -> Tensor:
             [2],
             [3]])
     """
+    check_tensors("t", input)
     if input.ndim > 2:
         raise RuntimeError(f"t: expected a tensor with at most 2 dimensions, got {input.ndim}")
     return input if input.ndim < 2 else transpose(input, 0, 1)
@@ -236,6 +241,7 @@ def adjoint(input: Tensor) -> Tensor:
     tensor([[1, 3],
             [2, 4]])
     """
+    check_tensors("adjoint", input)
     if input.ndim < 2:
         raise RuntimeError(f"adjoint and mT are for matrices and batches of them, got {input.ndim} dimensions")
     return transpose(input, -2, -1)
@@ -262,6 +268,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     >>> mi.movedim(mi.ones(2, 3, 4), 0, -1).shape
     (3, 4, 2)
     """
+    check_tensors("movedim", input)
     one = isinstance(source, int)
     given = ((source,), (destination,)) if one else (tuple(source), tuple(destination))
     if len(given[0]) != len(given[1]):
@@ -310,6 +317,7 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
     tensor([[1, 2],
             [1, 2]])
     """
+    check_tensors("expand_as", input, other)
     return expand(input, other.shape)
 
 
@@ -333,6 +341,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
             [2, 2]])
     """
     tensors = several(tensors)
+    check_tensors("broadcast_tensors", *tensors)
     shape = _core.broadcast_shapes(tuple(x.shape for x in tensors))
     return tuple(expand(x, shape) for x in tensors)
 
@@ -356,6 +365,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     >>> mi.squeeze(mi.ones(1, 2, 1)).shape
     (2,)
     """
+    check_tensors("squeeze", input)
     if isinstance(dim, (tuple, list)) and len({axis(d, input.ndim, "squeeze") for d in dim}) < len(dim):
         raise RuntimeError(f"squeeze: a dimension appears multiple times in {tuple(dim)}")
     return view_of(_core.squeeze(input, () if dim is None else dim, dim is None), RESHAPE, input, input.shape)
@@ -386,6 +396,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     >>> mi.narrow(mi.arange(5), 0, 1, 3)
     tensor([1, 2, 3])
     """
+    check_tensors("narrow", input)
     if input.ndim == 0:
         raise RuntimeError("narrow: cannot be applied to a 0-dim tensor")
     if isinstance(start, Tensor) and (start.ndim or start.dtype.is_floating_point):

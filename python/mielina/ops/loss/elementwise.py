@@ -133,6 +133,7 @@ def _difference(
         return reduced(loss, reduction) if weight is None else weighted(loss, weight, reduction)
     if weight is None:
         return _fused(x, t, kind, p, reduction)
+    check_tensors(kind, weight)
     if weight.shape != x.shape:
         raise ValueError(f"{kind}: weight must have the input's shape {x.shape}, got {weight.shape}")
     loss = _fused(x, t, kind, p, "none")
@@ -152,6 +153,7 @@ def mse_loss(
     >>> F.mse_loss(mi.tensor([1.0, 2.0]), mi.tensor([2.0, 4.0]))
     tensor(2.5000)
     """
+    check_tensors("mse_loss", input, target)
     return _difference("mse_loss", input, target, 0.0, size_average, reduce, reduction, weight)
 
 
@@ -362,6 +364,7 @@ def gaussian_nll_loss(
     >>> F.gaussian_nll_loss(mi.tensor([0.0]), mi.tensor([1.0]), mi.tensor([1.0]))
     tensor(0.5000)
     """
+    check_tensors("gaussian_nll_loss", input, target)
     reduction = mode(reduction)
     if amp.anywhere:
         input, target = amp.widen(input, target)

@@ -177,22 +177,22 @@ def multilabel_margin_loss(
     check_tensors("multilabel_margin_loss", input, target)
     if amp.anywhere:
         (input,) = amp.widen(input)
-    if input.shape != target.shape or input.ndim not in (1, 2):
+    if input.shape != target.shape or input.ndim > 2:
         raise RuntimeError(
             f"multilabel_margin_loss: expected input and target (N, C) or (C), got {input.shape} and {target.shape}"
         )
     import numpy as np
 
-    x = reshape(input, (-1, input.shape[-1]))
+    x = reshape(input, (-1, input.shape[-1] if input.ndim else 1))
     t = target.cpu().numpy().reshape(x.shape)
     _check_classes("multilabel_margin_loss", t, x.shape[1], -1)
     valid = np.logical_and.accumulate(t >= 0, axis=1)
     listed = np.zeros(x.shape, np.float64)
     rows, columns = np.nonzero(valid)
-    listed[rows, t[rows, columns]] = 1
+    np.add.at(listed, (rows, t[rows, columns]), 1)  # a class listed twice counts twice, as PyTorch's
     # Over pairs (j, i): j the listed class, i any that is not.
-    a = _core.from_numpy(listed[:, :, None] * (1 - listed[:, None, :])).to(x)
-    z = _positive(add(sub(unsqueeze(x, 1), unsqueeze(x, 2)), 1))
+    a = _core.from_numpy(listed[:, :, None] * (listed[:, None, :] == 0)).to(x)
+    z = mul(_positive(add(sub(unsqueeze(x, 1), unsqueeze(x, 2)), 1)), a)
     loss = div(sum(e.where(e.ne(a, 0), z, 0), (1, 2)), max(1, x.shape[1]))
     return reduced(reshape(loss, input.shape[:-1]), reduction)
 

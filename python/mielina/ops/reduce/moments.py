@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ... import _core
 from ...autograd import OUTPUT, OUTPUTS, op, record
-from ...tensor import Tensor, also_axis, method
+from ...tensor import Tensor, also_axis, check_tensors, method
 from .. import elementwise as ew
 from ..layout import diagonal, reshape, unsqueeze
 from .shapes import axes_of, folded, unfold
@@ -165,6 +165,7 @@ def cov(
     tensor([[ 1., -1.],
             [-1.,  1.]])
     """
+    check_tensors("cov", input)
     from ..gemm import matmul
 
     if input.ndim > 2:
@@ -222,6 +223,7 @@ def corrcoef(input: Tensor) -> Tensor:
     tensor([[ 1., -1.],
             [-1.,  1.]])
     """
+    check_tensors("corrcoef", input)
     c = cov(input)
     if c.ndim == 0:
         return ew.div(c, c)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import _core
 from ...autograd import OUTPUT, OUTPUTS, op, record
-from ...tensor import Tensor, also_axis, method
+from ...tensor import Tensor, also_axis, check_tensors, method
 from .. import elementwise as ew
 from ..layout import expand, permute, reshape, select
 from .extremes import Extreme, put_rule
@@ -41,6 +41,7 @@ def median(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     >>> mi.median(mi.tensor([3, 1, 2, 4]))
     tensor(2)
     """
+    check_tensors("median", input)
     return _median(input, dim, keepdim, False)
 
 
@@ -52,6 +53,7 @@ def nanmedian(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     >>> mi.nanmedian(mi.tensor([1.0, float("nan"), 3.0]))
     tensor(1.)
     """
+    check_tensors("nanmedian", input)
     return _median(input, dim, keepdim, True)
 
 
@@ -68,6 +70,7 @@ _PLACES = {
 
 
 def _quantile(name: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpolation: str) -> Tensor:
+    from ...dtypes import float64
     from ..index import gather
     from ..sort import sort
 
@@ -93,7 +96,8 @@ def _quantile(name: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpo
     # Place q (n - 1) of each sorted row, in double; with NaN at the end passed over, n is counted row by row.
     rank_shape = [1] * x.ndim
     rank_shape[axis] = len(levels)
-    rank = reshape(_core.to_device(_core.from_numpy(_float64(levels)), input._device), rank_shape)
+    double = ew.cast(q, float64) if isinstance(q, Tensor) else _core.from_numpy(_float64(levels))
+    rank = reshape(double.to(input.device), rank_shape)
     if name == "nanquantile":
         last = ew.clamp(ew.sub(_core.count_valid(x, axis, True), 1), 0)
         rank = ew.mul(rank, ew.cast(last, rank.dtype))
@@ -138,12 +142,14 @@ def quantile(
 ) -> Tensor:
     """The element at place q (n - 1) of the sorted ones, interpolated between neighbours; NaN if there is one.
 
-    q: a number in [0, 1], or a vector of them, which gives the result a first axis. interpolation: "linear", "lower",
-    "higher", "nearest" or "midpoint". RuntimeError: q out of range, an empty or integer input.
+    q: a number in [0, 1], or a vector of them, which gives the result a first axis; a tensor may want a gradient.
+    interpolation: "linear", "lower", "higher", "nearest" or "midpoint". RuntimeError: q out of range, an empty or
+    integer input.
 
     >>> mi.quantile(mi.tensor([1.0, 2.0, 3.0, 4.0]), 0.5)
     tensor(2.5000)
     """
+    check_tensors("quantile", input)
     return _quantile("quantile", input, q, dim, keepdim, interpolation)
 
 
@@ -157,4 +163,5 @@ def nanquantile(
     >>> mi.nanquantile(mi.tensor([1.0, float("nan"), 3.0]), 0.5)
     tensor(2.)
     """
+    check_tensors("nanquantile", input)
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation)

@@ -8,7 +8,7 @@ from ... import _core
 from ...autograd import OUTPUT, op, record
 from ...dtypes import dtype as DType
 from ...dtypes import uint8
-from ...tensor import Tensor, also_axis, method
+from ...tensor import Tensor, also_axis, check_tensors, method
 from .. import elementwise as ew
 from ..layout import expand, permute, reshape
 from .shapes import axes_of, folded, kept, share, unfold
@@ -266,6 +266,7 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     >>> mi.norm(mi.tensor([3.0, 4.0]))
     tensor(5.)
     """
+    check_tensors("norm", input)
     if p is None or p == "fro":
         p = 2.0
     elif p == "nuc":
