@@ -143,6 +143,8 @@ class NAdam(_Moments):
         maximize: bool = False,
         **options: Any,
     ) -> None:
+        if not momentum_decay >= 0:
+            raise ValueError(f"NAdam: expected momentum_decay >= 0, got {momentum_decay}")
         super().__init__(
             params,
             {

@@ -358,7 +358,7 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """(log v + (x - t)^2 / v) / 2 with v = max(var, eps); full adds log(2 pi) / 2.
 
-    var: input's shape, or that with a last dim of 1, or without it, or a number. The bound changes the value and not
+    var: input's shape, or that with one dim of 1, or without the last, or a number. The bound changes the value and not
     the gradient. ValueError: negative var, another shape. Source: Nix & Weigend 1994.
 
     >>> F.gaussian_nll_loss(mi.tensor([0.0]), mi.tensor([1.0]), mi.tensor([1.0]))
@@ -379,7 +379,7 @@ def gaussian_nll_loss(
     if var.shape != input.shape:
         if input.shape[:-1] == var.shape:
             var = var.unsqueeze(-1)
-        elif not (var.ndim == input.ndim and var.shape[:-1] == input.shape[:-1] and var.shape[-1] == 1):
+        elif var.ndim != input.ndim or [v for n, v in zip(input.shape, var.shape) if v != n] != [1]:
             raise ValueError("var is of incorrect size")
     var = record(e.clamp_min(var.detach(), eps), IDENTITY, (var,), ())
     d = sub(input, target)
