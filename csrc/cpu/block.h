@@ -191,8 +191,9 @@ MIELINA_INLINE void put(bfloat_t* p, T x) {
 }
 
 template <class S, class T>
-static void row_from(const void* from, int64_t stride, T* to, int64_t n) {
+static void row_from(const void* from, int64_t stride, void* into, int64_t n) {
   const S* p = (const S*)from;
+  T* to = (T*)into;
   if (stride == 1) {
     int64_t i = 0;
     if constexpr (__is_same(S, T)) {
@@ -215,8 +216,9 @@ static void row_from(const void* from, int64_t stride, T* to, int64_t n) {
 }
 // Streamed: halves go past the caches, `to` is aligned then.
 template <class S, class T, bool Streamed = false>
-static void row_to(const T* from, void* to, int64_t stride, int64_t n) {
+static void row_to(const void* source, void* to, int64_t stride, int64_t n) {
   S* p = (S*)to;
+  const T* from = (const T*)source;
   if (stride == 1) {
     int64_t i = 0;
     if constexpr (__is_same(S, T)) {
@@ -237,11 +239,12 @@ static void row_to(const T* from, void* to, int64_t stride, int64_t n) {
 }
 
 // The functions above as values, chosen once a block. They are instantiated in block.cpp, once a level and not once a
-// file: T is float, double, an integer of 32 or 64 bits, and for row_from_fn also bool.
+// file: T is float, double, an integer of 32 or 64 bits, and for row_from_fn also bool. All are of one type, so that
+// who knows T as a dtype only can hold them, too.
 template <class T>
-using RowFrom = void (*)(const void*, int64_t, T*, int64_t);
+using RowFrom = void (*)(const void* from, int64_t stride, void* to, int64_t n);
 template <class T>
-using RowTo = void (*)(const T*, void*, int64_t, int64_t);
+using RowTo = void (*)(const void* from, void* to, int64_t stride, int64_t n);
 template <class T>
 RowFrom<T> row_from_fn(DType d);
 template <class T>
@@ -249,8 +252,15 @@ RowTo<T> row_to_fn(DType d);
 RowTo<float> streamed_row_fn(DType d);  // to halves in memory
 
 // ---- walking
-// --------------------------------------------------------------------------------------------------------- f(offset,
-// n, done): rows of operand k that make up elements [i0, i0 + n) of the space, in order.
+// ---------------------------------------------------------------------------------------------------------
+// One element stands for all.
+MIELINA_INLINE bool repeats(int ndim, const int64_t* stride) {
+  for (int d = 0; d < ndim; d++)
+    if (stride[d] != 0) return false;
+  return true;
+}
+
+// f(offset, n, done): rows of operand k that make up elements [i0, i0 + n) of the space, in order.
 template <class F>
 MIELINA_INLINE void for_rows(int ndim, const int64_t* shape, const int64_t* stride, int64_t i0, int64_t n, F f) {
   int last = ndim - 1;

@@ -137,7 +137,7 @@ struct Slope {
 template <int kind>
 struct PickValue {
   template <class T>
-  static constexpr RowFn<T> of() {
+  static constexpr RowFn of() {
     if constexpr (is_integer<T>) return nullptr;
     else return row<Value<Fn<Loss(kind)>>, 2, T>;
   }
@@ -145,7 +145,7 @@ struct PickValue {
 template <int kind>
 struct PickSlope {
   template <class T>
-  static constexpr RowFn<T> of() {
+  static constexpr RowFn of() {
     if constexpr (is_integer<T>) return nullptr;
     else return row<Slope<Fn<Loss(kind)>>, 3, T>;
   }
@@ -158,7 +158,7 @@ int64_t loss_workspace(const View& y, const View& x) noexcept {
 
 // The losses of a block stay in the L1 cache until they are summed, so that no loss needs a loop of its own for sums.
 template <class T>
-void total(const Ctx& ctx, const View& y, const View& x, const View& t, RowFn<T> f, double p, double scale) {
+void total(const Ctx& ctx, const View& y, const View& x, const View& t, RowFn f, double p, double scale) {
   const Space<2> s({&x, &t});
   const int64_t chunks = ceil_div(s.n, kGrain);
   const T parameters[2] = {T(p), T(0)};
@@ -169,7 +169,7 @@ void total(const Ctx& ctx, const View& y, const View& x, const View& t, RowFn<T>
     double sum = 0;
     for (int64_t i = chunk * kGrain; i < end; i += kBlock) {
       const int64_t n = min64(kBlock, end - i);
-      const Operand<T> at[2] = {{fetch<T>(s, 0, i, n, xb), 1}, {fetch<T>(s, 1, i, n, tb), 1}};
+      const Operand at[2] = {{fetch<T>(s, 0, i, n, xb), 1}, {fetch<T>(s, 1, i, n, tb), 1}};
       f(losses, at, n, parameters);
       sum += double(sum_vectors<T>(
           n, [&](int64_t j, int64_t w) __attribute__((always_inline)) { return load_part(losses + j, w); }));
@@ -184,9 +184,9 @@ void total(const Ctx& ctx, const View& y, const View& x, const View& t, RowFn<T>
 
 template <class T>
 void loss_of(const Ctx& ctx, const View& y, const View& x, const View& t, Loss kind, double p, double scale) {
-  const RowFn<T> f = pick<T, PickValue>(int(kind), IndicesTo<int(Loss::count)>::type{});
+  const RowFn f = pick<T, PickValue>(int(kind), IndicesTo<int(Loss::count)>::type{});
   if (reduced(y, x)) total<T>(ctx, y, x, t, f, p, scale);
-  else run(ctx, Space<3>({&y, &x, &t}), f, Number{p, 0, false}, Number{});
+  else run<T>(ctx, Space<3>({&y, &x, &t}), f, Number{p, 0, false}, Number{});
 }
 void loss(const Ctx& ctx, const View& y, const View& x, const View& t, Loss kind, double p, double scale) noexcept {
   if (x.dtype == DType::f64) loss_of<double>(ctx, y, x, t, kind, p, scale);

@@ -262,6 +262,33 @@ MIELINA_INLINE bool any_lane(M m) {
 #endif
 }
 
+// A byte of 1 or 0 for every lane of a comparison's result. gcc 12 takes a plain conversion to bytes lane by lane below
+// AVX-512.
+template <class M>
+MIELINA_INLINE void put_flags(uint8_t* to, M m) {
+  constexpr int L = int(sizeof(M) / sizeof(m[0]));
+  typedef uint8_t Flags __attribute__((vector_size(L)));
+  Flags flags;
+  if constexpr (L == VBYTES) {
+    flags = (Flags)m & 1;
+  } else {
+#if MIELINA_V512
+    flags = __builtin_convertvector(m, Flags) & 1;
+#elif defined(__x86_64__)
+    __m128i low, high;  // packing saturates, and 0 and -1 stay what they are
+    __builtin_memcpy(&low, &m, 16);
+    __builtin_memcpy(&high, (const char*)&m + VBYTES - 16, 16);
+    __m128i p = VBYTES == 16 ? _mm_packs_epi32(low, low) : _mm_packs_epi32(low, high);
+    for (int bytes = int(sizeof(m[0])) / 2; bytes > 1; bytes /= 2) p = _mm_packs_epi16(p, p);
+    p = _mm_and_si128(p, _mm_set1_epi8(1));
+    __builtin_memcpy(&flags, &p, L);
+#else
+    flags = __builtin_convertvector(m, Flags) & 1;
+#endif
+  }
+  __builtin_memcpy(to, &flags, L);
+}
+
 // ---- arithmetic
 // ------------------------------------------------------------------------------------------------------ a * b + c, one
 // rounding where the level has FMA (all but x86-64-v2).

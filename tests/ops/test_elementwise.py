@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mielina.testing import FLOATS, INTEGERS, check_op, gradcheck, gradgradcheck, reference
+from mielina.testing import FLOATS, INTEGERS, Library, check_op, gradcheck, gradgradcheck, reference, use_isa
 
 RNG = np.random.default_rng(0)
 NORMAL = RNG.standard_normal((3, 5)) * 1.5 + 0.01
@@ -177,6 +177,30 @@ def test_comparisons(name):
 def test_classification(name):
     x = np.array([[0.0, -0.0, np.nan], [np.inf, -np.inf, -2.0]])
     check_op(getattr(mi, name), getattr(reference, name), [x], dtypes=(*FLOATS, "int32"))
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, "int64", "int16", "bool"])
+@pytest.mark.parametrize("level", Library().isas())
+def test_runs_of_comparisons_and_choices(dtype, level):
+    """Runs of all lengths and beginnings, beside numbers, columns and, for floats, an operand of another dtype."""
+    special = [0.0, -0.0, 1, -1, 2, 3] + [np.nan, np.inf, -np.inf] * (dtype in FLOATS)
+    a, b = (mi.tensor(RNG.choice(special, (3, 150))).to(getattr(mi, dtype)) for _ in range(2))
+    with use_isa(level):
+        for n in (*range(1, 68), 140):
+            x, y = a[:, n % 3 : n % 3 + n], b[:, 1 : 1 + n]
+            others = [y, y[:, :1], y[0, 0]] + [y.half(), y.bfloat16()] * (dtype == "float32")
+            for other in others:
+                p, q = x.double().numpy(), other.double().numpy()
+                for name in COMPARISONS:
+                    np.testing.assert_array_equal(getattr(mi, name)(x, other).numpy(), getattr(reference, name)(p, q))
+                flags = mi.ge(x, other)
+                for chosen, result in (
+                    (mi.where(flags, x, other), np.where(p >= q, p, q)),
+                    (mi.where(flags, other, x), np.where(p >= q, q, p)),
+                    (mi.where(flags[:, :1], x, other), np.where((p >= q)[:, :1], p, q)),
+                ):
+                    np.testing.assert_array_equal(chosen.double().numpy(), result)
+                    np.testing.assert_array_equal(np.signbit(chosen.double().numpy()), np.signbit(result))
 
 
 @settings(max_examples=25, deadline=None)

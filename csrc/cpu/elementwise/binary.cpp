@@ -248,7 +248,7 @@ template <int op>
 struct Pick2 {
   using F = Fn<Binary(op)>;
   template <class T>
-  static constexpr RowFn<T> of() {
+  static constexpr RowFn of() {
     if constexpr (has_row<F, T> && (is_integer<T> || !requires { F::only; })) return row<Call2<F>, 2, T>;
     else return nullptr;
   }
@@ -313,7 +313,7 @@ template <int op>
 struct Pick3 {
   using F = Fn3<Ternary(op)>;
   template <class T>
-  static constexpr RowFn<T> of() {
+  static constexpr RowFn of() {
     if constexpr (has_row<F, T>) return row<Call3<F>, 3, T>;
     else return nullptr;
   }

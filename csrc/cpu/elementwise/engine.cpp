@@ -1,28 +1,48 @@
 // Rows over a whole space: where the operands lie, if they are runs of neighbours or repeated numbers, else gathered
-// through blocks that fit the L1 cache. Large outputs are streamed past the caches.
+// through blocks that fit the L1 cache. Large outputs are streamed past the caches. The types are numbers of bytes
+// here.
 #include "cpu/elementwise/rows.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-constexpr int kMost = 4;  // arrays
 // Elements gathered at once: adding 16 million float16 took 4.0 ms with 1024, 2.6 with 512, 2.7 with 256.
 constexpr int64_t kGather = 512;
+constexpr int64_t kWidest = 8;  // bytes of an element
 
-bool repeats(const Arrays& s, int k) {
-  for (int d = 0; d < s.ndim; d++)
-    if (s.stride[k][d] != 0) return false;
-  return true;
+int64_t size_of(DType d) { return kDTypeSize[int(d)]; }
+bool is_half(DType d) { return d == DType::f16 || d == DType::bf16; }
+bool fixed(const Arrays& s, int k) { return repeats(s.ndim, s.stride[k]); }
+
+RowFrom<void> reader(DType compute, DType d) {
+  switch (compute) {
+    case DType::f32: return row_from_fn<float>(d);
+    case DType::f64: return row_from_fn<double>(d);
+    case DType::b8: return row_from_fn<bool>(d);
+    default: return row_from_fn<int64_t>(d);
+  }
+}
+RowTo<void> writer(DType compute, DType d) {
+  switch (compute) {
+    case DType::f32: return row_to_fn<float>(d);
+    case DType::f64: return row_to_fn<double>(d);
+    default: return row_to_fn<int64_t>(d);
+  }
 }
 
-template <class T>
-bool in_runs(const Arrays& s) {
-  const int last = s.ndim - 1;
-  if (s.dtype[0] != dtype_of<T> || s.stride[0][last] != 1 || (last > 0 && s.shape[last] < 4 * lanes<T>)) return false;
-  for (int k = 1; k < s.K; k++)
-    if (!repeats(s, k) && (s.dtype[k] != dtype_of<T> || uint64_t(s.stride[k][last]) > 1)) return false;
-  return true;
+// One element in all places of a vector.
+void spread(DType read, DType d, const char* at, char* to) {
+  if (read != d) {
+    reader(read, d)(at, 1, to, 1);
+    at = to;
+  }
+  switch (size_of(read)) {
+    case 8: return store((uint64_t*)to, splat<vu64>(*(const uint64_t*)at));
+    case 4: return store((uint32_t*)to, splat<vu32>(*(const uint32_t*)at));
+    case 2: return store((uint16_t*)to, Vec<uint16_t>{} + *(const uint16_t*)at);
+    default: return store((uint8_t*)to, Vec<uint8_t>{} + *(const uint8_t*)at);
+  }
 }
 
 // Whether the output is so large, and every run of it so aligned, that it bypasses the caches.
@@ -33,86 +53,86 @@ bool streams(const Arrays& s, int64_t size) {
 }
 
 // f on one run whose output goes past the caches: computed in a block that stays in the L1 cache.
-template <class T>
-void stream_run(T* y, const Operand<T>* x, int inputs, int64_t n, RowFn<T> f, const T* parameters) {
-  alignas(64) T buf[kBlock];
-  Operand<T> at[kMost];
+void stream_run(const Arrays& s, char* y, const Operand* x, int64_t n, RowFn f, const void* parameters) {
+  alignas(64) char buf[kBlock * kWidest];
+  Operand at[kMost];
+  for (int k = 0; k < s.K - 1; k++) at[k] = x[k];
   for (int64_t i = 0; i < n; i += kBlock) {
-    const int64_t m = min64(kBlock, n - i);
-    int64_t j = 0;
-    for (int k = 0; k < inputs; k++) at[k] = {x[k].at + i * x[k].step, x[k].step};
+    const int64_t m = min64(kBlock, n - i), bytes = m * size_of(s.made);
     f(buf, at, m, parameters);
-    for (; j + lanes<T> <= m; j += lanes<T>) stream(y + i + j, load(buf + j));
-    if (j < m) store_n(y + i + j, load_n(buf + j, m - j), m - j);
+    int64_t j = 0;
+    for (; j + VBYTES <= bytes; j += VBYTES) stream(y + j, load(buf + j));
+    __builtin_memcpy(y + j, buf + j, size_t(bytes - j));
+    y += bytes;
+    for (int k = 0; k < s.K - 1; k++) at[k].at = (const char*)at[k].at + m * at[k].step * size_of(at[k].dtype);
   }
 }
 
-template <class T>
-void runs(const Ctx& ctx, const Arrays& s, RowFn<T> f, const T* parameters) {
-  const bool nt = streams(s, sizeof(T));
+void runs(const Ctx& ctx, const Arrays& s, RowFn f, const void* parameters) {
+  const bool nt = streams(s, size_of(s.made));
   const int last = s.ndim - 1;
   parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
-    alignas(64) T one[kMost][lanes<T>];
-    Operand<T> x[kMost];
-    bool fixed[kMost];
+    alignas(64) char one[kMost][VBYTES];
+    Operand x[kMost];
+    bool everywhere[kMost];
     for (int k = 1; k < s.K; k++) {
-      fixed[k] = repeats(s, k);
-      x[k] = {one[k], fixed[k] ? 0 : s.stride[k][last]};
-      if (fixed[k]) row_from_fn<T>(s.dtype[k])(s.data[k], 0, one[k], lanes<T>);
+      everywhere[k] = fixed(s, k);
+      x[k] = {one[k], everywhere[k] ? 0 : s.stride[k][last]};
+      x[k].dtype = x[k].step ? s.dtype[k] : s.read[k - 1];
+      if (everywhere[k]) spread(s.read[k - 1], s.dtype[k], s.data[k], one[k]);
     }
     for_runs<kMost>(s.K, s.ndim, s.shape, s.stride, begin, end - begin, [&](const int64_t (&offset)[kMost], int64_t n) {
       for (int k = 1; k < s.K; k++) {
-        const T* at = (const T*)s.data[k] + offset[k];
+        const char* at = s.data[k] + offset[k] * size_of(s.dtype[k]);
         if (x[k].step) x[k].at = at;
-        else if (!fixed[k]) store(one[k], splat<Vec<T>>(*at));
+        else if (!everywhere[k]) spread(s.read[k - 1], s.dtype[k], at, one[k]);
       }
-      T* y = (T*)s.data[0] + offset[0];
-      if (nt) stream_run(y, x + 1, s.K - 1, n, f, parameters);
+      char* y = s.data[0] + offset[0] * size_of(s.made);
+      if (nt) stream_run(s, y, x + 1, n, f, parameters);
       else f(y, x + 1, n, parameters);
     });
     if (nt) stream_fence();
   });
 }
 
-template <class T>
-void blocks(const Ctx& ctx, const Arrays& s, RowFn<T> f, const T* parameters) {
+void blocks(const Ctx& ctx, const Arrays& s, RowFn f, const void* parameters) {
   const int last = s.ndim - 1;
-  RowTo<T> row_to = row_to_fn<T>(s.dtype[0]);
-  bool nt = false;
-  if constexpr (__is_same(T, float)) {
-    nt = s.linear[0] && (s.dtype[0] == DType::f16 || s.dtype[0] == DType::bf16) && streams(s, 2);
-    if (nt) row_to = streamed_row_fn(s.dtype[0]);
-  }
-  const bool in_place = s.linear[0] && s.dtype[0] == dtype_of<T>;
+  const int64_t size = size_of(s.dtype[0]), made = size_of(s.made);
+  const bool in_place = s.linear[0] && s.dtype[0] == s.made;  // always, where it is bool
+  const bool nt = s.made == DType::f32 && s.linear[0] && is_half(s.dtype[0]) && streams(s, 2);
+  const RowTo<void> write = nt ? streamed_row_fn(s.dtype[0]) : writer(s.made, s.dtype[0]);
   parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
-    alignas(64) T buf[kMost][kGather];
-    Operand<T> x[kMost];
-    for (int k = 1; k < s.K; k++) {
-      x[k] = {buf[k], repeats(s, k) ? 0 : 1};
-      if (x[k].step == 0) row_from_fn<T>(s.dtype[k])(s.data[k], 0, buf[k], lanes<T>);
+    alignas(64) char room[kMost * kGather * kWidest];
+    char* buf[kMost];
+    Operand x[kMost];
+    for (int k = 0; k < s.K; k++) {
+      buf[k] = k ? buf[k - 1] + kGather * size_of(k > 1 ? s.read[k - 2] : s.made) : room;
+      if (k == 0) continue;
+      x[k] = {buf[k], fixed(s, k) ? 0 : 1, s.read[k - 1]};
+      if (x[k].step == 0) spread(s.read[k - 1], s.dtype[k], s.data[k], buf[k]);
     }
     for (int64_t i = begin; i < end; i += kGather) {
       const int64_t n = min64(kGather, end - i);
       for (int k = 1; k < s.K; k++) {
+        const DType read = s.read[k - 1];
         if (x[k].step == 0) continue;
-        if (s.linear[k] && s.dtype[k] == dtype_of<T>) {
-          x[k].at = (const T*)s.data[k] + i;
+        if (s.linear[k] && s.dtype[k] == read) {
+          x[k].at = s.data[k] + i * size_of(read);
           continue;
         }
-        const auto row = row_from_fn<T>(s.dtype[k]);
-        const int64_t size = kDTypeSize[int(s.dtype[k])];
+        const RowFrom<void> row = reader(read, s.dtype[k]);
+        const int64_t from_size = size_of(s.dtype[k]), to_size = size_of(read);
         for_rows(s.ndim, s.shape, s.stride[k], i, n, [&](int64_t from, int64_t run, int64_t done) {
-          row(s.data[k] + from * size, s.stride[k][last], buf[k] + done, run);
+          row(s.data[k] + from * from_size, s.stride[k][last], buf[k] + done * to_size, run);
         });
       }
       if (in_place) {
-        f((T*)s.data[0] + i, x + 1, n, parameters);
+        f(s.data[0] + i * size, x + 1, n, parameters);
         continue;
       }
       f(buf[0], x + 1, n, parameters);
-      const int64_t size = kDTypeSize[int(s.dtype[0])];
       for_rows(s.ndim, s.shape, s.stride[0], i, n, [&](int64_t to, int64_t run, int64_t done) {
-        row_to(buf[0] + done, s.data[0] + to * size, s.stride[0][last], run);
+        write(buf[0] + done * made, s.data[0] + to * size, s.stride[0][last], run);
       });
     }
     if (nt) stream_fence();
@@ -121,13 +141,22 @@ void blocks(const Ctx& ctx, const Arrays& s, RowFn<T> f, const T* parameters) {
 
 }  // namespace
 
-template <class T>
-void run_rows(const Ctx& ctx, const Arrays& s, RowFn<T> f, const T* parameters) {
-  (in_runs<T>(s) ? runs<T> : blocks<T>)(ctx, s, f, parameters);
+bool in_runs(const Arrays& s) {
+  const int last = s.ndim - 1;
+  if (s.dtype[0] != s.made || s.stride[0][last] != 1) return false;
+  int64_t widest = size_of(s.made);
+  for (int k = 1; k < s.K; k++) {
+    const DType read = s.read[k - 1];
+    const bool readable = s.dtype[k] == read || (s.halves && is_half(s.dtype[k]));
+    if (!fixed(s, k) && (!readable || uint64_t(s.stride[k][last]) > 1)) return false;
+    widest = max64(widest, size_of(read));
+  }
+  return last == 0 || s.shape[last] >= 4 * VBYTES / widest;
 }
-template void run_rows<float>(const Ctx&, const Arrays&, RowFn<float>, const float*);
-template void run_rows<double>(const Ctx&, const Arrays&, RowFn<double>, const double*);
-template void run_rows<int64_t>(const Ctx&, const Arrays&, RowFn<int64_t>, const int64_t*);
+
+void run_rows(const Ctx& ctx, const Arrays& s, RowFn f, const void* parameters) {
+  (in_runs(s) ? runs : blocks)(ctx, s, f, parameters);
+}
 
 }  // namespace MIELINA_ISA
 }  // namespace mielina

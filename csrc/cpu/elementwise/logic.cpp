@@ -1,193 +1,252 @@
-// Comparisons and selection. The loops are plain: without a tail to keep bit-exact, the compiler packs masks into bytes
-// and bytes into masks by itself.
+// Comparisons and selection.
 #include "cpu/elementwise/rows.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
+// ---- tests
+// ----------------------------------------------------------------------------------------------------------------
+// The vectors that tests see: bool as bytes of 0 and 1.
+template <class T>
+struct TestedOf {
+  using type = Vec<T>;
+};
+template <>
+struct TestedOf<bool> {
+  using type = Vec<int8_t>;
+};
+template <class T>
+using Tested = typename TestedOf<T>::type;
+template <class V>
+constexpr bool is_floating = __is_same(V, vf32) || __is_same(V, vf64);
+
 template <Compare op>
 struct Is;
 template <>
 struct Is<Compare::eq> {
-  template <class T>
-  MIELINA_INLINE bool f(T a, T b) {
+  template <class V>
+  MIELINA_INLINE auto f(V a, V b) {
     return a == b;
   }
 };
 template <>
 struct Is<Compare::ne> {
-  template <class T>
-  MIELINA_INLINE bool f(T a, T b) {
+  template <class V>
+  MIELINA_INLINE auto f(V a, V b) {
     return a != b;
   }
 };
 template <>
 struct Is<Compare::lt> {
-  template <class T>
-  MIELINA_INLINE bool f(T a, T b) {
+  template <class V>
+  MIELINA_INLINE auto f(V a, V b) {
     return a < b;
   }
 };
 template <>
 struct Is<Compare::le> {
-  template <class T>
-  MIELINA_INLINE bool f(T a, T b) {
+  template <class V>
+  MIELINA_INLINE auto f(V a, V b) {
     return a <= b;
   }
 };
 template <>
-struct Is<Compare::gt> {
-  template <class T>
-  MIELINA_INLINE bool f(T a, T b) {
-    return a > b;
-  }
-};
-template <>
-struct Is<Compare::ge> {
-  template <class T>
-  MIELINA_INLINE bool f(T a, T b) {
-    return a >= b;
-  }
-};
-template <>
 struct Is<Compare::logical_and> {
-  template <class T>
-  MIELINA_INLINE bool f(T a, T b) {
-    return (a != T(0)) & (b != T(0));
+  template <class V>
+  MIELINA_INLINE auto f(V a, V b) {
+    return (a != V{}) & (b != V{});
   }
 };
 template <>
 struct Is<Compare::logical_or> {
-  template <class T>
-  MIELINA_INLINE bool f(T a, T b) {
-    return (a != T(0)) | (b != T(0));
+  template <class V>
+  MIELINA_INLINE auto f(V a, V b) {
+    return (a != V{}) | (b != V{});
   }
 };
 template <>
 struct Is<Compare::logical_xor> {
-  template <class T>
-  MIELINA_INLINE bool f(T a, T b) {
-    return (a != T(0)) != (b != T(0));
+  template <class V>
+  MIELINA_INLINE auto f(V a, V b) {
+    return (a != V{}) ^ (b != V{});
   }
 };
 template <>
 struct Is<Compare::isnan> {
-  template <class T>
-  MIELINA_INLINE bool f(T a, T) {
+  template <class V>
+  MIELINA_INLINE auto f(V a, V) {
     return a != a;
   }
 };
 // x - x is 0 for finite x and NaN for others.
 template <>
 struct Is<Compare::isfinite> {
-  template <class T>
-  MIELINA_INLINE bool f(T a, T) {
-    return is_integer<T> || a - a == T(0);
+  template <class V>
+  MIELINA_INLINE auto f(V a, V) {
+    if constexpr (is_floating<V>) return a - a == V{};
+    else return a == a;
   }
 };
 template <>
 struct Is<Compare::isinf> {
-  template <class T>
-  MIELINA_INLINE bool f(T a, T) {
-    return !is_integer<T> && a == a && a - a != T(0);
+  template <class V>
+  MIELINA_INLINE auto f(V a, V) {
+    if constexpr (is_floating<V>) return abs(a) == splat<V>(Elem<V>(__builtin_inff()));
+    else return a != a;
   }
 };
 template <>
 struct Is<Compare::signbit> {
-  template <class T>
-  MIELINA_INLINE bool f(T a, T) {
-    return a < T(0);  // integers
-  }
-  MIELINA_INLINE bool f(float a, float) {
-    int32_t i;
-    __builtin_memcpy(&i, &a, sizeof i);
-    return i < 0;
-  }
-  MIELINA_INLINE bool f(double a, double) {
-    int64_t i;
-    __builtin_memcpy(&i, &a, sizeof i);
-    return i < 0;
+  template <class V>
+  MIELINA_INLINE auto f(V a, V) {
+    if constexpr (is_floating<V>) return (Mask<V>)a < Mask<V>{};
+    else return a < V{};
   }
 };
+// a > b is b < a: the operands change places.
+constexpr bool turned(Compare op) { return op == Compare::gt || op == Compare::ge; }
+constexpr Compare turn(Compare op) { return op == Compare::gt ? Compare::lt : op == Compare::ge ? Compare::le : op; }
 
+// Halves are converted where they are read; the baseline level, which is compiled for size, gathers them.
 template <class T>
-using Test = void (*)(bool* y, const T* a, const T* b, int64_t n);
-template <class F, class T>
-void test(bool* __restrict y, const T* __restrict a, const T* __restrict b, int64_t n) {
-  for (int64_t i = 0; i < n; i++) y[i] = F::f(a[i], b[i]);
-}
-// Two arrays of bool: byte by byte, whatever of 1 to 255 a true one holds.
-template <class F>
-void test_bytes(bool* __restrict y, const bool* a, const bool* b, int64_t n) {
-  const uint8_t* __restrict p = (const uint8_t*)a, * __restrict q = (const uint8_t*)b;
-  for (int64_t i = 0; i < n; i++) y[i] = F::f(int8_t(p[i] != 0), int8_t(q[i] != 0));
-}
-template <int... I>
-Test<bool> bytes_of(Compare op, Indices<I...>) {
-  static constexpr Test<bool> table[] = {test_bytes<Is<Compare(I)>>...};
-  return table[int(op)];
-}
-template <class T, int... I>
-Test<T> test_of(Compare op, Indices<I...>) {
-  static constexpr Test<T> table[] = {test<Is<Compare(I)>, T>...};
-  return table[int(op)];
-}
-// In one call where nothing has to be gathered. y is dense.
+constexpr bool kTestsHalves = __is_same(T, float) && VBYTES > 16;
+
+// A vector of T from where it lies. The branch on the dtype costs a float nothing that shows.
 template <class T>
-void compare_in(const Ctx& ctx, const Space<3>& s, Test<T> f) {
-  bool direct = true;
-  for (int k = 1; k < 3; k++) direct &= s.dense(k) && s.dtype[k] == dtype_of<T>;
-  parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
-    alignas(64) T buf[2][kBlock];
-    const int64_t step = direct ? end - begin : kBlock;
-    const T* x[2];
-    bool filled[2] = {};
-    for (int64_t i = begin; i < end; i += step) {
-      const int64_t n = min64(step, end - i);
-      for (int k = 0; k < 2; k++) {
-        if (filled[k]) continue;
-        x[k] = fetch<T>(s, k + 1, i, n, buf[k]);
-        filled[k] = s.constant(k + 1) && n == kBlock;  // a broadcast number stays in its block
-      }
-      f((bool*)s.data[0] + i, x[0], x[1], n);
+MIELINA_INLINE Tested<T> get(const char* p, [[maybe_unused]] DType d) {
+  if constexpr (__is_same(T, bool)) {
+    Tested<T> v;
+    __builtin_memcpy(&v, p, VBYTES);
+    return (v != 0) & 1;  // whatever of 1 to 255 a true one holds
+  } else {
+    if constexpr (kTestsHalves<T>) {
+      if (d == DType::bf16) return from_bf16(load_half(p));
+      if (d == DType::f16) return from_f16(load_half(p));
     }
-  });
+    return load((const T*)p);
+  }
+}
+
+// The last n elements of operands, or the vectors that stand for them, in a place of their own.
+[[gnu::noinline]] void set_apart(int64_t n, const char* (&at)[2], const int64_t (&size)[2], char (&apart)[2][VBYTES]) {
+  for (int k = 0; k < 2; k++) {
+    __builtin_memcpy(apart[k], at[k], size[k] ? size_t(n * size[k]) : VBYTES);
+    at[k] = apart[k];
+  }
+}
+
+template <class F, class T>
+void test(void* to, const Operand* x, int64_t n, const void*) {
+  constexpr int64_t L = lanes<T>;
+  const DType d[2] = {x[0].dtype, x[1].dtype};
+  const int64_t size[2] = {x[0].step * kDTypeSize[int(d[0])], x[1].step * kDTypeSize[int(d[1])]};
+  const char* at[2] = {(const char*)x[0].at, (const char*)x[1].at};
+  auto* y = (uint8_t*)to;
+  auto next = [&](uint8_t* result) __attribute__((always_inline)) {
+    put_flags(result, F::f(get<T>(at[0], d[0]), get<T>(at[1], d[1])));
+    at[0] += size[0] * L;
+    at[1] += size[1] * L;
+  };
+  for (; n >= L; n -= L, y += L) next(y);
+  if (n == 0) return;
+  alignas(64) char apart[2][VBYTES];
+  uint8_t last[L];
+  set_apart(n, at, size, apart);
+  next(last);
+  __builtin_memcpy(y, last, size_t(n));
+}
+
+template <class T, int... I>
+RowFn test_of(Compare op, Indices<I...>) {
+  static constexpr RowFn table[] = {test<Is<turn(Compare(I))>, T>...};
+  return table[int(op)];
+}
+template <class T>
+void compare_in(const Ctx& ctx, const Space<3>& s, Compare op) {
+  const RowFn f = test_of<T>(op, IndicesTo<int(Compare::count)>::type{});
+  run_rows(ctx, {s, DType::b8, dtype_of<T>, dtype_of<T>, kTestsHalves<T>}, f, nullptr);
 }
 
 void compare(const Ctx& ctx, const View& y, const View& a, const View& b, Compare op, DType compute) noexcept {
-  using All = IndicesTo<int(Compare::count)>::type;
-  const Space<3> s({&y, &a, &b});
-  if (a.dtype == DType::b8 && b.dtype == DType::b8) compare_in<bool>(ctx, s, bytes_of(op, All{}));
-  else if (compute == DType::f32) compare_in<float>(ctx, s, test_of<float>(op, All{}));
-  else if (compute == DType::f64) compare_in<double>(ctx, s, test_of<double>(op, All{}));
-  else compare_in<int64_t>(ctx, s, test_of<int64_t>(op, All{}));
+  const Space<3> s({&y, turned(op) ? &b : &a, turned(op) ? &a : &b});
+  if (a.dtype == DType::b8 && b.dtype == DType::b8) compare_in<bool>(ctx, s, op);
+  else if (compute == DType::f32) compare_in<float>(ctx, s, op);
+  else if (compute == DType::f64) compare_in<double>(ctx, s, op);
+  else compare_in<int64_t>(ctx, s, op);
 }
 
-template <class T>
-void where_in(const Ctx& ctx, const Space<4>& s) {
-  parallel_ranges(ctx, s.n, kGrain, [&](int64_t begin, int64_t end) {
-    alignas(64) bool flags[kBlock];
-    alignas(64) T buf[3][kBlock];
-    for (int64_t i = begin; i < end; i += kBlock) {
-      int64_t n = min64(kBlock, end - i);
-      const uint8_t* condition = (const uint8_t*)fetch<bool>(s, 1, i, n, flags);
-      const T *a = fetch<T>(s, 2, i, n, buf[1]), *b = fetch<T>(s, 3, i, n, buf[2]);
-      T* y = target<T>(s, 0, i, buf[0]);
-      for (int64_t j = 0; j < n; j++) {
-        T p = a[j], q = b[j];  // loaded whatever the condition says, or the loop would branch
-        y[j] = condition[j] ? p : q;
-      }
-      flush<T>(s, 0, i, n, y);
-    }
-  });
+// ---- selection
+// ------------------------------------------------------------------------------------------------------------
+// a where a flag is set, else b. By intrinsics: gcc 12 widens bytes one by one.
+template <class U>
+MIELINA_INLINE Vec<U> chosen(const uint8_t* flags, Vec<U> a, Vec<U> b) {
+  constexpr int L = lanes<U>;
+#if MIELINA_V512
+  if constexpr (L == 64) {
+    const __m512i f = _mm512_loadu_si512(flags);
+    return (Vec<U>)_mm512_mask_blend_epi8(_mm512_test_epi8_mask(f, f), (__m512i)b, (__m512i)a);
+  } else if constexpr (L == 32) {
+    const __m256i f = _mm256_loadu_si256((const __m256i*)flags);
+    return (Vec<U>)_mm512_mask_blend_epi16(_mm256_test_epi8_mask(f, f), (__m512i)b, (__m512i)a);
+  } else {
+    __m128i f{};
+    __builtin_memcpy(&f, flags, L);
+    const __mmask16 m = _mm_test_epi8_mask(f, f);
+    if constexpr (L == 16) return (Vec<U>)_mm512_mask_blend_epi32(m, (__m512i)b, (__m512i)a);
+    else return (Vec<U>)_mm512_mask_blend_epi64(__mmask8(m), (__m512i)b, (__m512i)a);
+  }
+#else
+  Vec<U> m;
+#if MIELINA_V256
+  __m128i f{};
+  __builtin_memcpy(&f, flags, L < 16 ? L : 16);
+  if constexpr (L == 32) m = load((const U*)flags);
+  else if constexpr (L == 16) m = (Vec<U>)_mm256_cvtepu8_epi16(f);
+  else if constexpr (L == 8) m = (Vec<U>)_mm256_cvtepu8_epi32(f);
+  else m = (Vec<U>)_mm256_cvtepu8_epi64(f);
+#else
+  for (int j = 0; j < L; j++) m[j] = flags[j];
+#endif
+  return m != Vec<U>{} ? a : b;
+#endif
+}
+
+// y = x[0] ? x[1] : x[2], numbers of U's size being moved as bits.
+template <class U>
+void choose(void* to, const Operand* x, int64_t n, const void*) {
+  constexpr int64_t L = lanes<U>;
+  const int64_t step[3] = {x[0].step, x[1].step, x[2].step};
+  const auto* flags = (const uint8_t*)x[0].at;
+  const U *a = (const U*)x[1].at, *b = (const U*)x[2].at;
+  U* y = (U*)to;
+  int64_t i = 0;
+  for (; i + L <= n; i += L) store(y + i, chosen<U>(flags + i * step[0], load(a + i * step[1]), load(b + i * step[2])));
+  for (; i < n; i++) {
+    const U p = a[i * step[1]], q = b[i * step[2]];
+    y[i] = flags[i * step[0]] ? p : q;
+  }
 }
 
 void where(const Ctx& ctx, const View& y, const View& condition, const View& a, const View& b, DType compute) noexcept {
-  const Space<4> s({&y, &condition, &a, &b});
-  if (compute == DType::f32) where_in<float>(ctx, s);
-  else if (compute == DType::f64) where_in<double>(ctx, s);
-  else where_in<int64_t>(ctx, s);
+  if (numel(y) == 0) return;
+  // Numbers take y's dtype first: where both branches have it and run through memory, nothing is converted.
+  alignas(8) char bits[2][8];
+  View x[2] = {a, b};
+  for (int k = 0; k < 2; k++) {
+    if (x[k].dtype == y.dtype || !repeats(x[k].ndim, x[k].stride)) continue;
+    char number[8];
+    const bool integer = compute == DType::i64;
+    (integer ? row_from_fn<int64_t> : row_from_fn<double>)(x[k].dtype)(x[k].data, 1, number, 1);
+    (integer ? row_to_fn<int64_t> : row_to_fn<double>)(y.dtype)(number, bits[k], 1, 1);
+    x[k].data = bits[k];
+    x[k].dtype = y.dtype;
+  }
+  static constexpr RowFn fn[] = {choose<uint8_t>, choose<uint16_t>, choose<uint32_t>, choose<uint64_t>};
+  const Space<4> s({&y, &condition, &x[0], &x[1]});
+  Arrays arrays(s, y.dtype, DType::b8, y.dtype, false);
+  if (!in_runs(arrays)) arrays = Arrays(s, compute, DType::b8, compute, false);
+  run_rows(ctx, arrays, fn[__builtin_ctz(kDTypeSize[int(arrays.made)])], nullptr);
 }
 
 void any_zero(const Ctx& ctx, const View& y, const View& x) noexcept {

@@ -16,7 +16,7 @@ template <int op>
 struct Pick {
   using F = Fn<Unary(op)>;
   template <class T>
-  static constexpr RowFn<T> of() {
+  static constexpr RowFn of() {
     if constexpr (has_row<F, T>) return row<Forward<F>, 1, T>;
     else return nullptr;
   }

@@ -16,7 +16,7 @@ template <int op>
 struct Pick {
   using F = Fn<Unary(op)>;
   template <class T>
-  static constexpr RowFn<T> of() {
+  static constexpr RowFn of() {
     if constexpr (!is_integer<T> && requires(Vec<T> v) { F::d(v, v, v, v, v); }) return row<Backward<F>, 3, T>;
     else return nullptr;
   }
