@@ -254,9 +254,9 @@ RowTo<float> streamed_row_fn(DType d);  // to halves in memory
 // ---- walking
 // ---------------------------------------------------------------------------------------------------------
 // One element stands for all.
-MIELINA_INLINE bool repeats(int ndim, const int64_t* stride) {
+MIELINA_INLINE bool repeats(int ndim, const int64_t* shape, const int64_t* stride) {
   for (int d = 0; d < ndim; d++)
-    if (stride[d] != 0) return false;
+    if (shape[d] > 1 && stride[d] != 0) return false;
   return true;
 }
 

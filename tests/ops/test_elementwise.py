@@ -231,6 +231,9 @@ def test_where():
         y = mi.where(mi.tensor(flags), a, b)
         assert y.dtype is a.dtype
         np.testing.assert_array_equal(y.double().numpy(), np.where(flags, a.double().numpy(), b.double().numpy()))
+        column, number = a[:, :1].clone(), mi.tensor([[-1]])
+        one = mi.where(mi.tensor(flags[:, :1]), column, number)
+        np.testing.assert_array_equal(one.double().numpy(), np.where(flags[:, :1], column.double().numpy(), -1))
     assert mi.where(mi.tensor(flags), 1, 2.0).dtype is mi.float32
     leaves = [mi.tensor(NORMAL, requires_grad=True), mi.tensor(FAR[0].copy(), requires_grad=True)]
     gradcheck(lambda a, b: mi.where(mi.tensor(flags), a, b), leaves)

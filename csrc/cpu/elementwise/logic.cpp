@@ -234,7 +234,7 @@ void where(const Ctx& ctx, const View& y, const View& condition, const View& a, 
   alignas(8) char bits[2][8];
   View x[2] = {a, b};
   for (int k = 0; k < 2; k++) {
-    if (x[k].dtype == y.dtype || !repeats(x[k].ndim, x[k].stride)) continue;
+    if (x[k].dtype == y.dtype || !repeats(x[k].ndim, x[k].shape, x[k].stride)) continue;
     char number[8];
     const bool integer = compute == DType::i64;
     (integer ? row_from_fn<int64_t> : row_from_fn<double>)(x[k].dtype)(x[k].data, 1, number, 1);
