@@ -227,6 +227,21 @@ def test_an_extreme_finds_nan_anywhere(isa: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("isa", Library().isas())
+@pytest.mark.parametrize("dtype", [mi.float16, mi.bfloat16])
+def test_halves_fold_to_the_bits_of_float32(isa: str, dtype: Any) -> None:
+    """Where they lie, from unaligned beginnings too, as through float32: the order of the additions is the same."""
+    with use_isa(isa):
+        for shape in ((3900, 1090), (40, 300), (70, 7), (7, 3001), (9, 4)):
+            x = mi.tensor(RNG.standard_normal(shape, np.float32)).to(dtype)
+            for t in (x, x[1:, 1:], x.t()):
+                for name in ("sum", "mean", "amax", "amin", "var", "logsumexp"):
+                    for dim in (0, 1, (0, 1)):
+                        f = getattr(mi, name)
+                        expected = f(t.float(), dim).to(dtype)
+                        assert mi.equal(f(t, dim), expected), (name, shape, dim)
+
+
+@pytest.mark.parametrize("isa", Library().isas())
 def test_columns_of_a_large_array(isa: str) -> None:
     """Tiles of 1024 columns and a rest; also where elements of a row do not lie side by side."""
     x = RNG.standard_normal((4100, 1100), np.float32)

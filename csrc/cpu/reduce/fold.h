@@ -6,6 +6,23 @@
 
 namespace mielina {
 namespace MIELINA_ISA {
+// Halves where they lie: a fold whose loops read them so is not bound by their conversion through a block (the sum of
+// 4096 x 4096 float16 over its rows took 2.8 ms through blocks, of float32 1.6).
+struct Halves {
+  const uint16_t* p;
+  bool brain;
+  Halves operator+(int64_t k) const { return {p + k, brain}; }
+};
+MIELINA_INLINE vf32 half_bits(Halves h, vu16h v) { return h.brain ? from_bf16(v) : from_f16(v); }
+MIELINA_INLINE vf32 load(Halves h) { return half_bits(h, load_half(h.p)); }
+MIELINA_INLINE vf32 load_some(Halves h, int64_t n) {
+  return half_bits(h, n >= lanes<float> ? load_half(h.p) : load_half_n(h.p, n));
+}
+template <class T>
+MIELINA_INLINE Vec<T> load_some(const T* p, int64_t n) {
+  return n >= lanes<T> ? load(p) : load_n(p, n);
+}
+
 namespace {
 
 constexpr int64_t kPanel = 32;       // rows that `columns` takes at most in one call
@@ -30,7 +47,15 @@ struct Fold {
   void (*columns)(void* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t at, double param);
   void (*merge)(void* s, const void* next);  // s += next, which covers later elements
   void (*finish)(const void* s, int64_t count, int64_t n, double param, const Place& y, const Place& z);
+  // The same of halves; null where a fold has none.
+  void (*update_halves)(void* s, Halves p, int64_t n, int64_t at, double param) = nullptr;
+  void (*columns_halves)(void* s, Halves p, int64_t stride, int64_t rows, int64_t width, int64_t at,
+                         double param) = nullptr;
 };
+
+// Whether a fold's loops are compiled for halves, too. The baseline level, compiled for size, does without.
+template <class F>
+constexpr bool kReadsHalves = false;
 
 // The Fold of a class F of static functions on F::State.
 template <class F>
@@ -39,10 +64,12 @@ struct FoldOf {
   using State = typename F::State;
   static_assert(sizeof(State) <= kStateBytes);
   static void init(void* s) { *(State*)s = F::identity(); }
-  static void update(void* s, const T* p, int64_t n, int64_t at, double param) {
+  template <class P>
+  static void update(void* s, P p, int64_t n, int64_t at, double param) {
     F::update(*(State*)s, p, n, at, param);
   }
-  static void columns(void* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t at, double param) {
+  template <class P>
+  static void columns(void* s, P p, int64_t stride, int64_t rows, int64_t width, int64_t at, double param) {
     F::columns((State*)s, p, stride, rows, width, at, param);
   }
   static void merge(void* s, const void* next) { F::merge(*(State*)s, *(const State*)next); }
@@ -58,24 +85,29 @@ struct FoldOf {
     for (int64_t i = 0; i < count; i++) b[i] = F::second(s[i]);
     row_to_fn<Second>(z.dtype)(b, z.data, z.stride, count);
   }
-  static constexpr Fold<T> value = {sizeof(State), init, update, columns, merge, finish};
+  static constexpr Fold<T> value_of() {
+    Fold<T> f = {sizeof(State), init, update<const T*>, columns<const T*>, merge, finish};
+    if constexpr (kReadsHalves<F> && VBYTES > 16) {
+      f.update_halves = update<Halves>;
+      f.columns_halves = columns<Halves>;
+    }
+    return f;
+  }
+  static constexpr Fold<T> value = value_of();
 };
 
 // f(vector) over a block of contiguous elements; the tail is filled with `pad`.
-template <class T, class F>
-MIELINA_INLINE void each_vector(const T* p, int64_t n, T pad, F f) {
+template <class T, class P, class F>
+MIELINA_INLINE void each_vector(P p, int64_t n, T pad, F f) {
   constexpr int64_t L = lanes<T>;
   int64_t i = 0;
   for (; i + L <= n; i += L) f(load(p + i));
   if (i < n) {
     T rest[L];
-    for (int64_t j = 0; j < L; j++) rest[j] = i + j < n ? p[i + j] : pad;
-    f(load(rest));
+    store(rest, load_some(p + i, n - i));
+    for (int64_t j = n - i; j < L; j++) rest[j] = pad;
+    f(load((const T*)rest));
   }
-}
-template <class T>
-MIELINA_INLINE Vec<T> load_some(const T* p, int64_t n) {
-  return n >= lanes<T> ? load(p) : load_n(p, n);
 }
 
 template <class T>
@@ -103,8 +135,8 @@ using Total = typename TotalOf<T>::type;
 
 // The largest or smallest of n elements, or NaN if one is. NaN is looked for apart, two vectors at a time: a maximum
 // that keeps it takes four instructions, this one two and a half (a row of 1024: 60 and 30 ns).
-template <class T, bool Largest>
-[[gnu::noinline]] static T extreme(const T* p, int64_t n) {
+template <class T, bool Largest, class P>
+[[gnu::noinline]] static T extreme(P p, int64_t n) {
   using V = Vec<T>;
   constexpr int64_t L = lanes<T>;
   constexpr T pad = Largest ? kLowest<T> : kHighest<T>;
@@ -130,20 +162,20 @@ template <class T, bool Largest>
 // across blocks.
 struct MaxOf;
 struct MinOf;
-template <class Type, class W, class M>
-struct Monoid {
-  using T = Type;
-  struct State {
-    W value;
-  };
-  static constexpr int64_t L = lanes<T>;
-  static State identity() { return {M::template start<W>()}; }
-  static void update(State& s, const T* p, int64_t n, int64_t, double param) {
-    if constexpr (__is_same(M, MaxOf) || __is_same(M, MinOf)) {
-      s.value = M::join(s.value, extreme<T, __is_same(M, MaxOf)>(p, n));
-      return;
-    }
+// The loops of M, which what differs in the last step alone shares with others.
+template <class M>
+struct LoopOf {
+  using type = M;
+};
+
+// The elements of a block in one number.
+template <class T, class M, class P>
+[[gnu::noinline]] T fold_block(P p, int64_t n, double param) {
+  if constexpr (__is_same(M, MaxOf) || __is_same(M, MinOf)) {
+    return extreme<T, __is_same(M, MaxOf)>(p, n);
+  } else {
     using V = Vec<T>;
+    constexpr int64_t L = lanes<T>;
     V q = splat<V>(T(param)), a = splat<V>(M::template start<T>()), b = a, c = a, d = a;
     int64_t i = 0;
     for (; i + 4 * L <= n; i += 4 * L) {
@@ -154,40 +186,60 @@ struct Monoid {
     }
     each_vector(p + i, n - i, M::template pad<T>(), [&](V v) __attribute__((always_inline)) { a = M::step(a, v, q); });
     a = M::join(M::join(a, b), M::join(c, d));
-    T total = fold_lanes(a, [](V x, V y) __attribute__((always_inline)) { return M::join(x, y); });
-    s.value = M::join(s.value, W(total));
+    return fold_lanes(a, [](V x, V y) __attribute__((always_inline)) { return M::join(x, y); });
   }
-  static void columns(State* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t, double param) {
-    using V = Vec<T>;
+}
+// part[j] = the rows of column j in one number.
+template <class T, class M, class P>
+[[gnu::noinline]] void fold_columns(T* part, P p, int64_t stride, int64_t rows, int64_t width, double param) {
+  using V = Vec<T>;
+  constexpr int64_t L = lanes<T>;
+  V q = splat<V>(T(param)), start = splat<V>(M::template start<T>());
+  if (stride == width && width < L && L % width == 0) {  // a few columns: one vector holds several rows
+    V acc = start;
+    each_vector(p, rows * width, M::template pad<T>(),
+                [&](V v) __attribute__((always_inline)) { acc = M::step(acc, v, q); });
+    store(part, acc);
+    for (int64_t j = width; j < L; j++) part[j % width] = M::join(part[j % width], part[j]);
+    return;
+  }
+  for (int64_t r = 0; r < rows; r += 8) {  // eight rows at a time: as many streams as prefetchers follow well
+    int64_t count = min64(8, rows - r);
+    for (int64_t j = 0; j < width; j += L) {
+      V acc = r ? load(part + j) : start;
+      const P x = p + (r * stride + j);
+      if (count == 8 && width - j >= L)
+        for (int64_t k = 0; k < 8; k++) acc = M::step(acc, load(x + k * stride), q);
+      else
+        for (int64_t k = 0; k < count; k++) acc = M::step(acc, load_some(x + k * stride, width - j), q);
+      store(part + j, acc);
+    }
+  }
+}
+template <class Type, class W, class M>
+struct Monoid {
+  using T = Type;
+  using Loop = typename LoopOf<M>::type;
+  struct State {
+    W value;
+  };
+  static State identity() { return {M::template start<W>()}; }
+  template <class P>
+  static void update(State& s, P p, int64_t n, int64_t, double param) {
+    s.value = M::join(s.value, W(fold_block<T, Loop>(p, n, param)));
+  }
+  template <class P>
+  static void columns(State* s, P p, int64_t stride, int64_t rows, int64_t width, int64_t, double param) {
     alignas(64) T part[kWide];
-    V q = splat<V>(T(param)), start = splat<V>(M::template start<T>());
-    if (stride == width && width < L && L % width == 0) {  // a few columns: one vector holds several rows
-      V acc = start;
-      each_vector(p, rows * width, M::template pad<T>(),
-                  [&](V v) __attribute__((always_inline)) { acc = M::step(acc, v, q); });
-      store(part, acc);
-      for (int64_t j = width; j < L; j++) part[j % width] = M::join(part[j % width], part[j]);
-      for (int64_t j = 0; j < width; j++) s[j].value = M::join(s[j].value, W(part[j]));
-      return;
-    }
-    for (int64_t r = 0; r < rows; r += 8) {  // eight rows at a time: as many streams as prefetchers follow well
-      int64_t count = min64(8, rows - r);
-      for (int64_t j = 0; j < width; j += L) {
-        V acc = r ? load(part + j) : start;
-        const T* x = p + r * stride + j;
-        if (count == 8 && width - j >= L)
-          for (int64_t k = 0; k < 8; k++) acc = M::step(acc, load(x + k * stride), q);
-        else
-          for (int64_t k = 0; k < count; k++) acc = M::step(acc, load_some(x + k * stride, width - j), q);
-        store(part + j, acc);
-      }
-    }
+    fold_columns<T, Loop>(part, p, stride, rows, width, param);
     for (int64_t j = 0; j < width; j++) s[j].value = M::join(s[j].value, W(part[j]));
   }
   static void merge(State& s, const State& next) { s.value = M::join(s.value, next.value); }
   static auto first(const State& s, int64_t n, double param) { return M::last(s.value, n, param); }
   static W second(const State& s) { return s.value; }
 };
+template <class T, class W, class M>
+constexpr bool kReadsHalves<Monoid<T, W, M>> = __is_same(T, float) && requires { LoopOf<M>::type::halves; };
 
 template <class X>
 MIELINA_INLINE X plus(X a, X b) {
@@ -216,6 +268,7 @@ struct Additive {
   }
 };
 struct SumOf : Additive {
+  static constexpr bool halves = true;
   template <class V>
   MIELINA_INLINE V step(V acc, V x, V) {
     return plus(acc, x);
@@ -223,6 +276,10 @@ struct SumOf : Additive {
 };
 struct MeanOf : SumOf {
   static double last(double w, int64_t n, double) { return w / double(n); }
+};
+template <>
+struct LoopOf<MeanOf> {
+  using type = SumOf;
 };
 struct NanSumOf : Additive {
   template <class V>
@@ -259,6 +316,14 @@ struct AnyOf : NonzeroOf {
 };
 struct AllOf : NonzeroOf {
   static int64_t last(int64_t w, int64_t n, double) { return w == n; }
+};
+template <>
+struct LoopOf<AnyOf> {
+  using type = NonzeroOf;
+};
+template <>
+struct LoopOf<AllOf> {
+  using type = NonzeroOf;
 };
 struct ValidOf : Additive {
   template <class X>
@@ -317,6 +382,7 @@ MIELINA_INLINE X smaller(X a, X b) {
   else return a < b || a != a ? a : b;
 }
 struct MaxOf : Additive {
+  static constexpr bool halves = true;
   template <class X>
   static X start() {
     return kLowest<X>;
@@ -335,6 +401,7 @@ struct MaxOf : Additive {
   }
 };
 struct MinOf : Additive {
+  static constexpr bool halves = true;
   template <class X>
   static X start() {
     return kHighest<X>;
@@ -408,8 +475,8 @@ struct MinMax {
 // ---- moments
 // -----------------------------------------------------------------------------------------------------------
 // Deviations d from a block's rounded mean: M2 = sum d^2 - (sum d)^2 / n is free of cancellation.
-template <class Type, bool Root>
-struct Moments {
+template <class Type>
+struct MomentLoops {
   using T = Type;
   struct State {
     double mean, m2;
@@ -419,7 +486,8 @@ struct Moments {
   static State of(double shift, double d, double d2, int64_t n) {
     return {shift + d / double(n), d2 - d * d / double(n), n};
   }
-  static void update(State& s, const T* p, int64_t n, int64_t, double) {
+  template <class P>
+  [[gnu::noinline]] static void update(State& s, P p, int64_t n, int64_t, double) {
     using V = Vec<T>;
     constexpr int64_t L = lanes<T>;
     V a{}, b{}, c{}, e{};
@@ -446,25 +514,43 @@ struct Moments {
     });
     merge(s, of(double(shift), double(hsum(a + b)), double(hsum(c + e)), n));
   }
-  static void columns(State* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t, double) {
+  template <class P>
+  [[gnu::noinline]] static void columns(State* s, P p, int64_t stride, int64_t rows, int64_t width, int64_t, double) {
     using V = Vec<T>;
     constexpr int64_t L = lanes<T>;
-    V inverse = splat<V>(T(1) / T(rows));
+    // The deviations from the mean of up to eight rows, which stay in registers: the square of what it misses counts at
+    // most rows / 8 times in d2. Two passes read rows a multiple of 4 KB apart twice from the L2 cache.
+    constexpr int64_t kFirst = 8;
+    const int64_t count = min64(kFirst, rows);
+    const V inverse = splat<V>(T(1) / T(count));
+    // `merge`, whose divisions are the same for all columns, since they have seen as many rows.
+    const double inverse_n = 1 / double(rows), share = double(rows) / double(s[0].n + rows),
+                 cross = double(s[0].n) * share;
     for (int64_t j = 0; j < width; j += L) {
-      V sum{}, d{}, d2{};
-      for (int64_t r = 0; r < rows; r++) sum += load_some(p + r * stride + j, width - j);
-      V m = sum * inverse;
-      for (int64_t r = 0; r < rows; r++) {
-        V v = load_some(p + r * stride + j, width - j) - m;
+      V first[kFirst], sum{}, d{}, d2{};
+      for (int64_t r = 0; r < count; r++) {
+        first[r] = load_some(p + (r * stride + j), width - j);
+        sum += first[r];
+      }
+      const V m = sum * inverse;
+      auto add = [&](V x) __attribute__((always_inline)) {
+        const V v = x - m;
         d += v;
         d2 = fma(v, v, d2);
-      }
+      };
+      for (int64_t r = 0; r < count; r++) add(first[r]);
+      for (int64_t r = count; r < rows; r++) add(load_some(p + (r * stride + j), width - j));
       T ms[L], ds[L], d2s[L];
       store(ms, m);
       store(ds, d);
       store(d2s, d2);
-      for (int64_t k = 0; k < min64(L, width - j); k++)
-        merge(s[j + k], of(double(ms[k]), double(ds[k]), double(d2s[k]), rows));
+      for (int64_t k = 0; k < min64(L, width - j); k++) {
+        State& to = s[j + k];
+        const double delta = double(ms[k]) + double(ds[k]) * inverse_n - to.mean;
+        to.m2 += double(d2s[k]) - double(ds[k]) * double(ds[k]) * inverse_n + delta * delta * cross;
+        to.mean += delta * share;
+        to.n += rows;
+      }
     }
   }
   static void merge(State& s, const State& next) {
@@ -478,12 +564,18 @@ struct Moments {
     s.mean += delta * (double(next.n) / n);
     s.n += next.n;
   }
+};
+template <class Type, bool Root>
+struct Moments : MomentLoops<Type> {
+  using State = typename MomentLoops<Type>::State;
   static double first(const State& s, int64_t n, double correction) {
     double left = double(n) - correction, v = s.m2 / (left > 0 ? left : 0);
     return n == 0 ? __builtin_nan("") : Root ? __builtin_sqrt(v) : v;
   }
   static double second(const State& s) { return s.n == 0 ? __builtin_nan("") : s.mean; }
 };
+template <bool Root>
+constexpr bool kReadsHalves<Moments<float, Root>> = true;
 
 // ---- log sum exp
 // ------------------------------------------------------------------------------------------------------- sum exp(x) =
@@ -499,7 +591,8 @@ struct LogSumExp {
     if (m - m == 0 || m != m) return {m != m ? 0 : m, sum};
     return m > 0 ? State{1e300, double(__builtin_inff())} : identity();
   }
-  static void update(State& s, const T* p, int64_t n, int64_t, double) {
+  template <class P>
+  static void update(State& s, P p, int64_t n, int64_t, double) {
     using V = Vec<T>;
     V m = splat<V>(kLowest<T>), sum{};
     each_vector(p, n, kLowest<T>, [&](V v) __attribute__((always_inline)) { m = max(m, v); });
@@ -508,14 +601,15 @@ struct LogSumExp {
     each_vector(p, n, kLowest<T>, [&](V v) __attribute__((always_inline)) { sum += exp(v - shift); });
     merge(s, of(double(top), double(hsum(sum))));
   }
-  static void columns(State* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t, double) {
+  template <class P>
+  static void columns(State* s, P p, int64_t stride, int64_t rows, int64_t width, int64_t, double) {
     using V = Vec<T>;
     constexpr int64_t L = lanes<T>;
     for (int64_t j = 0; j < width; j += L) {
       V m = splat<V>(kLowest<T>), sum{};
-      for (int64_t r = 0; r < rows; r++) m = max(m, load_some(p + r * stride + j, width - j));
+      for (int64_t r = 0; r < rows; r++) m = max(m, load_some(p + (r * stride + j), width - j));
       V shift = select<V>(m - m == V{}, m, V{});
-      for (int64_t r = 0; r < rows; r++) sum += exp(load_some(p + r * stride + j, width - j) - shift);
+      for (int64_t r = 0; r < rows; r++) sum += exp(load_some(p + (r * stride + j), width - j) - shift);
       T ms[L], ss[L];
       store(ms, m);
       store(ss, sum);
@@ -531,6 +625,8 @@ struct LogSumExp {
   static double first(const State& s, int64_t, double) { return s.shift + __builtin_log(s.sum); }
   static double second(const State& s) { return s.shift; }
 };
+template <>
+inline constexpr bool kReadsHalves<LogSumExp<float>> = true;
 
 // ---- extremes with their index
 // -----------------------------------------------------------------------------------------
