@@ -6,13 +6,13 @@ namespace MIELINA_ISA {
 namespace {
 
 // y = (x - mean) * scale, times weight, plus bias; each may be missing.
-template <class T>
-void affine_row(const Row<T>& y, const Row<T>& x, int64_t n, T mean, T rstd, const Row<T>* weight, const Row<T>* bias,
-                bool nt) {
+template <class T, bool Halves>
+void affine_row(const Row<T, Halves>& y, const Row<T, Halves>& x, int64_t n, T mean, T rstd, const Row<T>* weight,
+                const Row<T>* bias, bool nt) {
   alignas(64) T in[kBlock], o[kBlock], wb[kBlock], bb[kBlock];
   Vec<T> m = splat<Vec<T>>(mean), s = splat<Vec<T>>(rstd);
-  for_blocks(x, n, in, [&](const T* p, int64_t i, int64_t k) {
-    T* to = y.out(i, o);
+  for_blocks(x, n, in, [&](auto p, int64_t i, int64_t k) {
+    const auto to = y.out(i, o);
     const T *w = weight ? weight->get(i, k, wb) : nullptr, *b = bias ? bias->get(i, k, bb) : nullptr;
     auto z = [&](int64_t j, int64_t l) __attribute__((always_inline)) { return (load_part(p + j, l) - m) * s; };
     if (w && b)
@@ -31,32 +31,40 @@ void affine_row(const Row<T>& y, const Row<T>& x, int64_t n, T mean, T rstd, con
 }
 
 template <class T>
-bool streams(const View& y) {
-  return y.dtype == dtype_of<T> && y.shape[1] % lanes<T> == 0 && y.stride[0] % lanes<T> == 0 &&
-         (uintptr_t)y.data % VBYTES == 0 && y.shape[0] * y.shape[1] * int64_t(sizeof(T)) >= kStreamBytes;
+bool streams(const View& y, bool halves) {
+  return (halves || y.dtype == dtype_of<T>) && y.shape[1] % lanes<T> == 0 && y.stride[0] % lanes<T> == 0 &&
+         (uintptr_t)y.data % VBYTES == 0 && y.shape[0] * y.shape[1] * kDTypeSize[int(y.dtype)] >= kStreamBytes;
 }
 
-template <class T>
+// All rows have the same weights, one an element.
+bool row_weights(const NormRows& a) { return a.groups == 1 && a.inner == 1; }
+
+template <class T, bool Halves>
 void norm_rows_of(const Ctx& ctx, const View& y, const View& mean, const View& rstd, const View& x, const View& weight,
                   const View& bias, const NormRows& a) {
   int64_t R = x.shape[0], n = x.shape[1], K = n / a.inner;
-  bool nt = (a.inner == 1 || a.inner % lanes<T> == 0) && streams<T>(y);
+  bool nt = (a.inner == 1 || a.inner % lanes<T> == 0) && streams<T>(y, Halves);
   parallel_ranges(ctx, R, max64(1, kGrain / 4 / max64(1, n)), [&](int64_t begin, int64_t end) {
-    alignas(64) T in[kBlock], xs[kRow];
+    alignas(64) T in[kBlock], xs[kRow], ws[Halves ? kRow : 1], bs[Halves ? kRow : 1];
+    // Rows of halves meet the weights in float, converted once a task.
+    Row<T> weights = row_at<T>(weight, 0), biases = row_at<T>(bias, 0);
+    if (Halves && weight.data) weights = gathered(weights, n, ws);
+    if (Halves && bias.data) biases = gathered(biases, n, bs);
     for (int64_t r = begin; r < end; r++) {
-      Row<T> from = gathered(row_at<T>(x, r * x.stride[0]), n, xs), to = row_at<T>(y, r * y.stride[0]);
+      const Row<T, Halves> from = gathered(as<Halves>(row_at<T>(x, r * x.stride[0])), n, xs);
+      const Row<T, Halves> to = as<Halves>(row_at<T>(y, r * y.stride[0]));
       Moments m;
       add_moments(m, from, n, a.center, in);
       T mu = T(m.mean), s = T(1 / __builtin_sqrt(m.m2 / double(n) + a.eps));
       ((T*)mean.data)[r] = mu;
       ((T*)rstd.data)[r] = s;
       int64_t c = r % a.groups * K;
-      if (a.inner == 1) {
-        Row<T> w = row_at<T>(weight, c), b = row_at<T>(bias, c);
+      if (Halves || a.inner == 1) {
+        Row<T> w = Halves ? weights : row_at<T>(weight, c), b = Halves ? biases : row_at<T>(bias, c);
         affine_row(to, from, n, mu, s, weight.data ? &w : nullptr, bias.data ? &b : nullptr, nt);
         continue;
       }
-      for (int64_t k = 0; k < K; k++) {
+      for (int64_t k = 0; !Halves && k < K; k++) {
         Row<T> part = {from.at(k * a.inner), 1, from.dtype}, out = {to.at(k * a.inner), 1, to.dtype};
         affine_segment(out, part, a.inner, mu, s * element_of<T>(weight, c + k, 1), element_of<T>(bias, c + k, 0), nt);
       }
@@ -66,8 +74,12 @@ void norm_rows_of(const Ctx& ctx, const View& y, const View& mean, const View& r
 }
 void norm_rows(const Ctx& ctx, const View& y, const View& mean, const View& rstd, const View& x, const View& weight,
                const View& bias, NormRows a) noexcept {
-  if (x.dtype == DType::f64) norm_rows_of<double>(ctx, y, mean, rstd, x, weight, bias, a);
-  else norm_rows_of<float>(ctx, y, mean, rstd, x, weight, bias, a);
+  if (x.dtype == DType::f64) return norm_rows_of<double, false>(ctx, y, mean, rstd, x, weight, bias, a);
+  if constexpr (kHalfRows<float>) {
+    if (row_weights(a) && in_halves(x) && in_halves(y))
+      return norm_rows_of<float, true>(ctx, y, mean, rstd, x, weight, bias, a);
+  }
+  norm_rows_of<float, false>(ctx, y, mean, rstd, x, weight, bias, a);
 }
 
 // ---- backward
@@ -78,7 +90,7 @@ struct Chunks {
   int64_t rows, count, K;
   Chunks(const View& x, const NormRows& a) {
     int64_t R = x.shape[0], n = max64(1, x.shape[1]);
-    rows = a.groups == 1 && a.inner == 1 ? max64(max64(1, kGrain / 4 / n), ceil_div(R, 128)) : 1;
+    rows = row_weights(a) ? max64(max64(1, kGrain / 4 / n), ceil_div(R, 128)) : 1;
     count = ceil_div(R, rows);
     K = x.shape[1] / a.inner;
   }
@@ -92,13 +104,15 @@ int64_t norm_rows_workspace(const View& x, const NormRows& a) noexcept {
 struct RowSums {
   double h = 0, hz = 0;
 };
-template <class T>
-RowSums sums_of_row(const Row<T>& g, const Row<T>& x, int64_t n, T mean, T rstd, const Row<T>* weight, T* dw, T* db) {
+template <class T, bool Halves>
+RowSums sums_of_row(const Row<T, Halves>& g, const Row<T, Halves>& x, int64_t n, T mean, T rstd, const Row<T>* weight,
+                    T* dw, T* db) {
   alignas(64) T gb[kBlock], xb[kBlock], wb[kBlock];
   Vec<T> m = splat<Vec<T>>(mean), s = splat<Vec<T>>(rstd);
   RowSums sums;
-  for_blocks(g, n, gb, [&](const T* gp, int64_t i, int64_t k) {
-    const T *xp = x.get(i, k, xb), *w = weight ? weight->get(i, k, wb) : nullptr;
+  for_blocks(g, n, gb, [&](auto gp, int64_t i, int64_t k) {
+    const auto xp = x.get(i, k, xb);
+    const T* w = weight ? weight->get(i, k, wb) : nullptr;
     Vec<T> h[2] = {}, hz[2] = {};
     auto one = [&](int64_t j, int64_t l, int a) __attribute__((always_inline)) {
       Vec<T> v = load_part(gp + j, l), gz = v * ((load_part(xp + j, l) - m) * s);
@@ -125,14 +139,15 @@ RowSums sums_of_row(const Row<T>& g, const Row<T>& x, int64_t n, T mean, T rstd,
 }
 
 // dx = g w rstd + (x - mean) B + D over a row, or with one weight over a segment.
-template <class T>
-void gradient_row(const Row<T>& dx, const Row<T>& g, const Row<T>& x, int64_t n, T mean, T scale, T B, T D,
-                  const Row<T>* weight, bool nt) {
+template <class T, bool Halves>
+void gradient_row(const Row<T, Halves>& dx, const Row<T, Halves>& g, const Row<T, Halves>& x, int64_t n, T mean,
+                  T scale, T B, T D, const Row<T>* weight, bool nt) {
   alignas(64) T gb[kBlock], xb[kBlock], wb[kBlock], o[kBlock];
   Vec<T> m = splat<Vec<T>>(mean), s = splat<Vec<T>>(scale), bv = splat<Vec<T>>(B), dv = splat<Vec<T>>(D);
-  for_blocks(g, n, gb, [&](const T* gp, int64_t i, int64_t k) {
-    const T *xp = x.get(i, k, xb), *w = weight ? weight->get(i, k, wb) : nullptr;
-    T* to = dx.out(i, o);
+  for_blocks(g, n, gb, [&](auto gp, int64_t i, int64_t k) {
+    const auto xp = x.get(i, k, xb);
+    const T* w = weight ? weight->get(i, k, wb) : nullptr;
+    const auto to = dx.out(i, o);
     auto rest = [&](int64_t j, int64_t l)
                     __attribute__((always_inline)) { return fma(load_part(xp + j, l) - m, bv, dv); };
     if (w)
@@ -199,37 +214,43 @@ void add_slots_in_columns(const Ctx& ctx, const View& v, const T* slots, const C
   });
 }
 
-template <class T>
+template <class T, bool Halves>
 void norm_rows_backward_of(const Ctx& ctx, const View& dx, const View& dw, const View& db, const View& g, const View& x,
                            const View& mean, const View& rstd, const View& weight, const NormRows& a) {
   int64_t R = x.shape[0], n = x.shape[1];
   Chunks chunks(x, a);
   int64_t K = chunks.K;
   T* slots = (T*)ctx.workspace;
-  bool nt = a.inner == 1 && streams<T>(dx);
+  bool nt = a.inner == 1 && streams<T>(dx, Halves);
   parallel_ranges(ctx, chunks.count, max64(1, kGrain / 4 / max64(1, n * chunks.rows)), [&](int64_t begin, int64_t end) {
-    alignas(64) T gs[kRow], xs[kRow];
+    alignas(64) T gs[kRow], xs[kRow], ws[Halves ? kRow : 1];
+    Row<T> weights = row_at<T>(weight, 0);
+    if (Halves && weight.data) weights = gathered(weights, n, ws);
     for (int64_t chunk = begin; chunk < end; chunk++) {
       T *slot_w = slots + chunk * 2 * K, *slot_b = slot_w + K;
       __builtin_memset(slot_w, 0, size_t(2 * K) * sizeof(T));
       for (int64_t r = chunk * chunks.rows; r < min64(R, (chunk + 1) * chunks.rows); r++) {
-        Row<T> gr = gathered(row_at<T>(g, r * g.stride[0]), n, gs), xr = gathered(row_at<T>(x, r * x.stride[0]), n, xs);
-        Row<T> to = row_at<T>(dx, r * dx.stride[0]);
+        const Row<T, Halves> gr = gathered(as<Halves>(row_at<T>(g, r * g.stride[0])), n, gs);
+        const Row<T, Halves> xr = gathered(as<Halves>(row_at<T>(x, r * x.stride[0])), n, xs);
+        const Row<T, Halves> to = as<Halves>(row_at<T>(dx, r * dx.stride[0]));
         T mu = ((T*)mean.data)[r], s = ((T*)rstd.data)[r];
         int64_t c = r % a.groups * K;
-        Row<T> w = row_at<T>(weight, c);
+        Row<T> w = Halves ? weights : row_at<T>(weight, c);
         const Row<T>* wp = weight.data && a.inner == 1 ? &w : nullptr;
-        RowSums sums = a.inner == 1 ? sums_of_row(gr, xr, n, mu, s, wp, slot_w, slot_b)
-                                    : sums_of_segments(gr, xr, K, a.inner, mu, s, weight, c, slot_w, slot_b);
+        RowSums sums;
+        if constexpr (Halves) sums = sums_of_row(gr, xr, n, mu, s, wp, slot_w, slot_b);
+        else
+          sums = a.inner == 1 ? sums_of_row(gr, xr, n, mu, s, wp, slot_w, slot_b)
+                              : sums_of_segments(gr, xr, K, a.inner, mu, s, weight, c, slot_w, slot_b);
         T B = T(-double(s) * double(s) * sums.hz / double(n)), D = a.center ? T(-double(s) * sums.h / double(n)) : T(0);
-        if (a.inner == 1) {
+        if (Halves || a.inner == 1) {
           gradient_row(to, gr, xr, n, mu, s, B, D, wp, nt);
           continue;
         }
-        for (int64_t k = 0; k < K; k++) {
+        for (int64_t k = 0; !Halves && k < K; k++) {
           Row<T> part = {to.at(k * a.inner), 1, to.dtype}, gk = {gr.at(k * a.inner), 1, gr.dtype};
           Row<T> xk = {xr.at(k * a.inner), 1, xr.dtype};
-          gradient_row<T>(part, gk, xk, a.inner, mu, s * element_of<T>(weight, c + k, 1), B, D, nullptr, false);
+          gradient_row<T, false>(part, gk, xk, a.inner, mu, s * element_of<T>(weight, c + k, 1), B, D, nullptr, false);
         }
       }
     }
@@ -243,8 +264,12 @@ void norm_rows_backward_of(const Ctx& ctx, const View& dx, const View& dw, const
 }
 void norm_rows_backward(const Ctx& ctx, const View& dx, const View& dw, const View& db, const View& g, const View& x,
                         const View& mean, const View& rstd, const View& weight, NormRows a) noexcept {
-  if (x.dtype == DType::f64) norm_rows_backward_of<double>(ctx, dx, dw, db, g, x, mean, rstd, weight, a);
-  else norm_rows_backward_of<float>(ctx, dx, dw, db, g, x, mean, rstd, weight, a);
+  if (x.dtype == DType::f64) return norm_rows_backward_of<double, false>(ctx, dx, dw, db, g, x, mean, rstd, weight, a);
+  if constexpr (kHalfRows<float>) {
+    if (row_weights(a) && in_halves(dx) && in_halves(g) && in_halves(x))
+      return norm_rows_backward_of<float, true>(ctx, dx, dw, db, g, x, mean, rstd, weight, a);
+  }
+  norm_rows_backward_of<float, false>(ctx, dx, dw, db, g, x, mean, rstd, weight, a);
 }
 
 }  // namespace

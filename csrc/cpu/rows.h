@@ -10,7 +10,21 @@ namespace MIELINA_ISA {
 
 constexpr int64_t kRow = 4096;  // elements of a row that a task holds on its stack: 16 KB of f32
 
-template <class T>
+// Halves where they lie, and where they go: what a kernel that is compiled for them, too, has in the place of pointers.
+// Through a block in the L1 cache rms norm of 4096 x 4096 float16 took 3.8 ms, and of float32 3.6.
+struct HalfSource {
+  const uint16_t* p;
+  bool brain;
+  HalfSource operator+(int64_t k) const { return {p + k, brain}; }
+};
+struct HalfTarget {
+  uint16_t* p;
+  bool brain;
+  HalfTarget operator+(int64_t k) const { return {p + k, brain}; }
+};
+
+// Halves: neighbours, of float16 or bfloat16, read and written as float.
+template <class T, bool Halves = false>
 struct Row {
   char* data;
   int64_t stride;
@@ -18,16 +32,42 @@ struct Row {
   bool direct() const { return stride == 1 && dtype == dtype_of<T>; }
   char* at(int64_t i) const { return data + i * stride * kDTypeSize[int(dtype)]; }
   // Elements [i, i + n) as T: where they lie, or in buf.
-  const T* get(int64_t i, int64_t n, T* buf) const {
-    if (direct()) return (const T*)data + i;
-    row_from_fn<T>(dtype)(at(i), stride, buf, n);
-    return buf;
+  auto get(int64_t i, [[maybe_unused]] int64_t n, [[maybe_unused]] T* buf) const {
+    if constexpr (Halves) {
+      return HalfSource{(const uint16_t*)data + i, dtype == DType::bf16};
+    } else {
+      if (direct()) return (const T*)data + i;
+      row_from_fn<T>(dtype)(at(i), stride, buf, n);
+      return (const T*)buf;
+    }
   }
-  T* out(int64_t i, T* buf) const { return direct() ? (T*)data + i : buf; }
+  T one(int64_t i) const {
+    T x;
+    row_from_fn<T>(dtype)(at(i), 1, &x, 1);
+    return x;
+  }
+  auto out(int64_t i, [[maybe_unused]] T* buf) const {
+    if constexpr (Halves) return HalfTarget{(uint16_t*)data + i, dtype == DType::bf16};
+    else return direct() ? (T*)data + i : buf;
+  }
   void put(int64_t i, int64_t n, const T* buf) const {
     if (!direct()) row_to_fn<T>(dtype)(buf, at(i), stride, n);
   }
+  void put(int64_t, int64_t, HalfTarget) const {}
 };
+// The same row for a kernel of halves.
+template <bool Halves, class T>
+MIELINA_INLINE Row<T, Halves> as(const Row<T>& x) {
+  return {x.data, x.stride, x.dtype};
+}
+// Where kernels are compiled for halves, too: not at the baseline level, which is compiled for size.
+template <class T>
+constexpr bool kHalfRows = __is_same(T, float) && VBYTES > 16;
+// Whether the last dim of v is halves side by side.
+MIELINA_INLINE bool in_halves(const View& v) {
+  const int last = v.ndim - 1;
+  return (v.dtype == DType::f16 || v.dtype == DType::bf16) && (v.shape[last] == 1 || v.stride[last] == 1);
+}
 
 template <class T>
 MIELINA_INLINE Row<T> held(T* scratch) {
@@ -40,10 +80,14 @@ MIELINA_INLINE Row<T> gathered(const Row<T>& x, int64_t n, T* scratch) {
   x.get(0, n, scratch);
   return held(scratch);
 }
+template <class T>
+MIELINA_INLINE Row<T, true> gathered(const Row<T, true>& x, int64_t, T*) {
+  return x;
+}
 
 // f(p, i, n) over the blocks of a row.
-template <class T, class F>
-MIELINA_INLINE void for_blocks(const Row<T>& x, int64_t n, T* buf, F f) {
+template <class T, bool Halves, class F>
+MIELINA_INLINE void for_blocks(const Row<T, Halves>& x, int64_t n, T* buf, F f) {
   for (int64_t i = 0; i < n; i += kBlock) {
     int64_t m = min64(kBlock, n - i);
     f(x.get(i, m, buf), i, m);
@@ -62,10 +106,21 @@ template <class T>
 MIELINA_INLINE Vec<T> load_part(const T* p, int64_t w) {
   return w == lanes<T> ? load(p) : load_n(p, w);
 }
+MIELINA_INLINE vf32 load_part(HalfSource s, int64_t w) {
+  const vu16h h = w == lanes<float> ? load_half(s.p) : load_half_n(s.p, w);
+  return s.brain ? from_bf16(h) : from_f16(h);
+}
 template <class T>
 MIELINA_INLINE void store_part(T* p, Vec<T> v, int64_t w) {
   if (w == lanes<T>) store(p, v);
   else store_n(p, v, w);
+}
+// `nt`: past the caches, a whole vector at an aligned place.
+MIELINA_INLINE void store_part(HalfTarget t, vf32 v, int64_t w, bool nt = false) {
+  const vu16h h = t.brain ? to_bf16(v) : to_f16(v);
+  if (nt) stream_half(t.p, h);
+  else if (w == lanes<float>) store_half(t.p, h);
+  else store_half_n(t.p, h, w);
 }
 // v with the lanes from w on set to `pad`, so that a fold over all lanes counts only the first w.
 template <class T>
@@ -145,10 +200,10 @@ static void for_each_row(const Ctx& ctx, const Rows<T, K>& rows, bool nt, F f) {
 
 // Rows of view 0 that are too large for the caches, and whole vectors at aligned places.
 template <class T, int K>
-static bool bypass(const Rows<T, K>& rows) {
+static bool bypass(const Rows<T, K>& rows, bool halves) {
   const Space<K>& s = rows.outer;
-  bool whole = rows.C % lanes<T> == 0 && rows.stride[0] == 1 && s.dtype[0] == dtype_of<T>;
-  whole &= (uintptr_t)s.data[0] % VBYTES == 0 && s.n * rows.C * int64_t(sizeof(T)) >= kStreamBytes;
+  bool whole = rows.C % lanes<T> == 0 && rows.stride[0] == 1 && (halves || s.dtype[0] == dtype_of<T>);
+  whole &= (uintptr_t)s.data[0] % VBYTES == 0 && s.n * rows.C * kDTypeSize[int(s.dtype[0])] >= kStreamBytes;
   for (int d = 0; d < s.ndim; d++) whole &= s.stride[0][d] % lanes<T> == 0;
   return whole;
 }
@@ -159,6 +214,11 @@ MIELINA_INLINE void map_vectors(T* y, int64_t n, bool nt, F f) {
   if (nt)
     for (int64_t j = 0; j < n; j += lanes<T>) stream(y + j, f(j, lanes<T>));
   else for_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) { store_part(y + j, f(j, w), w); });
+}
+template <class F>
+MIELINA_INLINE void map_vectors(HalfTarget y, int64_t n, bool nt, F f) {
+  for_vectors<float>(n,
+                     [&](int64_t j, int64_t w) __attribute__((always_inline)) { store_part(y + j, f(j, w), w, nt); });
 }
 
 // ---- columns

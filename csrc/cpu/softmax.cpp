@@ -10,31 +10,31 @@ namespace {
 constexpr float kInf = __builtin_inff();
 
 // m = max x. A NaN may get lost here: it makes the sum of exponentials NaN, and with it the row.
-template <class T>
-T max_row(const Row<T>& x, int64_t C, T* buf) {
+template <class T, bool Halves>
+T max_row(const Row<T, Halves>& x, int64_t C, T* buf) {
   constexpr int64_t L = lanes<T>;
   Vec<T> a = splat<Vec<T>>(T(-kInf)), b = a, c = a, d = a;
-  for_blocks(x, C, buf, [&](const T* p, int64_t, int64_t n) {
+  for_blocks(x, C, buf, [&](auto p, int64_t, int64_t n) {
     int64_t i = 0;
     for (; i + 4 * L <= n; i += 4 * L) {
-      a = bounded<false>(load(p + i), a);
-      b = bounded<false>(load(p + i + L), b);
-      c = bounded<false>(load(p + i + 2 * L), c);
-      d = bounded<false>(load(p + i + 3 * L), d);
+      a = bounded<false>(load_part(p + i, L), a);
+      b = bounded<false>(load_part(p + (i + L), L), b);
+      c = bounded<false>(load_part(p + (i + 2 * L), L), c);
+      d = bounded<false>(load_part(p + (i + 3 * L), L), d);
     }
-    for (; i + L <= n; i += L) a = bounded<false>(load(p + i), a);
-    if (i < n) b = bounded<false>(first<T>(load_n(p + i, n - i), n - i, T(-kInf)), b);
+    for (; i + L <= n; i += L) a = bounded<false>(load_part(p + i, L), a);
+    if (i < n) b = bounded<false>(first<T>(load_part(p + i, n - i), n - i, T(-kInf)), b);
   });
   return fold_lanes(bounded<false>(bounded<false>(a, b), bounded<false>(c, d)),
                     [](Vec<T> p, Vec<T> q) __attribute__((always_inline)) { return bounded<false>(p, q); });
 }
 
 // sum exp(x - m); the exponentials go to `keep` if it can hold them.
-template <class T>
-double exp_row(const Row<T>& x, const Row<T>* keep, int64_t C, T m, T* buf) {
+template <class T, bool Halves>
+double exp_row(const Row<T, Halves>& x, const Row<T>* keep, int64_t C, T m, T* buf) {
   Vec<T> top = splat<Vec<T>>(m);
   double total = 0;
-  for_blocks(x, C, buf, [&](const T* p, int64_t i, int64_t n) {
+  for_blocks(x, C, buf, [&](auto p, int64_t i, int64_t n) {
     T* e = keep ? (T*)keep->data + i : nullptr;
     if (e)
       total += double(sum_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
@@ -50,10 +50,10 @@ double exp_row(const Row<T>& x, const Row<T>* keep, int64_t C, T m, T* buf) {
 }
 
 // y = f(x) over a row.
-template <class T, class F>
-MIELINA_INLINE void map_row(const Row<T>& y, const Row<T>& x, int64_t C, bool nt, T* in, T* o, F f) {
-  for_blocks(x, C, in, [&](const T* p, int64_t i, int64_t n) {
-    T* to = y.out(i, o);
+template <class T, bool A, bool B, class F>
+MIELINA_INLINE void map_row(const Row<T, A>& y, const Row<T, B>& x, int64_t C, bool nt, T* in, T* o, F f) {
+  for_blocks(x, C, in, [&](auto p, int64_t i, int64_t n) {
+    const auto to = y.out(i, o);
     map_vectors(to, n, nt, [&](int64_t j, int64_t w) __attribute__((always_inline)) { return f(load_part(p + j, w)); });
     y.put(i, n, to);
   });
@@ -94,17 +94,15 @@ void softmax_columns(const Ctx& ctx, const Rows<T, 2>& rows, bool log) {
   });
 }
 
-template <class T>
-void softmax_rows(const Ctx& ctx, const View& y, const View& x, bool log) {
-  const Rows<T, 2> rows({&y, &x});
+template <class T, bool Halves>
+void softmax_rows(const Ctx& ctx, const Rows<T, 2>& rows, bool log) {
   int64_t C = rows.C;
-  if (C == 0 || rows.count() == 0) return;
-  if (rows.vertical()) return softmax_columns(ctx, rows, log);
-  bool nt = bypass(rows);
+  bool nt = bypass(rows, Halves);
   for_each_row(ctx, rows, nt, [&](const Row<T>(&r)[2]) {
     alignas(64) T in[kBlock], o[kBlock], xs[kRow], es[kRow];
-    Row<T> to = r[0], from = gathered(r[1], C, xs), e = to;
-    if (C <= kRow && (nt || !to.direct())) e = held(es);
+    const Row<T, Halves> to = as<Halves>(r[0]), from = gathered(as<Halves>(r[1]), C, xs);
+    Row<T> e = r[0];
+    if (C <= kRow && (nt || !e.direct())) e = held(es);
     bool keep = !log && e.direct();
     T m = max_row(from, C, in);
     double s = exp_row(from, keep ? &e : nullptr, C, m, in);
@@ -115,9 +113,19 @@ void softmax_rows(const Ctx& ctx, const View& y, const View& x, bool log) {
     else map_row(to, from, C, nt, in, o, [=](Vec<T> v) __attribute__((always_inline)) { return exp(v - top) * scale; });
   });
 }
+template <class T>
+void softmax_of(const Ctx& ctx, const View& y, const View& x, bool log) {
+  const Rows<T, 2> rows({&y, &x});
+  if (rows.C == 0 || rows.count() == 0) return;
+  if (rows.vertical()) return softmax_columns(ctx, rows, log);
+  if constexpr (kHalfRows<T>) {
+    if (in_halves(y) && in_halves(x)) return softmax_rows<T, true>(ctx, rows, log);
+  }
+  softmax_rows<T, false>(ctx, rows, log);
+}
 void softmax(const Ctx& ctx, const View& y, const View& x, bool log) noexcept {
-  if (x.dtype == DType::f64) softmax_rows<double>(ctx, y, x, log);
-  else softmax_rows<float>(ctx, y, x, log);
+  if (x.dtype == DType::f64) softmax_of<double>(ctx, y, x, log);
+  else softmax_of<float>(ctx, y, x, log);
 }
 
 // ---- backward
@@ -145,28 +153,26 @@ void softmax_backward_columns(const Ctx& ctx, const Rows<T, 3>& rows, bool log) 
   });
 }
 
-template <class T>
-void softmax_backward_rows(const Ctx& ctx, const View& dx, const View& g, const View& y, bool log) {
-  const Rows<T, 3> rows({&dx, &g, &y});
+template <class T, bool Halves>
+void softmax_backward_rows(const Ctx& ctx, const Rows<T, 3>& rows, bool log) {
   int64_t C = rows.C;
-  if (C == 0 || rows.count() == 0) return;
-  if (rows.vertical()) return softmax_backward_columns(ctx, rows, log);
-  bool nt = bypass(rows);
+  bool nt = bypass(rows, Halves);
   for_each_row(ctx, rows, nt, [&](const Row<T>(&r)[3]) {
     alignas(64) T in[kBlock], yb[kBlock], o[kBlock], gs[kRow], ys[kRow];
-    Row<T> to = r[0], gr = gathered(r[1], C, gs), yr = gathered(r[2], C, ys);
+    const Row<T, Halves> to = as<Halves>(r[0]);
+    const Row<T, Halves> gr = gathered(as<Halves>(r[1]), C, gs), yr = gathered(as<Halves>(r[2]), C, ys);
     double total = 0;
-    for_blocks(gr, C, in, [&](const T* p, int64_t i, int64_t n) {
-      const T* q = yr.get(i, n, yb);
+    for_blocks(gr, C, in, [&](auto p, int64_t i, int64_t n) {
+      const auto q = yr.get(i, n, yb);
       total += double(sum_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
         Vec<T> v = load_part(p + j, w);
         return log ? v : v * load_part(q + j, w);
       }));
     });
     Vec<T> sum = splat<Vec<T>>(T(total));
-    for_blocks(gr, C, in, [&](const T* p, int64_t i, int64_t n) {
-      const T* q = yr.get(i, n, yb);
-      T* d = to.out(i, o);
+    for_blocks(gr, C, in, [&](auto p, int64_t i, int64_t n) {
+      const auto q = yr.get(i, n, yb);
+      const auto d = to.out(i, o);
       map_vectors(d, n, nt, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
         Vec<T> v = load_part(p + j, w), prob = load_part(q + j, w);
         return log ? v - exp(prob) * sum : prob * (v - sum);
@@ -175,9 +181,19 @@ void softmax_backward_rows(const Ctx& ctx, const View& dx, const View& g, const 
     });
   });
 }
+template <class T>
+void softmax_backward_of(const Ctx& ctx, const View& dx, const View& g, const View& y, bool log) {
+  const Rows<T, 3> rows({&dx, &g, &y});
+  if (rows.C == 0 || rows.count() == 0) return;
+  if (rows.vertical()) return softmax_backward_columns(ctx, rows, log);
+  if constexpr (kHalfRows<T>) {
+    if (in_halves(dx) && in_halves(g) && in_halves(y)) return softmax_backward_rows<T, true>(ctx, rows, log);
+  }
+  softmax_backward_rows<T, false>(ctx, rows, log);
+}
 void softmax_backward(const Ctx& ctx, const View& dx, const View& g, const View& y, bool log) noexcept {
-  if (y.dtype == DType::f64) softmax_backward_rows<double>(ctx, dx, g, y, log);
-  else softmax_backward_rows<float>(ctx, dx, g, y, log);
+  if (y.dtype == DType::f64) softmax_backward_of<double>(ctx, dx, g, y, log);
+  else softmax_backward_of<float>(ctx, dx, g, y, log);
 }
 
 // ---- cross entropy

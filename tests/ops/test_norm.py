@@ -173,6 +173,30 @@ def test_without_weights_and_mixed_dtypes() -> None:
 
 
 @pytest.mark.parametrize("isa", Library().isas())
+@pytest.mark.parametrize("dtype", [mi.float16, mi.bfloat16])
+def test_halves_are_float32_rounded_once(isa: str, dtype: mi.dtype) -> None:
+    """Rows that are converted where they lie take the steps of float32: of any length and beginning, and large ones."""
+    norms = (
+        (lambda x, w, b: F.layer_norm(x, (x.shape[1],), w, b), 3),
+        (lambda x, w, b: F.rms_norm(x, (x.shape[1],), w), 2),
+        (lambda x, w, b: F.layer_norm(x, (x.shape[1],)), 1),
+    )
+    with use_isa(isa):
+        for rows, length in ((5, 7), (40, 64), (6, 1001), (3, 4100), (4096, 4096)):
+            x, g = (mi.tensor(RNG.standard_normal((rows + 1, length + 1), np.float32)).to(dtype) for _ in range(2))
+            w, b = (mi.tensor(RNG.standard_normal(length, np.float32)).to(dtype) for _ in range(2))
+            for place in (slice(None, -1), slice(1, None))[: 1 if rows == 4096 else 2]:
+                halves = [v.clone() if rows == 4096 else v for v in (x[place, place], w, b)]
+                wide = [v.float() for v in halves]
+                for f, used in norms:
+                    y, z = (f(*(v.requires_grad_() for v in vs)) for vs in (halves, wide))
+                    assert mi.equal(y, z.to(dtype))
+                    grads = mi.autograd.grad(y, halves[:used], g[place, place])
+                    expected = mi.autograd.grad(z, wide[:used], g[place, place].float())
+                    assert all(mi.equal(p, q.to(dtype)) for p, q in zip(grads, expected, strict=True))
+
+
+@pytest.mark.parametrize("isa", Library().isas())
 def test_group_norm_past_the_caches(isa: str) -> None:
     x = RNG.standard_normal((2, 4, 1024, 1024), np.float32)
     with use_isa(isa):

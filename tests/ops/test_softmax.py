@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mielina.testing import check_composite, check_op, reference
+from mielina import _core
+from mielina.testing import Library, check_composite, check_op, reference, use_isa
 from mielina.testing import strategies as some
 
 F = mi.nn.functional
@@ -81,6 +82,24 @@ def test_many_rows_bypass_the_caches() -> None:
     x = np.asarray(RNG.standard_normal((4100, 2048)), np.float32)
     y = mi.softmax(mi.tensor(x), 1).numpy()
     assert np.allclose(y, torch.softmax(torch.from_numpy(x), 1).numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("isa", Library().isas())
+@pytest.mark.parametrize("dtype", [mi.float16, mi.bfloat16])
+def test_halves_are_float32_rounded_once(isa: str, dtype: Any) -> None:
+    """Rows that are converted where they lie take the steps of float32: of any length and beginning, and large ones."""
+    with use_isa(isa):
+        for rows, length in ((5, 7), (9, 64), (6, 1001), (3, 4100), (4096, 4096)):
+            x, g = (mi.tensor(RNG.standard_normal((rows + 1, length + 1), np.float32)).to(dtype) for _ in range(2))
+            large = rows == 4096
+            for a, b in ((x[1:, 1:], g[:-1, 1:]), (x[1:, :-1].clone(), g[1:, :-1].clone()), (x.t(), g.t()))[
+                large : 3 - large
+            ]:
+                for log in (False, True):
+                    y = _core.softmax(a, 1, log)
+                    assert mi.equal(y, _core.softmax(a.float(), 1, log).to(dtype))
+                    expected = _core.softmax_backward(b.float(), y.float(), 1, log).to(dtype)
+                    assert mi.equal(_core.softmax_backward(b, y, 1, log), expected)
 
 
 def test_fused_backward_is_the_composite() -> None:

@@ -21,9 +21,9 @@ struct Moments {
 };
 
 // Adds the n elements of x to the moments; center == false takes deviations from 0.
-template <class T>
-static void add_moments(Moments& to, const Row<T>& x, int64_t n, bool center, T* buf) {
-  for_blocks(x, n, buf, [&](const T* p, int64_t, int64_t m) {
+template <class T, bool Halves>
+static void add_moments(Moments& to, const Row<T, Halves>& x, int64_t n, bool center, T* buf) {
+  for_blocks(x, n, buf, [&](auto p, int64_t, int64_t m) {
     T mean = 0;
     if (center)
       mean =
