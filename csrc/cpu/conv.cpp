@@ -1,5 +1,6 @@
 // conv: convolutions and their gradients as products of filters and image columns (implicit gemm).
 #include "cpu/conv/depthwise.h"
+#include "cpu/conv/depthwise_planes.h"
 #include "cpu/conv/pixels.h"
 #include "cpu/conv/weight.h"
 #include "cpu/conv/winograd.h"
@@ -169,14 +170,30 @@ bool is_direct(const Problem& q, int64_t groups) {
          q.window.taps[0] * q.window.taps[1] * q.window.taps[2] > 1;
 }
 
+// The algorithms for float32 alone, if one fits; convolve_workspace has the same order.
+bool convolve_floats(const Ctx& ctx, const Problem& q, int64_t groups) {
+  if (groups > 1 && (DepthwiseLast::fits(q) || DepthwisePlanes::fits(q))) {
+    if (DepthwiseLast::fits(q)) DepthwiseLast(q).run(ctx);
+    else DepthwisePlanes(q).run(ctx);
+    return true;
+  }
+  const Problem first = group_of(q, groups, 0);
+  if (is_direct(q, groups)) return false;
+  const bool planar = Winograd::fits(first);
+  if (!planar && !WinogradLast::fits(first)) return false;
+  for (int64_t group = 0; group < groups; group++)
+    if (planar) Winograd(group_of(q, groups, group)).run(ctx);
+    else WinogradLast(group_of(q, groups, group)).run(ctx);
+  return true;
+}
+
 template <class T>
 void convolve(const Ctx& ctx, const Problem& q, int64_t groups) {
   const int64_t N = q.y.shape[kN], depth = depth_of(q);
   char* workspace = (char*)ctx.workspace;
   const int64_t steps = numel(q.y) / lanes<T> * depth;  // vector multiply-adds
-  if (groups > 1 && DepthwiseLast<T>::fits(q)) {
-    DepthwiseLast<T>::run(ctx, q, (T*)workspace);
-  } else if (is_direct(q, groups)) {
+  if (__is_same(T, float) && convolve_floats(ctx, q, groups)) return;
+  if (is_direct(q, groups)) {
     const Problem first = group_of(q, groups, 0);
     const Planes<T> planes(first);
     const int64_t tasks = N * groups;
@@ -190,10 +207,6 @@ void convolve(const Ctx& ctx, const Problem& q, int64_t groups) {
         for (int64_t k = 0; k < one.y.shape[kC]; k++) planes.channel(one, i / groups, k, padded);
       }
     });
-  } else if (Winograd::fits(group_of(q, groups, 0))) {
-    for (int64_t group = 0; group < groups; group++) Winograd(group_of(q, groups, group)).run(ctx);
-  } else if (WinogradLast::fits(group_of(q, groups, 0))) {
-    for (int64_t group = 0; group < groups; group++) WinogradLast(group_of(q, groups, group)).run(ctx);
   } else {
     for (int64_t group = 0; group < groups; group++) product<Plain<T>>(ctx, group_of(q, groups, group));
   }
@@ -201,11 +214,14 @@ void convolve(const Ctx& ctx, const Problem& q, int64_t groups) {
 
 template <class T>
 int64_t convolve_workspace(const Ctx& ctx, const Problem& q, int64_t groups) {
-  if (groups > 1 && DepthwiseLast<T>::fits(q)) return DepthwiseLast<T>::bytes(q);
-  if (is_direct(q, groups)) return ctx.threads * Planes<T>(group_of(q, groups, 0)).bytes;
   const Problem first = group_of(q, groups, 0);
-  if (Winograd::fits(first)) return Winograd(first).bytes(ctx.threads);
-  if (WinogradLast::fits(first)) return WinogradLast(first).bytes(ctx.threads);
+  if constexpr (__is_same(T, float)) {
+    if (groups > 1 && DepthwiseLast::fits(q)) return DepthwiseLast(q).bytes();
+    if (groups > 1 && DepthwisePlanes::fits(q)) return DepthwisePlanes(q).bytes();
+    if (!is_direct(q, groups) && Winograd::fits(first)) return Winograd(first).bytes(ctx.threads);
+    if (!is_direct(q, groups) && WinogradLast::fits(first)) return WinogradLast(first).bytes(ctx.threads);
+  }
+  if (is_direct(q, groups)) return ctx.threads * Planes<T>(first).bytes;
   return product_workspace<Plain<T>>(ctx, first);
 }
 
@@ -376,6 +392,12 @@ bool is_dense(const View& v) {
   return last + 1 == numel(v);
 }
 
+// Whether the gradient's even and odd columns are made together: apart, each would be written with a stride.
+bool two_columns(const Problem& q, const View& dx, const View& w, const ConvArgs& args) {
+  return args.groups > 1 && args.stride[2] == 2 && dx.shape[kW] > 1 &&
+         w.shape[kH] * w.shape[kW] <= DepthwisePlanes::kTaps && DepthwisePlanes::fits(q);
+}
+
 void conv_backward_input(const Ctx& ctx, const View& dx, const View& g, const View& w, ConvArgs args) noexcept {
   // Zeroed at once: phase by phase took three quarters of the gradient of a 1 x 1 window of stride 2.
   const bool cleared = has_gaps(w, args) && is_dense(dx);
@@ -386,10 +408,16 @@ void conv_backward_input(const Ctx& ctx, const View& dx, const View& g, const Vi
     });
   Floats floats{ctx, false};
   const View gs = floats(g), ws = floats(w);
-  dispatch(gs.dtype, [&]<class T>(T) {
-    each_phase(dx, gs, ws, args, [&](const Problem& q, int64_t groups) {
-      if (!cleared || depth_of(q) > 0) convolve<T>(floats.rest(), q, groups);
-    });
+  Problem even;
+  bool have_even = false;
+  each_phase(dx, gs, ws, args, [&](const Problem& q, int64_t groups) {
+    if (two_columns(q, dx, w, args)) {  // even and odd ones of a row
+      if (have_even) DepthwisePlanes(even, q, 2).run(floats.rest());
+      even = q;
+      have_even = !have_even;
+    } else if (!cleared || depth_of(q) > 0) {
+      dispatch(gs.dtype, [&]<class T>(T) { convolve<T>(floats.rest(), q, groups); });
+    }
   });
 }
 
@@ -398,9 +426,11 @@ int64_t conv_backward_input_workspace(const Ctx& ctx, const View& dx, const View
   int64_t most = 0;
   Floats floats{ctx, true};
   const View gs = floats(g), ws = floats(w);
-  dispatch(gs.dtype, [&]<class T>(T) {
-    each_phase(dx, gs, ws, args,
-               [&](const Problem& q, int64_t groups) { most = max64(most, convolve_workspace<T>(ctx, q, groups)); });
+  each_phase(dx, gs, ws, args, [&](const Problem& q, int64_t groups) {
+    const int64_t bytes = two_columns(q, dx, w, args)
+                              ? 2 * DepthwisePlanes(q).bytes()
+                              : dispatch(gs.dtype, [&]<class T>(T) { return convolve_workspace<T>(ctx, q, groups); });
+    most = max64(most, bytes);
   });
   return floats.bytes + most;
 }
@@ -532,9 +562,16 @@ bool by_groups(const View& dw, const View& g, int64_t groups) {
   return groups > 1 && dw.shape[kN] / groups <= kDirectChannels && numel(g) > 0;
 }
 
-template <class T>
-bool along_channels(const View& dw, const View& g, const View& x, const ConvArgs& args) {
-  return args.groups > 1 && numel(g) > 0 && DepthwiseLast<T>::fits(weight_problem(dw, g, x, args));
+// f(algorithm) for the gradient of depthwise filters in float32, if one fits.
+template <class F>
+bool with_depthwise(const View& dw, const View& g, const View& x, const ConvArgs& args, F f) {
+  Problem q = weight_problem(dw, g, x, args);
+  q.w.dtype = DType::f32;
+  if (args.groups == 1 || numel(g) == 0) return false;
+  if (DepthwiseLast::gradient_fits(q)) f(DepthwiseLast(q));
+  else if (DepthwisePlanes::gradient_fits(q)) f(DepthwisePlanes(q));
+  else return false;
+  return true;
 }
 
 void conv_backward_weight(const Ctx& all, const View& dw, const View& gradient, const View& input,
@@ -546,8 +583,8 @@ void conv_backward_weight(const Ctx& all, const View& dw, const View& gradient, 
   const bool whole = args.groups == 1 && WinogradWeight::fits(dw, gradient, input, window, args.direct);
   const View g = whole ? gradient : floats(gradient), x = whole ? input : floats(input);
   const Ctx ctx = floats.rest();
+  if (with_depthwise(dw, g, x, args, [&](auto depthwise) { depthwise.gradient(ctx, dw); })) return;
   dispatch(x.dtype, [&]<class T>(T) {
-    if (along_channels<T>(dw, g, x, args)) return DepthwiseLast<T>::gradient(ctx, dw, weight_problem(dw, g, x, args));
     if (by_groups(dw, g, args.groups)) return group_gradients<T>(ctx, dw, weight_problem(dw, g, x, args), args.groups);
     for (int64_t i = 0; i < args.groups; i++) {
       const View w = slice(dw, kN, i * K, K), y = slice(g, kC, i * K, K), image = slice(x, kC, i * C, C);
@@ -564,9 +601,11 @@ int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const Vie
   const Window window = window_of(dw, args);
   const bool whole = args.groups == 1 && WinogradWeight::fits(dw, gradient, input, window, args.direct);
   const View g = whole ? gradient : floats(gradient), x = whole ? input : floats(input);
+  int64_t depthwise = 0;
+  if (with_depthwise(dw, g, x, args, [&](const auto& d) { depthwise = d.gradient_bytes(); }))
+    return floats.bytes + depthwise;
   const int64_t inner = dispatch(x.dtype, [&]<class T>(T) {
     using Op = Plain<T>;
-    if (along_channels<T>(dw, g, x, args)) return DepthwiseLast<T>::gradient_bytes(weight_problem(dw, g, x, args));
     if (by_groups(dw, g, args.groups)) {
       const Planes<T> planes(group_of(weight_problem(dw, g, x, args), args.groups, 0));
       return ctx.threads * (planes.bytes + align64(numel(dw) / args.groups * VBYTES));

@@ -35,6 +35,9 @@ def channels_last(x: Any) -> Any:
         ("conv2d", (2, 4, 9, 11), (6, 4, 3, 3), {"padding": 1}),
         ("conv2d", (1, 6, 8, 7), (34, 3, 2, 3), {"stride": (2, 1), "padding": (0, 2), "dilation": (2, 1), "groups": 2}),
         ("conv2d", (2, 18, 6, 5), (18, 1, 3, 3), {"padding": "same", "groups": 18}),
+        ("conv2d", (2, 17, 14, 21), (17, 1, 5, 5), {"padding": 2, "groups": 17}),  # seven rows at once
+        ("conv2d", (1, 17, 16, 36), (17, 1, 3, 3), {"stride": 2, "padding": 1, "groups": 17}),  # two columns at once
+        ("conv2d", (1, 18, 9, 19), (18, 1, 3, 4), {"stride": (1, 2), "dilation": (2, 1), "padding": 3, "groups": 18}),
         ("conv2d", (1, 9, 8, 7), (70, 9, 3, 3), {"padding": 1}),  # a few pixels
         ("conv2d", (1, 5, 7, 70), (6, 5, 3, 3), {"stride": 2, "padding": 1}),  # every second pixel, at edges too
         ("conv2d", (2, 5, 9, 8), (6, 5, 1, 2), {"stride": (3, 2)}),  # pixels under no tap

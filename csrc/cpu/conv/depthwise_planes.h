@@ -1,0 +1,141 @@
+// Depthwise convolutions of planar images and their gradients, without a padded copy: vectors run along the width.
+#pragma once
+#include "cpu/conv/depthwise_rows.h"
+#include "cpu/image/rows.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+// A second problem may hold the odd columns of the output where the first holds the even ones, as in the gradient of an
+// image under a window of stride 2.
+struct DepthwisePlanes : DepthwiseRows {
+  Part odd;
+  int parts;
+  int64_t columns, chunks;  // of a row of the output, in all; vectors of a part
+  float* zeros = nullptr;   // a row outside the image
+  Span* spans = nullptr;    // of each vector of a row and each tap's column
+
+  static bool fits(const Problem& q) {
+    const Window& v = q.window;
+    return q.x.stride[kW] == 1 && (v.stride[2] == 1 || (v.stride[2] == 2 && v.dilation[2] == 1)) &&
+           DepthwiseRows::fits(q);
+  }
+
+  __attribute__((noinline)) DepthwisePlanes(const Problem& even, const Problem& other, int count)
+      : DepthwiseRows(even, even.window.stride[2]), odd(other), parts(count) {
+    columns = parts == 2 ? Q + other.y.shape[kW] : Q;
+    chunks = ceil_div(Q, L);
+  }
+  explicit DepthwisePlanes(const Problem& one) : DepthwisePlanes(one, one, 1) {}
+
+  int64_t zero_bytes() const { return align64(max64(W, Q) * int64_t(sizeof(float))); }
+  int64_t bytes() const {
+    return zero_bytes() + align64(chunks * (part.taps[1] + odd.taps[1]) * int64_t(sizeof(Span)));
+  }
+  // A gradient's vectors follow each other; the outputs' last overlaps the one before.
+  int64_t first(int64_t chunk, bool overlap) const { return overlap ? max64(0, min64(chunk * L, Q - L)) : chunk * L; }
+  void prepare(char* workspace, bool overlap) {
+    zeros = (float*)workspace;
+    __builtin_memset(zeros, 0, size_t(zero_bytes()));
+    spans = (Span*)(workspace + zero_bytes());
+    Span* to = spans;
+    for (int i = 0; i < parts; i++) {
+      const Part& p = i == 0 ? part : odd;
+      for (int64_t chunk = 0; chunk < chunks; chunk++)
+        for (int64_t s = 0; s < p.taps[1]; s++) {
+          const int64_t j = first(chunk, overlap), at = j * pace + p.base[1] + s * p.gap[1];
+          const int64_t a = max64(0, min64(pace * L, -at)), z = min64(pace * min64(L, Q - j), W - at);
+          *to++ = {int32_t(a), int32_t(max64(a, z))};
+        }
+    }
+  }
+  Block under(const Part& p, const float* const* line, int64_t chunk, bool overlap, const Span* span, float* w) const {
+    const int64_t at = first(chunk, overlap) * pace + p.base[1], taps = p.taps[1];
+    return {line, at, p.gap[1], taps, span + chunk * taps, 1, w, taps * L, L};
+  }
+
+  void plane(int64_t n, int64_t c) const {
+    const float* x = (const float*)q.x.data + n * q.x.stride[kN] + c * q.x.stride[kC];
+    const int64_t size = kDTypeSize[int(q.y.dtype)], step = q.y.stride[kW] / parts, next = q.y.stride[kH];
+    const RowTo<float> row_to = row_to_fn<float>(q.y.dtype);
+    const bool plain = in_rows<float>(q.y.dtype, step), active = q.activation != Activation::none;
+    char* y = (char*)q.y.data + (n * q.y.stride[kN] + c * q.y.stride[kC]) * size;
+    alignas(64) float w[2][kTaps * L], start[L], sum[2][kRows * L];
+    store(start, splat<vf32>(bias(c)));
+    for (int i = 0; i < parts; i++) {
+      const Part& p = i == 0 ? part : odd;
+      for (int64_t r = 0; r < p.taps[0]; r++)
+        for (int64_t s = 0; s < p.taps[1]; s++)
+          store(w[i] + (r * p.taps[1] + s) * L, splat<vf32>(p.w[c * q.w.stride[kN] + r * p.step[0] + s * p.step[1]]));
+    }
+    Lines line;
+    for (int64_t h = 0; h < H; h += block) {
+      lines(x, h, zeros, line.at);
+      for (int64_t chunk = 0; chunk < chunks; chunk++) {
+        const int64_t j = first(chunk, true), have = min64(parts * L, columns - parts * j), rows = min64(block, H - h);
+        char* to = y + (h * next + parts * j * step) * size;
+        const bool in_place = plain && parts == 1 && !active && have == L && rows == block;
+        const Block even = under(part, line.at, chunk, true, spans, w[0]);
+        if (in_place) {
+          sum_of(even, start, (float*)to, next);
+          continue;
+        }
+        sum_of(even, start, sum[0], L);
+        if (parts == 2) sum_of(under(odd, line.at, chunk, true, spans + chunks * part.taps[1], w[1]), start, sum[1], L);
+        for (int64_t i = 0; i < rows; i++, to += next * size) {
+          const vf32 v = load(sum[0] + i * L);
+          alignas(64) float out[2 * L];
+          if (parts == 2) store_interleaved(out, v, load(sum[1] + i * L));
+          else store(out, active ? activate(v, q.activation) : v);
+          if (plain && parts == 1) store_part((float*)to, load(out), have);
+          else row_to(out, to, step, have);
+        }
+      }
+    }
+  }
+
+  __attribute__((noinline)) void run(const Ctx& ctx) {
+    prepare((char*)ctx.workspace, true);
+    const int64_t steps = chunks * ceil_div(H, block) * block * parts * (1 + part.taps[0] * part.taps[1]);
+    parallel_ranges(ctx, q.x.shape[kN] * C, 1 + 32 * 1024 / steps, [&](int64_t i0, int64_t i1) {
+      for (int64_t i = i0; i < i1; i++) plane(i / C, i % C);
+    });
+  }
+
+  // ---- gradient of the filters; y is the output's gradient here
+  static bool gradient_fits(const Problem& q) { return q.y.dtype == DType::f32 && q.y.stride[kW] == 1 && fits(q); }
+  int64_t gradient_bytes() const { return bytes(); }
+
+  // A channel's taps, summed over the images in order.
+  void filters(int64_t c, const View& dw) const {
+    const int64_t S = part.taps[1];
+    alignas(64) float sums[kTaps * L];
+    for (int64_t i = 0; i < part.taps[0] * S * L; i += L) store(sums + i, vf32{});
+    Lines line;
+    const float* up[kRows];
+    for (int64_t n = 0; n < q.x.shape[kN]; n++) {
+      const float* x = (const float*)q.x.data + n * q.x.stride[kN] + c * q.x.stride[kC];
+      const float* g = (const float*)q.y.data + n * q.y.stride[kN] + c * q.y.stride[kC];
+      for (int64_t h = 0; h < H; h += block) {
+        lines(x, h, zeros, line.at);
+        for (int64_t chunk = 0; chunk < chunks; chunk++) {
+          const int64_t j = chunk * L;
+          for (int64_t i = 0; i < block; i++) up[i] = h + i < H ? g + (h + i) * q.y.stride[kH] + j : zeros;
+          add_products(under(part, line.at, chunk, false, spans, sums), up, min64(L, Q - j));
+        }
+      }
+    }
+    for (int64_t i = 0; i < part.taps[0] * S; i++) put_filter(dw, c, i / S, i % S, hsum(load(sums + i * L)));
+  }
+
+  __attribute__((noinline)) void gradient(const Ctx& ctx, const View& dw) {
+    prepare((char*)ctx.workspace, false);
+    const int64_t steps = q.x.shape[kN] * chunks * ceil_div(H, block) * block * part.taps[0] * part.taps[1];
+    parallel_ranges(ctx, C, 1 + 32 * 1024 / steps, [&](int64_t c0, int64_t c1) {
+      for (int64_t c = c0; c < c1; c++) filters(c, dw);
+    });
+  }
+};
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina

@@ -1,0 +1,241 @@
+// Depthwise convolutions, float32, two axes: the kernels that both memory orders share. Vectors run along the width of
+// planar images and along the channels of channels-last ones; eight rows of the output at once, so that a vector of the
+// image serves up to three of them.
+#pragma once
+#include "cpu/conv/direct.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+// y (N, C, 1, H, W), x (N, C, 1, ...), w (C, 1, 1, taps).
+struct DepthwiseRows {
+  static constexpr int64_t L = lanes<float>, kRows = 8, kTaps = 128, kTapRows = 16;
+  static constexpr int kShare = VBYTES == 16 ? 1 : 3;  // rows of a window at once; CPUs of before 2013 get less code
+
+  // Of the L (planes under a stride of two: 2 L) neighbours under a tap, [a, z) lie inside the image.
+  struct Span {
+    int32_t a, z;
+  };
+  // A window that runs forwards: input coordinate = output * stride + base + tap * gap, along (height, width).
+  struct Part {
+    int64_t taps[2], base[2], stride[2], gap[2], step[2];
+    const float* w;
+    explicit Part(const Problem& q) : w((const float*)q.w.data) {
+      for (int d = 0; d < 2; d++) {
+        taps[d] = q.window.taps[1 + d];
+        stride[d] = q.window.stride[1 + d];
+        gap[d] = q.window.dilation[1 + d];
+        base[d] = -q.window.padding[1 + d];
+        step[d] = q.w.stride[kH + d];
+        if (gap[d] >= 0 || taps[d] == 0) continue;
+        base[d] += (taps[d] - 1) * gap[d];
+        w += (taps[d] - 1) * step[d];
+        gap[d] = -gap[d];
+        step[d] = -step[d];
+      }
+    }
+  };
+  // Rows of an output's block: from `line` and `at` on in the image, taps `gap` apart, the filters' vectors.
+  struct Block {
+    const float* const* line;
+    int64_t at, gap, taps;
+    const Span* span;  // of tap s: span[s * span_step]
+    int64_t span_step;
+    float* w;  // vectors of tap (r, s): w[r * w_row + s * w_step]; the filters' gradient adds to them
+    int64_t w_row, w_step;
+  };
+
+  Problem q;
+  Part part;
+  int64_t C, H, W, Q;
+  int64_t pace;   // pixels from lane to lane
+  int64_t step;   // rows of the image from row to row of the output, where its vectors are shared
+  int64_t block;  // rows of the output at once: eight, or seven where they fit better
+  int64_t apart;  // from the lines of a tap to those of the tap below
+
+  static bool fits(const Problem& q) {
+    const Window& v = q.window;
+    return q.x.dtype == DType::f32 && q.w.dtype == DType::f32 && q.w.shape[kC] == 1 && q.w.shape[kN] == q.x.shape[kC] &&
+           q.x.shape[kD] == 1 && q.y.shape[kD] == 1 && v.taps[0] == 1 && v.padding[0] == 0 && v.taps[1] <= kTapRows &&
+           v.taps[1] * v.taps[2] <= kTaps && q.y.shape[kH] >= 4;
+  }
+
+  DepthwiseRows(const Problem& problem, int64_t lanes_apart) : q(problem), part(problem), pace(lanes_apart) {
+    C = q.x.shape[kC];
+    H = q.y.shape[kH];
+    W = q.x.shape[kW];
+    Q = q.y.shape[kW];
+    const bool shared = part.gap[0] == 1 && part.stride[0] <= 2 && (pace == 1 || part.stride[0] == 2);
+    step = shared ? part.stride[0] : pace;
+    apart = shared ? 1 : step * kRows;
+    block = step == 1 && ceil_div(H, 7) * 7 < ceil_div(H, 8) * 8 ? 7 : 8;
+  }
+
+  // The rows of the image under a block of rows of the output from h on, for each of the window's.
+  void lines(const float* x, int64_t h, const float* zeros, const float** to) const {
+    const Part& p = part;
+    const int64_t pitch = q.x.stride[kH], rows = apart == 1 ? 1 : p.taps[0], next = apart == 1 ? 1 : p.stride[0];
+    const int64_t each = apart == 1 ? step * (block - 1) + p.taps[0] : block, skip = apart == 1 ? 1 : step;
+    for (int64_t r = 0; r < rows; r++, to += apart) {
+      int64_t row = h * p.stride[0] + p.base[0] + r * p.gap[0];
+      const float* from = x + row * pitch;
+      for (int64_t i = 0; i < each; i++, row += next, from += next * pitch)
+        to[i * skip] = uint64_t(row) < uint64_t(q.x.shape[kH]) ? from : zeros;
+    }
+  }
+  struct Lines {
+    const float* at[2 * kRows * kTapRows];
+  };
+
+  // L pixels under a tap and, under a stride of two, those under the next one.
+  template <int Pace>
+  MIELINA_INLINE void get(const float* p, Span s, vf32 (&v)[Pace]) {
+    if constexpr (Pace == 1) {
+#if !MIELINA_V512
+      if (s.a == 0 && s.z == L) return void(v[0] = load(p));
+#endif
+      v[0] = load_between<float>(p, s.a, s.z);
+    } else {
+      const int64_t a = s.a, z = s.z;
+      const vf32 low = load_between<float>(p, min64(a, L), min64(z, L));
+      const vf32 high = load_between<float>(p + L, max64(a - L, 0), max64(z - L, 0));
+      v[0] = half_of<false>(low, high);
+      v[1] = half_of<true>(low, high);
+    }
+  }
+
+  // The compiler would keep all lines in registers of which there are too few, the rest in vector registers.
+  MIELINA_INLINE void reload(const float* const*& line) { asm("" : "+r"(line)); }
+
+  // sum, of rows `step` apart, = start or, without it, += R rows of the window over N rows of the output, whose rows of
+  // the image lie Step apart and lanes Pace.
+  template <int R, int Step, int Pace, int N = 8>
+  __attribute__((noinline)) static void add(const Block& b, const float* const* line, const float* w0,
+                                            const float* start, float* sum, int64_t next) {
+    vf32 acc[N];
+#pragma GCC unroll 8
+    for (int i = 0; i < N; i++) acc[i] = load(start ? start : sum + i * next);
+    int64_t at = b.at;
+    const Span* span = b.span;
+    const float* w = w0;
+    for (int64_t s = 0; s < b.taps; s += Pace, at += b.gap * Pace, w += b.w_step * Pace, span += b.span_step * Pace) {
+      const bool two = Pace == 2 && s + 1 < b.taps;
+      reload(line);
+      vf32 weight[R][2];
+#pragma GCC unroll 3
+      for (int r = 0; r < R; r++) {
+        weight[r][0] = load(w + r * b.w_row);
+        if (two) weight[r][1] = load(w + r * b.w_row + b.w_step);
+      }
+      const Span inside = *span;
+#pragma GCC unroll 17
+      for (int m = 0; m < Step * (N - 1) + R; m++) {
+        if (R == 1 && m % Step != 0) continue;
+        vf32 v[Pace];
+        get<Pace>(line[m] + at, inside, v);
+#pragma GCC unroll 3
+        for (int r = 0; r < R; r++) {
+          const int i = (m - r) / Step;
+          if (m < r || (m - r) % Step != 0 || i >= N) continue;
+          acc[i] = fma(weight[r][0], v[0], acc[i]);
+          if (two) acc[i] = fma(weight[r][1], v[Pace - 1], acc[i]);
+        }
+      }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < N; i++) store(sum + i * next, acc[i]);
+  }
+
+  // b.w += the products of N rows of g, of whose lanes `have` count, and of R rows of the window.
+  template <int R, int Step, int Pace, int N = 8>
+  __attribute__((noinline)) static void multiply(const Block& b, const float* const* line, float* sums,
+                                                 const float* const* g, int64_t have) {
+    vf32 up[N];
+#pragma GCC unroll 8
+    for (int i = 0; i < N; i++) up[i] = load_between<float>(g[i], 0, have);
+    int64_t at = b.at;
+    const Span* span = b.span;
+    for (int64_t s = 0; s < b.taps;
+         s += Pace, at += b.gap * Pace, sums += b.w_step * Pace, span += b.span_step * Pace) {
+      reload(line);
+      vf32 acc[R][2] = {};  // of even and odd rows, or of two taps
+      const Span inside = *span;
+#pragma GCC unroll 17
+      for (int m = 0; m < Step * (N - 1) + R; m++) {
+        if (R == 1 && m % Step != 0) continue;
+        vf32 v[Pace];
+        get<Pace>(line[m] + at, inside, v);
+#pragma GCC unroll 3
+        for (int r = 0; r < R; r++) {
+          const int i = (m - r) / Step;
+          if (m < r || (m - r) % Step != 0 || i >= N) continue;
+          if (Pace == 1) acc[r][i % 2] = fma(up[i], v[0], acc[r][i % 2]);
+          else
+            for (int k = 0; k < 2; k++) acc[r][k] = fma(up[i], v[k % Pace], acc[r][k]);
+        }
+      }
+#pragma GCC unroll 3
+      for (int r = 0; r < R; r++) {
+        float* to = sums + r * b.w_row;
+        store(to, load(to) + (Pace == 1 ? acc[r][0] + acc[r][1] : acc[r][0]));
+        if (Pace == 2 && s + 1 < b.taps) store(to + b.w_step, load(to + b.w_step) + acc[r][1]);
+      }
+    }
+  }
+
+  // f(rows, lines, filters) for the whole window, in groups of up to three rows that share the image's vectors. (The
+  // block itself is not copied: it was just written number by number, and a vector read of that waits.)
+  template <class F>
+  MIELINA_INLINE void groups(const DepthwiseRows& d, const Block& b, F f) {
+    const float* const* line = b.line;
+    float* w = b.w;
+    for (int64_t r = 0, n; r < d.part.taps[0]; r += n, line += n * d.apart, w += n * b.w_row) {
+      n = d.apart == 1 ? min64(kShare, d.part.taps[0] - r) : 1;
+      f(n, line, w);
+    }
+  }
+  void sum_of(const Block& b, const float* start, float* sum, int64_t next) const {
+    using Kernel = void (*)(const Block&, const float* const*, const float*, const float*, float*, int64_t);
+    constexpr int two = kShare > 1 ? 2 : 1, three = kShare;
+    static constexpr Kernel kernel[4][3] = {{add<1, 1, 1>, add<two, 1, 1>, add<three, 1, 1>},
+                                            {add<1, 1, 1, 7>, add<two, 1, 1, 7>, add<three, 1, 1, 7>},
+                                            {add<1, 2, 1>, add<two, 2, 1>, add<three, 2, 1>},
+                                            {add<1, 2, 2>, add<two, 2, 2>, add<three, 2, 2>}};
+    const Kernel* row = kernel[step == 1 ? 8 - block : 1 + pace];
+    if (part.taps[0] == 0)
+      for (int64_t i = 0; i < block; i++) store(sum + i * next, load(start));
+    groups(*this, b, [&](int64_t rows, const float* const* line, const float* w) {
+      row[rows - 1](b, line, w, start, sum, next);
+      start = nullptr;
+    });
+  }
+  void add_products(const Block& b, const float* const* g, int64_t have) const {
+    using Kernel = void (*)(const Block&, const float* const*, float*, const float* const*, int64_t);
+    constexpr int two = kShare > 1 ? 2 : 1, three = kShare;
+    static constexpr Kernel kernel[4][3] = {{multiply<1, 1, 1>, multiply<two, 1, 1>, multiply<three, 1, 1>},
+                                            {multiply<1, 1, 1, 7>, multiply<two, 1, 1, 7>, multiply<three, 1, 1, 7>},
+                                            {multiply<1, 2, 1>, multiply<two, 2, 1>, multiply<three, 2, 1>},
+                                            {multiply<1, 2, 2>, multiply<two, 2, 2>, multiply<three, 2, 2>}};
+    const Kernel* row = kernel[step == 1 ? 8 - block : 1 + pace];
+    groups(*this, b, [&](int64_t rows, const float* const* line, float* w) { row[rows - 1](b, line, w, g, have); });
+  }
+
+  float filter(int64_t c, int64_t r, int64_t s) const {
+    return part.w[c * q.w.stride[kN] + r * part.step[0] + s * part.step[1]];
+  }
+  float bias(int64_t c) const {
+    float b = 0.0f;
+    if (q.bias.data)
+      row_from_fn<float>(q.bias.dtype)((const char*)q.bias.data + c * q.bias.stride[0] * kDTypeSize[int(q.bias.dtype)],
+                                       0, &b, 1);
+    return b;
+  }
+  static void put_filter(const View& dw, int64_t c, int64_t r, int64_t s, float sum) {
+    row_to_fn<float>(dw.dtype)(
+        &sum, (char*)dw.data + (c * dw.stride[kN] + r * dw.stride[kH] + s * dw.stride[kW]) * kDTypeSize[int(dw.dtype)],
+        1, 1);
+  }
+};
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina
