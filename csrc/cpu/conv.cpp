@@ -4,6 +4,7 @@
 #include "cpu/conv/pixels.h"
 #include "cpu/conv/weight.h"
 #include "cpu/conv/winograd.h"
+#include "cpu/conv/winograd_few.h"
 #include "cpu/conv/winograd_last.h"
 #include "cpu/conv/winograd_weight.h"
 
@@ -179,6 +180,10 @@ bool convolve_floats(const Ctx& ctx, const Problem& q, int64_t groups) {
   }
   const Problem first = group_of(q, groups, 0);
   if (is_direct(q, groups)) return false;
+  if (WinogradFew::fits(first)) {
+    for (int64_t group = 0; group < groups; group++) WinogradFew(group_of(q, groups, group)).run(ctx);
+    return true;
+  }
   const bool planar = Winograd::fits(first);
   if (!planar && !WinogradLast::fits(first)) return false;
   for (int64_t group = 0; group < groups; group++)
@@ -218,6 +223,7 @@ int64_t convolve_workspace(const Ctx& ctx, const Problem& q, int64_t groups) {
   if constexpr (__is_same(T, float)) {
     if (groups > 1 && DepthwiseLast::fits(q)) return DepthwiseLast(q).bytes();
     if (groups > 1 && DepthwisePlanes::fits(q)) return DepthwisePlanes(q).bytes();
+    if (!is_direct(q, groups) && WinogradFew::fits(first)) return WinogradFew(first).bytes(ctx.threads);
     if (!is_direct(q, groups) && Winograd::fits(first)) return Winograd(first).bytes(ctx.threads);
     if (!is_direct(q, groups) && WinogradLast::fits(first)) return WinogradLast(first).bytes(ctx.threads);
   }
@@ -340,15 +346,15 @@ Phase phase(int64_t remainder, int64_t taps, int64_t stride, int64_t padding, in
 }
 
 // f(problem) for each remainder: g takes the image's place, dx the output's, and the filters' two channel axes swap.
-template <class F>
-void each_phase(const View& dx, const View& g, const View& w, const ConvArgs& args, F f) {
+void each_phase_as(const View& dx, const View& g, const View& w, const ConvArgs& args,
+                   void (*f)(void*, const Problem&, int64_t), void* arg) {
   const bool depthwise = w.shape[kC] == 1 && w.shape[kN] == args.groups;  // its filters are square: all groups at once
   if (args.groups > 1 && !depthwise) {
     const int64_t K = w.shape[kN] / args.groups, C = w.shape[kC];
     ConvArgs one = args;
     one.groups = 1;
     for (int64_t i = 0; i < args.groups; i++)
-      each_phase(slice(dx, kC, i * C, C), slice(g, kC, i * K, K), slice(w, kN, i * K, K), one, f);
+      each_phase_as(slice(dx, kC, i * C, C), slice(g, kC, i * K, K), slice(w, kN, i * K, K), one, f, arg);
     return;
   }
   View turned = w;
@@ -375,8 +381,12 @@ void each_phase(const View& dx, const View& g, const View& w, const ConvArgs& ar
       q.window.padding[d] = -p.shift;
       q.window.dilation[d] = -p.back;
     }
-    if (numel(q.y) > 0) f(q, args.groups);
+    if (numel(q.y) > 0) f(arg, q, args.groups);
   }
+}
+template <class F>
+void each_phase(const View& dx, const View& g, const View& w, const ConvArgs& args, F f) {
+  each_phase_as(dx, g, w, args, [](void* arg, const Problem& q, int64_t groups) { (*(F*)arg)(q, groups); }, &f);
 }
 
 // Whether some positions see no tap at all: their gradient is zero.
@@ -568,9 +578,15 @@ bool with_depthwise(const View& dw, const View& g, const View& x, const ConvArgs
   Problem q = weight_problem(dw, g, x, args);
   q.w.dtype = DType::f32;
   if (args.groups == 1 || numel(g) == 0) return false;
-  if (DepthwiseLast::gradient_fits(q)) f(DepthwiseLast(q));
-  else if (DepthwisePlanes::gradient_fits(q)) f(DepthwisePlanes(q));
-  else return false;
+  if (DepthwiseLast::gradient_fits(q)) {
+    DepthwiseLast last(q);
+    f(last);
+  } else if (DepthwisePlanes::gradient_fits(q)) {
+    DepthwisePlanes planes(q);
+    f(planes);
+  } else {
+    return false;
+  }
   return true;
 }
 
@@ -583,7 +599,7 @@ void conv_backward_weight(const Ctx& all, const View& dw, const View& gradient, 
   const bool whole = args.groups == 1 && WinogradWeight::fits(dw, gradient, input, window, args.direct);
   const View g = whole ? gradient : floats(gradient), x = whole ? input : floats(input);
   const Ctx ctx = floats.rest();
-  if (with_depthwise(dw, g, x, args, [&](auto depthwise) { depthwise.gradient(ctx, dw); })) return;
+  if (with_depthwise(dw, g, x, args, [&](auto& depthwise) { depthwise.gradient(ctx, dw); })) return;
   dispatch(x.dtype, [&]<class T>(T) {
     if (by_groups(dw, g, args.groups)) return group_gradients<T>(ctx, dw, weight_problem(dw, g, x, args), args.groups);
     for (int64_t i = 0; i < args.groups; i++) {

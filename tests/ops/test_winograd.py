@@ -80,6 +80,9 @@ def is_winograd(x, f, **how):
         ((1, 600, 20, 20, 16), {"padding": 1}),  # more channels than one chain of sums has
         ((2, 64, 18, 17, 48), {"padding": 1, "groups": 2}),
         ((1, 16, 90, 5, 16), {"padding": (1, 4)}),
+        ((1, 130, 14, 14, 97), {"padding": 1}),  # a few tiles under many filters
+        ((2, 384, 9, 14, 200), {"padding": (1, 0), "groups": 2}),
+        ((1, 96, 12, 14, 90), {"padding": 2, "taps": 5}),
         ((2, 17, 25, 23, 30), {"padding": 2, "taps": 5}),
         ((1, 600, 20, 20, 16), {"padding": 2, "taps": 5}),
         ((2, 64, 18, 17, 48), {"padding": 2, "groups": 2, "taps": 4}),

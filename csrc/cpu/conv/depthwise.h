@@ -9,11 +9,12 @@ struct DepthwiseLast : DepthwiseRows {
   static constexpr int64_t kCache = 24 * 1024, kPieces = 16;
   int64_t wide;  // channels in whole vectors
 
-  static bool fits(const Problem& q) {
+  __attribute__((noinline)) static bool fits(const Problem& q) {
     return q.y.stride[kC] == 1 && q.x.stride[kC] == 1 && q.x.shape[kC] >= L && q.x.stride[kW] != 1 &&
            DepthwiseRows::fits(q);
   }
-  explicit DepthwiseLast(const Problem& problem) : DepthwiseRows(problem, 1), wide(ceil_div(C, L) * L) {}
+  __attribute__((noinline)) explicit DepthwiseLast(const Problem& problem)
+      : DepthwiseRows(problem, 1), wide(ceil_div(C, L) * L) {}
 
   int64_t taps() const { return part.taps[0] * part.taps[1]; }
   int64_t reach() const { return max64(0, part.taps[1] - 1) * part.gap[1] * q.x.stride[kW]; }

@@ -15,7 +15,7 @@ struct DepthwisePlanes : DepthwiseRows {
   float* zeros = nullptr;   // a row outside the image
   Span* spans = nullptr;    // of each vector of a row and each tap's column
 
-  static bool fits(const Problem& q) {
+  __attribute__((noinline)) static bool fits(const Problem& q) {
     const Window& v = q.window;
     return q.x.stride[kW] == 1 && (v.stride[2] == 1 || (v.stride[2] == 2 && v.dilation[2] == 1)) &&
            DepthwiseRows::fits(q);

@@ -50,7 +50,8 @@ struct Tiles {
 
   // A square window on float32 images of two dimensions. Pixels enough to pay for the 36 numbers that a filter's taps
   // become; tiles that reach over an image's edge, or are missing in the last `together`, waste less than half.
-  static bool pays(const View& y, const View& x, const Window& v, int64_t together) {
+  __attribute__((noinline)) static bool pays(const View& y, const View& x, const Window& v, int64_t together,
+                                             int64_t least = kPixels) {
     const bool plane = y.shape[kD] == 1 && x.shape[kD] == 1 && v.taps[0] == 1 && v.padding[0] == 0;
     const bool window = v.taps[1] == v.taps[2] && v.stride[1] == v.stride[2] && v.dilation[1] == v.dilation[2] &&
                         v.stride[1] <= 2 && (v.dilation[1] == 1 || (v.dilation[1] == -1 && v.stride[1] == 1));
@@ -58,7 +59,7 @@ struct Tiles {
     const Tiles t(y, v);
     const int64_t pixels = y.shape[kN] * y.shape[kH] * y.shape[kW];
     return t.m >= 2 && t.m <= 4 && x.shape[kC] * t.phases() >= kChannels && y.shape[kC] >= kFilters &&
-           pixels >= kPixels && t.m * t.m * round_up(t.count, together) <= 2 * pixels;
+           pixels >= least && t.m * t.m * round_up(t.count, together) <= 2 * pixels;
   }
 
   // f for tiles of this size.

@@ -18,7 +18,7 @@ struct Winograd : WinogradBlocks {
     return !q.direct && pays(q.y, q.x, q.window, kTiles) && planar(q.y) && planar(q.x);
   }
 
-  explicit Winograd(const Problem& problem) : WinogradBlocks(problem, Op::MR) {
+  __attribute__((noinline)) explicit Winograd(const Problem& problem) : WinogradBlocks(problem, Op::MR) {
     cut(kTiles, pitch());
     alone = blocks >= 8 && block_bytes <= kAlone;
   }

@@ -3,6 +3,7 @@
 #pragma once
 #include "cpu/conv/tiles_last.h"
 #include "cpu/gemm.h"
+#include "cpu/image/rows.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
@@ -55,30 +56,32 @@ struct WinogradBlocks : LastTiles {
     }
   }
 
-  // One panel of filters: u (36, C, mr).
-  void filters(int64_t panel, float* u) const {
+  // Channels [c0, c1) of one panel of filters: u (36, depth, mr).
+  void filters(int64_t panel, int64_t c0, int64_t c1, int64_t depth, float* u) const {
     constexpr int64_t kTaps = 10 * 10;  // of five taps a phase
     alignas(64) float all[(kTaps + L) * L];
     const float* w = (const float*)q.w.data + panel * mr * q.w.stride[kN];
     const int64_t valid = min64(mr, K - panel * mr), channels = q.x.shape[kC];
-    for (int64_t c = 0; c < channels; c++)
+    for (int64_t c = c0; c < c1; c++)
       for (int64_t k = 0; k < mr; k += L) {
         taps_of(w + c * q.w.stride[kC] + k * q.w.stride[kN], max64(0, min64(L, valid - k)), all);
         for (int64_t phase = 0; phase < phases(); phase++)
           sized([&]<int M>(Size<M>) {
-            turn_taps<7 - M>(all, phase, u + (phase * channels + c) * mr + k, min64(L, mr - k));
+            turn_taps<7 - M>(all, phase, u + (phase * channels + c - c0) * mr + k, depth * mr, min64(L, mr - k));
           });
       }
   }
 
-  // R x R taps of one phase as lanes: G from both sides, to the 36 places; some lanes of them.
+  // R x R taps of one phase as lanes: G from both sides, to the 36 places, `pitch` apart; some lanes of them.
   template <int R>
-  __attribute__((noinline)) void turn_taps(const float* all, int64_t phase, float* to, int64_t some) const {
+  __attribute__((noinline)) void turn_taps(const float* all, int64_t phase, float* to, int64_t pitch,
+                                           int64_t some) const {
     const int64_t size = q.window.taps[1];
     const bool flipped = q.window.dilation[1] < 0;
     vf32 half[6][R], v[6];
     for (int64_t r = 0; r < R; r++) {
       vf32 tap[R];
+#pragma GCC unroll 5
       for (int64_t s = 0; s < R; s++) {
         const int64_t i = flipped ? size - 1 - r : r * step + phase / step,
                       j = flipped ? size - 1 - s : s * step + phase % step - lead;
@@ -86,12 +89,14 @@ struct WinogradBlocks : LastTiles {
       }
       into<R>(tap, v);
       scale(v);
+#pragma GCC unroll 6
       for (int j = 0; j < 6; j++) half[j][r] = v[j];
     }
-    for (int j = 0; j < 6; j++) {
+    for (int j = 0; j < 6; j++, to += pitch) {
       into<R>(half[j], v);
       scale(v);
-      for (int i = 0; i < 6; i++) store_n(to + (6 * i + j) * C * mr, v[i], some);
+#pragma GCC unroll 6
+      for (int i = 0; i < 6; i++) store_part(to + 6 * i * pitch, v[i], some);
     }
   }
 
@@ -101,7 +106,7 @@ struct WinogradBlocks : LastTiles {
     float* u = (float*)ctx.workspace;
     char* images = (char*)ctx.workspace + filter_bytes();
     char* scratch = images + (alone ? ctx.threads : held) * block_bytes;
-    parallel_for(ctx, panels, [&](int64_t p, int) { filters(p, u + p * panel_size()); });
+    parallel_for(ctx, panels, [&](int64_t p, int) { filters(p, 0, q.x.shape[kC], C, u + p * panel_size()); });
     if (alone) {
       parallel_for(ctx, blocks, [&](int64_t block, int worker) {
         float *v = (float*)(images + worker * block_bytes), *sums = (float*)(scratch + worker * scratch_bytes);

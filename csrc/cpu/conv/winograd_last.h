@@ -15,7 +15,7 @@ struct WinogradLast : WinogradBlocks {
     return !q.direct && pays(q.y, q.x, q.window, Op::MR) && lanes_along_c(q.y) && lanes_along_c(q.x);
   }
 
-  explicit WinogradLast(const Problem& problem) : WinogradBlocks(problem, kColumns) {
+  __attribute__((noinline)) explicit WinogradLast(const Problem& problem) : WinogradBlocks(problem, kColumns) {
     mr = kColumns;
     const int64_t vectors = ceil_div(row(), L);
     pace = (vectors > 2 ? vectors | 1 : vectors) * L;

@@ -1,0 +1,123 @@
+// Winograd's minimal filtering for a few tiles under many filters: the last stages of a network at small batches. There
+// the filters' 36 matrices are larger than all else, so that they are never written to memory: a task turns a panel's
+// filters of some channels and multiplies all tiles by them while they lie in its L2 cache.
+#pragma once
+#include "cpu/conv/winograd_last.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+// In either memory order: planar images of a few pixels are turned, which costs less than another kernel.
+struct WinogradFew : WinogradLast {
+  static constexpr int64_t kChunk = 64, kMostTiles = 64, kLeastPixels = 128, kLeastFilters = 64 * 128;
+  static constexpr int64_t kPitch = kChunk + 1;  // distances of a multiple of 4 KB share a set of the L1 cache
+  View y, x;                                     // the caller's
+  bool turned;
+
+  __attribute__((noinline)) static bool fits(const Problem& q) {
+    const bool last = lanes_along_c(q.y) && lanes_along_c(q.x), planes = planar(q.y) && planar(q.x);
+    return !q.direct && (last || planes) && q.window.stride[1] == 1 && pays(q.y, q.x, q.window, 1, kLeastPixels) &&
+           Tiles(q.y, q.window).count <= kMostTiles && q.y.shape[kC] * q.x.shape[kC] >= kLeastFilters;
+  }
+
+  static View last_of(View v) {
+    const int order[4] = {kW, kH, kD, kN};
+    int64_t step = v.shape[kC];
+    v.stride[kC] = 1;
+    for (int axis : order) {
+      v.stride[axis] = step;
+      step *= v.shape[axis];
+    }
+    return v;
+  }
+  static Problem last_of(Problem p) {
+    if (lanes_along_c(p.y) && lanes_along_c(p.x)) return p;
+    p.x = last_of(p.x);
+    p.y = last_of(p.y);
+    return p;
+  }
+
+  __attribute__((noinline)) explicit WinogradFew(const Problem& problem)
+      : WinogradLast(last_of(problem)), y(problem.y), x(problem.x) {
+    turned = !(lanes_along_c(y) && lanes_along_c(x));
+    tiles = count;
+    pitch = tiles * pace + L;
+    cut(tiles, pitch);
+  }
+  static int64_t floats(const View& v) { return align64(numel(v) * int64_t(sizeof(float))); }
+  int64_t turned_bytes() const { return turned ? floats(x) + floats(y) : 0; }
+  static constexpr int64_t kChunkBytes = kPlaces * kPitch * kColumns * int64_t(sizeof(float));
+  int64_t bytes(int threads) const { return turned_bytes() + block_bytes + threads * (kChunkBytes + scratch_bytes); }
+
+  // to (columns, rows) = from (rows, columns), L rows.
+  __attribute__((noinline)) static void turn_rows(const float* from, int64_t from_step, float* to, int64_t to_step,
+                                                  int64_t rows, int64_t columns) {
+    for (int64_t j = 0; j < columns; j += L) {
+      vf32 v[L];
+#pragma GCC unroll 16
+      for (int i = 0; i < L; i++) v[i] = i < rows ? load_part(from + i * from_step + j, columns - j) : vf32{};
+      transpose(v);
+#pragma GCC unroll 16
+      for (int i = 0; i < L; i++)
+        if (j + i < columns) store_part(to + (j + i) * to_step, v[i], rows);
+    }
+  }
+  // Planes to channels-last pixels, or back.
+  __attribute__((noinline)) static void turn_image(const Ctx& ctx, const View& from, const View& to, bool back) {
+    const View &plane = back ? to : from, &pixels = back ? from : to;
+    const int64_t C = plane.shape[kC], H = plane.shape[kH], W = plane.shape[kW], parts = ceil_div(C, L);
+    parallel_ranges(ctx, plane.shape[kN] * parts, 1 + 16 * 1024 / (H * W * L + 1), [&](int64_t i0, int64_t i1) {
+      for (int64_t i = i0; i < i1; i++)
+        for (int64_t h = 0; h < H; h++) {
+          const int64_t n = i / parts, c = i % parts * L, some = min64(L, C - c);
+          float* a = (float*)plane.data + n * plane.stride[kN] + c * plane.stride[kC] + h * plane.stride[kH];
+          float* b = (float*)pixels.data + n * pixels.stride[kN] + c + h * pixels.stride[kH];
+          if (!back) turn_rows(a, plane.stride[kC], b, C, some, W);
+          else
+            for (int64_t w = 0; w < W; w += L) turn_rows(b + w * C, C, a + w, plane.stride[kC], min64(L, W - w), some);
+        }
+    });
+  }
+
+  // A panel of output channels of all tiles.
+  void panel_of(int64_t panel, const float* v, float* u, float* sums) const {
+    const int64_t rows = ceil_div(tiles, ceil_div(tiles, Op::MR));  // of 16 tiles 8 and 8, not 14 and 2
+    for (int64_t c = 0; c < C; c += kChunk) {
+      const int64_t depth = min64(kChunk, C - c);
+      filters(panel, c, c + depth, kPitch, u);
+      for (int64_t place = 0; place < kPlaces; place++)
+        for (int64_t t = 0; t < tiles; t += rows) {
+          const float* block = u + place * kPitch * kColumns;
+          MicroKernels<Op, false>::table.at[Op::NV - 1][min64(rows, tiles - t) - 1](
+              depth, {v + place * pitch + t * pace + c, pace, 1}, {block, 1, kColumns},
+              sums + (place * tiles + t) * kColumns, kColumns, kColumns, c > 0, block + kPitch * kColumns);
+        }
+    }
+    const int64_t k = panel * kColumns;
+    for (int64_t t = 0; t < tiles; t++)
+      for (int64_t i = 0; i < min64(kColumns, K - k); i += L)
+        outputs(sums + t * kColumns + i, t, k + i, min64(L, K - k - i));
+  }
+
+  __attribute__((noinline)) void run(const Ctx& ctx) {
+    char* at = (char*)ctx.workspace;
+    if (turned) {
+      q.x.data = at;
+      q.y.data = at + floats(x);
+      turn_image(ctx, x, q.x, false);
+    }
+    float* v = (float*)(at += turned_bytes());
+    at += block_bytes;
+    parallel_ranges(ctx, tiles, 1 + 2048 / C, [&](int64_t t0, int64_t t1) {
+      for (int64_t t = t0; t < t1; t++) image(0, t, v);
+    });
+    parallel_for(ctx, panels, [&](int64_t panel, int worker) {
+      float* u = (float*)(at + worker * (kChunkBytes + scratch_bytes));
+      panel_of(panel, v, u, (float*)((char*)u + kChunkBytes));
+    });
+    if (turned) turn_image(ctx, q.y, y, true);
+  }
+};
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina
