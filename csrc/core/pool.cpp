@@ -45,6 +45,8 @@ struct Pool {
   std::atomic<uint32_t> generation{0};
   std::atomic<uint32_t> done{0};
   std::atomic<int64_t> pieces{0};
+  std::atomic<int64_t> front{0},
+      back{0};                       // pieces taken by the caller, from the first on, and by workers, from the last
   std::atomic<int> active_limit{0};  // workers with an index up to this one take part
   std::atomic<Body> body{nullptr};
   std::atomic<void*> arg{nullptr};
@@ -71,20 +73,22 @@ struct Pool {
 #endif
   }
 
-  bool claim(uint32_t gen, int64_t& index) {
+  bool claim(uint32_t gen, int worker, int64_t& index) {
     uint64_t t = ticket.load(std::memory_order_acquire);
     while (true) {
       if (uint32_t(t >> 32) != gen || uint32_t(t) == 0) return false;
       if (ticket.compare_exchange_weak(t, t - 1, std::memory_order_acq_rel, std::memory_order_acquire)) break;
     }
-    index = pieces.load(std::memory_order_relaxed) - int64_t(uint32_t(t));
+    // From both ends, so that a core finds in its caches what it wrote in the call before.
+    if (worker == 0) index = front.fetch_add(1, std::memory_order_relaxed);
+    else index = pieces.load(std::memory_order_relaxed) - 1 - back.fetch_add(1, std::memory_order_relaxed);
     return true;
   }
 
   void work(uint32_t gen, int worker) {
     int64_t i;
     uint32_t mine = 0;
-    while (claim(gen, i)) {
+    while (claim(gen, worker, i)) {
       mine++;
       try {
         body.load(std::memory_order_relaxed)(arg.load(std::memory_order_relaxed), i, worker);
@@ -152,6 +156,8 @@ struct Pool {
     body.store(f, std::memory_order_relaxed);
     arg.store(a, std::memory_order_relaxed);
     pieces.store(n, std::memory_order_relaxed);
+    front.store(0, std::memory_order_relaxed);
+    back.store(0, std::memory_order_relaxed);
     done.store(0, std::memory_order_relaxed);
     active_limit.store(helpers, std::memory_order_relaxed);
     uint32_t gen = generation.load(std::memory_order_relaxed) + 1;
