@@ -7,7 +7,7 @@ namespace mielina::bind {
 
 void add_index(PyObject* m) {
   def<&ops::gather>(m, "gather", "x, axis, index");
-  def<&ops::scatter>(m, "scatter_", "x, axis, index, src, op");
+  def<&ops::scatter>(m, "scatter_", "x, axis, index, src, op, fresh");
   def<&ops::index_select>(m, "index_select", "x, axis, index");
   def<&ops::embedding>(m, "embedding", "weight, index");
   def<&ops::index_into>(m, "index_into", "x, axis, index, src, op");

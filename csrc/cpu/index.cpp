@@ -12,17 +12,29 @@ MIELINA_INLINE int64_t place(int64_t i, int64_t bound) {
   return i < 0 ? 0 : i >= bound ? bound - 1 : i;
 }
 
-// The places of up to kPlaces indices, a vector at a time.
+// The places of up to kPlaces indices, `step` apart. Whether one of them is not in [0, bound): it counts from the end,
+// or is wrong and taken into range.
 constexpr int64_t kPlaces = 64;
-[[gnu::noinline]] void places(const int64_t* index, int64_t n, int64_t bound, int64_t* to) {
+[[gnu::noinline]] bool places(const int64_t* index, int64_t step, int64_t n, int64_t bound, int64_t* to) {
   const vi64 zero{}, size = zero + bound, top = zero + (bound - 1);
+  vi64 odd{};
   int64_t j = 0;
-  for (; j + lanes<int64_t> <= n; j += lanes<int64_t>) {
-    vi64 v = load(index + j);
-    v += (v < zero) & size;
-    store(to + j, min(max(v, zero), top));
+  for (; step == 1 && j + lanes<int64_t> <= n; j += lanes<int64_t>) {
+    __builtin_prefetch(index + j + 512);  // while the elements are fetched, nobody else asks for indices
+    const vi64 v = load(index + j), p = min(max(v + ((v < zero) & size), zero), top);
+    odd |= v ^ p;
+    store(to + j, p);
   }
-  for (; j < n; j++) to[j] = place(index[j], bound);
+  bool suspect = any_lane(odd);
+  for (; j < n; j++) {
+    const int64_t v = index[j * step];
+    to[j] = place(v, bound);
+    suspect |= to[j] != v;
+  }
+  return suspect;
+}
+void report(const Lookup& l, bool suspect) {
+  if (suspect && l.suspects) __atomic_fetch_add(l.suspects, 1, __ATOMIC_RELAXED);
 }
 
 void index_bounds(const Ctx& ctx, const View& bounds, const View& index) noexcept {
@@ -50,47 +62,176 @@ void index_bounds(const Ctx& ctx, const View& bounds, const View& index) noexcep
   });
 }
 
+// ---- tiles
+// -----------------------------------------------------------------------------------------------------------
+// The two innermost axes of a space of window, own array (what is read into or written from) and index, or a part of
+// them. Steps count elements.
+struct Tile {
+  char *window, *own;
+  const int64_t* index;
+  int64_t rows, width;
+  int64_t row[3], column[3];  // steps of window, own, index
+};
+
+// f(tile) for parts of a space whose array `window` is the window: rows [begin, end) of its innermost axis if `whole`,
+// else elements.
+template <class F>
+MIELINA_INLINE void for_tiles(const Space<3>& s, int window, bool whole, int64_t begin, int64_t end, F f) {
+  const int last = s.ndim - 1, order[3] = {window, 1 - window, 2};
+  const int64_t size = kDTypeSize[int(s.dtype[0])];
+  Tile t;
+  t.rows = 1;
+  t.width = s.shape[last];
+  for (int k = 0; k < 3; k++) {
+    t.row[k] = whole && last > 0 ? s.stride[order[k]][last - 1] : 0;
+    t.column[k] = s.stride[order[k]][last];
+  }
+  auto give = [&](const int64_t (&at)[3], int64_t run) {
+    t.window = s.data[window] + at[window] * size;
+    t.own = s.data[1 - window] + at[1 - window] * size;
+    t.index = (const int64_t*)s.data[2] + at[2];
+    (whole ? t.rows : t.width) = run;
+    f(t);
+  };
+  if (whole && last == 0) give({0, 0, 0}, 1);
+  else for_runs<3>(3, whole ? last : s.ndim, s.shape, s.stride, begin, end - begin, give);
+}
+
+// Whether the rows of a tile lie together and take one index each.
+bool by_rows(const Tile& t) { return t.column[0] == 1 && t.column[1] == 1 && t.column[2] == 0; }
+
+// Which places are looked at: those in [low, high).
+struct Part {
+  int64_t low, high;
+};
+
+// Where up to kPlaces rows of a tile start in window and own array, `size` for each element; without those whose place
+// is not in the part.
+struct Starts {
+  int64_t window[kPlaces], own[kPlaces], n;
+};
+MIELINA_INLINE bool find_rows(Starts& s, const Tile& t, int64_t first, const Lookup& l, Part part, int64_t size) {
+  int64_t at[kPlaces], rows = min64(kPlaces, t.rows - first);
+  const bool suspect = places(t.index + first * t.row[2], t.row[2], rows, l.bound, at);
+  if (part.low == 0 && part.high == l.bound) {  // without choosing, in vectors
+    s.n = rows;
+#pragma GCC ivdep
+    for (int64_t j = 0; j < rows; j++) {
+      s.window[j] = ((first + j) * t.row[0] + at[j] * l.stride) * size;
+      s.own[j] = (first + j) * t.row[1] * size;
+    }
+    return suspect;
+  }
+  s.n = 0;
+  for (int64_t j = 0; j < rows; j++) {
+    s.window[s.n] = ((first + j) * t.row[0] + at[j] * l.stride) * size;
+    s.own[s.n] = (first + j) * t.row[1] * size;
+    s.n += at[j] >= part.low && at[j] < part.high;
+  }
+  return suspect;
+}
+
+// Asks for the row that is read about 1 KB after row j.
+MIELINA_INLINE void prefetch_row(const char* x, const int64_t* at, int64_t j, int64_t rows, int64_t bytes) {
+  const char* next = x + at[min64(j + 1 + 1024 / bytes, rows - 1)];
+  for (int64_t i = 0; i < min64(bytes, 4096); i += 64) __builtin_prefetch(next + i);
+}
+
+// Rows of N to 2 N bytes, as two pieces that overlap.
+template <int N>
+void move_rows(char* to, const int64_t* to_at, const char* from, const int64_t* from_at, int64_t rows, int64_t bytes) {
+  using Piece = typename VecOf<uint8_t, N>::type;
+  for (int64_t j = 0; j < rows; j++) {
+    Piece a, b;
+    const char* x = from + from_at[j];
+    __builtin_memcpy(&a, x, N);
+    __builtin_memcpy(&b, x + bytes - N, N);
+    char* y = to + to_at[j];
+    __builtin_memcpy(y, &a, N);
+    __builtin_memcpy(y + bytes - N, &b, N);
+  }
+}
+void move_rows(char* to, const int64_t* to_at, const char* from, const int64_t* from_at, int64_t rows, int64_t bytes) {
+  if (bytes >= 64)
+    for (int64_t j = 0; j < rows; j++) {
+      prefetch_row(from, from_at, j, rows, bytes);
+      copy_bytes(to + to_at[j], from + from_at[j], bytes);
+    }
+  else if (bytes >= 32) move_rows<32>(to, to_at, from, from_at, rows, bytes);
+  else if (bytes >= 16) move_rows<16>(to, to_at, from, from_at, rows, bytes);
+  else if (bytes >= 8) move_rows<8>(to, to_at, from, from_at, rows, bytes);
+  else if (bytes >= 4) move_rows<4>(to, to_at, from, from_at, rows, bytes);
+  else if (bytes >= 2) move_rows<2>(to, to_at, from, from_at, rows, bytes);
+  else
+    for (int64_t j = 0; j < rows; j++) to[to_at[j]] = from[from_at[j]];
+}
+
+[[gnu::noinline]] bool copy_rows(const Tile& t, const Lookup& l, Part part, int64_t size, bool read) {
+  bool suspect = false;
+  Starts s;
+  for (int64_t i = 0; i < t.rows; i += kPlaces) {
+    suspect |= find_rows(s, t, i, l, part, size);
+    if (read) move_rows(t.own, s.own, t.window, s.window, s.n, t.width * size);
+    else move_rows(t.window, s.window, t.own, s.own, s.n, t.width * size);
+  }
+  return suspect;
+}
+
+// f(first row, rows, first column, columns, places) for blocks of up to kPlaces elements of a tile: whole rows where
+// several fit and their indices lie together, else pieces of one.
+template <class F>
+MIELINA_INLINE bool for_places(const Tile& t, const Lookup& l, F f) {
+  const bool together = t.column[2] == 1 && t.row[2] == t.width;
+  const int64_t step = together ? max64(1, kPlaces / t.width) : 1;
+  bool suspect = false;
+  int64_t at[kPlaces];
+  for (int64_t i = 0; i < t.rows; i += step) {
+    const int64_t rows = min64(step, t.rows - i);
+    for (int64_t j = 0; j < t.width; j += kPlaces) {
+      const int64_t n = min64(kPlaces, t.width - j);
+      suspect |= places(t.index + i * t.row[2] + j * t.column[2], t.column[2], rows * n, l.bound, at);
+      f(i, rows, j, n, at);
+    }
+  }
+  return suspect;
+}
+
 // ---- reading
 // -----------------------------------------------------------------------------------------------------------
 template <class T>
-void gather_of(const Ctx& ctx, const Space<3>& s, Lookup l) {
-  int last = s.ndim - 1;
-  int64_t ys = s.stride[0][last], xs = s.stride[1][last], is = s.stride[2][last];
-  parallel_ranges(ctx, s.n, is == 0 ? kGrain : kGrain / 4, [&](int64_t begin, int64_t end) {
-    for_runs(s, begin, end - begin, [&](const int64_t (&at)[3], int64_t run) {
-      T* y = (T*)s.data[0] + at[0];
-      const T* x = (const T*)s.data[1] + at[1];
-      const int64_t* index = (const int64_t*)s.data[2] + at[2];
-      if (is == 1 && ys == 1 && xs == 0 && l.stride == 1) {  // along rows
-        int64_t at[kPlaces];
-        for (int64_t i = 0; i < run; i += kPlaces) {
-          int64_t n = min64(kPlaces, run - i);
-          places(index + i, n, l.bound, at);
-          for (int64_t j = 0; j < n; j++) y[i + j] = x[at[j]];
-        }
-        return;
+bool read_elements(const Tile& t, const Lookup& l) {
+  return for_places(t, l, [&](int64_t i, int64_t rows, int64_t j0, int64_t n, const int64_t* at) {
+    for (int64_t end = i + rows; i < end; i++, at += n) {
+      const T* x = (const T*)t.window + i * t.row[0] + j0 * t.column[0];
+      T* y = (T*)t.own + i * t.row[1] + j0 * t.column[1];
+      if (l.stride == 1 && t.column[0] == 0 && t.column[1] == 1) {
+#pragma GCC unroll 4
+        for (int64_t j = 0; j < n; j++) y[j] = x[at[j]];
+      } else {
+        for (int64_t j = 0; j < n; j++) y[j * t.column[1]] = x[j * t.column[0] + at[j] * l.stride];
       }
-      if (is != 0) {
-        for (int64_t j = 0; j < run; j++) y[j * ys] = x[j * xs + place(index[j * is], l.bound) * l.stride];
-        return;
-      }
-      x += place(*index, l.bound) * l.stride;
-      if (ys == 1 && xs == 1) copy_bytes((char*)y, (const char*)x, run * int64_t(sizeof(T)));
-      else
-        for (int64_t j = 0; j < run; j++) y[j * ys] = x[j * xs];
-    });
+    }
   });
 }
 
 void gather(const Ctx& ctx, const View& y, const View& window, const View& index, Lookup l) noexcept {
   const Space<3> s({&y, &window, &index});
   if (s.n == 0) return;
-  switch (kDTypeSize[int(y.dtype)]) {
-    case 1: return gather_of<uint8_t>(ctx, s, l);
-    case 2: return gather_of<uint16_t>(ctx, s, l);
-    case 4: return gather_of<uint32_t>(ctx, s, l);
-    default: return gather_of<uint64_t>(ctx, s, l);
-  }
+  const int64_t width = s.shape[s.ndim - 1], size = kDTypeSize[int(y.dtype)];
+  const int64_t grain = s.stride[2][s.ndim - 1] == 0 ? kGrain : kGrain / 4;
+  const bool whole = width <= grain;
+  parallel_ranges(ctx, whole ? s.n / width : s.n, whole ? max64(1, grain / width) : grain,
+                  [&](int64_t begin, int64_t end) {
+                    bool suspect = false;
+                    for_tiles(s, 1, whole, begin, end, [&](const Tile& t) {
+                      if (by_rows(t)) suspect |= copy_rows(t, l, {0, l.bound}, size, true);
+                      else if (size == 1) suspect |= read_elements<uint8_t>(t, l);
+                      else if (size == 2) suspect |= read_elements<uint16_t>(t, l);
+                      else if (size == 4) suspect |= read_elements<uint32_t>(t, l);
+                      else suspect |= read_elements<uint64_t>(t, l);
+                    });
+                    report(l, suspect);
+                  });
 }
 
 // ---- writing
@@ -126,59 +267,75 @@ struct Min {
   }
 };
 
-// The elements of the space whose place falls into [low, high) (all of them without `some`), one after the other.
-template <class F, class T, bool some>
-void scatter_part(const Space<3>& s, Lookup l, int64_t low, int64_t high) {
-  int last = s.ndim - 1;
-  int64_t ys = s.stride[0][last], xs = s.stride[1][last], is = s.stride[2][last];
-  for_runs(s, 0, s.n, [&](const int64_t (&at)[3], int64_t run) {
-    T* y = (T*)s.data[0] + at[0];
-    const T* x = (const T*)s.data[1] + at[1];
-    const int64_t* index = (const int64_t*)s.data[2] + at[2];
-    if constexpr (!some && sizeof(T) >= 4 && (__is_same(F, Assign) || __is_same(F, Add))) {
-      if (is == 1 && ys == 0 && xs == 1 && l.stride == 1) {  // along rows
-        int64_t to[kPlaces];
-        for (int64_t i = 0; i < run; i += kPlaces) {
-          int64_t n = min64(kPlaces, run - i);
-          places(index + i, n, l.bound, to);
-          for (int64_t j = 0; j < n; j++) F::template f<T>(y[to[j]], x[i + j]);
-        }
-        return;
-      }
-    }
-    if (is != 0 || ys == 0) {
-      for (int64_t j = 0; j < run; j++) {
-        int64_t p = place(index[j * is], l.bound);
-        if (!some || (p >= low && p < high)) F::template f<T>(y[j * ys + p * l.stride], x[j * xs]);
-      }
-      return;
-    }
-    int64_t p = place(*index, l.bound);
-    if (some && (p < low || p >= high)) return;
-    y += p * l.stride;
-    if (ys == 1 && xs == 1) {  // one row: its elements are different ones
-#pragma GCC ivdep
-      for (int64_t j = 0; j < run; j++) F::template f<T>(y[j], x[j]);
+// The elements of a tile whose place falls into the part, one after the other.
+template <class F, class T>
+bool write_tile(const Tile& t, const Lookup& l, Part part) {
+  T* const y = (T*)t.window;
+  const T* const x = (const T*)t.own;
+  if (by_rows(t)) {
+    if constexpr (__is_same(F, Assign)) {
+      return copy_rows(t, l, part, sizeof(T), false);
     } else {
-      for (int64_t j = 0; j < run; j++) F::template f<T>(y[j * ys], x[j * xs]);
+      Starts s;
+      bool suspect = false;
+      for (int64_t i = 0; i < t.rows; i += kPlaces) {
+        suspect |= find_rows(s, t, i, l, part, sizeof(T));
+        for (int64_t k = 0; k < s.n; k++) {
+          prefetch_row(t.window, s.window, k, s.n, t.width * int64_t(sizeof(T)));
+          T* to = (T*)(t.window + s.window[k]);
+          const T* from = (const T*)(t.own + s.own[k]);
+#pragma GCC ivdep
+          for (int64_t j = 0; j < t.width; j++) F::template f<T>(to[j], from[j]);
+        }
+      }
+      return suspect;
+    }
+  }
+  const bool all = part.low == 0 && part.high == l.bound;
+  return for_places(t, l, [&](int64_t i, int64_t rows, int64_t j0, int64_t n, const int64_t* at) {
+    for (int64_t end = i + rows; i < end; i++, at += n) {
+      T* to = y + i * t.row[0] + j0 * t.column[0];
+      const T* from = x + i * t.row[1] + j0 * t.column[1];
+      if (!all) {  // found first: a branch for each would be guessed wrong half of the time
+        int64_t found[kPlaces], count = 0;
+        for (int64_t j = 0; j < n; j++) {
+          found[count] = j;
+          count += at[j] >= part.low && at[j] < part.high;
+        }
+        for (int64_t k = 0; k < count; k++) {
+          const int64_t j = found[k];
+          F::template f<T>(to[j * t.column[0] + at[j] * l.stride], from[j * t.column[1]]);
+        }
+      } else if (l.stride == 1 && t.column[0] == 0 && t.column[1] == 1) {
+#pragma GCC unroll 4
+        for (int64_t j = 0; j < n; j++) F::template f<T>(to[at[j]], from[j]);
+      } else {
+        for (int64_t j = 0; j < n; j++) F::template f<T>(to[j * t.column[0] + at[j] * l.stride], from[j * t.column[1]]);
+      }
     }
   });
+}
+template <class F, class T>
+void write_space(const Space<3>& s, const Lookup& l, Part part) {
+  bool suspect = false;
+  for_tiles(s, 0, true, 0, s.n / s.shape[s.ndim - 1], [&](const Tile& t) { suspect |= write_tile<F, T>(t, l, part); });
+  report(l, suspect);
 }
 
 // Work is shared out by destination, so each destination sees its elements in one order however many threads there are:
 // along the longest axis that the window has of its own if that is long enough, else by the place that the index names.
 template <class F, class T>
 void scatter_of(const Ctx& ctx, const Space<3>& s, Lookup l) {
-  int64_t parts = s.n < kGrain / 4 ? 1 : ctx.threads;
-  if (parts == 1) return scatter_part<F, T, false>(s, l, 0, l.bound);
   int axis = -1;
   for (int d = 0; d < s.ndim; d++)
     if (s.stride[0][d] != 0 && (axis < 0 || s.shape[d] > s.shape[axis])) axis = d;
   int64_t least = axis == s.ndim - 1 ? 16 : 1;  // shorter pieces of a row would share cache lines
-  if (axis < 0 || s.shape[axis] < least * parts) {
-    parallel_for(ctx, parts, [&](int64_t i, int) {
-      scatter_part<F, T, true>(s, l, l.bound * i / parts, l.bound * (i + 1) / parts);
-    });
+  const bool by_place = axis < 0 || s.shape[axis] < least * ctx.threads;
+  const int64_t parts = s.n < (by_place ? kGrain : kGrain / 2) ? 1 : ctx.threads;
+  if (parts == 1) return write_space<F, T>(s, l, {0, l.bound});
+  if (by_place) {
+    parallel_for(ctx, parts,
+                 [&](int64_t i, int) { write_space<F, T>(s, l, {l.bound * i / parts, l.bound * (i + 1) / parts}); });
     return;
   }
   parallel_for(ctx, parts, [&](int64_t i, int) {
@@ -193,7 +350,7 @@ void scatter_of(const Ctx& ctx, const Space<3>& s, Lookup l) {
     part.n = s.n / size * (end - begin);
     const int64_t bytes[3] = {int64_t(sizeof(T)), int64_t(sizeof(T)), int64_t(sizeof(int64_t))};
     for (int k = 0; k < 3; k++) part.data[k] += begin * s.stride[k][axis] * bytes[k];
-    scatter_part<F, T, false>(part, l, 0, l.bound);
+    write_space<F, T>(part, l, {0, l.bound});
   });
 }
 template <class F>
@@ -230,12 +387,15 @@ void index_offsets(const Ctx& ctx, const View& offsets, const Views& indices, co
       const Space<1> s({&indices.items[k]}, Walk::as_given);
       const int64_t* index = (const int64_t*)s.data[0];
       int64_t step = s.stride[0][s.ndim - 1];
+      bool suspect = false;
       for_rows(s, 0, begin, end - begin, [&](int64_t at, int64_t run, int64_t done) {
         for (int64_t j = 0; j < run; j++) {
-          int64_t part = (place(index[at + j * step], l.bound) - shift) * l.stride;
+          const int64_t i = index[at + j * step], p = place(i, l.bound), part = (p - shift) * l.stride;
+          suspect |= p != i;
           y[begin + done + j] = part + (k == 0 ? 0 : y[begin + done + j]);
         }
       });
+      report(l, suspect);
     }
   });
 }

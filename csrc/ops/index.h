@@ -7,7 +7,7 @@ namespace mielina::ops {
 // y[i][j] = x[index[i][j]][j] for axis 0.
 Array gather(const Array& x, int64_t axis, const Array& index);
 // x[index[i][j]][j] op= src[i][j], in x's memory. src: at least as large as index; a 0-dim one counts everywhere.
-void scatter(const Array& x, int64_t axis, const Array& index, const Array& src, const std::string& op);
+void scatter(const Array& x, int64_t axis, const Array& index, const Array& src, const std::string& op, bool fresh);
 Array index_select(const Array& x, int64_t axis, const Array& index);
 Array embedding(const Array& weight, const Array& index);  // index_select of rows; IndexError outside the table
 // x[.., index[i], ..] op= src[.., i, ..], in x's memory.

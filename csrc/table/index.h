@@ -5,9 +5,11 @@
 namespace mielina {
 
 // What an index means: i < 0 counts from `bound`, and the element lies i * stride from where the window starts. Indices
-// are checked before the launch; a replay cannot check again, so kernels clamp them into [0, bound).
+// are checked before the launch or by its kernel, which adds to `suspects` (if it is not null, and never on a card)
+// where an index is not in [0, bound). A replay cannot raise errors, so kernels clamp indices into that range.
 struct Lookup {
   int64_t bound, stride;
+  int64_t* suspects = nullptr;
 };
 struct Lookups {
   Lookup items[kMaxDims];

@@ -336,3 +336,72 @@ def test_long_rows_of_indices() -> None:
         for j in range(131):
             e[r, i[r, j]] += x[r, j]
     assert np.array_equal(mi.tensor(x).scatter_add(1, mi.tensor(i), mi.tensor(x[:, :131].copy())).numpy(), e)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+def test_rows_of_every_width(dtype: str) -> None:
+    """Rows are moved as two overlapping pieces or by vectors, 64 at a time: read, assigned and added to."""
+    rng = np.random.default_rng(1)
+    for width in (*range(1, 18), 31, 32, 33, 63, 64, 65, 100, 1030):
+        x, v = (rng.integers(0, 100, (n, width + 3)).astype(dtype) for n in (37, 150))
+        i, distinct = rng.integers(0, 37, (150, 2)), rng.permutation(37)[:20]
+        tx, ti = mi.tensor(x), mi.tensor(i)
+        for columns in (slice(0, width), slice(1, width + 1)):
+            for k in (i[:, 0], i[:70, 1], i[:1, 0]):
+                e = x[:, columns][k]
+                assert np.array_equal(tx[:, columns][mi.tensor(k)].numpy(), e)
+                assert np.array_equal(mi.index_select(tx[:, columns].T, 1, mi.tensor(k)).numpy(), e.T)
+            assert np.array_equal(mi.index_select(tx[:, columns], 0, ti[:, 1]).numpy(), x[:, columns][i[:, 1]])
+            y, e = mi.tensor(x), x.copy()
+            y[:, columns][mi.tensor(distinct)] = mi.tensor(v[:20, :width].copy())
+            e[distinct, columns] = v[:20, :width]
+            y[:, columns].index_add_(0, ti[:, 0], mi.tensor(v)[:, columns])
+            np.add.at(e[:, columns], i[:, 0], v[:, columns])
+            assert np.array_equal(y.numpy(), e)
+
+
+@pytest.mark.parametrize("shape", [(500, 10), (10, 500), (3, 7, 65), (2, 64, 33), (1, 1), (40000, 3), (3, 40000)])
+def test_elements_in_every_order(shape: tuple[int, ...]) -> None:
+    """gather, scatter and scatter_add along each axis, with indices that lie together, apart, and in another order."""
+    rng = np.random.default_rng(2)
+    x = rng.integers(0, 1000, shape).astype(np.float32)
+    for axis in range(len(shape)):
+        i = rng.integers(0, shape[axis], shape)
+        e = np.take_along_axis(x, i, axis)
+        where = list(np.indices(shape))
+        where[axis] = i
+        added = np.zeros(shape)
+        np.add.at(added, tuple(where), x)
+        last = np.zeros(shape, np.float32)
+        last[tuple(where)] = x  # of several the last one, as in the loop over C order
+        for index in (
+            mi.tensor(i),
+            mi.tensor(np.stack([i, i], -1))[..., 1],
+            mi.tensor(i.T.copy()).permute(*range(i.ndim)[::-1]),
+        ):
+            assert np.array_equal(mi.gather(mi.tensor(x), axis, index).numpy(), e)
+            y = mi.zeros(shape).scatter_add(axis, index, mi.tensor(x))
+            assert np.array_equal(y.numpy(), added)
+            assert np.array_equal(mi.zeros(shape).scatter(axis, index, mi.tensor(x)).numpy(), last)
+            assert np.array_equal(mi.zeros(shape).scatter_(axis, index, mi.tensor(x)).numpy(), last)
+
+
+def test_wrong_indices_found_while_reading() -> None:
+    """Reading checks indices as it goes: wherever a wrong one stands, in whatever form, and with nothing to read."""
+    x = mi.tensor(np.arange(24.0).reshape(4, 6))
+    for n in (1, 63, 64, 65, 1000):
+        for at in {0, n // 2, n - 1}:
+            for wrong in (4, -5, 1 << 40, -(1 << 62)):
+                k = np.zeros(n, np.int64)
+                k[at] = wrong
+                for f in (
+                    lambda i: x[i], lambda i: x[i, i], lambda i: x[:, 2:][i], lambda i: mi.index_select(x, 0, i),
+                    lambda i: mi.gather(x, 0, i[:, None].expand(-1, 6)), lambda i: F.embedding(i, x),
+                    lambda i: mi.zeros(4, 0)[i], lambda i: mi.zeros(0, 4)[i],
+                    lambda i: x[:, 0].scatter_add(0, i, mi.zeros(i.shape[0])),
+                ):  # fmt: skip
+                    with pytest.raises((IndexError, RuntimeError)):
+                        f(mi.tensor(k))
+    assert x[mi.tensor([-1, -4])].tolist() == x[[3, 0]].tolist()
+    with pytest.raises((IndexError, RuntimeError)):
+        mi.zeros(0, 4)[mi.tensor([0])]

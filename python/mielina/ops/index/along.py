@@ -42,7 +42,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 def gather_backward(g: Tensor, shape: tuple[int, ...], dim: int, index: Tensor) -> Tensor:
     """Zeros of `shape`, with g added where it was gathered from."""
     y = zeros(shape, g.dtype)
-    _core.scatter_(y, dim, index, g, "add")
+    _core.scatter_(y, dim, index, g, "add", True)
     return record(y, GATHER_BACKWARD, (g,), (dim, index))  # type: ignore[no-any-return]
 
 
@@ -72,13 +72,15 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             f"take_along_dim: input and indices must have as many dimensions, got {input.ndim} and {indices.ndim}"
         )
     dim = axis(dim, input.ndim, "take_along_dim")
-    own, wanted = list(input.shape), list(indices.shape)
+    own, wanted = [*input.shape], [*indices.shape]
     for d, shape in enumerate(zip(own, wanted)):
         if d != dim:
             own[d] = wanted[d] = _core.broadcast_shapes(((shape[0],), (shape[1],)))[0]
     if input.shape[dim]:
         indices = remainder(indices, input.shape[dim])
-    return gather(input.expand(own), dim, indices.expand(wanted))
+    if own != [*input.shape]:
+        input = input.expand(own)
+    return gather(input, dim, indices if wanted == [*indices.shape] else indices.expand(wanted))
 
 
 @method
@@ -175,7 +177,7 @@ def scatter(
         raise RuntimeError(f'scatter: reduce argument must be either "add" or "multiply", got {reduce!r}')
     src = _cropped(src, index)
     y = _core.clone(input)
-    _core.scatter_(y, dim, index, src, "assign")
+    _core.scatter_(y, dim, index, src, "assign", True)
     return record(y, SCATTER, (input, src), (src.ndim, dim, index))  # type: ignore[no-any-return]
 
 
@@ -198,7 +200,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     check_tensors("scatter_add", input, index, src)
     src = _cropped(source(src, input, "scatter_add"), index)
     y = _core.clone(input)
-    _core.scatter_(y, dim, index, src, "add")
+    _core.scatter_(y, dim, index, src, "add", True)
     return record(y, SCATTER_ADD, (input, src), (dim, index))  # type: ignore[no-any-return]
 
 
@@ -213,12 +215,12 @@ def _scatter_kernel(
     how = {None: "assign", "add": "add", "multiply": "mul"}.get(reduce)
     if how is None:
         raise RuntimeError(f'scatter_: reduce argument must be either "add" or "multiply", got {reduce!r}')
-    _core.scatter_(x, dim, index, source(value if src is None else src, x, "scatter_"), how)
+    _core.scatter_(x, dim, index, source(value if src is None else src, x, "scatter_"), how, False)
 
 
 scatter_ = in_place(scatter, _scatter_kernel)
 scatter_add_ = in_place(
-    scatter_add, lambda x, dim, index, src: _core.scatter_(x, dim, index, source(src, x, "scatter_add_"), "add")
+    scatter_add, lambda x, dim, index, src: _core.scatter_(x, dim, index, source(src, x, "scatter_add_"), "add", False)
 )
 
 

@@ -27,8 +27,8 @@ __all__ = ["index_put"]
 def getitem(x: Tensor, key: Any) -> Tensor:
     y = _core.basic_index(x, key)
     if y is None:
-        if type(key) is Tensor and key.dtype is dtypes.int64 and key.ndim and x.ndim and key._device == x._device:
-            return index(x, (key,), (0,))  # the common case: 2.5 us less
+        if indices := _leading(x, key):
+            return index(x, indices, tuple(range(len(indices))))
         x, indices, axes = _advanced(x, key)
         return index(x, indices, axes) if indices else x
     return view_of(y, GETITEM, x, key, x.shape)
@@ -60,6 +60,17 @@ def index_backward(g: Tensor, shape: tuple[int, ...], axes: tuple[int, ...], *in
 
 INDEX = op("index", lambda g, needs, *where: (index_backward(g, *where),))
 INDEX_BACKWARD = op("index_backward", lambda g, needs, axes, *indices: (index(g, indices, axes),))
+
+
+def _leading(x: Tensor, key: Any) -> tuple[Tensor, ...] | None:
+    """The key as int64 tensors for x's first axes, if it is just that: the common case, and 2.5 us less."""
+    keys = key if type(key) is tuple else (key,)
+    if len(keys) > x.ndim:
+        return None
+    for k in keys:
+        if type(k) is not Tensor or k.dtype is not dtypes.int64 or not k.ndim or k._device != x._device:
+            return None
+    return keys
 
 
 def _elements(key: Any) -> tuple[Any, ...]:
@@ -208,7 +219,11 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
     part = _core.basic_index(x, key)
     tracked = _core.grad_enabled() and (x._tracked or (isinstance(value, Tensor) and value._tracked))
     if part is None:
-        x, indices, axes = _advanced(x, key)
+        indices = _leading(x, key)
+        if indices:
+            axes: tuple[int, ...] = tuple(range(len(indices)))
+        else:
+            x, indices, axes = _advanced(x, key)
         value = _value(value, x)
         if not indices:
             copy_(x, value)

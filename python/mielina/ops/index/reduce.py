@@ -52,7 +52,7 @@ def scatter_reduce(
     if reduce == "mean":
         return _mean(x, dim, index, src, include_self)
     y = _core.clone(x)
-    _core.scatter_(y, dim, index, src, {"prod": "mul", "amax": "max", "amin": "min"}[reduce])
+    _core.scatter_(y, dim, index, src, {"prod": "mul", "amax": "max", "amin": "min"}[reduce], True)
     return record(y, PROD if reduce == "prod" else EXTREME, (x, src), (x, src, dim, index, OUTPUT))  # type: ignore[no-any-return]
 
 
@@ -64,9 +64,9 @@ def _mean(x: Tensor, dim: int, index: Tensor, src: Tensor, include_self: bool) -
     _core.fill_(count, 1)
     one = zeros((), counting, x)
     if not include_self:
-        _core.scatter_(count, dim, index, one, "assign")
+        _core.scatter_(count, dim, index, one, "assign", True)
     _core.fill_(one, 1)
-    _core.scatter_(count, dim, index, one, "add")
+    _core.scatter_(count, dim, index, one, "add", True)
     count = masked_fill(count, eq(count, 0), 1)
     total = scatter_add(x, dim, index, src)
     return (

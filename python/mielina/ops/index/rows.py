@@ -9,7 +9,7 @@ from ... import _core, dtypes
 from ...autograd import no_grad, op, record
 from ...tensor import Tensor, check_tensors
 from ..elementwise import cast, div, eq, mul, ne, where
-from ..layout import narrow, ravel, reshaped, unsqueeze, zeros
+from ..layout import narrow, ravel, reshape, reshaped, unsqueeze, zeros
 from .along import gather, index_select
 from .mask import masked_fill
 from .reduce import scatter_reduce
@@ -40,7 +40,7 @@ def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     one = zeros((), dtypes.int64, input)
     _core.fill_(one, 1)
     try:
-        _core.scatter_(y, -1, _core.unsqueeze(input, -1), one, "assign")
+        _core.scatter_(y, -1, _core.unsqueeze(input, -1), one, "assign", True)
     except RuntimeError as e:
         raise RuntimeError(f"one_hot: class values must lie in [0, {num_classes}): {e}") from None
     return y
@@ -72,11 +72,10 @@ def embedding(
     if weight.ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D, got {weight.ndim} dimensions")
     padding = _padding(padding_idx, weight)
-    flat = reshaped(input, (-1,))
     if max_norm is not None:
-        _renorm(weight, flat, max_norm, norm_type)
-    y = record(_core.embedding(weight, flat), EMBEDDING, (weight,), (weight.shape, flat, padding, scale_grad_by_freq))
-    return reshaped(y, (*input.shape, weight.shape[1]))
+        _renorm(weight, reshaped(input, (-1,)), max_norm, norm_type)
+    y = _core.embedding(weight, input)
+    return record(y, EMBEDDING, (weight,), (weight.shape, input, padding, scale_grad_by_freq))  # type: ignore[no-any-return]
 
 
 def _padding(padding_idx: int | None, weight: Tensor) -> int:
@@ -90,6 +89,8 @@ def _padding(padding_idx: int | None, weight: Tensor) -> int:
 
 def embedding_backward(g: Tensor, shape: tuple[int, ...], index: Tensor, padding: int, by_frequency: bool) -> Tensor:
     """(V, D): the rows of g added up by index, those of `padding` left out."""
+    if index.ndim != 1:
+        g, index = reshape(g, (-1, shape[1])), reshaped(index, (-1,))
     if by_frequency:
         one = zeros((), g.dtype)
         _core.fill_(one, 1)
