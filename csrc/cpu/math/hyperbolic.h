@@ -16,8 +16,19 @@ MIELINA_INLINE V tanh(V x) {
              -0x1.7d8bda0ee5a5ap-10, 0x1.d6d24d48d95e7p-9, -0x1.226e2d2973d19p-7, 0x1.664f484aa16p-6,
              -0x1.ba1ba1b93c2e7p-5, 0x1.111111111032fp-3, -0x1.555555555554cp-2);
   V near = fma(a * z, p, a);
-  V b = at_most(a, is_f32<V> ? 10 : 20), n, r = exp_reduce(b + b, n), scale = pow2(n);
-  V far = c<V>(1) - c<V>(2) / (fma(scale, exp_tail(r), scale) + c<V>(1));
+  V b = at_most(a, is_f32<V> ? 10 : 20), scale, tail;
+  if constexpr (is_f32<V>) {  // 2 b = n ln 2 + 2 h, with factors of 2 in the constants, and n by way of its bits
+    V shifted = fma(b, c<V>(0x1.71547652b82fep1), c<V>(0x1.8p23 + 127)), n = shifted - c<V>(0x1.8p23 + 127);
+    V h = fma(n, c<V>(-kLn2Lo<V> / 2), fma(n, c<V>(-kLn2Hi<V> / 2), b));
+    scale = from_bits<V>(bits(shifted) << 23);
+    V q = poly(h, 0x1.6a1a8cp-5, 0x1.123fc6p-3, 0x1.555916p-2, 0x1.55548ap-1, 0x1.fffffcp-1);
+    tail = fma((h + h) * h, q, h + h);
+  } else {
+    V n, r = exp_reduce(b + b, n);
+    scale = pow2(n);
+    tail = exp_tail(r);
+  }
+  V far = c<V>(1) - c<V>(2) / fma(scale, tail, scale + c<V>(1));
   return copysign(select<V>(a < c<V>(0.5625), near, far), x);
 }
 
