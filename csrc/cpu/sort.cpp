@@ -63,7 +63,7 @@ Bias bias_of(const View& x) {
 }
 
 // f(keys, i, count) for vectors of a row's 32-bit keys from place i on. Returns whether every element can be told from
-// its key: it is neither NaN nor -0, and nothing was taken from it. Floats and integers share this code, the latter
+// its key: it is neither NaN nor -0. Floats and integers share this code, the latter
 // as the words that they are: a loop for each would be 8 KB more a level.
 template <class F>
 MIELINA_INLINE bool each_key(const Row& x, int64_t begin, int64_t end, bool descending, Bias bias, F f) {
@@ -88,7 +88,7 @@ MIELINA_INLINE bool each_key(const Row& x, int64_t begin, int64_t end, bool desc
       f((bias.whole ? w ^ 0x80000000u : key_bits(v)) ^ flip, i + j, count);
     }
   }
-  return !bias.narrow && (bias.whole || !any_lane(lost));
+  return bias.whole || !any_lane(lost);
 }
 
 // Keys of 32 bits are packed in whole vectors: `to` has items_room. Returns what each_key does, false for wide keys.
@@ -169,11 +169,30 @@ void decode_range(const uint64_t* items, int64_t begin, int64_t end, bool descen
                                    n - from);
   }
 }
+// The same for narrow ones.
+void decode_narrow(const uint64_t* items, int64_t begin, int64_t end, bool descending, int64_t least, const Row& values,
+                   const Row& indices) {
+  alignas(64) int64_t value[kBlock], index[kBlock];
+  const vu64 low = vu64{} + 0xffffffffu, flip = descending ? low : vu64{}, base = vu64{} + uint64_t(least);
+  for (int64_t i = begin; i < end; i += kBlock) {
+    const int64_t n = min64(kBlock, end - i);
+    for (int64_t j = 0; j < n; j += lanes<uint64_t>) {
+      const vu64 item = load(items + i + j);
+      store(index + j, (vi64)(item & low));
+      store(value + j, (vi64)(((item >> 32) ^ flip) + base));
+    }
+    row_to_fn<int64_t>(DType::i64)(value, values.data + i * values.stride * 8, values.stride, n);
+    row_to_fn<int64_t>(DType::i64)(index, indices.data + i * indices.stride * 8, indices.stride, n);
+  }
+}
 template <class T>
 void put_range(const Row& x, const Item<T>* items, int64_t begin, int64_t end, bool descending, bool exact, Bias bias,
                const Row& values, const Row& indices) {
   if constexpr (sizeof(T) == 4)
-    if (exact) return decode_range(items, begin, end, descending, bias.whole, values, indices);
+    if (exact) {
+      if (bias.narrow) return decode_narrow(items, begin, end, descending, bias.least, values, indices);
+      return decode_range(items, begin, end, descending, bias.whole, values, indices);
+    }
   unpack_range(x, items, begin, end, values, indices);
 }
 
