@@ -30,8 +30,8 @@ struct Panels {
     const int64_t n = cols(p), step = ceil_div(n, lanes<T>) * lanes<T>, blocks = ceil_div(rows, Op::MR);
     const auto& kernels = MicroKernels<Op, false>::table.at[step / lanes<T> - 1];
     const T* b = data + at * width * K;
-    for (int64_t i = 0; i < blocks; i++) {
-      const int64_t r = rows * i / blocks, m = rows * (i + 1) / blocks - r;
+    for (int64_t i = 0, r = 0, m; i < blocks; i++, r += m) {
+      m = rows / blocks + (i < rows % blocks);
       const char* next = (const char*)(b + width * K) + i * K * 64;
       kernels[m - 1](K, {a + r * lda, lda, 1}, {b, 1, step}, d + r * ld, ld, n, add, next);
     }

@@ -29,10 +29,10 @@ static void multiply_tile(int64_t M, int64_t N, int64_t K, Panel<T> a, Panel<T> 
   for (int64_t j = 0; j < N; j += NR) {
     const int64_t cols = min64(NR, N - j);
     const auto& kernels = MicroKernels<Op, Packed>::table.at[ceil_div(cols, L) - 1];
-    for (int64_t p = 0; p < panels; p++) {
-      const int64_t i = M * p / panels, rows = M * (p + 1) / panels - i;
+    for (int64_t p = 0, i = 0, rows; p < panels; p++, i += rows) {
+      rows = M / panels + (p < M % panels);
       kernels[rows - 1](K, {a.data + i * a.si, a.si, a.sk}, {b.data + j, 1, b.sk}, d + i * ld + j, ld, cols, add,
-                        b.data + j);
+                        b.data + j, false);
     }
   }
 }

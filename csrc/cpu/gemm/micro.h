@@ -49,25 +49,36 @@ struct Panel {
 
 // d (MR, n) = or += a (MR, kc) b (kc, n), (NV - 1) * lanes < n <= NV * lanes; b is padded to whole vectors. The kc
 // cache lines from `next` on are fetched meanwhile: B's next panel comes from the L3 cache, and without this the first
-// tile of each panel waits for it (1024^3 in f64: 0.67 of the FMA peak, with it 0.79).
+// tile of each panel waits for it (1024^3 in f64: 0.67 of the FMA peak, with it 0.79). far: d may lie outside the L1
+// cache, its lines are fetched first.
+//
+// Panels are handed over number by number: as structs they were put together on the stack by stores that the kernel's
+// wider loads had to wait for, with all of the last tile's stores before them; 100 cycles a tile, as long as K = 4.
 template <class Op>
-using Micro = void (*)(int64_t kc, Panel<typename Op::In> a, Panel<typename Op::In> b, typename Op::Out* d, int64_t ld,
-                       int64_t n, bool add, const void* next);
+struct Micro {
+  using In = typename Op::In;
+  using Out = typename Op::Out;
+  void (*run)(int64_t kc, const In* a, int64_t si, int64_t sk, const In* b, int64_t step, Out* d, int64_t ld, int64_t n,
+              bool add, const void* next, bool far);
+  __attribute__((always_inline)) void operator()(int64_t kc, Panel<In> a, Panel<In> b, Out* d, int64_t ld, int64_t n,
+                                                 bool add, const void* next, bool far = true) const {
+    run(kc, a.data, a.si, a.sk, b.data, b.sk, d, ld, n, add, next, far);
+  }
+};
 
 template <class Op, int MR, int NV, bool Packed>
-static void micro(int64_t kc, Panel<typename Op::In> a, Panel<typename Op::In> b, typename Op::Out* d, int64_t ld,
-                  int64_t n, bool add, const void* next) {
+static void micro(int64_t kc, const typename Op::In* pa, int64_t a_si, int64_t a_sk, const typename Op::In* pb,
+                  int64_t step, typename Op::Out* d, int64_t ld, int64_t n, bool add, const void* next, bool far) {
   using In = typename Op::In;
   using Out = typename Op::Out;
   constexpr int L = lanes<Out>;
   Vec<Out> acc[MR][NV] = {};
-  const In* pb = b.data;
-  const In* pa = a.data;
   // Rows in place: three to a pointer, at 0, 1 and 2 strides, as the addressing modes have it.
   const char* rows[(MR + 2) / 3];
-  const int64_t si = a.si * int64_t(sizeof(In)), sk = a.sk * int64_t(sizeof(In));
-  for (int r = 0; r < (MR + 2) / 3; r++) rows[r] = (const char*)a.data + 3 * r * si;
-  for (int i = 0; i < MR; i++)
+  const int64_t si = a_si * int64_t(sizeof(In)), sk = a_sk * int64_t(sizeof(In));
+#pragma GCC unroll 16
+  for (int r = 0; r < (MR + 2) / 3; r++) rows[r] = (const char*)pa + 3 * r * si;
+  for (int i = 0; far && i < MR; i++)
     for (int v = 0; v < NV; v++) __builtin_prefetch(d + i * ld + v * L, 1);
   for (int64_t k = 0; k < kc; k++) {
     Vec<In> bv[NV];
@@ -80,23 +91,28 @@ static void micro(int64_t kc, Panel<typename Op::In> a, Panel<typename Op::In> b
       for (int v = 0; v < NV; v++) acc[i][v] = Op::fma(av, bv[v], acc[i][v]);
     }
     __builtin_prefetch((const char*)next + k * 64, 0, 2);
-    pb += b.sk;
-    if constexpr (Packed) pa += a.sk;
+    pb += step;
+    if constexpr (Packed) pa += a_sk;
     else {
 #pragma GCC unroll 16
       for (int r = 0; r < (MR + 2) / 3; r++) rows[r] += sk;
     }
   }
   const int64_t tail = n - (NV - 1) * L;
+  Out* to = d;
+  auto each = [&](auto put) {  // the empty asm: or gcc computes all addresses first, in registers that it has not
 #pragma GCC unroll 16
-  for (int i = 0; i < MR; i++) {
+    for (int i = 0; i < MR; i++) {
 #pragma GCC unroll 16
-    for (int v = 0; v < NV; v++) {
-      Out* to = d + i * ld + v * L;
-      if (v < NV - 1 || tail == L) store(to, add ? load(to) + acc[i][v] : acc[i][v]);
-      else store_n(to, add ? load_n(to, tail) + acc[i][v] : acc[i][v], tail);
+      for (int v = 0; v < NV; v++) put(to + v * L, acc[i][v], v == NV - 1);
+      to += ld;
+      asm("" : "+r"(to));
     }
-  }
+  };
+  if (tail == L && !add) return each([](Out* p, Vec<Out> x, bool) { store(p, x); });
+  if (tail == L) return each([](Out* p, Vec<Out> x, bool) { store(p, load(p) + x); });
+  if (!add) return each([&](Out* p, Vec<Out> x, bool last) { last ? store_n(p, x, tail) : store(p, x); });
+  each([&](Out* p, Vec<Out> x, bool last) { last ? store_n(p, load_n(p, tail) + x, tail) : store(p, load(p) + x); });
 }
 
 // The kernels by rows and vectors.
@@ -106,7 +122,7 @@ struct MicroTable {
   template <int I>
   constexpr void fill() {
     if constexpr (I < Op::MR * Op::NV) {
-      at[I / Op::MR][I % Op::MR] = micro<Op, I % Op::MR + 1, I / Op::MR + 1, Packed>;
+      at[I / Op::MR][I % Op::MR] = {micro<Op, I % Op::MR + 1, I / Op::MR + 1, Packed>};
       fill<I + 1>();
     }
   }
