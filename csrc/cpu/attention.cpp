@@ -31,7 +31,7 @@ struct Scratch {
   }
 };
 
-// One tile enters the running softmax: s becomes exp(s - m), `factor` is what older sums must be multiplied with.
+// One tile enters the running softmax: s becomes 2^(s - m), `factor` is what older sums must be multiplied with.
 template <class T>
 bool online_softmax(const Block& b, T* s, T* m, T* sum, T* factor) {
   using V = Vec<T>;
@@ -45,14 +45,14 @@ bool online_softmax(const Block& b, T* s, T* m, T* sum, T* factor) {
       for (int c = 0; c < 4; c++) tops[c] = bounded<false>(load(s + (k + c) * b.step + i), tops[c]);
     for (; k < b.keys; k++) tops[0] = bounded<false>(load(s + k * b.step + i), tops[0]);
     const V top = bounded<false>(bounded<false>(tops[0], tops[1]), bounded<false>(tops[2], tops[3]));
-    const V base = select<V>(top == splat<V>(-Fp<T>::inf), V{}, top);  // a row without scores so far: exp(-inf) = 0
+    const V base = select<V>(top == splat<V>(-Fp<T>::inf), V{}, top);  // a row without scores so far: 2^-inf = 0
     V total{};
     for (int64_t j = 0; j < b.keys; j++) {
-      const V p = exp(load(s + j * b.step + i) - base);
+      const V p = power_of_two(load(s + j * b.step + i) - base);
       total += p;
       store(s + j * b.step + i, p);
     }
-    const V f = exp(before - base);
+    const V f = power_of_two(before - base);
     moved |= any_lane(top != before);
     store(m + i, top);
     store(sum + i, fma(load(sum + i), f, total));
@@ -73,9 +73,9 @@ void multiply_into(T* x, const T* by, int64_t n) {
 
 // Queries [i0, i0 + n) of a head, transposed and scaled: (E, step).
 template <class T>
-void turn_queries(T* to, int64_t step, const Panel<T>& q, int64_t n, int64_t E, T scale) {
+void turn_queries(T* to, int64_t step, const Panel<T>& q, int64_t n, int64_t E, double scale) {
   turn(to, step, q.data, q.si, 1, n, E);
-  for (int64_t i = 0; i < E * step; i += lanes<T>) store(to + i, load(to + i) * splat<Vec<T>>(scale));
+  for (int64_t i = 0; i < E * step; i += lanes<T>) store(to + i, load(to + i) * splat<Vec<T>>(T(scale * kLog2E)));
 }
 
 template <class T>
@@ -93,7 +93,7 @@ void forward(const Ctx& ctx, const View& y, const View& lse, const View& q, cons
                   n = min64(kQueries, d.L - i0);
     const int64_t bi = h / d.H, hi = h % d.H, gi = head % d.G, step = padded<T>(n);
     const Sheet ks = sheet(k, bi, hi, 0), vs = sheet(v, bi, hi, 0);
-    turn_queries(w.turned, step, rows_of(sheet(q, bi, hi, gi), i0, n, d.E, w.queries), n, d.E, T(args.scale));
+    turn_queries(w.turned, step, rows_of(sheet(q, bi, hi, gi), i0, n, d.E, w.queries), n, d.E, args.scale);
     alignas(64) T m[kQueries], sum[kQueries], factor[kQueries];
     for (int64_t i = 0; i < step; i += lanes<T>) {
       store(m + i, splat<V>(-Fp<T>::inf));
@@ -120,7 +120,7 @@ void forward(const Ctx& ctx, const View& y, const View& lse, const View& q, cons
     for (int64_t i = 0; i < step; i += lanes<T>) {
       const V total = load(sum + i);
       const auto empty = total == V{};
-      const V z = select<V>(empty, splat<V>(Fp<T>::inf), load(m + i) + log(total));
+      const V z = select<V>(empty, splat<V>(Fp<T>::inf), load(m + i) + log2(total));
       store(factor + i, select<V>(empty, V{}, splat<V>(1) / total));
       store_n(to + i, z, min64(lanes<T>, n - i));
     }
@@ -193,7 +193,7 @@ void softmax_gradient(const Block& b, T* s, T* ds, const T* lse, const T* delta,
   for (int64_t j = 0; j < b.keys; j++)
     for (int64_t i = 0; i < b.step; i += lanes<T>) {
       const int64_t at = j * b.step + i;
-      const V p = exp(load(s + at) - load(lse + i)), dp = load(ds + at);
+      const V p = power_of_two(load(s + at) - load(lse + i)), dp = load(ds + at);
       const V k = keep ? load(keep + at) : splat<V>(1);
       store(s + at, p * k);
       store(ds + at, p * fma(dp, k, -load(delta + i)) * by);
@@ -213,7 +213,7 @@ void backward_block(const BackwardViews& x, const Shape<T>& d, const AttentionAr
   const Panel<T> q = rows_of(sheet(x.q, bi, hi, gi), i0, n, d.E, w.f.queries);
   const Panel<T> g = rows_of(sheet(x.g, bi, hi, gi), i0, n, d.F, w.grads);
   const Panel<T> y = rows_of(sheet(x.y, bi, hi, gi), i0, n, d.F, w.f.out);
-  turn_queries(w.f.turned, step, q, n, d.E, T(args.scale));
+  turn_queries(w.f.turned, step, q, n, d.E, args.scale);
   turn(w.turned_g, step, g.data, g.si, 1, n, d.F);
   alignas(64) T delta[kQueries] = {}, lse[kQueries];
   const int64_t row = (h * d.G + gi) * d.L + i0;

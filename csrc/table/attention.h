@@ -16,7 +16,7 @@ struct AttentionTable {
   // y: (B, H, G, L, F), q: (B, H, G, L, E), k: (B, H, S, E), v: (B, H, S, F), any strides, one dtype; halves accumulate
   // in f32. mask: (B, H, G, L, S), any strides, bool (true takes part), q's dtype or its accumulator's, or data ==
   // nullptr. key: see random.h, or data == nullptr. lse: (B, H, G, L) f32 or f64, contiguous, saved: logsumexp of the
-  // scores, +inf for a row without any.
+  // scores in the kernel's own base, +inf for a row without any.
   void (*attention)(const Ctx&, const View& y, const View& lse, const View& q, const View& k, const View& v,
                     const View& mask, const View& key, AttentionArgs) noexcept;
   int64_t (*attention_workspace)(const Ctx&, const View& q, const View& k, const View& v) noexcept;

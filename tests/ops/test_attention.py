@@ -54,6 +54,17 @@ def test_shapes_and_masks(lead: tuple[int, ...], sizes: tuple[int, ...], mask: s
     assert_close(y.numpy(), expected, "float64", tolerance("float64", max(S, 1), 32), 1.0)
 
 
+def test_rows_masked_with_the_lowest_number() -> None:
+    """Such a row sees all keys alike, as in PyTorch; scores to another base must not overflow there."""
+    q, k, v = (mi.tensor(x.astype(np.float32)).requires_grad_() for x in operands(L=66, S=115, E=5, F=3))
+    mask = mi.zeros(66, 115)
+    mask[[0, 65]] = float(np.finfo(np.float32).min)
+    y = attend(q, k, v, mask)
+    assert_close(y[0].detach().numpy(), v.detach().numpy().mean(0), "float32", tolerance("float32", 115), 1.0)
+    y.sum().backward()
+    assert all(mi.isfinite(x.grad).all() for x in (q, k, v))
+
+
 @pytest.mark.parametrize("causal", [False, True])
 def test_second_order(causal: bool) -> None:
     q, k, v = (mi.tensor(x).requires_grad_() for x in operands(2, L=4, S=5, E=3, F=2))
