@@ -122,7 +122,7 @@ void product(const Ctx& ctx, const Problem& q, const GemmPlan& p, GemmArgs args)
   const Plane plane{p.mr, p.nr, q.c.si, q.c.sj};
   Finish<typename Op::Out, Plane> finish{q.c,   q.bias, q.residual, args.activation, args.accumulate,
                                          plane, false,  false};
-  finish.prepare();
+  finish.prepare(p.K <= Op::KC);
   const Strided<Op, S> a{(const S*)q.a.data, q.M, q.K, q.a.si, q.a.sj, p.mr};
   const Strided<Op, S> b{(const S*)q.b.data, q.N, q.K, q.b.sj, q.b.si, p.nr};
   gemm_run<Op>(ctx, p, a, b, finish);

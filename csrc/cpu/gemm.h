@@ -108,6 +108,7 @@ struct Gemm {
     alignas(64) In panel_b[Op::NV * L * Op::KC];
     char* own = workspace + w.workers + worker * w.worker_bytes;
     In* own_a = (In*)own;
+    const bool far = p.m_panels * p.mr * p.n_panels * p.nr * int64_t(sizeof(Out)) > 16 << 10;
     int64_t k0 = 0;
     do {
       const int64_t kc = min64(Op::KC, p.K - k0);
@@ -128,15 +129,18 @@ struct Gemm {
           const bool ahead = p.share_b && j + 1 < j1 && (i - i0) * 64 < p.nr * int64_t(sizeof(In));
           const void* next = ahead ? (const char*)(pb.data + p.nr * p.K) + (i - i0) * kc * 64 : (const char*)panel_b;
           const bool add = k0 > 0 || (d && epilogue.accumulate);
+          const Out* bias = nullptr;
+          if constexpr (requires { epilogue.tile_bias(i, j); }) bias = epilogue.tile_bias(i, j);
           if (!d) {
             ld = p.nr;
             d = p.K <= Op::KC ? small : (Out*)(own + w.worker_sums) + ((i - i0) * (j1 - j0) + j - j0) * p.mr * p.nr;
           }
           if (p.in_place_a)
-            MicroKernels<Op, false>::table.at[nv][rows - 1](kc, a.in_place(i, k0), pb, d, ld, cols, add, next);
+            MicroKernels<Op, false>::table.at[nv][rows - 1](kc, a.in_place(i, k0), pb, d, ld, cols, add, next, far,
+                                                            bias);
           else {
             const In* pa = p.share_a ? shared_a() + i * p.mr * p.K + k0 * rows : own_a + (i - i0) * p.mr * kc;
-            MicroKernels<Op, true>::table.at[nv][rows - 1](kc, {pa, 1, rows}, pb, d, ld, cols, add, next);
+            MicroKernels<Op, true>::table.at[nv][rows - 1](kc, {pa, 1, rows}, pb, d, ld, cols, add, next, far, bias);
           }
           if (k0 + kc == p.K) epilogue.finish(i, j, d, ld, rows, cols);
         }

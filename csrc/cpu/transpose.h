@@ -83,5 +83,51 @@ MIELINA_INLINE void transpose(V (&r)[L]) {
   }
 }
 
+#if MIELINA_V512
+// Four rows at a time within their quarters, then the quarters: every step in place, since with the shuffles above gcc
+// spills half of the square (a panel of a product packed in 180 cycles a square, so in 100).
+MIELINA_INLINE void transpose(vf32 (&r)[16]) {
+  constexpr __mmask16 all = -1;
+  __m512 x[16];
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    const __m512 a = (__m512)r[i], b = (__m512)r[i + 1], c = (__m512)r[i + 2], d = (__m512)r[i + 3];
+    const __m512d low = (__m512d)_mm512_maskz_unpacklo_ps(all, a, b),
+                  high = (__m512d)_mm512_maskz_unpackhi_ps(all, a, b);
+    const __m512d low2 = (__m512d)_mm512_maskz_unpacklo_ps(all, c, d),
+                  high2 = (__m512d)_mm512_maskz_unpackhi_ps(all, c, d);
+    x[i] = (__m512)_mm512_maskz_unpacklo_pd(__mmask8(all), low, low2);
+    x[i + 1] = (__m512)_mm512_maskz_unpackhi_pd(__mmask8(all), low, low2);
+    x[i + 2] = (__m512)_mm512_maskz_unpacklo_pd(__mmask8(all), high, high2);
+    x[i + 3] = (__m512)_mm512_maskz_unpackhi_pd(__mmask8(all), high, high2);
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; j++) {
+    const __m512 low = _mm512_maskz_shuffle_f32x4(all, x[j], x[4 + j], 0x44);
+    const __m512 high = _mm512_maskz_shuffle_f32x4(all, x[j], x[4 + j], 0xee);
+    const __m512 low2 = _mm512_maskz_shuffle_f32x4(all, x[8 + j], x[12 + j], 0x44);
+    const __m512 high2 = _mm512_maskz_shuffle_f32x4(all, x[8 + j], x[12 + j], 0xee);
+    r[j] = (vf32)_mm512_maskz_shuffle_f32x4(all, low, low2, 0x88);
+    r[4 + j] = (vf32)_mm512_maskz_shuffle_f32x4(all, low, low2, 0xdd);
+    r[8 + j] = (vf32)_mm512_maskz_shuffle_f32x4(all, high, high2, 0x88);
+    r[12 + j] = (vf32)_mm512_maskz_shuffle_f32x4(all, high, high2, 0xdd);
+  }
+}
+MIELINA_INLINE void transpose(vu32 (&r)[16]) {
+  vf32 t[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i++) t[i] = (vf32)r[i];
+  transpose(t);
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i++) r[i] = (vu32)t[i];
+}
+#endif
+
+// The same, as one copy for cold code.
+template <class V, int L>
+static __attribute__((noinline)) void transpose_apart(V (&r)[L]) {
+  transpose(r);
+}
+
 }  // namespace MIELINA_ISA
 }  // namespace mielina

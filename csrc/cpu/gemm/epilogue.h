@@ -63,12 +63,18 @@ struct Finish {
   bool accumulate;
   Place place;
   bool direct;  // sums may lie in c
-  bool plain;   // and are then all that is asked for
+  bool plain;   // and are then all that is asked for, but for a bias that the micro-kernel adds
+  bool in_tile = false;
 
-  void prepare() {
+  // once: K is not cut, and a tile's sums are complete when they are stored.
+  void prepare(bool once = false) {
     direct = c.dtype == dtype_of_sum<Out> && c.sj == 1;
-    plain = direct && !bias.data && !residual.data && activation == Activation::none;
+    plain = direct && !residual.data && activation == Activation::none;
+    in_tile = Out(0.5) != Out(0) && plain && once && !accumulate && bias.data && bias.dtype == c.dtype &&
+              bias.si == 0 && bias.sj == 1;
+    plain &= !bias.data || in_tile;
   }
+  const Out* tile_bias(int64_t i, int64_t j) const { return in_tile ? (const Out*)bias.at(0, place(i, j).j) : nullptr; }
   Out* target(int64_t i, int64_t j, int64_t& ld) const {
     ld = c.si;
     return direct ? (Out*)c.data + place(i, j).offset : nullptr;

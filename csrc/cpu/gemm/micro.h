@@ -50,7 +50,7 @@ struct Panel {
 // d (MR, n) = or += a (MR, kc) b (kc, n), (NV - 1) * lanes < n <= NV * lanes; b is padded to whole vectors. The kc
 // cache lines from `next` on are fetched meanwhile: B's next panel comes from the L3 cache, and without this the first
 // tile of each panel waits for it (1024^3 in f64: 0.67 of the FMA peak, with it 0.79). far: d may lie outside the L1
-// cache, its lines are fetched first.
+// cache, its lines are fetched first. bias: n numbers that are added to each row, or nullptr.
 //
 // Panels are handed over number by number: as structs they were put together on the stack by stores that the kernel's
 // wider loads had to wait for, with all of the last tile's stores before them; 100 cycles a tile, as long as K = 4.
@@ -59,16 +59,18 @@ struct Micro {
   using In = typename Op::In;
   using Out = typename Op::Out;
   void (*run)(int64_t kc, const In* a, int64_t si, int64_t sk, const In* b, int64_t step, Out* d, int64_t ld, int64_t n,
-              bool add, const void* next, bool far);
+              bool add, const void* next, bool far, const Out* bias);
   __attribute__((always_inline)) void operator()(int64_t kc, Panel<In> a, Panel<In> b, Out* d, int64_t ld, int64_t n,
-                                                 bool add, const void* next, bool far = true) const {
-    run(kc, a.data, a.si, a.sk, b.data, b.sk, d, ld, n, add, next, far);
+                                                 bool add, const void* next, bool far = true,
+                                                 const Out* bias = nullptr) const {
+    run(kc, a.data, a.si, a.sk, b.data, b.sk, d, ld, n, add, next, far, bias);
   }
 };
 
 template <class Op, int MR, int NV, bool Packed>
 static void micro(int64_t kc, const typename Op::In* pa, int64_t a_si, int64_t a_sk, const typename Op::In* pb,
-                  int64_t step, typename Op::Out* d, int64_t ld, int64_t n, bool add, const void* next, bool far) {
+                  int64_t step, typename Op::Out* d, int64_t ld, int64_t n, bool add, const void* next, bool far,
+                  const typename Op::Out* bias) {
   using In = typename Op::In;
   using Out = typename Op::Out;
   constexpr int L = lanes<Out>;
@@ -99,6 +101,14 @@ static void micro(int64_t kc, const typename Op::In* pa, int64_t a_si, int64_t a
     }
   }
   const int64_t tail = n - (NV - 1) * L;
+  if (Op::real && bias) {
+#pragma GCC unroll 16
+    for (int v = 0; v < NV; v++) {
+      const Vec<Out> b = v < NV - 1 ? load(bias + v * L) : load_n(bias + v * L, tail);
+#pragma GCC unroll 16
+      for (int i = 0; i < MR; i++) acc[i][v] += b;
+    }
+  }
   Out* to = d;
   auto each = [&](auto put) {  // the empty asm: or gcc computes all addresses first, in registers that it has not
 #pragma GCC unroll 16
@@ -111,8 +121,10 @@ static void micro(int64_t kc, const typename Op::In* pa, int64_t a_si, int64_t a
   };
   if (tail == L && !add) return each([](Out* p, Vec<Out> x, bool) { store(p, x); });
   if (tail == L) return each([](Out* p, Vec<Out> x, bool) { store(p, load(p) + x); });
-  if (!add) return each([&](Out* p, Vec<Out> x, bool last) { last ? store_n(p, x, tail) : store(p, x); });
-  each([&](Out* p, Vec<Out> x, bool last) { last ? store_n(p, load_n(p, tail) + x, tail) : store(p, load(p) + x); });
+  each([&](Out* p, Vec<Out> x, bool last) {
+    if (add) x += last ? load_n(p, tail) : load(p);
+    last ? store_n(p, x, tail) : store(p, x);
+  });
 }
 
 // The kernels by rows and vectors.

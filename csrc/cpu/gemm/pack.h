@@ -74,6 +74,16 @@ struct Strided {
     else return element_as<In>(p);
   }
 
+  // A whole vector along k.
+  MIELINA_INLINE Vec<In> whole_k(const S* p) {
+    if constexpr (Op::Depth == 1) return load_as<In>(p, L);
+    else {
+      Vec<In> v;
+      __builtin_memcpy(&v, p, sizeof v);
+      return v;
+    }
+  }
+
   __attribute__((noinline)) void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
     const int64_t n = valid(p);
     const S* from = data + p * width * si + k0 * Op::Depth * sk;
@@ -97,24 +107,31 @@ struct Strided {
       }
   }
 
-  // k runs through memory: transpose squares.
+  // k runs through memory: transpose squares, the last ones of a row first. A panel of A is narrower than its vectors:
+  // whole ones are written all the same where the next rows cover what is too much.
   void pack_columns(In* to, int64_t step, const S* from, int64_t n, int64_t k0, int64_t kc) const {
-    for (int64_t i = 0; i < step; i += L)
-      for (int64_t k = 0; k < kc; k += L) {
-        const int64_t wide = min64(L, kc - k), have = min64(L, n - i), room = min64(L, step - i);
+    for (int64_t i = (step - 1) / L * L; i >= 0; i -= L) {
+      const int64_t have = min64(L, n - i), room = min64(L, step - i);
+      int64_t row[L], k = 0;
+      for (int j = 0; j < L; j++) row[j] = (i + min64(j, have - 1)) * si;
+      const int64_t end = have == room && k0 + kc * Op::Depth <= depth ? kc + 1 - ceil_div(i + L, step) : 0;
+      for (; k + L <= end; k += L) {
         Vec<In> r[L];
 #pragma GCC unroll 16
-        for (int j = 0; j < L; j++)
-          r[j] = j < have ? along_k(from + (i + j) * si + k * Op::Depth, k0 + k * Op::Depth, wide) : Vec<In>{};
+        for (int j = 0; j < L; j++) r[j] = whole_k(from + row[j] + k * Op::Depth);
         transpose(r);
-        In* row = to + k * step + i;
-        if (wide == L && room == L) {
 #pragma GCC unroll 16
-          for (int j = 0; j < L; j++) store(row + j * step, r[j]);
-        } else {
-          for (int j = 0; j < wide; j++) store_n(row + j * step, r[j], room);
-        }
+        for (int j = 0; j < L; j++) store(to + (k + j) * step + i, r[j]);
       }
+      for (; k < kc; k += L) {
+        const int64_t wide = min64(L, kc - k);
+        Vec<In> r[L];
+        for (int j = 0; j < L; j++)
+          r[j] = j < have ? along_k(from + row[j] + k * Op::Depth, k0 + k * Op::Depth, wide) : Vec<In>{};
+        transpose_apart(r);
+        for (int j = 0; j < wide; j++) store_n(to + (k + j) * step + i, r[j], room);
+      }
+    }
   }
 };
 
