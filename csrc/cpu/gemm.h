@@ -42,7 +42,7 @@ static GemmPlan gemm_plan(int64_t M, int64_t N, int64_t K) {
   p.m_tiles = p.n_tiles = 1;
   const double steps = double(M) * double(ceil_div(N, L)) * double(p.K);  // vector multiply-adds: about 8 a nanosecond
   if (steps > 128e3) {
-    if (p.m_panels >= 32) p.m_tiles = 4 * ceil_div(p.m_panels, 32);
+    if (p.m_panels >= 32) p.m_tiles = 8 * ceil_div(p.m_panels, 32);
     else if (p.n_panels >= 32) p.n_tiles = 4 * ceil_div(p.n_panels, 16);
     else {
       p.m_tiles = min64(p.m_panels, 4);
