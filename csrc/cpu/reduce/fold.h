@@ -547,7 +547,8 @@ struct MomentLoops {
       for (int64_t k = 0; k < min64(L, width - j); k++) {
         State& to = s[j + k];
         const double delta = double(ms[k]) + double(ds[k]) * inverse_n - to.mean;
-        to.m2 += double(d2s[k]) - double(ds[k]) * double(ds[k]) * inverse_n + delta * delta * cross;
+        const double m2 = double(d2s[k]) - double(ds[k]) * double(ds[k]) * inverse_n;
+        to.m2 += (m2 < 0 ? 0 : m2) + delta * delta * cross;
         to.mean += delta * share;
         to.n += rows;
       }
