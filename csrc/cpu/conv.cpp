@@ -171,9 +171,15 @@ bool is_direct(const Problem& q, int64_t groups) {
          q.window.taps[0] * q.window.taps[1] * q.window.taps[2] > 1;
 }
 
+// Depthwise, or the one channel of a grey image whose rows fill their vectors.
+bool depthwise(const Problem& q, int64_t groups) {
+  const bool filled = 4 * q.y.shape[kW] >= 3 * ceil_div(q.y.shape[kW], lanes<float>) * lanes<float>;
+  return groups == q.x.shape[kC] && (groups > 1 || (filled && q.window.taps[1] * q.window.taps[2] > 1));
+}
+
 // The algorithms for float32 alone, if one fits; convolve_workspace has the same order.
 bool convolve_floats(const Ctx& ctx, const Problem& q, int64_t groups) {
-  if (groups > 1 && (DepthwiseLast::fits(q) || DepthwisePlanes::fits(q))) {
+  if (depthwise(q, groups) && (DepthwiseLast::fits(q) || DepthwisePlanes::fits(q))) {
     if (DepthwiseLast::fits(q)) DepthwiseLast(q).run(ctx);
     else DepthwisePlanes(q).run(ctx);
     return true;
@@ -221,8 +227,8 @@ template <class T>
 int64_t convolve_workspace(const Ctx& ctx, const Problem& q, int64_t groups) {
   const Problem first = group_of(q, groups, 0);
   if constexpr (__is_same(T, float)) {
-    if (groups > 1 && DepthwiseLast::fits(q)) return DepthwiseLast(q).bytes();
-    if (groups > 1 && DepthwisePlanes::fits(q)) return DepthwisePlanes(q).bytes();
+    if (depthwise(q, groups) && DepthwiseLast::fits(q)) return DepthwiseLast(q).bytes();
+    if (depthwise(q, groups) && DepthwisePlanes::fits(q)) return DepthwisePlanes(q).bytes();
     if (!is_direct(q, groups) && WinogradFew::fits(first)) return WinogradFew(first).bytes(ctx.threads);
     if (!is_direct(q, groups) && Winograd::fits(first)) return Winograd(first).bytes(ctx.threads);
     if (!is_direct(q, groups) && WinogradLast::fits(first)) return WinogradLast(first).bytes(ctx.threads);
@@ -572,13 +578,17 @@ bool by_groups(const View& dw, const View& g, int64_t groups) {
   return groups > 1 && dw.shape[kN] / groups <= kDirectChannels && numel(g) > 0;
 }
 
-// f(algorithm) for the gradient of depthwise filters in float32, if one fits.
+// f(algorithm) for the gradient of filters of one or a few channels in float32, if one fits.
 template <class F>
-bool with_depthwise(const View& dw, const View& g, const View& x, const ConvArgs& args, F f) {
+bool with_few_channels(const View& dw, const View& g, const View& x, const ConvArgs& args, F f) {
   Problem q = weight_problem(dw, g, x, args);
   q.w.dtype = DType::f32;
-  if (args.groups == 1 || numel(g) == 0) return false;
-  if (DepthwiseLast::gradient_fits(q)) {
+  if (numel(g) == 0) return false;
+  if (args.groups == 1) {
+    if (WinogradWeight::fits(dw, g, x, q.window, args.direct) || !FewChannels::fits(dw, q)) return false;
+    FewChannels few(q);
+    f(few);
+  } else if (DepthwiseLast::gradient_fits(q)) {
     DepthwiseLast last(q);
     f(last);
   } else if (DepthwisePlanes::gradient_fits(q)) {
@@ -599,7 +609,7 @@ void conv_backward_weight(const Ctx& all, const View& dw, const View& gradient, 
   const bool whole = args.groups == 1 && WinogradWeight::fits(dw, gradient, input, window, args.direct);
   const View g = whole ? gradient : floats(gradient), x = whole ? input : floats(input);
   const Ctx ctx = floats.rest();
-  if (with_depthwise(dw, g, x, args, [&](auto& depthwise) { depthwise.gradient(ctx, dw); })) return;
+  if (with_few_channels(dw, g, x, args, [&](auto& few) { few.gradient(ctx, dw); })) return;
   dispatch(x.dtype, [&]<class T>(T) {
     if (by_groups(dw, g, args.groups)) return group_gradients<T>(ctx, dw, weight_problem(dw, g, x, args), args.groups);
     for (int64_t i = 0; i < args.groups; i++) {
@@ -617,9 +627,9 @@ int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const Vie
   const Window window = window_of(dw, args);
   const bool whole = args.groups == 1 && WinogradWeight::fits(dw, gradient, input, window, args.direct);
   const View g = whole ? gradient : floats(gradient), x = whole ? input : floats(input);
-  int64_t depthwise = 0;
-  if (with_depthwise(dw, g, x, args, [&](const auto& d) { depthwise = d.gradient_bytes(); }))
-    return floats.bytes + depthwise;
+  int64_t bytes = 0;
+  if (with_few_channels(dw, g, x, args, [&](const auto& few) { bytes = few.gradient_bytes(); }))
+    return floats.bytes + bytes;
   const int64_t inner = dispatch(x.dtype, [&]<class T>(T) {
     using Op = Plain<T>;
     if (by_groups(dw, g, args.groups)) {

@@ -38,6 +38,9 @@ def channels_last(x: Any) -> Any:
         ("conv2d", (2, 17, 14, 21), (17, 1, 5, 5), {"padding": 2, "groups": 17}),  # seven rows at once
         ("conv2d", (1, 17, 16, 36), (17, 1, 3, 3), {"stride": 2, "padding": 1, "groups": 17}),  # two columns at once
         ("conv2d", (1, 18, 9, 19), (18, 1, 3, 4), {"stride": (1, 2), "dilation": (2, 1), "padding": 3, "groups": 18}),
+        ("conv2d", (2, 3, 9, 15), (6, 1, 3, 3), {"padding": 1, "groups": 3}),  # two filters a channel
+        ("conv2d", (3, 1, 12, 15), (10, 1, 5, 5), {"padding": 2}),  # a grey image
+        ("conv2d", (3, 3, 11, 30), (16, 3, 3, 3), {"padding": 1}),  # pairs of a few channels in dw
         ("conv2d", (1, 9, 8, 7), (70, 9, 3, 3), {"padding": 1}),  # a few pixels
         ("conv2d", (1, 5, 7, 70), (6, 5, 3, 3), {"stride": 2, "padding": 1}),  # every second pixel, at edges too
         ("conv2d", (2, 5, 9, 8), (6, 5, 1, 2), {"stride": (3, 2)}),  # pixels under no tap

@@ -10,8 +10,8 @@ struct DepthwiseLast : DepthwiseRows {
   int64_t wide;  // channels in whole vectors
 
   __attribute__((noinline)) static bool fits(const Problem& q) {
-    return q.y.stride[kC] == 1 && q.x.stride[kC] == 1 && q.x.shape[kC] >= L && q.x.stride[kW] != 1 &&
-           DepthwiseRows::fits(q);
+    return q.y.shape[kC] == q.x.shape[kC] && q.y.stride[kC] == 1 && q.x.stride[kC] == 1 && q.x.shape[kC] >= L &&
+           q.x.stride[kW] != 1 && DepthwiseRows::fits(q);
   }
   __attribute__((noinline)) explicit DepthwiseLast(const Problem& problem)
       : DepthwiseRows(problem, 1), wide(ceil_div(C, L) * L) {}
@@ -67,8 +67,8 @@ struct DepthwiseLast : DepthwiseRows {
             const int64_t have = min64(L, c1 - c), next = q.y.stride[kH];
             if (plain && !active && have == L && rows == block) return sum_of(b, start + c, (float*)to, next);
             sum_of(b, start + c, sum, L);
+            if (active) activated(sum, rows * L, q.activation);
             for (int64_t k = 0; k < rows; k++, to += next * size) {
-              if (active) store(sum + k * L, activate(load(sum + k * L), q.activation));
               if (plain && have == L) store((float*)to, load(sum + k * L));
               else row_to(sum + k * L, to, 1, have);
             }
@@ -114,7 +114,7 @@ struct DepthwiseLast : DepthwiseRows {
           store(to, load(to) + load(to + half * size));
         }
     for (int64_t c = 0; c < C; c++)
-      for (int64_t t = 0; t < taps(); t++) put_filter(dw, c, t / part.taps[1], t % part.taps[1], sums[t * wide + c]);
+      for (int64_t t = 0; t < taps(); t++) put_filter(dw, c, 0, t / part.taps[1], t % part.taps[1], sums[t * wide + c]);
   }
 };
 

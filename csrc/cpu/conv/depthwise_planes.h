@@ -55,7 +55,7 @@ struct DepthwisePlanes : DepthwiseRows {
   }
 
   void plane(int64_t n, int64_t c) const {
-    const float* x = (const float*)q.x.data + n * q.x.stride[kN] + c * q.x.stride[kC];
+    const float* x = (const float*)q.x.data + n * q.x.stride[kN] + c / (K / C) * q.x.stride[kC];
     const int64_t size = kDTypeSize[int(q.y.dtype)], step = q.y.stride[kW] / parts, next = q.y.stride[kH];
     const RowTo<float> row_to = row_to_fn<float>(q.y.dtype);
     const bool plain = in_rows<float>(q.y.dtype, step), active = q.activation != Activation::none;
@@ -81,12 +81,13 @@ struct DepthwisePlanes : DepthwiseRows {
           continue;
         }
         sum_of(even, start, sum[0], L);
+        if (active) activated(sum[0], rows * L, q.activation);
         if (parts == 2) sum_of(under(odd, line.at, chunk, true, spans + chunks * part.taps[1], w[1]), start, sum[1], L);
         for (int64_t i = 0; i < rows; i++, to += next * size) {
           const vf32 v = load(sum[0] + i * L);
           alignas(64) float out[2 * L];
           if (parts == 2) store_interleaved(out, v, load(sum[1] + i * L));
-          else store(out, active ? activate(v, q.activation) : v);
+          else store(out, v);
           if (plain && parts == 1) store_part((float*)to, load(out), have);
           else row_to(out, to, step, have);
         }
@@ -97,8 +98,8 @@ struct DepthwisePlanes : DepthwiseRows {
   __attribute__((noinline)) void run(const Ctx& ctx) {
     prepare((char*)ctx.workspace, true);
     const int64_t steps = chunks * ceil_div(H, block) * block * parts * (1 + part.taps[0] * part.taps[1]);
-    parallel_ranges(ctx, q.x.shape[kN] * C, 1 + 32 * 1024 / steps, [&](int64_t i0, int64_t i1) {
-      for (int64_t i = i0; i < i1; i++) plane(i / C, i % C);
+    parallel_ranges(ctx, q.x.shape[kN] * K, 1 + 32 * 1024 / steps, [&](int64_t i0, int64_t i1) {
+      for (int64_t i = i0; i < i1; i++) plane(i / K, i % K);
     });
   }
 
@@ -114,7 +115,7 @@ struct DepthwisePlanes : DepthwiseRows {
     Lines line;
     const float* up[kRows];
     for (int64_t n = 0; n < q.x.shape[kN]; n++) {
-      const float* x = (const float*)q.x.data + n * q.x.stride[kN] + c * q.x.stride[kC];
+      const float* x = (const float*)q.x.data + n * q.x.stride[kN] + c / (K / C) * q.x.stride[kC];
       const float* g = (const float*)q.y.data + n * q.y.stride[kN] + c * q.y.stride[kC];
       for (int64_t h = 0; h < H; h += block) {
         lines(x, h, zeros, line.at);
@@ -125,14 +126,76 @@ struct DepthwisePlanes : DepthwiseRows {
         }
       }
     }
-    for (int64_t i = 0; i < part.taps[0] * S; i++) put_filter(dw, c, i / S, i % S, hsum(load(sums + i * L)));
+    for (int64_t i = 0; i < part.taps[0] * S; i++) put_filter(dw, c, 0, i / S, i % S, hsum(load(sums + i * L)));
   }
 
   __attribute__((noinline)) void gradient(const Ctx& ctx, const View& dw) {
     prepare((char*)ctx.workspace, false);
     const int64_t steps = q.x.shape[kN] * chunks * ceil_div(H, block) * block * part.taps[0] * part.taps[1];
-    parallel_ranges(ctx, C, 1 + 32 * 1024 / steps, [&](int64_t c0, int64_t c1) {
+    parallel_ranges(ctx, K, 1 + 32 * 1024 / steps, [&](int64_t c0, int64_t c1) {
       for (int64_t c = c0; c < c1; c++) filters(c, dw);
+    });
+  }
+};
+
+// The gradient of filters of a few channels, not depthwise: every pair of channels is a depthwise one. (A product's
+// columns would have to be gathered and turned for a few rows' sake.) Blocks of rows are cut into pieces by the shape
+// alone; in each all pairs meet the same rows, which stay in the cache; the pieces' sums are added in a tree.
+struct FewChannels : DepthwisePlanes {
+  static constexpr int64_t kPieces = 16, kChannels = 8, kSums = 256 << 10;
+
+  static bool fits(const View& dw, const Problem& q) {
+    Problem pair = q;
+    pair.w.shape[kC] = 1;
+    pair.y.shape[kC] = pair.w.shape[kN] = q.x.shape[kC];
+    const int64_t taps = q.window.taps[1] * q.window.taps[2], filled = ceil_div(q.y.shape[kW], L) * L;
+    return dw.shape[kC] == q.x.shape[kC] && dw.shape[kC] <= kChannels && taps > 1 && 4 * q.y.shape[kW] >= 3 * filled &&
+           q.window.stride[1] == 1 && q.window.stride[2] == 1 && (dw.shape[kN] <= 16 || dw.shape[kC] == 1) &&
+           dw.shape[kN] * dw.shape[kC] * taps * VBYTES <= kSums && gradient_fits(pair);
+  }
+  explicit FewChannels(const Problem& problem) : DepthwisePlanes(problem) {}
+
+  int64_t parts() const { return q.x.shape[kN] * ceil_div(H, block); }
+  int64_t pieces() const { return min64(kPieces, parts()); }
+  int64_t sums() const { return K * C * part.taps[0] * part.taps[1] * L; }
+  int64_t gradient_bytes() const { return bytes() + pieces() * sums() * int64_t(sizeof(float)); }
+
+  void piece(int64_t begin, int64_t end, float* sum) const {
+    for (int64_t i = 0; i < sums(); i += L) store(sum + i, vf32{});
+    const int64_t each = ceil_div(H, block), size = part.taps[0] * part.taps[1] * L;
+    Lines line[kChannels];
+    const float* up[kRows];
+    for (int64_t i = begin; i < end; i++) {
+      const int64_t n = i / each, h = i % each * block;
+      for (int64_t c = 0; c < C; c++)
+        lines((const float*)q.x.data + n * q.x.stride[kN] + c * q.x.stride[kC], h, zeros, line[c].at);
+      for (int64_t k = 0; k < K; k++) {
+        const float* g = (const float*)q.y.data + n * q.y.stride[kN] + k * q.y.stride[kC] + h * q.y.stride[kH];
+        for (int64_t chunk = 0; chunk < chunks; chunk++) {
+          for (int64_t r = 0; r < block; r++) up[r] = h + r < H ? g + r * q.y.stride[kH] + chunk * L : zeros;
+          for (int64_t c = 0; c < C; c++)
+            add_products(under(part, line[c].at, chunk, false, spans, sum + (k * C + c) * size), up,
+                         min64(L, Q - chunk * L));
+        }
+      }
+    }
+  }
+
+  __attribute__((noinline)) void gradient(const Ctx& ctx, const View& dw) {
+    prepare((char*)ctx.workspace, false);
+    float* first = (float*)((char*)ctx.workspace + bytes());
+    const int64_t all = pieces(), S = part.taps[1], taps = part.taps[0] * S;
+    parallel_for(ctx, all,
+                 [&](int64_t i, int) { piece(parts() * i / all, parts() * (i + 1) / all, first + i * sums()); });
+    parallel_ranges(ctx, K, 1 + 1024 / (C * taps), [&](int64_t k0, int64_t k1) {
+      for (int64_t i = k0 * C * taps; i < k1 * C * taps; i++) {
+        for (int64_t half = 1; half < all; half *= 2)
+          for (int64_t j = 0; j + half < all; j += 2 * half) {
+            float* to = first + j * sums() + i * L;
+            store(to, load(to) + load(to + half * sums()));
+          }
+        put_filter(dw, i / (C * taps), i / taps % C, i / S % part.taps[0], i % S, hsum(load(first + i * L)));
+      }
     });
   }
 };

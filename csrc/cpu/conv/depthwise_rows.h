@@ -7,7 +7,7 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-// y (N, C, 1, H, W), x (N, C, 1, ...), w (C, 1, 1, taps).
+// y (N, K, 1, H, W), x (N, C, 1, ...), w (K, 1, 1, taps), K a multiple of C.
 struct DepthwiseRows {
   static constexpr int64_t L = lanes<float>, kRows = 8, kTaps = 128, kTapRows = 16;
   static constexpr int kShare = VBYTES == 16 ? 1 : 3;  // rows of a window at once; CPUs of before 2013 get less code
@@ -47,7 +47,7 @@ struct DepthwiseRows {
 
   Problem q;
   Part part;
-  int64_t C, H, W, Q;
+  int64_t K, C, H, W, Q;
   int64_t pace;   // pixels from lane to lane
   int64_t step;   // rows of the image from row to row of the output, where its vectors are shared
   int64_t block;  // rows of the output at once: eight, or seven where they fit better
@@ -55,12 +55,14 @@ struct DepthwiseRows {
 
   static bool fits(const Problem& q) {
     const Window& v = q.window;
-    return q.x.dtype == DType::f32 && q.w.dtype == DType::f32 && q.w.shape[kC] == 1 && q.w.shape[kN] == q.x.shape[kC] &&
-           q.x.shape[kD] == 1 && q.y.shape[kD] == 1 && v.taps[0] == 1 && v.padding[0] == 0 && v.taps[1] <= kTapRows &&
+    return q.x.dtype == DType::f32 && q.w.dtype == DType::f32 && q.w.shape[kC] == 1 && q.x.shape[kC] > 0 &&
+           q.w.shape[kN] == q.y.shape[kC] && q.y.shape[kC] % q.x.shape[kC] == 0 && q.x.shape[kD] == 1 &&
+           q.y.shape[kD] == 1 && v.taps[0] == 1 && v.padding[0] == 0 && v.taps[1] <= kTapRows &&
            v.taps[1] * v.taps[2] <= kTaps && q.y.shape[kH] >= 4;
   }
 
   DepthwiseRows(const Problem& problem, int64_t lanes_apart) : q(problem), part(problem), pace(lanes_apart) {
+    K = q.y.shape[kC];
     C = q.x.shape[kC];
     H = q.y.shape[kH];
     W = q.x.shape[kW];
@@ -220,6 +222,9 @@ struct DepthwiseRows {
     groups(*this, b, [&](int64_t rows, const float* const* line, float* w) { row[rows - 1](b, line, w, g, have); });
   }
 
+  __attribute__((noinline)) static void activated(float* sum, int64_t n, Activation a) {
+    for (int64_t i = 0; i < n; i += L) store(sum + i, activate(load(sum + i), a));
+  }
   float filter(int64_t c, int64_t r, int64_t s) const {
     return part.w[c * q.w.stride[kN] + r * part.step[0] + s * part.step[1]];
   }
@@ -230,10 +235,9 @@ struct DepthwiseRows {
                                        0, &b, 1);
     return b;
   }
-  static void put_filter(const View& dw, int64_t c, int64_t r, int64_t s, float sum) {
-    row_to_fn<float>(dw.dtype)(
-        &sum, (char*)dw.data + (c * dw.stride[kN] + r * dw.stride[kH] + s * dw.stride[kW]) * kDTypeSize[int(dw.dtype)],
-        1, 1);
+  static void put_filter(const View& dw, int64_t k, int64_t c, int64_t r, int64_t s, float sum) {
+    const int64_t at = k * dw.stride[kN] + c * dw.stride[kC] + r * dw.stride[kH] + s * dw.stride[kW];
+    row_to_fn<float>(dw.dtype)(&sum, (char*)dw.data + at * kDTypeSize[int(dw.dtype)], 1, 1);
   }
 };
 
