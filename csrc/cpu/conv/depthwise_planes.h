@@ -107,9 +107,17 @@ struct DepthwisePlanes : DepthwiseRows {
   static bool gradient_fits(const Problem& q) { return q.y.dtype == DType::f32 && q.y.stride[kW] == 1 && fits(q); }
   int64_t gradient_bytes() const { return bytes(); }
 
+  // Asks for the rows of the next block: from image to image a channel's planes lie far apart (32 x 64 x 56 x 56: 3.4
+  // ms, 1.6 to 2.4 so; what is in the caches would lose 1.1).
+  static void ahead(const float* from, int64_t rows, int64_t pitch, int64_t n) {
+    for (int64_t r = 0; r < rows; r++, from += pitch)
+      for (int64_t i = 0; i < n; i += 64 / int64_t(sizeof(float))) __builtin_prefetch(from + i, 0, 2);
+  }
+
   // A channel's taps, summed over the images in order.
   void filters(int64_t c, const View& dw) const {
     const int64_t S = part.taps[1];
+    const bool far = numel(q.x) * int64_t(sizeof(float)) > 8 << 20;
     alignas(64) float sums[kTaps * L];
     for (int64_t i = 0; i < part.taps[0] * S * L; i += L) store(sums + i, vf32{});
     Lines line;
@@ -119,6 +127,12 @@ struct DepthwisePlanes : DepthwiseRows {
       const float* g = (const float*)q.y.data + n * q.y.stride[kN] + c * q.y.stride[kC];
       for (int64_t h = 0; h < H; h += block) {
         lines(x, h, zeros, line.at);
+        const bool last = h + block >= H;
+        if (far) {
+          ahead(g + (last ? q.y.stride[kN] : (h + block) * q.y.stride[kH]), block, q.y.stride[kH], Q);
+          ahead(x + (last ? q.x.stride[kN] : ((h + block) * part.stride[0] + part.base[0]) * q.x.stride[kH]),
+                block * part.stride[0] + part.taps[0], q.x.stride[kH], W);
+        }
         for (int64_t chunk = 0; chunk < chunks; chunk++) {
           const int64_t j = chunk * L;
           for (int64_t i = 0; i < block; i++) up[i] = h + i < H ? g + (h + i) * q.y.stride[kH] + j : zeros;
