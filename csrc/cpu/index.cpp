@@ -140,16 +140,7 @@ MIELINA_INLINE void prefetch_row(const char* x, const int64_t* at, int64_t j, in
 // Rows of N to 2 N bytes, as two pieces that overlap.
 template <int N>
 void move_rows(char* to, const int64_t* to_at, const char* from, const int64_t* from_at, int64_t rows, int64_t bytes) {
-  using Piece = typename VecOf<uint8_t, N>::type;
-  for (int64_t j = 0; j < rows; j++) {
-    Piece a, b;
-    const char* x = from + from_at[j];
-    __builtin_memcpy(&a, x, N);
-    __builtin_memcpy(&b, x + bytes - N, N);
-    char* y = to + to_at[j];
-    __builtin_memcpy(y, &a, N);
-    __builtin_memcpy(y + bytes - N, &b, N);
-  }
+  for (int64_t j = 0; j < rows; j++) copy_two<N>(to + to_at[j], from + from_at[j], bytes);
 }
 void move_rows(char* to, const int64_t* to_at, const char* from, const int64_t* from_at, int64_t rows, int64_t bytes) {
   if (bytes >= 64)

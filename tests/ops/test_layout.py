@@ -240,3 +240,33 @@ def test_cat_of_rows_apart() -> None:
             e = getattr(np, f)(big, diagonal)
             assert np.array_equal(getattr(mi, f)(mi.tensor(big), diagonal).numpy(), e)
             assert np.array_equal(getattr(mi.tensor(big), f + "_")(diagonal).numpy(), e)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_planes_and_pixels(dtype: str, channels: int) -> None:
+    """Few planes are woven into pixels and pixels taken apart, 16 bytes at a time: every width, from and into parts."""
+    rng = np.random.default_rng(channels)
+    for width in (*range(1, 36), 63, 64, 65, 16 * 1024 - 1, 16 * 1024 + 3, 33000):
+        x = rng.integers(0, 200, (2, channels, width)).astype(dtype)
+        assert np.array_equal(mi.tensor(x).permute(0, 2, 1).contiguous().numpy(), x.transpose(0, 2, 1))
+        y = x.transpose(0, 2, 1).copy()
+        assert np.array_equal(mi.tensor(y).permute(0, 2, 1).contiguous().numpy(), x)
+        if 1 < width < 100:
+            assert np.array_equal(mi.tensor(x)[:, :, 1:].permute(0, 2, 1).contiguous().numpy(), y[:, 1:])
+            assert np.array_equal(mi.tensor(y)[:, 1:].permute(0, 2, 1).contiguous().numpy(), x[:, :, 1:])
+            whole = mi.zeros(2, channels, width + 5, dtype=getattr(mi, dtype))
+            whole[:, :, 3 : width + 3] = mi.tensor(y).permute(0, 2, 1)
+            assert np.array_equal(whole.numpy()[:, :, 3:-2], x) and not whole.numpy()[:, :, -2:].any()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+def test_rows_in_another_order(dtype: str) -> None:
+    """Rows that lie together are copied whole, short ones in two pieces that overlap."""
+    rng = np.random.default_rng(0)
+    for width in (*range(1, 36), 63, 64, 65, 1000):
+        x = rng.integers(0, 200, (5, 3, width + 1)).astype(dtype)
+        for part in (x, x[:, :, 1:], x[::2, :, :width]):
+            start = mi.tensor(x)[:: 2 if part.shape[0] == 3 else 1]
+            start = start[:, :, 1:] if part.shape[2] == width and part.shape[0] == 5 else start[:, :, : part.shape[2]]
+            assert np.array_equal(start.transpose(0, 1).contiguous().numpy(), part.transpose(1, 0, 2))
