@@ -35,7 +35,7 @@ int64_t item_bytes(const View& x) {
   return 2 * int64_t(sizeof(U)) * items_room<U>(x.shape[x.ndim - 1]);
 }
 int64_t sort_workspace(const Ctx& ctx, const View& x) noexcept {
-  int64_t n = x.shape[x.ndim - 1], counts = n > kLong ? ceil_div(n, kCut) * 256 * 4 : 0;
+  int64_t n = x.shape[x.ndim - 1], counts = n > kLong / 4 ? ceil_div(n, kCut) * 256 * 4 : 0;
   int64_t bytes = item_bytes<uint64_t>(x);
   if (wide_keys(x.dtype)) bytes = max64(bytes, item_bytes<u128>(x));
   return bytes * (ctx.threads > 0 ? ctx.threads : 1) + counts;
@@ -239,8 +239,8 @@ void sort(const Ctx& ctx, const View& values, const View& indices, const View& x
   if (numel(x) == 0) return;
   int64_t n = x.shape[x.ndim - 1];
   dispatch(x, [&]<class T>(T, Bias bias) {
-    if (n > kLong) return sort_long<T>(ctx, values, indices, x, descending, bias);
-    bool two = sizeof(T) == 4 && n <= kSquare;  // rows at once
+    if (n > kLong || (n > kLong / 4 && numel(x) == n)) return sort_long<T>(ctx, values, indices, x, descending, bias);
+    bool two = sizeof(T) == 4 && n > kRanked && n <= kSquare;  // rows at once
     each_row<Item<T>>(ctx, x, two ? 2 : 1, [&](int64_t r, int64_t count, Item<T>* items, Item<T>* spare) {
       bool exact[2];
       for (int64_t i = 0; i < count; i++)

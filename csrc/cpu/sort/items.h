@@ -138,6 +138,26 @@ U* radix_sort(U* a, U* spare, int64_t n) {
   return a;
 }
 
+// ---- by rank, for a few items
+// --------------------------------------------------------------------------------------------------- Items are unique:
+// each belongs as far from the start as there are smaller ones.
+constexpr int64_t kRanked = 16;
+void rank_sort(const uint64_t* a, int64_t n, uint64_t* to) {
+  constexpr int L = lanes<uint64_t>, K = int(kRanked) / L;
+  vu64 v[K], smaller[K] = {};
+#pragma GCC unroll 8
+  for (int k = 0; k < K; k++) v[k] = k * L < n ? load(a + k * L) : vu64{};
+  for (int64_t j = 0; j < n; j++) {
+    const vu64 item = vu64{} + a[j];
+#pragma GCC unroll 8
+    for (int k = 0; k < K; k++) smaller[k] -= (vu64)(item < v[k]);
+  }
+  uint64_t place[kRanked];
+#pragma GCC unroll 8
+  for (int k = 0; k < K; k++) store(place + k * L, smaller[k]);
+  for (int64_t i = 0; i < n; i++) to[place[i]] = a[i];
+}
+
 // Sorts n items in `a` or `spare`; returns which. Both have items_room(n).
 constexpr int64_t kNetworkMax = 8192;  // longer rows are sorted by digits
 template <class U>
@@ -148,6 +168,10 @@ template <class U>
 U* sort_items(U* a, U* spare, int64_t n) {
   if (n <= 1) return a;
   if constexpr (sizeof(U) == 8) {
+    if (n <= kRanked) {
+      rank_sort(a, n, spare);
+      return spare;
+    }
     if (n > kNetworkMax) return radix_sort(a, spare, n);
     network_sort(a, n);
     return a;
@@ -158,7 +182,7 @@ U* sort_items(U* a, U* spare, int64_t n) {
 
 // The same for one long row by many threads: the row is cut into fixed chunks, each of which counts its digits; after
 // the counts are added up in order (digit, chunk), every chunk knows where its elements go.
-constexpr int64_t kLong = 128 * 1024, kCut = 32 * 1024;
+constexpr int64_t kLong = 128 * 1024, kCut = 16 * 1024;
 template <class U>
 U* radix_sort_long(const Ctx& ctx, U* a, U* spare, int64_t n, uint32_t* count) {
   int64_t chunks = ceil_div(n, kCut);
