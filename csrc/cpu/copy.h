@@ -59,6 +59,7 @@ static void copy_bits(const Space<2>& s, int64_t begin, int64_t end) {
         for (; j + lanes<T> <= run; j += lanes<T>) store(to + j, load_evens(from + 2 * j));
       for (; j < run; j++) to[j] = from[2 * j];
     } else {
+#pragma GCC unroll 4
       for (int64_t j = 0; j < run; j++) to[j * ys] = from[j * xs];
     }
   });
@@ -277,11 +278,12 @@ static void copy_planes(const Ctx& ctx, const Space<2>& s, const Weave& p) {
   const int last = s.ndim - 1, side = p.apart ? 0 : 1;  // whose planes
   int8_t pick[3][3][16];
   __builtin_memset(pick, -128, sizeof pick);
-  for (int64_t g = 0; g < 16 * R; g++) {  // byte g of the pixels is byte `at` of plane c
-    const int64_t c = g % pixel / size, at = g / pixel * size + g % size;
-    if (p.apart) pick[c][g / 16][at] = int8_t(g % 16);
-    else pick[g / 16][c][g % 16] = int8_t(at);
-  }
+  for (int64_t at = 0, g = 0; at < 16; at += size)  // byte g of the pixels is byte at + b of plane c
+    for (int64_t c = 0; c < R; c++)
+      for (int64_t b = 0; b < size; b++, g++) {
+        if (p.apart) pick[c][g / 16][at + b] = int8_t(g % 16);
+        else pick[g / 16][c][g % 16] = int8_t(at + b);
+      }
   const int64_t plane = s.stride[side][p.apart ? last - 1 : last] * size;
   constexpr int64_t kPiece = 16 * 1024;
   const int64_t pieces = ceil_div(p.width, kPiece), outer = s.n / (R * p.width);
@@ -297,6 +299,17 @@ static void copy_planes(const Ctx& ctx, const Space<2>& s, const Weave& p) {
                       first = min64(first, p.width - n);
                       char* y = s.data[0] + at[0] * size + first * (p.apart ? size : pixel);
                       const char* x = s.data[1] + at[1] * size + first * (p.apart ? pixel : size);
+                      constexpr int64_t L = lanes<uint32_t>;
+                      if (R == 2 && size == 4 && !p.apart && n >= L) {  // whole vectors: 8 x 64 x 56 x 56 219 to 193 us
+                        for (int64_t j = 0; j < n; j += L) {
+                          j = min64(j, n - L);
+                          vu32 low, high;
+                          interleave(load((const uint32_t*)x + j), load((const uint32_t*)(x + plane) + j), low, high);
+                          store((uint32_t*)y + 2 * j, low);
+                          store((uint32_t*)y + 2 * j + L, high);
+                        }
+                        continue;
+                      }
                       const int64_t packed = (n - lot) * pixel, spread = (n - lot) * size, whole = n / lot;
                       auto run = R == 2 ? shuffle_blocks<2> : shuffle_blocks<3>;
                       if (p.apart) run(y, plane, 16, x, 16, 16 * R, whole, spread, packed, pick);

@@ -380,10 +380,13 @@ void index_offsets(const Ctx& ctx, const View& offsets, const Views& indices, co
       int64_t step = s.stride[0][s.ndim - 1];
       bool suspect = false;
       for_rows(s, 0, begin, end - begin, [&](int64_t at, int64_t run, int64_t done) {
-        for (int64_t j = 0; j < run; j++) {
-          const int64_t i = index[at + j * step], p = place(i, l.bound), part = (p - shift) * l.stride;
-          suspect |= p != i;
-          y[begin + done + j] = part + (k == 0 ? 0 : y[begin + done + j]);
+        int64_t found[kPlaces];
+        for (int64_t j0 = 0; j0 < run; j0 += kPlaces) {
+          const int64_t n = min64(kPlaces, run - j0);
+          suspect |= places(index + at + j0 * step, step, n, l.bound, found);
+          int64_t* to = y + begin + done + j0;
+#pragma GCC ivdep
+          for (int64_t j = 0; j < n; j++) to[j] = (found[j] - shift) * l.stride + (k == 0 ? 0 : to[j]);
         }
       });
       report(l, suspect);

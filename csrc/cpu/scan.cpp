@@ -202,9 +202,17 @@ struct RunningExtreme {
   }
 };
 
+constexpr int64_t kShort = 32;  // rows of fewer floats are scanned where they lie
 template <class Op>
 void one_tile(const Tile& y, const Tile& a, const Tile& b, int64_t n, int64_t width, bool) {
   using T = typename Op::T;
+  if constexpr (Op::Associative && T(0.5) != T(0))
+    if (width == 1 && n < kShort && a.dtype == DType::f32 && y.dtype == DType::f32) {
+      typename Op::State one;
+      for (int64_t i = 0; i < n; i++)
+        ((float*)y.data)[i * y.along] = float(Op::step(one, T(((const float*)a.data)[i * a.along]), T(0), i));
+      return;
+    }
   typename Op::State s[kWidth];
   alignas(64) T p[kBlock], q[kBlock];
   int64_t depth = width == 1 ? kBlock : kDepth;
