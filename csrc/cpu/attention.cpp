@@ -104,7 +104,7 @@ void forward(const Ctx& ctx, const View& y, const View& lse, const View& q, cons
     each_key_block<T>(keys, [&](int64_t j0, int64_t count) {
       const Block b{i0, n, step, j0, count};
       multiply_tile<T, false>(count, step, d.E, rows_of(ks, j0, count, d.E, w.keys), {w.turned, 1, step}, w.scores,
-                              step, false);
+                              step, false, ahead(vs, j0, count, d.F));
       if (mask.data) mask_scores(b, sheet(mask, bi, hi, gi), w.scores, w.mask);
       if (args.causal && b.crosses_diagonal()) mask_causal(b, w.scores);
       if (online_softmax(b, w.scores, m, sum, factor) && j0 > 0) scale_rows(w.out, n, d.width_f, factor);
@@ -114,7 +114,7 @@ void forward(const Ctx& ctx, const View& y, const View& lse, const View& q, cons
       }
       const Panel<T> values = rows_of(vs, j0, count, d.F, w.values);
       multiply_tile<T, true>(n, d.width_f, count, {w.scores, 1, step}, {values.data, 1, values.si}, w.out, d.width_f,
-                             j0 > 0);
+                             j0 > 0, ahead(ks, j0 + count, min64(count, keys - j0 - count), d.E));
     });
     T* to = (T*)lse.data + head * d.L + i0;
     for (int64_t i = 0; i < step; i += lanes<T>) {
@@ -238,9 +238,9 @@ void backward_block(const BackwardViews& x, const Shape<T>& d, const AttentionAr
     multiply_tile<T, false>(count, step, d.F, vr, {w.turned_g, 1, step}, w.ds, step, false);
     softmax_gradient<T>(b, w.f.scores, w.ds, lse, delta, x.key.data ? w.f.keep : nullptr, T(args.scale));
     multiply_tile<T, false>(count, d.width_f, n, {w.f.scores, step, 1}, {g.data, 1, g.si}, dv + j0 * d.width_f,
-                            d.width_f, true);
+                            d.width_f, true, ahead(ks, j0 + count, min64(count, keys - j0 - count), d.E));
     multiply_tile<T, false>(count, d.width_e, n, {w.ds, step, 1}, {q.data, 1, q.si}, dk + j0 * d.width_e, d.width_e,
-                            true);
+                            true, ahead(vs, j0 + count, min64(count, keys - j0 - count), d.F));
     multiply_tile<T, true>(n, d.width_e, count, {w.ds, 1, step}, {kr.data, 1, kr.si}, w.dq, d.width_e, j0 > 0);
   });
   write_rows(sheet(x.dq, bi, hi, gi), i0, n, d.E, w.dq, d.width_e);

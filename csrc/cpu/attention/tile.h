@@ -36,9 +36,16 @@ MIELINA_INLINE int64_t padded(int64_t n) {
   return ceil_div(n, lanes<T>) * lanes<T>;
 }
 
+// What the tiles of a product fetch into the L2 cache meanwhile, K cache lines each.
+struct Ahead {
+  const char* from = nullptr;
+  int64_t bytes = 0;
+};
+
 // d (M, N) = or += a (M, K) b (K, N). b's rows are contiguous and padded to whole vectors; Packed: a.si is 1.
 template <class T, bool Packed>
-static void multiply_tile(int64_t M, int64_t N, int64_t K, Panel<T> a, Panel<T> b, T* d, int64_t ld, bool add) {
+static void multiply_tile(int64_t M, int64_t N, int64_t K, Panel<T> a, Panel<T> b, T* d, int64_t ld, bool add,
+                          Ahead ahead = {}) {
   using Op = Plain<T>;
   constexpr int64_t L = lanes<T>, NR = Op::NV * L;
   const int64_t panels = ceil_div(M, Op::MR);
@@ -48,7 +55,9 @@ static void multiply_tile(int64_t M, int64_t N, int64_t K, Panel<T> a, Panel<T> 
     for (int64_t p = 0, i = 0, rows; p < panels; p++, i += rows) {
       rows = M / panels + (p < M % panels);
       kernels[rows - 1](K, {a.data + i * a.si, a.si, a.sk}, {b.data + j, 1, b.sk}, d + i * ld + j, ld, cols, add,
-                        b.data + j, false);
+                        ahead.bytes > 0 ? ahead.from : (const char*)(b.data + j), false);
+      ahead.from += K * 64;
+      ahead.bytes -= K * 64;
     }
   }
 }
@@ -66,6 +75,11 @@ static inline Sheet sheet(const View& v, int64_t b, int64_t h, int64_t g) {
   const int n = v.ndim;
   int64_t offset = b * v.stride[0] + h * v.stride[1] + (n == 5 ? g * v.stride[2] : 0);
   return {(char*)v.data + offset * kDTypeSize[int(v.dtype)], v.dtype, v.stride[n - 2], v.stride[n - 1]};
+}
+
+// Rows [i, i + n) of a sheet to be fetched, if nothing lies between them.
+static inline Ahead ahead(const Sheet& m, int64_t i, int64_t n, int64_t width) {
+  return {m.at(i, 0), m.sj == 1 && m.si == width ? n * width * kDTypeSize[int(m.dtype)] : 0};
 }
 
 // Rows [i, i + n) of a sheet as T, padded to whole vectors: where they lie, or converted into buf.
