@@ -199,6 +199,14 @@ double steps(const Problem& q) {
   return double(q.M) * double(ceil_div(q.N, lanes<typename Op::Out>)) * double(q.K + 16);
 }
 
+// Whether threads get whole products of a batch: those of one task, and those whose operands fit a core's cache if
+// there are many (32 of 256^3: 5.7 ms instead of 6.1, 24 of 100 x 400 x 64: 0.66 instead of 0.9).
+template <class Op>
+bool whole_products(const Problem& q, const GemmPlan& p, int64_t batch) {
+  const int64_t bytes = (q.M * q.K + q.K * q.N + q.M * q.N) * int64_t(sizeof(typename Op::Out));
+  return batch > 1 && (p.m_tiles * p.n_tiles == 1 || (batch >= 16 && bytes <= 1 << 20));
+}
+
 template <class Op, class S>
 void batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c, const View& a, const View& b,
              const View& bias, const View& residual, GemmArgs args) {
@@ -217,7 +225,7 @@ void batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c,
     }
     product<Op, S>(inner, q, p, args);
   };
-  if (batch == 1 || p.m_tiles * p.n_tiles > 1) {
+  if (!whole_products<Op>(first, p, batch)) {
     for (int64_t i = 0; i < batch; i++) item(ctx, i);
     return;
   }
@@ -250,7 +258,7 @@ int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View&
   auto bytes = [&](const Problem& q, int64_t batch) {
     return dispatch(a.dtype, [&]<class Op, class S>(Op, S) {
       const GemmPlan p = plan_of<Op, S>(q);
-      const bool each = batch > 1 && p.m_tiles * p.n_tiles == 1;
+      const bool each = whole_products<Op>(q, p, batch);
       const int64_t n = scratch<Op, S>(q, p, each ? 1 : ctx.threads);
       return each ? n * ctx.threads : n;
     });

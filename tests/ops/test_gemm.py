@@ -64,6 +64,33 @@ def test_thin_products(rows: int, columns: int, depth: int) -> None:
     mi.set_num_threads(before)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("sizes", [(17, 70, 130, 90), (16, 3, 400, 600), (3, 70, 130, 90)])
+def test_batches_have_the_bits_of_single_products(sizes: tuple[int, ...], dtype: str) -> None:
+    """Whole products to threads, or each cut by all of them."""
+    n, rows, columns, depth = sizes
+    a, b = (mi.tensor(normal(*s)).to(getattr(mi, dtype)) for s in ((n, rows, depth), (n, depth, columns)))
+    single = mi.stack([x @ y for x, y in zip(a, b, strict=True)])
+    before = mi.get_num_threads()
+    for threads in (1, 2, 7):
+        mi.set_num_threads(threads)
+        assert bool(((a @ b) == single).all()), threads
+    mi.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("sizes", [(1, 5, 3), (29, 47, 33), (64, 10, 64), (100, 70, 512), (30, 40, 513)])
+def test_a_bias_is_added_once(sizes: tuple[int, int, int], dtype: str) -> None:
+    """In the tile where K is not cut (up to 512), or after it; the same bits as a sum of its own in float32."""
+    rows, columns, depth = sizes
+    x, w, b = (mi.tensor(normal(*s)).to(getattr(mi, dtype)) for s in ((rows, depth), (columns, depth), (columns,)))
+    y = F.linear(x, w, b)
+    if dtype.startswith("float") and dtype != "float16":
+        assert bool((y == F.linear(x, w) + b).all())
+    expected = x.to(mi.float64).numpy() @ w.to(mi.float64).numpy().T + b.to(mi.float64).numpy()
+    assert_close(y.to(mi.float64).numpy(), expected, dtype, tolerance(dtype, depth, 8), float(np.abs(expected).max()))
+
+
 def test_integers_wrap() -> None:
     a, b = RNG.integers(-100, 100, (9, 40)), RNG.integers(-100, 100, (40, 21))
     for name in INTEGERS:
