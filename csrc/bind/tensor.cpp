@@ -50,8 +50,8 @@ PyObject* tensor_new(PyTypeObject* type, PyObject* args, PyObject*) {
 PyObject* check_tensors(PyObject*, PyObject* const* args, Py_ssize_t n) {
   for (Py_ssize_t i = 1; i < n; i++)
     if (!is_tensor(args[i])) [[unlikely]]
-      return PyErr_Format(PyExc_TypeError, "%S: expected a Tensor, got %s; use mielina.tensor(data) to make one", args[0],
-                          Py_TYPE(args[i])->tp_name);
+      return PyErr_Format(PyExc_TypeError, "%S: expected a Tensor, got %s; use mielina.tensor(data) to make one",
+                          args[0], Py_TYPE(args[i])->tp_name);
   return Py_NewRef(Py_None);
 }
 
