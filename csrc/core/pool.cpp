@@ -45,8 +45,8 @@ struct Pool {
   std::atomic<uint32_t> generation{0};
   std::atomic<uint32_t> done{0};
   std::atomic<int64_t> pieces{0};
-  std::atomic<int64_t> front{0},
-      back{0};                       // pieces taken by the caller, from the first on, and by workers, from the last
+  std::atomic<int64_t> front{0};     // pieces taken by the caller, from the first on
+  std::atomic<int64_t> back{0};      // pieces taken by workers, from the last on
   std::atomic<int> active_limit{0};  // workers with an index up to this one take part
   std::atomic<Body> body{nullptr};
   std::atomic<void*> arg{nullptr};
