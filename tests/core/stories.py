@@ -47,6 +47,17 @@ def grad_of(lib: Any) -> Any:
     return torch.autograd.grad if lib is torch else mi.grad
 
 
+class Stories(list[Story]):
+    """The stories of a page: `@story` before each, and `@story.told` before the test that is given them."""
+
+    def __call__(self, f: Story) -> Story:
+        self.append(f)
+        return f
+
+    def told(self, test: Callable[..., None]) -> Any:
+        return pytest.mark.parametrize("f", self, ids=lambda f: f.__name__)(test)
+
+
 def tell(f: Story) -> None:
     mine, theirs = told(f, mi), told(f, torch)
     assert same(mine, theirs), f"mielina {mine}\nPyTorch  {theirs}"

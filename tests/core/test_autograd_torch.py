@@ -7,16 +7,11 @@ from typing import Any
 import mielina as mi
 import numpy as np
 import pytest
-from stories import Story, grad_of, leaf, tell
+from stories import Stories, Story, grad_of, leaf, tell
 
 torch = pytest.importorskip("torch")
 
-STORIES: list[Story] = []
-
-
-def story(f: Story) -> Story:
-    STORIES.append(f)
-    return f
+story = Stories()
 
 
 # ---- grad and backward -----------------------------------------------------------------------------------------------
@@ -358,6 +353,6 @@ def a_strict_jacobian(lib: Any) -> Any:
     return lib.autograd.functional.jacobian(lambda a, b: a * 2, (leaf(lib, 1), leaf(lib, 2)), strict=True)
 
 
-@pytest.mark.parametrize("f", STORIES, ids=lambda f: f.__name__)
+@story.told
 def test_story(f: Story) -> None:
     tell(f)

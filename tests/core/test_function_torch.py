@@ -6,16 +6,11 @@ from typing import Any
 
 import mielina as mi
 import pytest
-from stories import Story, grad_of, leaf, tell
+from stories import Stories, Story, grad_of, leaf, tell
 
 torch = pytest.importorskip("torch")
 
-STORIES: list[Story] = []
-
-
-def story(f: Story) -> Story:
-    STORIES.append(f)
-    return f
+story = Stories()
 
 
 @story
@@ -199,6 +194,6 @@ def a_gradient_of_another_shape(lib: Any) -> Any:
     Bad.apply(leaf(lib, 1, 2, 3)).sum().backward()
 
 
-@pytest.mark.parametrize("f", STORIES, ids=lambda f: f.__name__)
+@story.told
 def test_story(f: Story) -> None:
     tell(f)

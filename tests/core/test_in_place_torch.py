@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-from stories import Story, leaf, tell
+from stories import Stories, Story, leaf, tell
 
-STORIES: list[Story] = []
-
-
-def story(f: Story) -> Story:
-    STORIES.append(f)
-    return f
+story = Stories()
 
 
 @story
@@ -145,6 +139,6 @@ def detach_in_place(lib: Any) -> Any:
     return y.requires_grad, y.is_leaf, x.requires_grad
 
 
-@pytest.mark.parametrize("f", STORIES, ids=lambda f: f.__name__)
+@story.told
 def test_story(f: Story) -> None:
     tell(f)

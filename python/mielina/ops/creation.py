@@ -225,7 +225,6 @@ def full_like(input: Tensor, fill_value: Any, *, dtype: DType | None = None, **k
     >>> mi.full_like(mi.ones(2), 7)
     tensor([7., 7.])
     """
-    check_tensors("full_like", input)
     t = empty_like(input, dtype=dtype, **keywords)
     _core.fill_(t, _number(fill_value))
     return t
@@ -247,7 +246,6 @@ def zeros_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) ->
     >>> mi.zeros_like(mi.tensor([1, 2]))
     tensor([0, 0])
     """
-    check_tensors("zeros_like", input)
     return full_like(input, 0, dtype=dtype, **keywords)
 
 
@@ -266,7 +264,6 @@ def ones_like(input: Tensor, *, dtype: DType | None = None, **keywords: Any) -> 
     >>> mi.ones_like(mi.tensor([1, 2]))
     tensor([1, 1])
     """
-    check_tensors("ones_like", input)
     return full_like(input, 1, dtype=dtype, **keywords)
 
 

@@ -78,11 +78,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> F.linear(mi.tensor([[1.0, 2.0]]), mi.tensor([[1.0, 1.0], [0.0, 3.0]]), mi.tensor([0.0, 1.0]))
     tensor([[3., 7.]])
     """
-    check_tensors("linear", input, weight)
+    check_tensors("linear", input, weight, *(() if bias is None else (bias,)))
     if amp.anywhere:
         input, weight, bias = amp.cast_inputs(input, weight, bias)
-    if bias is not None:
-        check_tensors("linear", bias)
     if bias is not None and bias.ndim > 1:
         y = linear(input, weight)
         if _core.broadcast_shapes((y.shape, bias.shape)) != y.shape:
@@ -126,6 +124,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
 
 # ---- products of given ranks -----------------------------------------------------------------------------
 def _check_ranks(name: str, a: Tensor, b: Tensor, ranks: tuple[int, int]) -> None:
+    check_tensors(name, a, b)
     if (a.ndim, b.ndim) != ranks:
         raise RuntimeError(
             f"{name}: expected {ranks[0]}-D and {ranks[1]}-D tensors, got shapes {a.shape} and {b.shape}"
@@ -140,7 +139,6 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     tensor([[1., 2.],
             [3., 4.]])
     """
-    check_tensors("mm", input, mat2)
     _check_ranks("mm", input, mat2, (2, 2))
     return matmul(input, mat2)
 
@@ -152,7 +150,6 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     >>> mi.bmm(mi.ones(2, 1, 3), mi.ones(2, 3, 1)).shape
     (2, 1, 1)
     """
-    check_tensors("bmm", input, mat2)
     _check_ranks("bmm", input, mat2, (3, 3))
     if input.shape[0] != mat2.shape[0]:
         raise RuntimeError(f"bmm: expected batches of equal length, got {input.shape} and {mat2.shape}")
@@ -166,7 +163,6 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     >>> mi.mv(mi.tensor([[1, 2], [3, 4]]), mi.tensor([1, 1]))
     tensor([3, 7])
     """
-    check_tensors("mv", input, vec)
     _check_ranks("mv", input, vec, (2, 1))
     return matmul(input, vec)
 
@@ -178,7 +174,6 @@ def dot(input: Tensor, other: Tensor) -> Tensor:
     >>> mi.dot(mi.tensor([1, 2]), mi.tensor([3, 4]))
     tensor(11)
     """
-    check_tensors("dot", input, other)
     _check_ranks("dot", input, other, (1, 1))
     return matmul(input, other)
 
@@ -190,7 +185,6 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
     >>> mi.vdot(mi.tensor([1, 2]), mi.tensor([3, 4]))
     tensor(11)
     """
-    check_tensors("vdot", input, other)
     return dot(input, other)
 
 
@@ -202,7 +196,6 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     tensor([[3, 4],
             [6, 8]])
     """
-    check_tensors("outer", input, vec2)
     _check_ranks("outer", input, vec2, (1, 1))
     return mul(unsqueeze(input, 1), vec2)
 
@@ -215,7 +208,6 @@ def ger(input: Tensor, vec2: Tensor) -> Tensor:
     tensor([[3, 4],
             [6, 8]])
     """
-    check_tensors("ger", input, vec2)
     return outer(input, vec2)
 
 
@@ -258,7 +250,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     tensor([[2., 3.],
             [4., 5.]])
     """
-    check_tensors("addmm", input, mat1, mat2)
+    check_tensors("addmm", input)
     _check_ranks("addmm", mat1, mat2, (2, 2))
     return _add_product("addmm", input, mat1, mat2, beta, alpha)
 
@@ -271,7 +263,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alp
     tensor([[[4., 4.],
              [4., 4.]]])
     """
-    check_tensors("baddbmm", input, batch1, batch2)
+    check_tensors("baddbmm", input)
     _check_ranks("baddbmm", batch1, batch2, (3, 3))
     if batch1.shape[0] != batch2.shape[0]:
         raise RuntimeError(f"baddbmm: expected batches of equal length, got {batch1.shape} and {batch2.shape}")
@@ -286,7 +278,7 @@ def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alph
     tensor([[12., 12.],
             [12., 12.]])
     """
-    check_tensors("addbmm", input, batch1, batch2)
+    check_tensors("addbmm", input)
     _check_ranks("addbmm", batch1, batch2, (3, 3))
     if batch1.shape[0] != batch2.shape[0]:
         raise RuntimeError(f"addbmm: expected batches of equal length, got {batch1.shape} and {batch2.shape}")
@@ -300,7 +292,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
     >>> mi.addmv(mi.ones(2), mi.tensor([[1.0, 2.0], [3.0, 4.0]]), mi.ones(2))
     tensor([4., 8.])
     """
-    check_tensors("addmv", input, mat, vec)
+    check_tensors("addmv", input)
     return _combine("addmv", input, mv(mat, vec), beta, alpha)
 
 
@@ -312,7 +304,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     tensor([[1., 2., 3.],
             [2., 4., 6.]])
     """
-    check_tensors("addr", input, vec1, vec2)
+    check_tensors("addr", input)
     return _combine("addr", input, outer(vec1, vec2), beta, alpha)
 
 

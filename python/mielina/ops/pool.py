@@ -161,7 +161,6 @@ def fractional_max_pool2d(
     >>> F.fractional_max_pool2d(mi.ones(1, 8, 8), 2, output_size=5).shape
     (1, 5, 5)
     """
-    check_tensors("fractional_max_pool2d", input)
     return _fractional_max_pool(input, 2, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 
@@ -178,12 +177,12 @@ def fractional_max_pool3d(
     >>> F.fractional_max_pool3d(mi.ones(1, 8, 8, 8), 2, output_size=3).shape
     (1, 3, 3, 3)
     """
-    check_tensors("fractional_max_pool3d", input)
     return _fractional_max_pool(input, 3, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 
 def _each(x: Any, dims: int) -> tuple[Any, ...]:
-    return tuple(x) if isinstance(x, (tuple, list)) else (x,) * dims
+    """One for each dimension: a number, or a sequence of one, stands for all."""
+    return tuple(x) * (dims if len(x) == 1 else 1) if isinstance(x, (tuple, list)) else (x,) * dims
 
 
 def _along_last(x: Tensor, index: Tensor) -> Tensor:
@@ -196,6 +195,7 @@ def _fractional_max_pool(
     x: Tensor, dims: int, kernel_size: Any, size: Any, ratio: Any, return_indices: bool, samples: Tensor | None
 ) -> Any:
     name = f"fractional_max_pool{dims}d"
+    check_tensors(name, x)
     if (size is None) == (ratio is None):
         raise ValueError(f"{name} requires specifying either an output_size or an output_ratio, and not both")
     if x.ndim not in (dims + 1, dims + 2):
@@ -267,8 +267,9 @@ PLANE_SCATTER = op("plane_scatter", lambda g, needs, index, shape, dims: (plane_
 def _max_unpool(
     x: Tensor, indices: Tensor, dims: int, kernel_size: Any, stride: Any, padding: Any, output_size: Any
 ) -> Tensor:
-    kernel, padding = __each(kernel_size, dims), __each(padding, dims)
-    stride = __each(stride, dims) if stride is not None and stride != () and stride != [] else kernel
+    check_tensors(f"max_unpool{dims}d", x, indices)
+    kernel, padding = _each(kernel_size, dims), _each(padding, dims)
+    stride = _each(stride, dims) if stride is not None and stride != () and stride != [] else kernel
     image = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(x.shape[-dims:], stride, padding, kernel))
     if output_size is not None:
         size = tuple(output_size)
@@ -287,10 +288,6 @@ def _max_unpool(
     return record(y, MAX_UNPOOL, (x,), (indices, y.shape, dims))  # type: ignore[no-any-return]
 
 
-def __each(x: Any, dims: int) -> tuple[int, ...]:
-    return (x,) * dims if isinstance(x, int) else tuple(x) * (dims if len(x) == 1 else 1)
-
-
 # Of equal indices the forward keeps the last; the gradient goes to all, as in PyTorch.
 MAX_UNPOOL = op("max_unpool", lambda g, needs, index, shape, dims: (plane_gather(g, index, dims),))
 
@@ -304,7 +301,6 @@ def max_unpool1d(
     >>> F.max_unpool1d(y, places, 2)
     tensor([[0., 4., 0., 3.]])
     """
-    check_tensors("max_unpool1d", input, indices)
     return _max_unpool(input, indices, 1, kernel_size, stride, padding, output_size)
 
 
@@ -321,7 +317,6 @@ def max_unpool2d(
     tensor([[[0., 0.],
              [0., 3.]]])
     """
-    check_tensors("max_unpool2d", input, indices)
     return _max_unpool(input, indices, 2, kernel_size, stride, padding, output_size)
 
 
@@ -334,7 +329,6 @@ def max_unpool3d(
     >>> F.max_unpool3d(y, places, 2).shape
     (1, 2, 2, 2)
     """
-    check_tensors("max_unpool3d", input, indices)
     return _max_unpool(input, indices, 3, kernel_size, stride, padding, output_size)
 
 
@@ -455,8 +449,9 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 
 # ---- power mean of a window -----------------------------------------------------------------------------------------
 def _lp_pool(x: Tensor, dims: int, norm_type: float, kernel_size: Any, stride: Any, ceil_mode: bool) -> Tensor:
+    check_tensors(f"lp_pool{dims}d", x)
     count = 1
-    for k in __each(kernel_size, dims):
+    for k in _each(kernel_size, dims):
         count *= k
     mean = _avg_pool(x.pow(norm_type), dims, kernel_size, stride, 0, ceil_mode, True, None)
     return (mean * count).pow(1.0 / norm_type)  # type: ignore[no-any-return]
@@ -468,7 +463,6 @@ def lp_pool1d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
     >>> F.lp_pool1d(mi.tensor([[3.0, 4.0]]), 2, 2)
     tensor([[5.]])
     """
-    check_tensors("lp_pool1d", input)
     return _lp_pool(input, 1, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -481,7 +475,6 @@ def lp_pool2d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
     >>> F.lp_pool2d(mi.ones(1, 2, 2), 2, 2)
     tensor([[[2.]]])
     """
-    check_tensors("lp_pool2d", input)
     return _lp_pool(input, 2, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -491,7 +484,6 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
     >>> F.lp_pool3d(mi.ones(1, 1, 2, 2, 2), 1, 2)
     tensor([[[[[8.]]]]])
     """
-    check_tensors("lp_pool3d", input)
     return _lp_pool(input, 3, norm_type, kernel_size, stride, ceil_mode)
 
 

@@ -213,7 +213,7 @@ def normal(
 ) -> Tensor:
     """Normal numbers: of `size`, or one for each element of the mean and std tensors, which broadcast.
 
-    Tensors get a gradient of 0. TypeError: neither tensors nor a size. RuntimeError: negative std.
+    Tensors get a gradient of 0. TypeError: neither tensors nor a size, or both. RuntimeError: negative std.
 
     >>> generator = mi.manual_seed(0)
     >>> mi.normal(0.0, 1.0, (2, 3)).shape

@@ -266,6 +266,7 @@ def _cell(
     b_hh: Tensor | None,
 ) -> list[Tensor]:
     """A sequence of one step."""
+    check_tensors(f"{mode.lower()}_cell", input, *states, w_ih, w_hh)
     if (b_ih is None) != (b_hh is None):
         raise RuntimeError(f"{mode.lower()}_cell: give both biases or none")
     if input.ndim not in (1, 2) or any(s.ndim != input.ndim for s in states):
@@ -290,7 +291,6 @@ def lstm_cell(
     >>> h.shape
     (2, 4)
     """
-    check_tensors("lstm_cell", input, w_ih, w_hh)
     h, c = _cell("LSTM", input, hx, w_ih, w_hh, b_ih, b_hh)
     return select(h, 0, 0), select(c, 0, 0)
 
@@ -303,7 +303,6 @@ def gru_cell(
     >>> mi.gru_cell(mi.ones(2, 3), mi.zeros(2, 4), mi.ones(12, 3), mi.ones(12, 4)).shape
     (2, 4)
     """
-    check_tensors("gru_cell", input, hx, w_ih, w_hh)
     return select(_cell("GRU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0], 0, 0)
 
 
@@ -315,7 +314,6 @@ def rnn_tanh_cell(
     >>> mi.rnn_tanh_cell(mi.ones(1, 2), mi.zeros(1, 1), mi.ones(1, 2), mi.ones(1, 1))
     tensor([[0.9640]])
     """
-    check_tensors("rnn_tanh_cell", input, hx, w_ih, w_hh)
     return select(_cell("RNN_TANH", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0], 0, 0)
 
 
@@ -327,5 +325,4 @@ def rnn_relu_cell(
     >>> mi.rnn_relu_cell(mi.ones(1, 2), mi.zeros(1, 1), mi.ones(1, 2), mi.ones(1, 1))
     tensor([[2.]])
     """
-    check_tensors("rnn_relu_cell", input, hx, w_ih, w_hh)
     return select(_cell("RNN_RELU", input, (hx,), w_ih, w_hh, b_ih, b_hh)[0], 0, 0)

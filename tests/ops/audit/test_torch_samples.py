@@ -53,7 +53,10 @@ KNOWN = {
     ("histc", "halves"): "elements on a boundary between bins: bounds in double here, in half there",
     ("nn.functional.grid_sample", "halves"): "places in single precision here, in half there",
     ("nn.functional.soft_margin_loss", "float16"): "finite where exp(x) overflows there",
-    ("cov", "float64"): "weights are double here, single there",
+    (
+        "cov",
+        "float64",
+    ): "its float32 weights are summed in float32, in another order",
 }
 # Calls that PyTorch refuses and this library means to take: plain numbers where a tensor could stand.
 NUMBERS = {
@@ -164,6 +167,16 @@ def wanting(x):
     return [t for t in flat(x) if hasattr(t, "requires_grad") and t.requires_grad]
 
 
+def named(name, result, x, args, keywords):
+    """The elements that the indices of a sort name, and its values."""
+    values, index = result if isinstance(result, tuple) else (None, result)
+    numbers = [a for a in args if type(a) is int][name == "kthvalue" :]
+    dim = keywords.get("dim", numbers[0] if numbers else -1)
+    index = index.unsqueeze(dim) if index.ndim < x.ndim else index
+    taken = x.gather(dim, index) if x.ndim else x
+    return taken if values is None else (values, taken)
+
+
 def counterpart(op):
     if op.name in ORDER:
         return ORDER[op.name]
@@ -218,10 +231,8 @@ def test_ops(op):
             if short in DRAWN:
                 continue
             if short in TIES and not keywords.get("stable"):
-                mine, theirs = (
-                    (flat(r)[0] if len(flat(r)) > 1 else x.gather(-1, r) if r.ndim == 1 else r * 0)
-                    for r, x in ((mine, args[0]), (theirs, sample.input))
-                )
+                mine = named(short, mine, args[0], args[1:], keywords)
+                theirs = named(short, theirs, sample.input, sample.args, sample.kwargs)
             found = unlike(mine, theirs)
             if not found and grad:
                 inputs = list(zip(wanting((args, *keywords.values())), wanting((given, *sample.kwargs.values()))))

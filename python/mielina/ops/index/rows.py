@@ -148,22 +148,24 @@ def embedding_bag(
     >>> F.embedding_bag(mi.tensor([[0, 1]]), mi.tensor([[1.0, 2.0], [3.0, 4.0]]), mode="sum")
     tensor([[4., 6.]])
     """
-    check_tensors("embedding_bag", input, weight)
+    check_tensors("embedding_bag", input, weight, *(x for x in (offsets, per_sample_weights) if x is not None))
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f'embedding_bag: mode has to be one of "sum", "mean" or "max", got {mode!r}')
-    if per_sample_weights is not None and mode != "sum":
-        raise NotImplementedError(f'embedding_bag: per_sample_weights are supported only with mode "sum", got {mode!r}')
-    if per_sample_weights is not None:
-        check_tensors("embedding_bag", per_sample_weights)
-    if per_sample_weights is not None and per_sample_weights.shape != input.shape:
-        raise ValueError(
-            f"embedding_bag: per_sample_weights must have input's shape {input.shape}, got {per_sample_weights.shape}"
-        )
-    if per_sample_weights is not None and per_sample_weights.dtype is not weight.dtype:
-        raise RuntimeError(
-            f"embedding_bag: weight and per_sample_weights must have one dtype, got {weight.dtype} and "
-            f"{per_sample_weights.dtype}"
-        )
+    factors = per_sample_weights
+    if factors is not None:
+        if mode != "sum":
+            raise NotImplementedError(
+                f'embedding_bag: per_sample_weights are supported only with mode "sum", got {mode!r}'
+            )
+        if factors.shape != input.shape:
+            raise ValueError(
+                f"embedding_bag: per_sample_weights must have input's shape {input.shape}, got {factors.shape}"
+            )
+        if factors.dtype is not weight.dtype:
+            raise RuntimeError(
+                "embedding_bag: weight and per_sample_weights must have one dtype, got "
+                f"{weight.dtype} and {factors.dtype}"
+            )
     if mode == "max" and scale_grad_by_freq:
         raise ValueError("embedding_bag: mode 'max' does not support scaling the gradient by the frequency")
     if weight.ndim != 2:

@@ -140,9 +140,9 @@ def multi_margin_loss(
         (input,) = amp.widen(input)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
+    check_tensors("multi_margin_loss", input, target, *(() if weight is None else (weight,)))
     if weight is not None and weight.ndim != 1:
         raise ValueError("weight must be one-dimensional")
-    check_tensors("multi_margin_loss", input, target)
     x = input if input.ndim == 2 else reshape(input, (1, -1)) if input.ndim < 2 else None
     if x is None or x.shape[1] == 0:
         raise RuntimeError(f"multi_margin_loss: expected an input (N, C) or (C) with classes, got {input.shape}")

@@ -20,6 +20,7 @@ _NOTHING = {"int64": -(2**63), "int32": -(2**31), "bool": True}
 
 
 def _median(input: Tensor, dim: Any, keepdim: bool, skip_nan: bool) -> Any:
+    check_tensors("nanmedian" if skip_nan else "median", input)
     if dim is not None:
         y = _core.median(input, dim, keepdim, skip_nan)
         return Extreme(*record(y, MEDIAN, (input,), (input.shape, OUTPUTS[1], dim, keepdim)))
@@ -41,7 +42,6 @@ def median(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     >>> mi.median(mi.tensor([3, 1, 2, 4]))
     tensor(2)
     """
-    check_tensors("median", input)
     return _median(input, dim, keepdim, False)
 
 
@@ -53,7 +53,6 @@ def nanmedian(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     >>> mi.nanmedian(mi.tensor([1.0, float("nan"), 3.0]))
     tensor(1.)
     """
-    check_tensors("nanmedian", input)
     return _median(input, dim, keepdim, True)
 
 
@@ -74,6 +73,7 @@ def _quantile(name: str, input: Tensor, q: Any, dim: Any, keepdim: bool, interpo
     from ..index import gather
     from ..sort import sort
 
+    check_tensors(name, input)
     if interpolation not in _PLACES:
         raise RuntimeError(f"{name}: interpolation must be one of {', '.join(_PLACES)}, got {interpolation!r}")
     if not input.dtype.is_floating_point:
@@ -149,7 +149,6 @@ def quantile(
     >>> mi.quantile(mi.tensor([1.0, 2.0, 3.0, 4.0]), 0.5)
     tensor(2.5000)
     """
-    check_tensors("quantile", input)
     return _quantile("quantile", input, q, dim, keepdim, interpolation)
 
 
@@ -163,5 +162,4 @@ def nanquantile(
     >>> mi.nanquantile(mi.tensor([1.0, float("nan"), 3.0]), 0.5)
     tensor(2.)
     """
-    check_tensors("nanquantile", input)
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation)
