@@ -72,6 +72,29 @@ def test_a_page_of_two(scripts, capsys):
     assert "| accuracy | a \\[link\\](x) | goal |\n|---|---|---|\n| **0.9375** | 0.5 | at least 0.9 |" in page
 
 
+def test_pictures_are_kept_small(scripts, tmp_path):
+    """A picture of many colours comes with 256, none of them far off, and with fewer bytes."""
+    np, image = pytest.importorskip("numpy"), pytest.importorskip("PIL.Image")
+    random = np.random.default_rng(0)
+    soft = (random.integers(0, 16, (200, 200, 3)) + [[[20, 120, 220]]]).astype(np.uint8)
+    drawn = tmp_path / "drawn.png"
+    image.fromarray(soft).save(drawn)
+    scripts.good("01_first.py", drawn=False)
+    with open(os.path.join(scripts.folder, "01_first.py"), "r+") as f:
+        text = f.read().replace(
+            "if result.pop",
+            f"pathlib.Path(option('--output')).write_bytes(open({str(drawn)!r}, 'rb').read())\nif result.pop",
+        )
+        f.seek(0)
+        f.write(text)
+    assert scripts.run() == 0
+    path = os.path.join(scripts.output, "01_first.png")
+    with image.open(path) as kept:
+        assert kept.mode == "P" and kept.size == (200, 200)
+        assert np.abs(np.asarray(kept.convert("RGB")).astype(int) - soft).max() <= 4
+    assert os.path.getsize(path) < 0.6 * os.path.getsize(drawn)
+
+
 def test_json_lines(scripts, capsys):
     scripts.good("01_a.py")
     scripts("02_b.py", "import sys; sys.exit('broken')")
