@@ -46,7 +46,7 @@ PyObject* tensor_new(PyTypeObject* type, PyObject* args, PyObject*) {
 }
 
 // Before an attribute of what may be no Tensor is asked for; in C, because every second function of the pages begins
-// with it: 30 ns, 100 in Python.
+// with it: 18 ns, 110 in Python.
 PyObject* check_tensors(PyObject*, PyObject* const* args, Py_ssize_t n) {
   for (Py_ssize_t i = 1; i < n; i++)
     if (!is_tensor(args[i])) [[unlikely]]
