@@ -75,7 +75,7 @@ void norm_rows_of(const Ctx& ctx, const View& y, const View& mean, const View& r
 void norm_rows(const Ctx& ctx, const View& y, const View& mean, const View& rstd, const View& x, const View& weight,
                const View& bias, NormRows a) noexcept {
   if (x.dtype == DType::f64) return norm_rows_of<double, false>(ctx, y, mean, rstd, x, weight, bias, a);
-  if constexpr (kHalfRows<float>) {
+  if constexpr (kHalfKernels<float>) {
     if (row_weights(a) && in_halves(x) && in_halves(y))
       return norm_rows_of<float, true>(ctx, y, mean, rstd, x, weight, bias, a);
   }
@@ -265,7 +265,7 @@ void norm_rows_backward_of(const Ctx& ctx, const View& dx, const View& dw, const
 void norm_rows_backward(const Ctx& ctx, const View& dx, const View& dw, const View& db, const View& g, const View& x,
                         const View& mean, const View& rstd, const View& weight, NormRows a) noexcept {
   if (x.dtype == DType::f64) return norm_rows_backward_of<double, false>(ctx, dx, dw, db, g, x, mean, rstd, weight, a);
-  if constexpr (kHalfRows<float>) {
+  if constexpr (kHalfKernels<float>) {
     if (row_weights(a) && in_halves(dx) && in_halves(g) && in_halves(x))
       return norm_rows_backward_of<float, true>(ctx, dx, dw, db, g, x, mean, rstd, weight, a);
   }

@@ -26,8 +26,6 @@ struct Plan {
 
 int64_t magnitude(int64_t s) { return s < 0 ? -s : s; }
 
-bool is_half(DType d) { return d == DType::f16 || d == DType::bf16; }
-
 // halves: they are folded where they lie.
 Plan make_plan(const View& x, int reduced, bool halves) {
   Plan p;
@@ -81,7 +79,7 @@ struct Reducer {
     return (char*)ctx.workspace + (chunk * plan.outer_n + row) * fold.state;
   }
   bool halves() const { return fold.update_halves && is_half(in.dtype[0]); }
-  Halves halves_at(const char* p) const { return {(const uint16_t*)p, in.dtype[0] == DType::bf16}; }
+  HalfSource halves_at(const char* p) const { return {(const uint16_t*)p, in.dtype[0] == DType::bf16}; }
   static Place place(const View& v, int64_t offset, int64_t stride) {
     return {v.data ? (char*)v.data + offset * kDTypeSize[int(v.dtype)] : nullptr, stride, v.dtype};
   }

@@ -4,24 +4,12 @@
 // where it lies; another one is gathered once when it fits the stack, else block by block in each pass.
 #pragma once
 #include "cpu/block.h"
+#include "cpu/halves.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 
 constexpr int64_t kRow = 4096;  // elements of a row that a task holds on its stack: 16 KB of f32
-
-// Halves where they lie, and where they go: what a kernel that is compiled for them, too, has in the place of pointers.
-// Through a block in the L1 cache rms norm of 4096 x 4096 float16 took 3.8 ms, and of float32 3.6.
-struct HalfSource {
-  const uint16_t* p;
-  bool brain;
-  HalfSource operator+(int64_t k) const { return {p + k, brain}; }
-};
-struct HalfTarget {
-  uint16_t* p;
-  bool brain;
-  HalfTarget operator+(int64_t k) const { return {p + k, brain}; }
-};
 
 // Halves: neighbours, of float16 or bfloat16, read and written as float.
 template <class T, bool Halves = false>
@@ -60,13 +48,10 @@ template <bool Halves, class T>
 MIELINA_INLINE Row<T, Halves> as(const Row<T>& x) {
   return {x.data, x.stride, x.dtype};
 }
-// Where kernels are compiled for halves, too: not at the baseline level, which is compiled for size.
-template <class T>
-constexpr bool kHalfRows = __is_same(T, float) && VBYTES > 16;
 // Whether the last dim of v is halves side by side.
 MIELINA_INLINE bool in_halves(const View& v) {
   const int last = v.ndim - 1;
-  return (v.dtype == DType::f16 || v.dtype == DType::bf16) && (v.shape[last] == 1 || v.stride[last] == 1);
+  return is_half(v.dtype) && (v.shape[last] == 1 || v.stride[last] == 1);
 }
 
 template <class T>
@@ -101,26 +86,6 @@ MIELINA_INLINE void for_vectors(int64_t n, F f) {
   int64_t i = 0;
   for (; i + L <= n; i += L) f(i, L);
   if (i < n) f(i, n - i);
-}
-template <class T>
-MIELINA_INLINE Vec<T> load_part(const T* p, int64_t w) {
-  return w == lanes<T> ? load(p) : load_n(p, w);
-}
-MIELINA_INLINE vf32 load_part(HalfSource s, int64_t w) {
-  const vu16h h = w == lanes<float> ? load_half(s.p) : load_half_n(s.p, w);
-  return s.brain ? from_bf16(h) : from_f16(h);
-}
-template <class T>
-MIELINA_INLINE void store_part(T* p, Vec<T> v, int64_t w) {
-  if (w == lanes<T>) store(p, v);
-  else store_n(p, v, w);
-}
-// `nt`: past the caches, a whole vector at an aligned place.
-MIELINA_INLINE void store_part(HalfTarget t, vf32 v, int64_t w, bool nt = false) {
-  const vu16h h = t.brain ? to_bf16(v) : to_f16(v);
-  if (nt) stream_half(t.p, h);
-  else if (w == lanes<float>) store_half(t.p, h);
-  else store_half_n(t.p, h, w);
 }
 // v with the lanes from w on set to `pad`, so that a fold over all lanes counts only the first w.
 template <class T>

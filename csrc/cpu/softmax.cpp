@@ -17,12 +17,12 @@ T max_row(const Row<T, Halves>& x, int64_t C, T* buf) {
   for_blocks(x, C, buf, [&](auto p, int64_t, int64_t n) {
     int64_t i = 0;
     for (; i + 4 * L <= n; i += 4 * L) {
-      a = bounded<false>(load_part(p + i, L), a);
-      b = bounded<false>(load_part(p + (i + L), L), b);
-      c = bounded<false>(load_part(p + (i + 2 * L), L), c);
-      d = bounded<false>(load_part(p + (i + 3 * L), L), d);
+      a = bounded<false>(load(p + i), a);
+      b = bounded<false>(load(p + i + L), b);
+      c = bounded<false>(load(p + i + 2 * L), c);
+      d = bounded<false>(load(p + i + 3 * L), d);
     }
-    for (; i + L <= n; i += L) a = bounded<false>(load_part(p + i, L), a);
+    for (; i + L <= n; i += L) a = bounded<false>(load(p + i), a);
     if (i < n) b = bounded<false>(first<T>(load_part(p + i, n - i), n - i, T(-kInf)), b);
   });
   return fold_lanes(bounded<false>(bounded<false>(a, b), bounded<false>(c, d)),
@@ -118,7 +118,7 @@ void softmax_of(const Ctx& ctx, const View& y, const View& x, bool log) {
   const Rows<T, 2> rows({&y, &x});
   if (rows.C == 0 || rows.count() == 0) return;
   if (rows.vertical()) return softmax_columns(ctx, rows, log);
-  if constexpr (kHalfRows<T>) {
+  if constexpr (kHalfKernels<T>) {
     if (in_halves(y) && in_halves(x)) return softmax_rows<T, true>(ctx, rows, log);
   }
   softmax_rows<T, false>(ctx, rows, log);
@@ -186,7 +186,7 @@ void softmax_backward_of(const Ctx& ctx, const View& dx, const View& g, const Vi
   const Rows<T, 3> rows({&dx, &g, &y});
   if (rows.C == 0 || rows.count() == 0) return;
   if (rows.vertical()) return softmax_backward_columns(ctx, rows, log);
-  if constexpr (kHalfRows<T>) {
+  if constexpr (kHalfKernels<T>) {
     if (in_halves(dx) && in_halves(g) && in_halves(y)) return softmax_backward_rows<T, true>(ctx, rows, log);
   }
   softmax_backward_rows<T, false>(ctx, rows, log);

@@ -12,7 +12,6 @@ constexpr int64_t kGather = 512;
 constexpr int64_t kWidest = 8;  // bytes of an element
 
 int64_t size_of(DType d) { return kDTypeSize[int(d)]; }
-bool is_half(DType d) { return d == DType::f16 || d == DType::bf16; }
 bool fixed(const Arrays& s, int k) { return repeats(s.ndim, s.shape, s.stride[k]); }
 
 RowFrom<void> reader(DType compute, DType d) {

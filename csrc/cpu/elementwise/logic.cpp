@@ -108,10 +108,6 @@ struct Is<Compare::signbit> {
 constexpr bool turned(Compare op) { return op == Compare::gt || op == Compare::ge; }
 constexpr Compare turn(Compare op) { return op == Compare::gt ? Compare::lt : op == Compare::ge ? Compare::le : op; }
 
-// Halves are converted where they are read; the baseline level, which is compiled for size, gathers them.
-template <class T>
-constexpr bool kTestsHalves = __is_same(T, float) && VBYTES > 16;
-
 // A vector of T from where it lies. The branch on the dtype costs a float nothing that shows.
 template <class T>
 MIELINA_INLINE Tested<T> get(const char* p, [[maybe_unused]] DType d) {
@@ -120,7 +116,7 @@ MIELINA_INLINE Tested<T> get(const char* p, [[maybe_unused]] DType d) {
     __builtin_memcpy(&v, p, VBYTES);
     return (v != 0) & 1;  // whatever of 1 to 255 a true one holds
   } else {
-    if constexpr (kTestsHalves<T>) {
+    if constexpr (kHalfKernels<T>) {
       if (d == DType::bf16) return from_bf16(load_half(p));
       if (d == DType::f16) return from_f16(load_half(p));
     }
@@ -165,7 +161,7 @@ RowFn test_of(Compare op, Indices<I...>) {
 template <class T>
 void compare_in(const Ctx& ctx, const Space<3>& s, Compare op) {
   const RowFn f = test_of<T>(op, IndicesTo<int(Compare::count)>::type{});
-  run_rows(ctx, {s, DType::b8, dtype_of<T>, dtype_of<T>, kTestsHalves<T>}, f, nullptr);
+  run_rows(ctx, {s, DType::b8, dtype_of<T>, dtype_of<T>, kHalfKernels<T>}, f, nullptr);
 }
 
 void compare(const Ctx& ctx, const View& y, const View& a, const View& b, Compare op, DType compute) noexcept {

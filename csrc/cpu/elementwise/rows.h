@@ -3,6 +3,7 @@
 // it is instantiated once a shape of call instead of once an op.
 #pragma once
 #include "cpu/block.h"
+#include "cpu/halves.h"
 #include "cpu/simd_math.h"
 
 namespace mielina {

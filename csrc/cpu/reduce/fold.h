@@ -2,27 +2,11 @@
 // it by its size and by five functions, so that they are compiled once a compute type and not once an op.
 #pragma once
 #include "cpu/block.h"
+#include "cpu/halves.h"
 #include "cpu/simd_math.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
-// Halves where they lie: a fold whose loops read them so is not bound by their conversion through a block (the sum of
-// 4096 x 4096 float16 over its rows took 2.8 ms through blocks, of float32 1.6).
-struct Halves {
-  const uint16_t* p;
-  bool brain;
-  Halves operator+(int64_t k) const { return {p + k, brain}; }
-};
-MIELINA_INLINE vf32 half_bits(Halves h, vu16h v) { return h.brain ? from_bf16(v) : from_f16(v); }
-MIELINA_INLINE vf32 load(Halves h) { return half_bits(h, load_half(h.p)); }
-MIELINA_INLINE vf32 load_some(Halves h, int64_t n) {
-  return half_bits(h, n >= lanes<float> ? load_half(h.p) : load_half_n(h.p, n));
-}
-template <class T>
-MIELINA_INLINE Vec<T> load_some(const T* p, int64_t n) {
-  return n >= lanes<T> ? load(p) : load_n(p, n);
-}
-
 namespace {
 
 constexpr int64_t kPanel = 32;       // rows that `columns` takes at most in one call
@@ -48,12 +32,13 @@ struct Fold {
   void (*merge)(void* s, const void* next);  // s += next, which covers later elements
   void (*finish)(const void* s, int64_t count, int64_t n, double param, const Place& y, const Place& z);
   // The same of halves; null where a fold has none.
-  void (*update_halves)(void* s, Halves p, int64_t n, int64_t at, double param) = nullptr;
-  void (*columns_halves)(void* s, Halves p, int64_t stride, int64_t rows, int64_t width, int64_t at,
+  void (*update_halves)(void* s, HalfSource p, int64_t n, int64_t at, double param) = nullptr;
+  void (*columns_halves)(void* s, HalfSource p, int64_t stride, int64_t rows, int64_t width, int64_t at,
                          double param) = nullptr;
 };
 
-// Whether a fold's loops are compiled for halves, too. The baseline level, compiled for size, does without.
+// Whether a fold's loops are compiled for halves, too: through blocks the sum of 4096 x 4096 float16 over its rows took
+// 2.8 ms, of float32 1.6.
 template <class F>
 constexpr bool kReadsHalves = false;
 
@@ -87,14 +72,22 @@ struct FoldOf {
   }
   static constexpr Fold<T> value_of() {
     Fold<T> f = {sizeof(State), init, update<const T*>, columns<const T*>, merge, finish};
-    if constexpr (kReadsHalves<F> && VBYTES > 16) {
-      f.update_halves = update<Halves>;
-      f.columns_halves = columns<Halves>;
+    if constexpr (kReadsHalves<F> && kHalfKernels<T>) {
+      f.update_halves = update<HalfSource>;
+      f.columns_halves = columns<HalfSource>;
     }
     return f;
   }
   static constexpr Fold<T> value = value_of();
 };
+
+// The first n elements, or a whole vector where n is more. Without this comparison, which tells gcc that a tail is
+// shorter than a vector, the folds are 11 KB larger.
+template <class P>
+MIELINA_INLINE auto load_some(P p, int64_t n) {
+  constexpr int64_t L = sizeof(load(p)) / sizeof(load(p)[0]);
+  return n >= L ? load(p) : load_part(p, n);
+}
 
 // f(vector) over a block of contiguous elements; the tail is filled with `pad`.
 template <class T, class P, class F>
