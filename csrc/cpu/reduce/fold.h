@@ -155,10 +155,15 @@ template <class T, bool Largest, class P>
 // across blocks.
 struct MaxOf;
 struct MinOf;
-// The loops of M, which what differs in the last step alone shares with others.
+// The loops of M: of M::Loop, where it differs from that in the last step alone.
 template <class M>
 struct LoopOf {
   using type = M;
+};
+template <class M>
+  requires requires { typename M::Loop; }
+struct LoopOf<M> {
+  using type = typename M::Loop;
 };
 
 // The elements of a block in one number.
@@ -261,6 +266,7 @@ struct Additive {
   }
 };
 struct SumOf : Additive {
+  using Loop = SumOf;  // of what is derived from it, too
   static constexpr bool halves = true;
   template <class V>
   MIELINA_INLINE V step(V acc, V x, V) {
@@ -269,10 +275,6 @@ struct SumOf : Additive {
 };
 struct MeanOf : SumOf {
   static double last(double w, int64_t n, double) { return w / double(n); }
-};
-template <>
-struct LoopOf<MeanOf> {
-  using type = SumOf;
 };
 struct NanSumOf : Additive {
   template <class V>
@@ -299,6 +301,7 @@ struct ProdOf : Additive {
   }
 };
 struct NonzeroOf : Additive {
+  using Loop = NonzeroOf;  // of what is derived from it, too
   template <class V>
   MIELINA_INLINE V step(V acc, V x, V) {
     return acc + select<V>(x != V{}, splat<V>(1), V{});
@@ -309,14 +312,6 @@ struct AnyOf : NonzeroOf {
 };
 struct AllOf : NonzeroOf {
   static int64_t last(int64_t w, int64_t n, double) { return w == n; }
-};
-template <>
-struct LoopOf<AnyOf> {
-  using type = NonzeroOf;
-};
-template <>
-struct LoopOf<AllOf> {
-  using type = NonzeroOf;
 };
 struct ValidOf : Additive {
   template <class X>
@@ -585,8 +580,7 @@ struct LogSumExp {
     if (m - m == 0 || m != m) return {m != m ? 0 : m, sum};
     return m > 0 ? State{1e300, double(__builtin_inff())} : identity();
   }
-  template <class P>
-  static void update(State& s, P p, int64_t n, int64_t, double) {
+  static void update(State& s, const T* p, int64_t n, int64_t, double) {
     using V = Vec<T>;
     V m = splat<V>(kLowest<T>), sum{};
     each_vector(p, n, kLowest<T>, [&](V v) __attribute__((always_inline)) { m = max(m, v); });
@@ -595,15 +589,14 @@ struct LogSumExp {
     each_vector(p, n, kLowest<T>, [&](V v) __attribute__((always_inline)) { sum += exp(v - shift); });
     merge(s, of(double(top), double(hsum(sum))));
   }
-  template <class P>
-  static void columns(State* s, P p, int64_t stride, int64_t rows, int64_t width, int64_t, double) {
+  static void columns(State* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t, double) {
     using V = Vec<T>;
     constexpr int64_t L = lanes<T>;
     for (int64_t j = 0; j < width; j += L) {
       V m = splat<V>(kLowest<T>), sum{};
-      for (int64_t r = 0; r < rows; r++) m = max(m, load_some(p + (r * stride + j), width - j));
+      for (int64_t r = 0; r < rows; r++) m = max(m, load_some(p + r * stride + j, width - j));
       V shift = select<V>(m - m == V{}, m, V{});
-      for (int64_t r = 0; r < rows; r++) sum += exp(load_some(p + (r * stride + j), width - j) - shift);
+      for (int64_t r = 0; r < rows; r++) sum += exp(load_some(p + r * stride + j, width - j) - shift);
       T ms[L], ss[L];
       store(ms, m);
       store(ss, sum);
@@ -619,8 +612,6 @@ struct LogSumExp {
   static double first(const State& s, int64_t, double) { return s.shift + __builtin_log(s.sum); }
   static double second(const State& s) { return s.shift; }
 };
-template <>
-inline constexpr bool kReadsHalves<LogSumExp<float>> = true;
 
 // ---- extremes with their index
 // -----------------------------------------------------------------------------------------
