@@ -459,10 +459,11 @@ MIELINA_INLINE vu16h load_half(const void* p) {
 MIELINA_INLINE vu16h load_half_n(const void* p, int64_t n) {
 #if MIELINA_V512
   return (vu16h)_mm256_maskz_loadu_epi16((__mmask16)((1u << n) - 1), p);
-#endif
+#else
   vu16h v{};
   __builtin_memcpy(&v, p, size_t(n) * 2);
   return v;
+#endif
 }
 MIELINA_INLINE void store_half(void* p, vu16h v) { __builtin_memcpy(p, &v, sizeof v); }
 MIELINA_INLINE void stream_half(void* p, vu16h v) {  // past the caches; p aligned to the vector's size
@@ -476,9 +477,10 @@ MIELINA_INLINE void stream_half(void* p, vu16h v) {  // past the caches; p align
 }
 MIELINA_INLINE void store_half_n(void* p, vu16h v, int64_t n) {
 #if MIELINA_V512
-  return _mm256_mask_storeu_epi16(p, (__mmask16)((1u << n) - 1), (__m256i)v);
-#endif
+  _mm256_mask_storeu_epi16(p, (__mmask16)((1u << n) - 1), (__m256i)v);
+#else
   __builtin_memcpy(p, &v, size_t(n) * 2);
+#endif
 }
 
 // 16-bit lanes <-> the low halves of 32-bit lanes.

@@ -86,7 +86,9 @@ MIELINA_INLINE void transpose(V (&r)[L]) {
 #if MIELINA_V512
 // Four rows at a time within their quarters, then the quarters: every step in place, since with the shuffles above gcc
 // spills half of the square (a panel of a product packed in 180 cycles a square, so in 100).
-MIELINA_INLINE void transpose(vf32 (&r)[16]) {
+template <class V>
+  requires(sizeof(V) == VBYTES)
+MIELINA_INLINE void transpose(V (&r)[16]) {
   constexpr __mmask16 all = -1;
   __m512 x[16];
 #pragma GCC unroll 4
@@ -107,19 +109,11 @@ MIELINA_INLINE void transpose(vf32 (&r)[16]) {
     const __m512 high = _mm512_maskz_shuffle_f32x4(all, x[j], x[4 + j], 0xee);
     const __m512 low2 = _mm512_maskz_shuffle_f32x4(all, x[8 + j], x[12 + j], 0x44);
     const __m512 high2 = _mm512_maskz_shuffle_f32x4(all, x[8 + j], x[12 + j], 0xee);
-    r[j] = (vf32)_mm512_maskz_shuffle_f32x4(all, low, low2, 0x88);
-    r[4 + j] = (vf32)_mm512_maskz_shuffle_f32x4(all, low, low2, 0xdd);
-    r[8 + j] = (vf32)_mm512_maskz_shuffle_f32x4(all, high, high2, 0x88);
-    r[12 + j] = (vf32)_mm512_maskz_shuffle_f32x4(all, high, high2, 0xdd);
+    r[j] = (V)_mm512_maskz_shuffle_f32x4(all, low, low2, 0x88);
+    r[4 + j] = (V)_mm512_maskz_shuffle_f32x4(all, low, low2, 0xdd);
+    r[8 + j] = (V)_mm512_maskz_shuffle_f32x4(all, high, high2, 0x88);
+    r[12 + j] = (V)_mm512_maskz_shuffle_f32x4(all, high, high2, 0xdd);
   }
-}
-MIELINA_INLINE void transpose(vu32 (&r)[16]) {
-  vf32 t[16];
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; i++) t[i] = (vf32)r[i];
-  transpose(t);
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; i++) r[i] = (vu32)t[i];
 }
 #endif
 

@@ -76,7 +76,7 @@ template <class T>
 struct Panel {
   const T* p;
   int64_t stride, rows;
-  // The sum of f(row of vector j) over the rows, l lanes wide.
+  // f(vector, k) for the vector at column j of each row k, l lanes wide.
   template <class F>
   inline __attribute__((always_inline)) void each(int64_t j, int64_t l, F f) const {
     if (rows == kRows && l == lanes<T>)
