@@ -40,6 +40,14 @@ MIELINA_INLINE int64_t padded(int64_t n) {
 struct Ahead {
   const char* from = nullptr;
   int64_t bytes = 0;
+  // Where K lines begin, or `other` if none are left.
+  const void* next(int64_t K, const void* other) {
+    if (bytes <= 0) return other;
+    const char* at = from;
+    from += K * 64;
+    bytes -= K * 64;
+    return at;
+  }
 };
 
 // d (M, N) = or += a (M, K) b (K, N). b's rows are contiguous and padded to whole vectors; Packed: a.si is 1.
@@ -55,9 +63,7 @@ static void multiply_tile(int64_t M, int64_t N, int64_t K, Panel<T> a, Panel<T> 
     for (int64_t p = 0, i = 0, rows; p < panels; p++, i += rows) {
       rows = M / panels + (p < M % panels);
       kernels[rows - 1](K, {a.data + i * a.si, a.si, a.sk}, {b.data + j, 1, b.sk}, d + i * ld + j, ld, cols, add,
-                        ahead.bytes > 0 ? ahead.from : (const char*)(b.data + j), false);
-      ahead.from += K * 64;
-      ahead.bytes -= K * 64;
+                        ahead.next(K, b.data + j), false);
     }
   }
 }
