@@ -122,7 +122,7 @@ void widened(const Array& x, Scatter op, F f) {
 void scatter_into(const Window& w, const Array& src, Scatter op, const Array& x, bool fresh = false) {
   const bool early = !fresh || w.lookup.bound == 0 || w.x.numel() == 0;
   Lookup lookup = w.lookup;
-  if (early) {
+  if (early && lookup.suspects) {  // without: offsets of indices that were checked when they became such
     check_bounds(w.asked, w.rule);
     lookup.suspects = nullptr;
   }

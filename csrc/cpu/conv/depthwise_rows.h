@@ -196,14 +196,16 @@ struct DepthwiseRows {
       f(n, line, w);
     }
   }
+  // Which of the kernels below: rows of eight or seven outputs, every second row, and every second column, too.
+  static constexpr int two = kShare > 1 ? 2 : 1, three = kShare;
+  int64_t kind() const { return step == 1 ? 8 - block : 1 + pace; }
   void sum_of(const Block& b, const float* start, float* sum, int64_t next) const {
     using Kernel = void (*)(const Block&, const float* const*, const float*, const float*, float*, int64_t);
-    constexpr int two = kShare > 1 ? 2 : 1, three = kShare;
     static constexpr Kernel kernel[4][3] = {{add<1, 1, 1>, add<two, 1, 1>, add<three, 1, 1>},
                                             {add<1, 1, 1, 7>, add<two, 1, 1, 7>, add<three, 1, 1, 7>},
                                             {add<1, 2, 1>, add<two, 2, 1>, add<three, 2, 1>},
                                             {add<1, 2, 2>, add<two, 2, 2>, add<three, 2, 2>}};
-    const Kernel* row = kernel[step == 1 ? 8 - block : 1 + pace];
+    const Kernel* row = kernel[kind()];
     if (part.taps[0] == 0)
       for (int64_t i = 0; i < block; i++) store(sum + i * next, load(start));
     groups(*this, b, [&](int64_t rows, const float* const* line, const float* w) {
@@ -213,12 +215,11 @@ struct DepthwiseRows {
   }
   void add_products(const Block& b, const float* const* g, int64_t have) const {
     using Kernel = void (*)(const Block&, const float* const*, float*, const float* const*, int64_t);
-    constexpr int two = kShare > 1 ? 2 : 1, three = kShare;
     static constexpr Kernel kernel[4][3] = {{multiply<1, 1, 1>, multiply<two, 1, 1>, multiply<three, 1, 1>},
                                             {multiply<1, 1, 1, 7>, multiply<two, 1, 1, 7>, multiply<three, 1, 1, 7>},
                                             {multiply<1, 2, 1>, multiply<two, 2, 1>, multiply<three, 2, 1>},
                                             {multiply<1, 2, 2>, multiply<two, 2, 2>, multiply<three, 2, 2>}};
-    const Kernel* row = kernel[step == 1 ? 8 - block : 1 + pace];
+    const Kernel* row = kernel[kind()];
     groups(*this, b, [&](int64_t rows, const float* const* line, float* w) { row[rows - 1](b, line, w, g, have); });
   }
 
