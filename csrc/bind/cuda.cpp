@@ -58,8 +58,7 @@ int64_t table_address(int device) {
   return int64_t(reinterpret_cast<intptr_t>(&kernels(device)));
 }
 
-// ---- streams and events: handles are the runtime's own, as ints
-// ----------------------------------------------------
+// ---- streams and events: handles are the runtime's own, as ints -----------------------------------------------------
 void* pointer(int64_t handle) { return reinterpret_cast<void*>(intptr_t(handle)); }
 int64_t handle(void* p) { return int64_t(reinterpret_cast<intptr_t>(p)); }
 

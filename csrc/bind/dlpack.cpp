@@ -47,8 +47,7 @@ const Code kCodes[] = {{DType::f32, 2, 32}, {DType::f64, 2, 64}, {DType::f16, 2,
                        {DType::i64, 0, 64}, {DType::i32, 0, 32}, {DType::i16, 0, 16}, {DType::i8, 0, 8},
                        {DType::u8, 1, 8},   {DType::b8, 6, 8}};
 
-// ---- export
-// ------------------------------------------------------------------------------------------------------------
+// ---- export ---------------------------------------------------------------------------------------------------------
 template <class Managed>
 struct Export {
   Managed managed{};
@@ -101,8 +100,7 @@ PyObject* to_dlpack(const Array& x, bool versioned, bool copied) {
   return capsule_of<DLManagedTensor>(x, 0);
 }
 
-// ---- import
-// ------------------------------------------------------------------------------------------------------------
+// ---- import ---------------------------------------------------------------------------------------------------------
 template <class Managed>
 void release_import(void* owner) {
   if (!Py_IsInitialized()) return;

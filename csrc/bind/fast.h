@@ -17,8 +17,7 @@ namespace mielina::bind {
 void set_python_error();  // from the C++ exception being handled
 bool no_kernel_raised();  // whether the Python error that is set is a NoKernel
 
-// ---- arguments
-// -------------------------------------------------------------------------------------------------------
+// ---- arguments ------------------------------------------------------------------------------------------------------
 // From<T>::get(object) -> T. Type error with what was expected; the caller adds the function's name and the position.
 template <class T>
 struct From;
@@ -187,8 +186,7 @@ struct From<Object> {
   static Object get(PyObject* o) { return {o}; }
 };
 
-// ---- results
-// ---------------------------------------------------------------------------------------------------------
+// ---- results --------------------------------------------------------------------------------------------------------
 inline PyObject* to_python(Array&& a) { return wrap(std::move(a)); }
 inline PyObject* to_python(bool b) { return PyBool_FromLong(b); }
 inline PyObject* to_python(int v) { return PyLong_FromLong(v); }
@@ -235,8 +233,7 @@ PyObject* to_python(std::vector<T>&& v) {
   return r;
 }
 
-// ---- devices
-// -------------------------------------------------------------------------------------------------------
+// ---- devices --------------------------------------------------------------------------------------------------------
 // New arrays are made where an op's inputs are: on the card if one of them is on a card, on the CPU if all are there.
 // -1 without inputs: the thread's default stays. The check that they agree stands at the door (core/launch.h).
 inline int32_t device_among(const Array& a) { return a.device(); }
@@ -258,8 +255,7 @@ int32_t device_of_inputs(const T&... x) {
   return device < 0 ? current_device() : device;
 }
 
-// ---- binding
-// ---------------------------------------------------------------------------------------------------------
+// ---- binding --------------------------------------------------------------------------------------------------------
 template <class F>
 struct Signature;
 template <class R, class... A>

@@ -51,8 +51,7 @@ std::vector<int64_t> sizes_along(const std::vector<Array>& xs, int64_t axis) {
 
 Array flipped(const Array& x, const Dims& axes) { return ops::clone(ops::flip(x, axes)); }
 
-// ---- x[key] for ints, slices, None and Ellipsis
-// ------------------------------------------------------------------------
+// ---- x[key] for ints, slices, None and Ellipsis ---------------------------------------------------------------------
 bool is_index(PyObject* o) {
   return PyLong_Check(o) ? !PyBool_Check(o) : PyIndex_Check(o) && !is_tensor(o) && !py::isinstance<py::array>(o);
 }

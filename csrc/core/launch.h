@@ -241,8 +241,7 @@ void launch(const char* name, const First& first, const Args&... args) {
   launch<Kernel>(name, Cost{}, first, args...);
 }
 
-// ---- profiler
-// --------------------------------------------------------------------------------------------------------
+// ---- profiler -------------------------------------------------------------------------------------------------------
 struct ProfileRow {
   const char* name = nullptr;
   int64_t calls;
@@ -251,9 +250,8 @@ struct ProfileRow {
 void profile_begin();
 std::vector<ProfileRow> profile_end();
 
-// ---- recorder
-// -------------------------------------------------------------------------------------------------------- A recorded
-// list of calls. Outputs and inputs that live outside the recording's arena are kept alive by it.
+// ---- recorder -------------------------------------------------------------------------------------------------------
+// A recorded list of calls. Outputs and inputs that live outside the recording's arena are kept alive by it.
 struct Recording;
 Ref<Recording> record_begin();  // from here on, this thread's launches are run and kept
 void record_end();

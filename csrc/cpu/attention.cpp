@@ -7,8 +7,7 @@ namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-// ---- forward
-// -----------------------------------------------------------------------------------------------------------
+// ---- forward --------------------------------------------------------------------------------------------------------
 template <class T>
 struct Scratch {
   T *queries, *turned, *scores, *values, *keys, *out, *mask, *keep, *draws;
@@ -145,10 +144,9 @@ int64_t attention_workspace(const Ctx& ctx, const View& q, const View& k, const 
   return q.dtype == DType::f64 ? forward_bytes<double>(ctx, {q, k, v}) : forward_bytes<float>(ctx, {q, k, v});
 }
 
-// ---- backward
-// ---------------------------------------------------------------------------------------------------------- A task
-// owns the queries of one head of k and v, or every `pieces`-th block of them: with few heads several tasks work at
-// one, each on sums of its own, which are then added in order.
+// ---- backward -------------------------------------------------------------------------------------------------------
+// A task owns the queries of one head of k and v, or every `pieces`-th block of them: with few heads several tasks work
+// at one, each on sums of its own, which are then added in order.
 template <class T>
 struct BackwardPlan {
   int64_t pieces, sums, worker_bytes, bytes;  // sums: elements of one task's dk and dv

@@ -99,9 +99,8 @@ struct Space {
   }
 };
 
-// ---- conversion of one row
-// ------------------------------------------------------------------------------------------- Compute values of one
-// element, bit-exact with the vector paths.
+// ---- conversion of one row ------------------------------------------------------------------------------------------
+// Compute values of one element, bit-exact with the vector paths.
 template <class T>
 MIELINA_INLINE T element(const float* p) {
   return T(*p);
@@ -251,8 +250,7 @@ template <class T>
 RowTo<T> row_to_fn(DType d);
 RowTo<float> streamed_row_fn(DType d);  // to halves in memory
 
-// ---- walking
-// ---------------------------------------------------------------------------------------------------------
+// ---- walking --------------------------------------------------------------------------------------------------------
 // One element stands for all.
 MIELINA_INLINE bool repeats(int ndim, const int64_t* shape, const int64_t* stride) {
   for (int d = 0; d < ndim; d++)

@@ -143,8 +143,7 @@ int64_t product_workspace(const Ctx& ctx, const Problem& q) {
   return gemm_layout<Op>(conv_plan<Op>(q.y, depth_of(q)).gemm, true, ctx.threads).bytes;
 }
 
-// ---- all groups
-// ------------------------------------------------------------------------------------------------------
+// ---- all groups -----------------------------------------------------------------------------------------------------
 Problem group_of(const Problem& q, int64_t groups, int64_t group) {
   const int64_t K = q.y.shape[kC] / groups, C = q.x.shape[kC] / groups;
   return {slice(q.y, kC, group * K, K),
@@ -289,8 +288,7 @@ struct Floats {
   }
 };
 
-// ---- forward
-// ---------------------------------------------------------------------------------------------------------
+// ---- forward --------------------------------------------------------------------------------------------------------
 Window window_of(const View& w, const ConvArgs& args) {
   Window o;
   for (int d = 0; d < 3; d++) {
@@ -324,11 +322,10 @@ int64_t conv_workspace(const Ctx& ctx, const View& y, const View& x, const View&
   return floats.bytes + dispatch(q.x.dtype, [&]<class T>(T) { return convolve_workspace<T>(ctx, q, args.groups); });
 }
 
-// ---- gradient of the input
-// ------------------------------------------------------------------------------------------- dx[i] = sum of g[o] w[t]
-// over i = o * stride - padding + t * dilation. Positions of one remainder modulo the stride see every step-th tap, and
-// among themselves form a convolution of stride 1 with a window that runs backwards: i = remainder + stride * j, t = t0
-// + step * s:  o = j + (remainder + padding - t0 * dilation) / stride - s * back.
+// ---- gradient of the input ------------------------------------------------------------------------------------------
+// dx[i] = sum of g[o] w[t] over i = o * stride - padding + t * dilation. Positions of one remainder modulo the stride
+// see every step-th tap, and among themselves form a convolution of stride 1 with a window that runs backwards:
+// i = remainder + stride * j, t = t0 + step * s: o = j + (remainder + padding - t0 * dilation) / stride - s * back.
 struct Phase {
   int64_t t0, taps, step, shift, back;
 };
@@ -451,8 +448,7 @@ int64_t conv_backward_input_workspace(const Ctx& ctx, const View& dx, const View
   return floats.bytes + most;
 }
 
-// ---- gradient of the filters
-// -----------------------------------------------------------------------------------------
+// ---- gradient of the filters ----------------------------------------------------------------------------------------
 struct WeightPlan {
   GemmPlan gemm;   // of one piece
   int64_t pixels;  // in all

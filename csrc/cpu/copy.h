@@ -35,9 +35,8 @@ MIELINA_INLINE void copy_bytes(char* to, const char* from, int64_t n) {
   }
 }
 
-// ---- elements [begin, end) in the target's order
-// ------------------------------------------------------------------------- Same-typed elements move as integers of
-// their size, whatever they mean.
+// ---- elements [begin, end) in the target's order --------------------------------------------------------------------
+// Same-typed elements move as integers of their size, whatever they mean.
 template <class T>
 static void copy_bits(const Space<2>& s, int64_t begin, int64_t end) {
   T* y = (T*)s.data[0];
@@ -94,9 +93,8 @@ static void copy_range(const Space<2>& s, int64_t begin, int64_t end) {
   else copy_via<int64_t>(s, begin, end);
 }
 
-// ---- transposes
-// ------------------------------------------------------------------------------------------------------------ Vectors
-// of the element that a square is made of: 16-bit elements travel in the low halves of 32-bit lanes.
+// ---- transposes -----------------------------------------------------------------------------------------------------
+// Vectors of the element that a square is made of: 16-bit elements travel in the low halves of 32-bit lanes.
 template <class T>
 struct SquareOf {
   using V = Vec<T>;
@@ -225,8 +223,7 @@ static void copy_transposed(const Ctx& ctx, const Space<2>& s, int axis) {
   });
 }
 
-// ---- planes and pixels
-// ------------------------------------------------------------------------------------------------------------
+// ---- planes and pixels ----------------------------------------------------------------------------------------------
 // Two or three planes woven into pixels, or pixels taken apart: too few for a square. Sixteen bytes of each plane are
 // as many bytes of pixels, and every vector of one side is put together from those of the other by byte shuffles.
 struct Weave {

@@ -137,8 +137,7 @@ void thin_product(const Ctx& ctx, const Problem& q, GemmArgs args) {
   p.run(ctx, finish);
 }
 
-// ---- batches
-// ---------------------------------------------------------------------------------------------------------
+// ---- batches --------------------------------------------------------------------------------------------------------
 int64_t batch_size(const View& c) {
   int64_t n = 1;
   for (int d = 0; d < c.ndim - 2; d++) n *= c.shape[d];

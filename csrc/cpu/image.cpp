@@ -39,8 +39,7 @@ void weigh(int K, T* r, const T* const* x, const T* w, int64_t n, bool add, bool
   else weigh<T, kBatch>(r, x, w, n, add, whole);
 }
 
-// ---- pixels of one row
-// -----------------------------------------------------------------------------------------------
+// ---- pixels of one row ----------------------------------------------------------------------------------------------
 template <class T>
 MIELINA_INLINE Vec<T> sum_run(const T* p, int64_t n) {
   constexpr int64_t N = lanes<T>;
@@ -163,9 +162,8 @@ void lane_pixels(T* y, int64_t y_pixel, const T* p, int64_t pixel, int64_t L, co
   }
 }
 
-// ---- resampling
-// ------------------------------------------------------------------------------------------------------ A worker's
-// rows: kBatch converted ones, their sum, the output.
+// ---- resampling -----------------------------------------------------------------------------------------------------
+// A worker's rows: kBatch converted ones, their sum, the output.
 template <class T>
 int64_t worker_bytes(const View& y, const View& x, int64_t L) {
   return (kBatch + 1) * round_up(x.shape[4] * L * int64_t(sizeof(T))) + round_up(y.shape[4] * L * int64_t(sizeof(T)));
@@ -308,8 +306,7 @@ void resample_as(const Ctx& ctx, const View& y, const View& x, const ImageMap& m
             });
 }
 
-// ---- borders: every output is one input
-// ------------------------------------------------------------------------------------------------------
+// ---- borders: every output is one input -----------------------------------------------------------------------------
 bool only_moves(const ImageMap& map) {
   bool moves = !map.transposed && map.divisor == 0;
   for (const AxisMap& m : map.axis)
@@ -354,8 +351,7 @@ bool move_rows(const Ctx& ctx, const View& y, const View& x, const ImageMap& map
   return true;
 }
 
-// ---- constant borders
-// ------------------------------------------------------------------------------------------------------
+// ---- constant borders -----------------------------------------------------------------------------------------------
 // The axes in y's stride order; an axis that keeps its size is one with the axis before it where memory allows.
 struct PadSpace {
   int ndim = 0;

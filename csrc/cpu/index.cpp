@@ -62,8 +62,7 @@ void index_bounds(const Ctx& ctx, const View& bounds, const View& index) noexcep
   });
 }
 
-// ---- tiles
-// -----------------------------------------------------------------------------------------------------------
+// ---- tiles ----------------------------------------------------------------------------------------------------------
 // The two innermost axes of a space of window, own array (what is read into or written from) and index, or a part of
 // them. Steps count elements.
 struct Tile {
@@ -187,8 +186,7 @@ MIELINA_INLINE bool for_places(const Tile& t, const Lookup& l, F f) {
   return suspect;
 }
 
-// ---- reading
-// -----------------------------------------------------------------------------------------------------------
+// ---- reading --------------------------------------------------------------------------------------------------------
 template <class T>
 bool read_elements(const Tile& t, const Lookup& l) {
   return for_places(t, l, [&](int64_t i, int64_t rows, int64_t j0, int64_t n, const int64_t* at) {
@@ -225,8 +223,7 @@ void gather(const Ctx& ctx, const View& y, const View& window, const View& index
                   });
 }
 
-// ---- writing
-// -----------------------------------------------------------------------------------------------------------
+// ---- writing --------------------------------------------------------------------------------------------------------
 struct Assign {
   template <class T>
   MIELINA_INLINE void f(T& y, T x) {
@@ -394,8 +391,7 @@ void index_offsets(const Ctx& ctx, const View& offsets, const Views& indices, co
   });
 }
 
-// ---- masks
-// -------------------------------------------------------------------------------------------------------------
+// ---- masks ----------------------------------------------------------------------------------------------------------
 void nonzero_count(const Ctx& ctx, const View& counts, const View& mask) noexcept {
   parallel_ranges(ctx, numel(mask), kMaskChunk, [&](int64_t begin, int64_t end) {
     const uint8_t* m = (const uint8_t*)mask.data;

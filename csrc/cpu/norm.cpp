@@ -82,10 +82,9 @@ void norm_rows(const Ctx& ctx, const View& y, const View& mean, const View& rstd
   norm_rows_of<float, false>(ctx, y, mean, rstd, x, weight, bias, a);
 }
 
-// ---- backward
-// -------------------------------------------------------------------------------------------------------- Each chunk
-// of rows adds up its dw and db in a slot of the workspace; the slots are added in order at the end. Rows with weights
-// of their own (group norm) are chunks of one.
+// ---- backward -------------------------------------------------------------------------------------------------------
+// Each chunk of rows adds up its dw and db in a slot of the workspace; the slots are added in order at the end. Rows
+// with weights of their own (group norm) are chunks of one.
 struct Chunks {
   int64_t rows, count, K;
   Chunks(const View& x, const NormRows& a) {

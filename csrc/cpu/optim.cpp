@@ -61,9 +61,8 @@ struct Blocks {
   }
 };
 
-// ---- the rules
-// --------------------------------------------------------------------------------------------------------- What a
-// rule's constructor gets: the group's numbers, the tensor's step count t (from 1), and its running product.
+// ---- the rules ------------------------------------------------------------------------------------------------------
+// What a rule's constructor gets: the group's numbers, the tensor's step count t (from 1), and its running product.
 struct Setting {
   const double* hyper;
   OptimArgs args;
@@ -239,8 +238,7 @@ struct Adadelta {
   }
 };
 
-// ---- one step
-// ------------------------------------------------------------------------------------------------------------
+// ---- one step -------------------------------------------------------------------------------------------------------
 struct Lists {
   Views p, a, b, c, g;
 };
@@ -316,8 +314,7 @@ void optim_step(const Ctx& ctx, Views p, Views a, Views b, Views c, Views clock,
   }
 }
 
-// ---- clipping
-// ------------------------------------------------------------------------------------------------------------
+// ---- clipping -------------------------------------------------------------------------------------------------------
 enum class Norm { two, one, infinity, any };
 
 template <class T, Norm N>

@@ -297,8 +297,7 @@ void max_pool(const Ctx& ctx, const View& y, const View& index, const View& x, c
   });
 }
 
-// ---- backward
-// --------------------------------------------------------------------------------------------------------
+// ---- backward -------------------------------------------------------------------------------------------------------
 // Channels-last, and in bundles: each task owns rows of dx and looks in every window that covers a pixel whether the
 // pixel was its largest: full vectors along C, each dx written once. Otherwise a task owns planes and adds the
 // gradients where they belong (along W the row form measured ten times slower: its leftovers are branchy scalars).

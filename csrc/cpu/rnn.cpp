@@ -117,8 +117,7 @@ void add_rows(T* to, const T* from, int64_t n) {
   }
 }
 
-// ---- forward
-// -----------------------------------------------------------------------------------------------------------
+// ---- forward --------------------------------------------------------------------------------------------------------
 struct ForwardViews {
   const View &y, &h, &c, &gates, &cells, &w_hh, &b_hn, &w_hr, &sizes;
 };
@@ -195,8 +194,7 @@ int64_t rnn_workspace(const Ctx& ctx, const View& h, const View& w_hh, const Vie
                   [&]<class Cell, class T>(Cell, T) { return forward_room<T>(ctx, h, w_hh, w_hr, Cell::gates).bytes; });
 }
 
-// ---- backward
-// ----------------------------------------------------------------------------------------------------------
+// ---- backward -------------------------------------------------------------------------------------------------------
 struct BackwardViews {
   const View &dgates, &dhidden, &dh, &dc, &prev, &dproj, &full, &g, &gates, &cells, &y, &h0, &c0, &w_hh, &w_hr, &sizes;
 };

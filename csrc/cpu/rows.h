@@ -186,10 +186,9 @@ MIELINA_INLINE void map_vectors(HalfTarget y, int64_t n, bool nt, F f) {
                      [&](int64_t j, int64_t w) __attribute__((always_inline)) { store_part(y + j, f(j, w), w, nt); });
 }
 
-// ---- columns
-// --------------------------------------------------------------------------------------------------------- A tile of
-// up to kTile neighbouring rows whose elements c lie side by side: four vectors wide. Narrow tiles and other dtypes
-// pass through a buffer of kTile elements, so that the loops never see a tail.
+// ---- columns --------------------------------------------------------------------------------------------------------
+// A tile of up to kTile neighbouring rows whose elements c lie side by side: four vectors wide. Narrow tiles and other
+// dtypes pass through a buffer of kTile elements, so that the loops never see a tail.
 template <class T>
 constexpr int64_t kTile = 4 * lanes<T>;
 

@@ -9,9 +9,9 @@ namespace {
 constexpr int64_t kWidth = 64;  // rows side by side
 constexpr int64_t kDepth = kBlock / kWidth;
 
-// ---- operations: step(state, a, b, i) gives y_i; Two says whether b is read
-// -------------------------------------------- A scalar chain costs an addition's latency an element. Where the
-// operation is associative, vectors are scanned inside first (log2 L steps), and the chain goes from vector to vector.
+// ---- operations: step(state, a, b, i) gives y_i; Two says whether b is read -----------------------------------------
+// A scalar chain costs an addition's latency an element. Where the operation is associative, vectors are scanned inside
+// first (log2 L steps), and the chain goes from vector to vector.
 template <int K, class V>
 MIELINA_INLINE V shifted(V v, V fill) {
   constexpr int L = int(sizeof(V) / sizeof(Elem<V>));
@@ -78,9 +78,8 @@ struct Recurrence {
   MIELINA_INLINE T step(State& s, T a, T b, int64_t) { return s.value = a * s.value + b; }
 };
 
-// ---- driver
-// ------------------------------------------------------------------------------------------------------------ One
-// operand's tile: rows of the last outer dim lie `across` apart, elements of a row `along`.
+// ---- driver ---------------------------------------------------------------------------------------------------------
+// One operand's tile: rows of the last outer dim lie `across` apart, elements of a row `along`.
 struct Tile {
   char* data;
   int64_t across, along, size;
@@ -112,8 +111,7 @@ void write(const Tile& t, int64_t i, int64_t depth, int64_t width, const T* buf)
     for (int64_t k = 0; k < depth; k++) row(buf + k * width, t.data + (i + k) * t.along * t.size, t.across, width);
 }
 
-// ---- extremes: the last of the equal ones counts, and NaN more than anything
-// -------------------------------------------------
+// ---- extremes: the last of the equal ones counts, and NaN more than anything ----------------------------------------
 // The smallest are the largest of the elements turned round: -x, or ~x of an integer.
 template <class Type>
 struct RunningExtreme {

@@ -137,8 +137,7 @@ using Bits = typename MaskOf<V>::bits;
 
 #define MIELINA_INLINE static inline __attribute__((always_inline))
 
-// ---- memory
-// ----------------------------------------------------------------------------------------------------------
+// ---- memory ---------------------------------------------------------------------------------------------------------
 template <class T>
 MIELINA_INLINE Vec<T> load(const T* p) {
   Vec<T> v;
@@ -215,8 +214,7 @@ MIELINA_INLINE void stream_fence() {
 #endif
 }
 
-// ---- choice, bits
-// ----------------------------------------------------------------------------------------------------
+// ---- choice, bits ---------------------------------------------------------------------------------------------------
 template <class V>
 MIELINA_INLINE V select(Mask<V> m, V a, V b) {
   return m ? a : b;
@@ -289,9 +287,8 @@ MIELINA_INLINE void put_flags(uint8_t* to, M m) {
   __builtin_memcpy(to, &flags, L);
 }
 
-// ---- arithmetic
-// ------------------------------------------------------------------------------------------------------ a * b + c, one
-// rounding where the level has FMA (all but x86-64-v2).
+// ---- arithmetic -----------------------------------------------------------------------------------------------------
+// a * b + c, one rounding where the level has FMA (all but x86-64-v2).
 MIELINA_INLINE vf32 fma(vf32 a, vf32 b, vf32 c) {
 #if MIELINA_V512
   return (vf32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -402,8 +399,7 @@ MIELINA_INLINE vf64 to_float(vi64 a) { return __builtin_convertvector(a, vf64); 
 MIELINA_INLINE vi32 to_int(vf32 a) { return __builtin_convertvector(a, vi32); }
 MIELINA_INLINE vi64 to_int(vf64 a) { return __builtin_convertvector(a, vi64); }
 
-// ---- across lanes: a fixed tree, so the bits depend on nothing but the level
-// ---------------------------------------------
+// ---- across lanes: a fixed tree, so the bits depend on nothing but the level ----------------------------------------
 template <class V, class F>
 MIELINA_INLINE Elem<V> reduce_lanes(V v, F f) {
   constexpr int N = int(sizeof(V) / sizeof(Elem<V>));
@@ -448,9 +444,8 @@ MIELINA_INLINE Elem<V> hmin(V v) {
   return fold_lanes(v, [](V a, V b) __attribute__((always_inline)) { return min(a, b); });
 }
 
-// ---- half formats
-// ---------------------------------------------------------------------------------------------------- gcc 12 turns a
-// plain conversion of 16 halfs into 16 scalar instructions, hence the intrinsics.
+// ---- half formats ---------------------------------------------------------------------------------------------------
+// gcc 12 turns a plain conversion of 16 halfs into 16 scalar instructions, hence the intrinsics.
 MIELINA_INLINE vu16h load_half(const void* p) {
   vu16h v;
   __builtin_memcpy(&v, p, sizeof v);

@@ -128,8 +128,7 @@ void softmax(const Ctx& ctx, const View& y, const View& x, bool log) noexcept {
   else softmax_of<float>(ctx, y, x, log);
 }
 
-// ---- backward
-// --------------------------------------------------------------------------------------------------------
+// ---- backward -------------------------------------------------------------------------------------------------------
 template <class T>
 void softmax_backward_columns(const Ctx& ctx, const Rows<T, 3>& rows, bool log) {
   constexpr int64_t L = lanes<T>;
@@ -196,8 +195,7 @@ void softmax_backward(const Ctx& ctx, const View& dx, const View& g, const View&
   else softmax_backward_of<float>(ctx, dx, g, y, log);
 }
 
-// ---- cross entropy
-// ---------------------------------------------------------------------------------------------------
+// ---- cross entropy --------------------------------------------------------------------------------------------------
 template <class T>
 MIELINA_INLINE T read(const View& v, int64_t i) {
   T x;
@@ -333,9 +331,8 @@ void cross_entropy_backward(const Ctx& ctx, const View& dx, const View& g, const
   else cross_entropy_backward_rows<float>(ctx, dx, g, x, lse, divisor, target, weight, a);
 }
 
-// ---- picking
-// --------------------------------------------------------------------------------------------------------- f(offset of
-// one, offset of the row, class) for every row whose target counts; a class that does not exist is -1.
+// ---- picking --------------------------------------------------------------------------------------------------------
+// f(offset of one, offset of the row, class) for every row whose target counts; a class that does not exist is -1.
 template <class F>
 void for_picked(const Ctx& ctx, const View& one, const View& rows, const View& target, int64_t ignore, F f) {
   View outer = rows;

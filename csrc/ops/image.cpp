@@ -7,8 +7,7 @@
 
 namespace mielina::ops {
 
-// ---- volumes
-// -----------------------------------------------------------------------------------------------------------
+// ---- volumes --------------------------------------------------------------------------------------------------------
 Array as_volume(const Array& x, int64_t dims, const char* name) {
   check(x.ndim == dims + 1 || x.ndim == dims + 2, Kind::Runtime, name, ": expected ", dims + 1, "-D (C, ...) or ",
         dims + 2, "-D (N, C, ...) input, got ", text(x.dims()));
@@ -104,8 +103,7 @@ Array resample(const char* name, const Array& x, int64_t dims, const ImageMap& a
   return from_volume(y, dims, x.ndim == dims + 2);
 }
 
-// ---- resizing
-// ----------------------------------------------------------------------------------------------------------
+// ---- resizing -------------------------------------------------------------------------------------------------------
 template <class T>
 static T one_of(const std::string& name, std::initializer_list<std::pair<const char*, T>> known,
                 const char* complaint) {
@@ -201,8 +199,7 @@ Array resize_backward(const Array& g, const Dims& shape, int64_t dims, const std
   return resample("interpolate_backward", g, dims, map);
 }
 
-// ---- borders
-// -----------------------------------------------------------------------------------------------------------
+// ---- borders --------------------------------------------------------------------------------------------------------
 Array pad_constant(const Array& x, const std::vector<int64_t>& pads, Number value) {
   check(pads.size() % 2 == 0, Kind::Runtime, "pad: the number of widths must be even, got ", pads.size());
   int axes = int(pads.size() / 2);
@@ -285,8 +282,7 @@ Array pad_image_backward(const Array& g, const std::vector<int64_t>& pads, const
   return resample("pad_backward", g, dims, map);
 }
 
-// ---- sampling
-// ----------------------------------------------------------------------------------------------------------
+// ---- sampling -------------------------------------------------------------------------------------------------------
 static SampleArgs sample_args(const Array& x, const Array& grid, const std::string& mode, const std::string& border,
                               bool align_corners) {
   check(x.ndim == 4 || x.ndim == 5, Kind::Runtime, "grid_sample: expected 4-D or 5-D input, got ", text(x.dims()));

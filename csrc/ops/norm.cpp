@@ -70,10 +70,9 @@ std::tuple<Array, Array, Array> norm_rows_backward(const Array& g, const Array& 
   return {dx, dw, db};
 }
 
-// ---- batch normalisation
-// --------------------------------------------------------------------------------------------- x: (N, C, ...) as (A,
-// C, B), or nothing where its strides do not allow it: planes in C order (any strides over N and C), or channels
-// innermost.
+// ---- batch normalisation --------------------------------------------------------------------------------------------
+// x: (N, C, ...) as (A, C, B), or nothing where its strides do not allow it: planes in C order (any strides over N and
+// C), or channels innermost.
 static std::optional<Array> planes(const Array& x) {
   int64_t B = 1, A = x.shape[0], inner = 1, outer = 1;
   bool order = true, last = x.stride[1] == 1 || x.shape[1] == 1;

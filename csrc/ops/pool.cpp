@@ -149,8 +149,7 @@ Array adaptive_max_pool_backward(const Array& g, const Array& index, const Dims&
                              adaptive(name, volume_shape(shape, dims, name), dims, Dims(out.v + 5 - dims, int(dims))));
 }
 
-// ---- planes
-// --------------------------------------------------------------------------------------------------------------
+// ---- planes ---------------------------------------------------------------------------------------------------------
 static Array even_planes(const Array& v) {
   bool even = (v.shape[3] == 1 || v.stride[3] == v.shape[4] * v.stride[4]) &&
               (v.shape[2] == 1 || v.stride[2] == v.shape[3] * v.shape[4] * v.stride[4]);
@@ -204,8 +203,7 @@ Array plane_scatter(const Array& x, const Array& index, const Dims& shape, int64
   return from_volume(y, dims, shape.n == dims + 2);
 }
 
-// ---- averages
-// ------------------------------------------------------------------------------------------------------------
+// ---- averages -------------------------------------------------------------------------------------------------------
 static ImageMap average(const char* name, const Dims& image, int64_t dims, const Dims& kernel,
                         const std::optional<Dims>& stride, const Dims& padding, bool ceil_mode, bool count_include_pad,
                         const std::optional<int64_t>& divisor) {
@@ -257,8 +255,7 @@ Array adaptive_avg_pool_backward(const Array& g, const Dims& shape, int64_t dims
   return resample(name, g, dims, map);
 }
 
-// ---- columns
-// ---------------------------------------------------------------------------------------------------------------
+// ---- columns --------------------------------------------------------------------------------------------------------
 namespace {
 
 struct ColumnShape {

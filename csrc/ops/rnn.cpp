@@ -237,8 +237,7 @@ std::vector<Array> rnn_layer_backward(const std::string& mode, const MaybeArray&
   return result;
 }
 
-// ---- CTC
-// -----------------------------------------------------------------------------------------------------------------
+// ---- CTC ------------------------------------------------------------------------------------------------------------
 namespace {
 
 // Where each target starts in the row of all of them, and the longest one; every number that the kernel follows is

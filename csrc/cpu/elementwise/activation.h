@@ -6,8 +6,7 @@ namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-// ---- activations: smooth ones
-// ------------------------------------------------------------------------------------------------
+// ---- activations: smooth ones ---------------------------------------------------------------------------------------
 template <>
 struct Fn<Unary::gelu> {  // x Phi(x)
   template <class V>
@@ -140,8 +139,7 @@ struct Fn<Unary::selu> {  // Klambauer et al. 2017
   }
 };
 
-// ---- activations: pieces of straight lines
-// -----------------------------------------------------------------------------------
+// ---- activations: pieces of straight lines --------------------------------------------------------------------------
 template <>
 struct Fn<Unary::hardtanh> {  // clamp, but a bound passes no gradient
   template <class V>

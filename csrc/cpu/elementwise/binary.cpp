@@ -14,8 +14,7 @@ MIELINA_INLINE V one() {
   return c<V>(1);
 }
 
-// ---- arithmetic
-// ----------------------------------------------------------------------------------------------------------
+// ---- arithmetic -----------------------------------------------------------------------------------------------------
 struct Integers {
   static constexpr bool integers = true;
 };
@@ -115,8 +114,7 @@ struct Fn<Binary::pow> : Integers {
   }
 };
 
-// ---- order
-// -----------------------------------------------------------------------------------------------------------------
+// ---- order ----------------------------------------------------------------------------------------------------------
 template <>
 struct Fn<Binary::maximum> : Integers {
   template <class V>
@@ -167,8 +165,7 @@ struct Fn<Binary::copysign> {
   }
 };
 
-// ---- bits
-// ------------------------------------------------------------------------------------------------------------------
+// ---- bits -----------------------------------------------------------------------------------------------------------
 // Rows for i64 only: what floating lanes would do is never asked for.
 struct Bitwise {
   static constexpr bool integers = true, only = true;
@@ -197,8 +194,7 @@ struct Fn<Binary::right_shift> : Bitwise {
   MIELINA_INLINE vi64 f(vi64 a, vi64 b) { return a >> select<vi64>((b >= 0) & (b < 64), b, c<vi64>(63)); }
 };
 
-// ---- floating functions
-// ------------------------------------------------------------------------------------------------------
+// ---- floating functions ---------------------------------------------------------------------------------------------
 template <>
 struct Fn<Binary::atan2> {
   template <class V>
@@ -259,8 +255,7 @@ void binary(const Ctx& ctx, const View& y, const View& a, const View& b, Binary 
   run_picked<Pick2, int(Binary::count)>(ctx, s, int(op), compute, Number{}, Number{});
 }
 
-// ---- three operands
-// ------------------------------------------------------------------------------------------------------------
+// ---- three operands -------------------------------------------------------------------------------------------------
 template <Ternary op>
 struct Fn3;
 template <>

@@ -5,8 +5,7 @@ namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-// ---- tests
-// ----------------------------------------------------------------------------------------------------------------
+// ---- tests ----------------------------------------------------------------------------------------------------------
 // The vectors that tests see: bool as bytes of 0 and 1.
 template <class T>
 struct TestedOf {
@@ -172,8 +171,7 @@ void compare(const Ctx& ctx, const View& y, const View& a, const View& b, Compar
   else compare_in<int64_t>(ctx, s, op);
 }
 
-// ---- selection
-// ------------------------------------------------------------------------------------------------------------
+// ---- selection ------------------------------------------------------------------------------------------------------
 // a where a flag is set, else b. By intrinsics: gcc 12 widens bytes one by one.
 template <class U>
 MIELINA_INLINE Vec<U> chosen(const uint8_t* flags, Vec<U> a, Vec<U> b) {

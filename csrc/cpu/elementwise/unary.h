@@ -27,8 +27,7 @@ MIELINA_INLINE V zero_where(Mask<V> m, V x) {
   return select<V>(m, V{}, x);
 }
 
-// ---- signs and rounding
-// ------------------------------------------------------------------------------------------------
+// ---- signs and rounding ---------------------------------------------------------------------------------------------
 template <>
 struct Fn<Unary::relu> {
   static constexpr bool integers = true;
@@ -159,8 +158,7 @@ struct Fn<Unary::nan_to_num> {  // p where x is NaN, else x to [-q, q], q the la
   }
 };
 
-// ---- powers, exponentials, logarithms
-// ------------------------------------------------------------------------------------
+// ---- powers, exponentials, logarithms -------------------------------------------------------------------------------
 template <>
 struct Fn<Unary::sqrt> {
   template <class V>
@@ -299,8 +297,7 @@ struct Fn<Unary::sigmoid> {
   }
 };
 
-// ---- circular and hyperbolic
-// ---------------------------------------------------------------------------------------------
+// ---- circular and hyperbolic ----------------------------------------------------------------------------------------
 template <>
 struct Fn<Unary::sin> {
   template <class V>
@@ -454,8 +451,7 @@ struct Fn<Unary::atanh> {
   }
 };
 
-// ---- special functions
-// -----------------------------------------------------------------------------------------------------
+// ---- special functions ----------------------------------------------------------------------------------------------
 template <>
 struct Fn<Unary::erf> {
   template <class V>

@@ -288,9 +288,8 @@ void batch_norm(const Ctx& ctx, const View& y, const View& mean, const View& rst
   else batch_norm_of<float>(ctx, y, mean, rstd, rm, rv, x, weight, bias, training, momentum, eps);
 }
 
-// ---- backward
-// -------------------------------------------------------------------------------------------------------- dx = g scale
-// + (x - mean) B + D with scale = w rstd, B = -scale rstd^2 sum(g (x - mean)) / n, D = -scale sum(g) / n.
+// ---- backward -------------------------------------------------------------------------------------------------------
+// dx = g scale + (x - mean) B + D with scale = w rstd, B = -scale rstd^2 sum(g (x - mean)) / n, D = -scale sum(g) / n.
 template <class T>
 struct Gradient {
   T scale, B, D;

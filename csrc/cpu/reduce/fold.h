@@ -149,10 +149,9 @@ template <class T, bool Largest, class P>
   return Largest ? hmax(a) : hmin(a);
 }
 
-// ---- one number a state: sums, products, extremes, norms, counts
-// --------------------------------------------------------- M: start, the identity; pad, an element that changes
-// nothing; step(acc, x, p) on vectors; join(a, b) on vectors and on numbers; last(w, n, p), the result. W: the type
-// across blocks.
+// ---- one number a state: sums, products, extremes, norms, counts ----------------------------------------------------
+// M: start, the identity; pad, an element that changes nothing; step(acc, x, p) on vectors; join(a, b) on vectors and
+// on numbers; last(w, n, p), the result. W: the type across blocks.
 struct MaxOf;
 struct MinOf;
 // The loops of M: of M::Loop, where it differs from that in the last step alone.
@@ -428,8 +427,7 @@ struct NormMinusInfOf : MinOf {
   }
 };
 
-// ---- min and max together
-// ----------------------------------------------------------------------------------------------
+// ---- min and max together -------------------------------------------------------------------------------------------
 template <class Type>
 struct MinMax {
   using T = Type;
@@ -460,8 +458,7 @@ struct MinMax {
   static T second(const State& s) { return s.hi.value; }
 };
 
-// ---- moments
-// -----------------------------------------------------------------------------------------------------------
+// ---- moments --------------------------------------------------------------------------------------------------------
 // Deviations d from a block's rounded mean: M2 = sum d^2 - (sum d)^2 / n is free of cancellation.
 template <class Type>
 struct MomentLoops {
@@ -566,9 +563,8 @@ struct Moments : MomentLoops<Type> {
 template <bool Root>
 constexpr bool kReadsHalves<Moments<float, Root>> = true;
 
-// ---- log sum exp
-// ------------------------------------------------------------------------------------------------------- sum exp(x) =
-// sum exp(shift). A block without a finite maximum has shift -+1e300 with sum 0 or infinity.
+// ---- log sum exp ----------------------------------------------------------------------------------------------------
+// sum exp(x) = sum exp(shift). A block without a finite maximum has shift -+1e300 with sum 0 or infinity.
 template <class Type>
 struct LogSumExp {
   using T = Type;
@@ -613,8 +609,7 @@ struct LogSumExp {
   static double second(const State& s) { return s.shift; }
 };
 
-// ---- extremes with their index
-// -----------------------------------------------------------------------------------------
+// ---- extremes with their index --------------------------------------------------------------------------------------
 template <class Type, bool Largest, bool Index>
 struct Arg {
   using T = Type;

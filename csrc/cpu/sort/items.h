@@ -70,8 +70,7 @@ MIELINA_INLINE vu32 count_from(int64_t i) {
   return v;
 }
 
-// ---- merging, for short rows of wide items
-// --------------------------------------------------------------------------------------------
+// ---- merging, for short rows of wide items --------------------------------------------------------------------------
 constexpr int64_t kRun = 16;        // runs that merging starts from
 constexpr int64_t kMergeMax = 192;  // longer rows are sorted by digits
 
@@ -112,9 +111,8 @@ U* merge_sort(U* a, U* spare, int64_t n) {
   return a;
 }
 
-// ---- by digits, least significant first
-// ----------------------------------------------------------------------------------- One read counts all digits of the
-// key; passes whose digit is the same for all elements fall away.
+// ---- by digits, least significant first -----------------------------------------------------------------------------
+// One read counts all digits of the key; passes whose digit is the same for all elements fall away.
 template <class U>
 U* radix_sort(U* a, U* spare, int64_t n) {
   constexpr int digits = kHalf<U> / 8;
@@ -138,9 +136,8 @@ U* radix_sort(U* a, U* spare, int64_t n) {
   return a;
 }
 
-// ---- by rank, for a few items
-// --------------------------------------------------------------------------------------------------- Items are unique:
-// each belongs as far from the start as there are smaller ones.
+// ---- by rank, for a few items ---------------------------------------------------------------------------------------
+// Items are unique: each belongs as far from the start as there are smaller ones.
 constexpr int64_t kRanked = 16;
 void rank_sort(const uint64_t* a, int64_t n, uint64_t* to) {
   constexpr int L = lanes<uint64_t>, K = int(kRanked) / L;
@@ -213,10 +210,9 @@ U* radix_sort_long(const Ctx& ctx, U* a, U* spare, int64_t n, uint32_t* count) {
   return a;
 }
 
-// ---- selection
-// ----------------------------------------------------------------------------------------------------------- Moves the
-// k smallest of n items to `to`, in no order; `a` is used up. Most significant digit first: what is below the digit of
-// the k-th goes out, what shares it stays a candidate. At most one pass a digit, so the time is O(n) always.
+// ---- selection ------------------------------------------------------------------------------------------------------
+// Moves the k smallest of n items to `to`, in no order; `a` is used up. Most significant digit first: what is below the
+// digit of the k-th goes out, what shares it stays a candidate. At most one pass a digit, so the time is O(n) always.
 template <class U>
 void select_items(U* a, int64_t n, int64_t k, U* to) {
   for (int shift = 2 * kHalf<U> - 8; k > 0 && k < n; shift -= 8) {

@@ -69,8 +69,7 @@ void contains(const Ctx& ctx, const View& y, const View& s, const View& v) noexc
   });
 }
 
-// ---- runs
-// --------------------------------------------------------------------------------------------------------------
+// ---- runs -----------------------------------------------------------------------------------------------------------
 template <class T>
 int compare(const T* a, const T* b, int64_t m) {
   for (int64_t j = 0; j < m; j++) {
@@ -137,8 +136,7 @@ void collect_runs(const Ctx&, const View& values, const View& inverse, const Vie
   }
 }
 
-// ---- histograms
-// ----------------------------------------------------------------------------------------------------------
+// ---- histograms -----------------------------------------------------------------------------------------------------
 void histogram(const Ctx&, const View& y, const View& x, double lo, double hi) noexcept {
   int64_t bins = y.shape[0];
   int64_t* count = (int64_t*)y.data;
