@@ -216,6 +216,7 @@ def functional() -> str:
 
 
 def methods() -> str:
+    from mielina.ops.elementwise.base import COMPARISONS, OPERATORS
     from mielina.tensor import Tensor
 
     tree = ast.parse(inspect.getsource(sys.modules[Tensor.__module__]))
@@ -229,8 +230,15 @@ def methods() -> str:
             stub.lines.append("    @property")
             stub.define(name, value.fget, "    ", "self")
         elif inspect.isfunction(value):
-            clashes = name in ("__eq__", "__ne__")  # object's give a bool
-            stub.define(name, value, "    ", "self", "  # type: ignore[override]" if clashes else "")
+            stub.define(name, value, "    ", "self")
+    for symbol, function in OPERATORS.items():
+        operand = "" if symbol == "neg" else ", other: Any"
+        clashes = symbol in ("eq", "ne")  # object's give a bool
+        mark = "  # type: ignore[override]" if clashes else ""
+        stub.lines += [f"    def __{symbol}__(self{operand}) -> Tensor:{mark}", f'        """{_summary(function)}"""']
+        if operand and symbol not in COMPARISONS:
+            doc = f'"""{function.__name__}(other, self)."""'
+            stub.lines += [f"    def __r{symbol}__(self{operand}) -> Tensor:", f"        {doc}"]
     stub.imports.setdefault("mielina._core", set()).add("TensorBase")
     return stub.text("What the pages of ops/ attach to Tensor.", "class Methods(TensorBase):\n")
 

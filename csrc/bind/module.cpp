@@ -4,6 +4,7 @@
 
 #include "bind/families.h"
 #include "bind/fast.h"
+#include "bind/operators.h"
 #include "core/launch.h"
 #include "core/pool.h"
 
@@ -112,6 +113,7 @@ PYBIND11_MODULE(_core, module) {
   PyModule_AddObjectRef(m, "NoKernel", g_no_kernel);
   add_tensor_type(m);
   add_tape(m);
+  add_operators(m);
   def<&isas>(m, "isas", "");
   def<&isa>(m, "isa", "");
   def<&choose_isa>(m, "set_isa", "name");

@@ -163,38 +163,44 @@ bool floating_output(PyObject* y) {
   return any;
 }
 
+PyObject* const* items(PyObject* tuple) { return reinterpret_cast<PyTupleObject*>(tuple)->ob_item; }
+
 // record(y, op, inputs, saves) -> y, remembering how it was made if anybody will ask.
-PyObject* record(PyObject*, PyObject* const* args, Py_ssize_t count) {
+PyObject* record_call(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (count != 4 || !PyTuple_Check(args[2]) || !PyTuple_Check(args[3])) {
     PyErr_SetString(PyExc_TypeError, "record(y, op, inputs, saves): inputs and saves are tuples");
     return nullptr;
   }
-  PyObject *y = args[0], *inputs = args[2];
   try {
-    if (t_grad) {
-      bool wanted = false;
-      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(inputs) && !wanted; i++) {
-        PyObject* in = PyTuple_GET_ITEM(inputs, i);
-        if (!is_tensor(in)) continue;
-        settle(as_tensor(in));
-        wanted = tracked(as_tensor(in)) && is_floating(as_tensor(in)->array.dtype);
-      }
-      if (wanted && floating_output(y)) {
-        PyObject* node = make_node(y, args[1], inputs, args[3]);
-        if (!node) return nullptr;
-        Py_DECREF(node);
-      }
-    }
-    if (t_tracer) [[unlikely]] {
-      PyObject* r = PyObject_CallFunctionObjArgs(t_tracer, y, args[1], inputs, args[3], nullptr);
-      if (!r) return nullptr;
-      Py_DECREF(r);
-    }
+    bool asked = is_recorded(items(args[2]), PyTuple_GET_SIZE(args[2]));
+    if (asked && !record(args[0], args[1], args[2], args[3])) return nullptr;
   } catch (...) {
     set_python_error();
     return nullptr;
   }
-  return Py_NewRef(y);
+  return Py_NewRef(args[0]);
+}
+
+// recorded_view(y, op, x, *saves) -> y, a view of x unless it is a copy: record() for the ops that open windows.
+PyObject* recorded_view(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count < 3 || !is_tensor(args[0]) || !is_tensor(args[2]))
+    return PyErr_Format(PyExc_TypeError, "recorded_view(y, op, x, *saves): y and x are Tensors");
+  PyObject *y = args[0], *const *x = args + 2, *inputs = nullptr, *saves = nullptr;
+  bool done = true;
+  try {
+    if (as_tensor(y)->array.storage.get() == as_tensor(*x)->array.storage.get()) share(as_tensor(y), *x);
+    if (is_recorded(x, 1)) {
+      inputs = tuple_of(x, 1);
+      saves = tuple_of(args + 3, count - 3);
+      done = inputs && saves && record(y, args[1], inputs, saves);
+    }
+  } catch (...) {
+    set_python_error();
+    done = false;
+  }
+  Py_XDECREF(inputs);
+  Py_XDECREF(saves);
+  return done ? Py_NewRef(y) : nullptr;
 }
 
 PyObject* node_unpack(PyObject* o, PyObject*) { return unpack(as_node(o)); }
@@ -281,7 +287,35 @@ PyObject* set_tracer(Object f) {
 void set_stack_keeper(Object f) { Py_XSETREF(g_stack_keeper, f.p == Py_None ? nullptr : Py_NewRef(f.p)); }
 bool keeps_stacks() { return g_stack_keeper != nullptr; }
 
+bool wants_gradient(PyObject* const* inputs, Py_ssize_t n) {
+  if (!t_grad) return false;
+  for (Py_ssize_t i = 0; i < n; i++) {
+    if (!is_tensor(inputs[i])) continue;
+    settle(as_tensor(inputs[i]));
+    if (tracked(as_tensor(inputs[i])) && is_floating(as_tensor(inputs[i])->array.dtype)) return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+bool is_recorded(PyObject* const* inputs, Py_ssize_t n) { return wants_gradient(inputs, n) || t_tracer; }
+bool record(PyObject* y, PyObject* op, PyObject* inputs, PyObject* saves) {
+  if (wants_gradient(items(inputs), PyTuple_GET_SIZE(inputs)) && floating_output(y)) {
+    PyObject* node = make_node(y, op, inputs, saves);
+    if (!node) return false;
+    Py_DECREF(node);
+  }
+  if (!t_tracer) return true;
+  PyObject* r = PyObject_CallFunctionObjArgs(t_tracer, y, op, inputs, saves, nullptr);
+  Py_XDECREF(r);
+  return r != nullptr;
+}
+PyObject* tuple_of(PyObject* const* values, Py_ssize_t n) {
+  PyObject* tuple = PyTuple_New(n);
+  for (Py_ssize_t i = 0; tuple && i < n; i++) PyTuple_SET_ITEM(tuple, i, Py_NewRef(values[i]));
+  return tuple;
+}
 
 bool grad_enabled() { return t_grad; }
 bool set_grad_enabled(bool on) {
@@ -338,8 +372,10 @@ void add_tape(PyObject* m) {
   }
   PyModule_AddObjectRef(m, "OUTPUTS", outputs);
   Py_DECREF(outputs);
-  add_function(m, "record", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(record)),
+  add_function(m, "record", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(record_call)),
                "def record(y: Any, op: Any, inputs: tuple[Any, ...], saves: tuple[Any, ...], /) -> Any: ...");
+  add_function(m, "recorded_view", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(recorded_view)),
+               "def recorded_view(y: Any, op: Any, x: Any, /, *saves: Any) -> Any: ...");
   def<&grad_enabled>(m, "grad_enabled", "");
   def<&set_grad_enabled>(m, "set_grad_enabled", "on");
   def<&set_tracer>(m, "set_tracer", "tracer");

@@ -43,6 +43,12 @@ inline bool is_node(PyObject* o) { return Py_TYPE(o) == g_node; }
 // The saves as the rule sees them: versions checked, saved outputs given their history back. NULL with an error set.
 PyObject* unpack(Node* n);
 
+PyObject* tuple_of(PyObject* const* values, Py_ssize_t n);
+// Whether an op of these inputs is put on the tape or shown to the tracer; may throw, as record() may.
+bool is_recorded(PyObject* const* inputs, Py_ssize_t n);
+// Remembers that `op` made y from `inputs` (a tuple), with what its rule asks for; false with an error set.
+bool record(PyObject* y, PyObject* op, PyObject* inputs, PyObject* saves);
+
 // Whether this thread's ops are recorded; set_grad_enabled returns what was before.
 bool grad_enabled();
 bool set_grad_enabled(bool on);

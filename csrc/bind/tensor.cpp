@@ -5,6 +5,7 @@
 #include <new>
 
 #include "bind/fast.h"
+#include "bind/operators.h"
 #include "core/launch.h"
 
 namespace mielina::bind {
@@ -135,15 +136,19 @@ PyMemberDef members[] = {{"_grad", T_OBJECT, offsetof(PyTensor, grad), 0, nullpt
                          {"__weaklistoffset__", T_PYSSIZET, offsetof(PyTensor, weakrefs), READONLY, nullptr},
                          {nullptr, 0, 0, 0, nullptr}};
 
-PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(tensor_new)},
-                       {Py_tp_dealloc, reinterpret_cast<void*>(tensor_dealloc)},
-                       {Py_tp_traverse, reinterpret_cast<void*>(tensor_traverse)},
-                       {Py_tp_clear, reinterpret_cast<void*>(tensor_clear)},
-                       {Py_tp_getset, getset},
-                       {Py_tp_members, members},
-                       {0, nullptr}};
-PyType_Spec spec = {"mielina._core.TensorBase", sizeof(PyTensor), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+PyTypeObject* make_type() {
+  std::vector<PyType_Slot> slots = operator_slots();
+  slots.insert(slots.end(), {{Py_tp_new, reinterpret_cast<void*>(tensor_new)},
+                             {Py_tp_dealloc, reinterpret_cast<void*>(tensor_dealloc)},
+                             {Py_tp_traverse, reinterpret_cast<void*>(tensor_traverse)},
+                             {Py_tp_clear, reinterpret_cast<void*>(tensor_clear)},
+                             {Py_tp_getset, getset},
+                             {Py_tp_members, members},
+                             {0, nullptr}});
+  PyType_Spec spec = {"mielina._core.TensorBase", sizeof(PyTensor), 0,
+                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots.data()};
+  return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+}
 
 // The class of new tensors and the ten dtype objects, set once by the package.
 void set_types(Object tensor, Object dtypes) {
@@ -172,12 +177,9 @@ void rebind(Object to, const Array& from) {
 PyObject* g_refresh = nullptr;  // Python's refresh(view)
 void set_refresh(Object f) { Py_XSETREF(g_refresh, Py_NewRef(f.p)); }
 
-// y is a view of x: in-place changes of either are changes of the other.
 void view_of(Object y, Object x) {
   check(is_tensor(y.p) && is_tensor(x.p), Kind::Type, "view_of: expected Tensors");
-  PyObject* base = as_tensor(x.p)->base ? as_tensor(x.p)->base : x.p;
-  Py_XSETREF(as_tensor(y.p)->base, Py_NewRef(base));
-  as_tensor(y.p)->base_epoch = as_tensor(base)->epoch;
+  share(as_tensor(y.p), x.p);
 }
 
 // `to` takes over the history of `from`. For a base, its views will derive theirs anew; for a view (`current`), the
@@ -207,6 +209,12 @@ PyObject* item(const Array& x) {
 
 }  // namespace
 
+void share(PyTensor* y, PyObject* x) {
+  PyObject* base = as_tensor(x)->base ? as_tensor(x)->base : x;
+  Py_XSETREF(y->base, Py_NewRef(base));
+  y->base_epoch = as_tensor(base)->epoch;
+}
+
 void refresh(PyTensor* view) {
   PyObject* r = g_refresh ? PyObject_CallOneArg(g_refresh, reinterpret_cast<PyObject*>(view)) : nullptr;
   if (!r) throw pybind11::error_already_set();
@@ -224,7 +232,7 @@ PyObject* to_python(const Dims& d) {
 }
 
 void add_tensor_type(PyObject* m) {
-  g_base = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  g_base = make_type();
   if (!g_base) return;
   g_tensor = g_base;
   PyModule_AddObjectRef(m, "TensorBase", reinterpret_cast<PyObject*>(g_base));

@@ -34,6 +34,7 @@ inline void settle(PyTensor* t) {
   if (t->base && as_tensor(t->base)->epoch != t->base_epoch) [[unlikely]]
     refresh(t);
 }
+void share(PyTensor* y, PyObject* x);  // y is a view of x: in-place changes of either are changes of the other
 inline bool tracked(PyTensor* t) { return t->requires_grad || t->node; }
 
 PyObject* wrap(Array&& a);      // a new reference; NULL with an exception set

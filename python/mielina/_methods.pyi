@@ -19,25 +19,13 @@ class Methods(TensorBase):
         """All axes in reverse order."""
     def __abs__(self) -> Tensor:
         """|input|; the gradient at 0 is 0."""
-    def __add__(self, other: Any) -> Tensor:
-        """input + alpha * other, broadcast; dtypes promote as PyTorch's. Of bools: or."""
-    def __and__(self, other: Any) -> Tensor:
-        """The bits of both; of bools: and. NotImplementedError for floating tensors."""
     def __contains__(self, element: Any) -> builtins.bool:
         """Whether any element equals the number or (broadcast) the tensor. RuntimeError: neither."""
     def __dlpack__(self, *, stream: Any = None, max_version: tuple[builtins.int, builtins.int] | None = None, dl_device: tuple[builtins.int, builtins.int] | None = None, copy: builtins.bool | None = None) -> Any:
         """A DLPack capsule of this tensor's memory: of version 1.0 if the consumer knows it, else unversioned."""
     def __dlpack_device__(self) -> tuple[builtins.int, builtins.int]:
         """(device type, number): (1, 0) for the CPU, (2, k) for card k."""
-    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        """input == other, broadcast: a bool tensor."""
-    def __floordiv__(self, other: Any) -> Tensor:
-        """floor(input / other), in the operands' dtype. RuntimeError: an integer divided by 0."""
-    def __ge__(self, other: Any) -> Tensor:
-        """input >= other, broadcast: a bool tensor; False beside NaN."""
     def __getitem__(self, key: Any) -> Tensor: ...
-    def __gt__(self, other: Any) -> Tensor:
-        """input > other, broadcast: a bool tensor; False beside NaN."""
     def __iadd__(self, other: Any, *, alpha: Any = 1) -> Tensor:
         """`add` into this tensor's own memory; returns it."""
     def __iand__(self, other: Any) -> Tensor:
@@ -64,64 +52,14 @@ class Methods(TensorBase):
         """`div` into this tensor's own memory; returns it."""
     def __ixor__(self, other: Any) -> Tensor:
         """`bitwise_xor` into this tensor's own memory; returns it."""
-    def __le__(self, other: Any) -> Tensor:
-        """input <= other, broadcast: a bool tensor; False beside NaN."""
-    def __lshift__(self, other: Any) -> Tensor:
-        """input 2^other, without the bits that leave the dtype."""
-    def __lt__(self, other: Any) -> Tensor:
-        """input < other, broadcast: a bool tensor; False beside NaN."""
     def __matmul__(self, other: Tensor) -> Tensor:
         """Matrix product: (..., M, K) by (..., K, N) with broadcast batches; vectors act as a row on the left, a column on the right, and their axis is removed. Integers wrap."""
-    def __mod__(self, other: Any) -> Tensor:
-        """input - floor(input / other) other, exactly: the sign of other, as Python's %."""
-    def __mul__(self, other: Any) -> Tensor:
-        """input * other, broadcast. Of bools: and."""
-    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        """input != other, broadcast: a bool tensor."""
-    def __neg__(self) -> Tensor:
-        """-input. RuntimeError for bool tensors."""
-    def __or__(self, other: Any) -> Tensor:
-        """The bits of either; of bools: or. NotImplementedError for floating tensors."""
     def __pos__(self) -> Tensor:
         """input itself. RuntimeError for bool tensors."""
-    def __pow__(self, other: Any) -> Tensor:
-        """input^exponent, broadcast; either may be a number."""
-    def __radd__(self, other: Any, *, alpha: Any = 1) -> Tensor:
-        """input + alpha * other, broadcast; dtypes promote as PyTorch's. Of bools: or."""
-    def __rand__(self, other: Any) -> Tensor:
-        """bitwise_and(other, self)."""
-    def __rfloordiv__(self, other: Any) -> Tensor:
-        """floor_divide(other, self)."""
-    def __rlshift__(self, other: Any) -> Tensor:
-        """bitwise_left_shift(other, self)."""
     def __rmatmul__(self, other: Any) -> Tensor:
         """other @ self."""
-    def __rmod__(self, other: Any) -> Tensor:
-        """remainder(other, self)."""
-    def __rmul__(self, other: Any) -> Tensor:
-        """input * other, broadcast. Of bools: and."""
-    def __ror__(self, other: Any) -> Tensor:
-        """bitwise_or(other, self)."""
     def __round__(self, ndigits: builtins.int | None = None) -> Tensor: ...
-    def __rpow__(self, other: Any) -> Tensor:
-        """pow(other, self)."""
-    def __rrshift__(self, other: Any) -> Tensor:
-        """bitwise_right_shift(other, self)."""
-    def __rshift__(self, other: Any) -> Tensor:
-        """floor(input / 2^other)."""
-    def __rsub__(self, other: Any) -> Tensor:
-        """sub(other, self)."""
-    def __rtruediv__(self, other: Any) -> Tensor:
-        """div(other, self)."""
-    def __rxor__(self, other: Any) -> Tensor:
-        """bitwise_xor(other, self)."""
     def __setitem__(self, key: Any, value: Any) -> None: ...
-    def __sub__(self, other: Any) -> Tensor:
-        """input - alpha * other, broadcast. RuntimeError for bool tensors, and for alpha as in add."""
-    def __truediv__(self, other: Any) -> Tensor:
-        """input / other, broadcast; integers give the default floating dtype."""
-    def __xor__(self, other: Any) -> Tensor:
-        """The bits of exactly one; of bools: xor. NotImplementedError for floating tensors."""
     def abs(self) -> Tensor:
         """|input|; the gradient at 0 is 0."""
     def abs_(self) -> Tensor:
@@ -920,3 +858,65 @@ class Methods(TensorBase):
         """`xlogy` into this tensor's own memory; returns it."""
     def zero_(self) -> Tensor:
         """0 everywhere in this tensor's memory."""
+    def __add__(self, other: Any) -> Tensor:
+        """input + alpha * other, broadcast; dtypes promote as PyTorch's. Of bools: or."""
+    def __radd__(self, other: Any) -> Tensor:
+        """add(other, self)."""
+    def __sub__(self, other: Any) -> Tensor:
+        """input - alpha * other, broadcast. RuntimeError for bool tensors, and for alpha as in add."""
+    def __rsub__(self, other: Any) -> Tensor:
+        """sub(other, self)."""
+    def __mul__(self, other: Any) -> Tensor:
+        """input * other, broadcast. Of bools: and."""
+    def __rmul__(self, other: Any) -> Tensor:
+        """mul(other, self)."""
+    def __truediv__(self, other: Any) -> Tensor:
+        """input / other, broadcast; integers give the default floating dtype."""
+    def __rtruediv__(self, other: Any) -> Tensor:
+        """div(other, self)."""
+    def __floordiv__(self, other: Any) -> Tensor:
+        """floor(input / other), in the operands' dtype. RuntimeError: an integer divided by 0."""
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        """floor_divide(other, self)."""
+    def __mod__(self, other: Any) -> Tensor:
+        """input - floor(input / other) other, exactly: the sign of other, as Python's %."""
+    def __rmod__(self, other: Any) -> Tensor:
+        """remainder(other, self)."""
+    def __pow__(self, other: Any) -> Tensor:
+        """input^exponent, broadcast; either may be a number."""
+    def __rpow__(self, other: Any) -> Tensor:
+        """pow(other, self)."""
+    def __neg__(self) -> Tensor:
+        """-input. RuntimeError for bool tensors."""
+    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
+        """input == other, broadcast: a bool tensor."""
+    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
+        """input != other, broadcast: a bool tensor."""
+    def __lt__(self, other: Any) -> Tensor:
+        """input < other, broadcast: a bool tensor; False beside NaN."""
+    def __le__(self, other: Any) -> Tensor:
+        """input <= other, broadcast: a bool tensor; False beside NaN."""
+    def __gt__(self, other: Any) -> Tensor:
+        """input > other, broadcast: a bool tensor; False beside NaN."""
+    def __ge__(self, other: Any) -> Tensor:
+        """input >= other, broadcast: a bool tensor; False beside NaN."""
+    def __and__(self, other: Any) -> Tensor:
+        """The bits of both; of bools: and. NotImplementedError for floating tensors."""
+    def __rand__(self, other: Any) -> Tensor:
+        """bitwise_and(other, self)."""
+    def __or__(self, other: Any) -> Tensor:
+        """The bits of either; of bools: or. NotImplementedError for floating tensors."""
+    def __ror__(self, other: Any) -> Tensor:
+        """bitwise_or(other, self)."""
+    def __xor__(self, other: Any) -> Tensor:
+        """The bits of exactly one; of bools: xor. NotImplementedError for floating tensors."""
+    def __rxor__(self, other: Any) -> Tensor:
+        """bitwise_xor(other, self)."""
+    def __lshift__(self, other: Any) -> Tensor:
+        """input 2^other, without the bits that leave the dtype."""
+    def __rlshift__(self, other: Any) -> Tensor:
+        """bitwise_left_shift(other, self)."""
+    def __rshift__(self, other: Any) -> Tensor:
+        """floor(input / 2^other)."""
+    def __rrshift__(self, other: Any) -> Tensor:
+        """bitwise_right_shift(other, self)."""

@@ -370,6 +370,51 @@ def test_operators():
     assert z is y and y.tolist() == expected
 
 
+def test_operators_leave_what_they_do_not_know_to_the_other_side():
+    class Other:
+        def __radd__(self, x):
+            return "radd"
+
+        def __rpow__(self, x):
+            return "rpow"
+
+        def __lt__(self, x):
+            return "lt"
+
+    x = mi.tensor([1.0, 2.0])
+    assert (x + Other(), x ** Other(), x > Other()) == ("radd", "rpow", "lt")
+    assert x.__add__("a") is NotImplemented and x.__eq__(None) is NotImplemented
+    with pytest.raises(TypeError, match="unsupported operand"):
+        pow(x, 2, 5)
+
+    class Loud(mi.Tensor):
+        def __add__(self, other):
+            return "mine"
+
+        __radd__ = __add__
+
+    assert (Loud(x) + x, x + Loud(x)) == ("mine", "mine") and (Loud(x) * 2).tolist() == [2.0, 4.0]
+    assert hash(x) == object.__hash__(x) and len({x, x, x.clone()}) == 2
+
+
+def test_a_number_beside_it_keeps_no_operand_alive():
+    x = mi.tensor([1.0, 2.0], requires_grad=True) + 0.0
+    saves = {
+        "2 * x": (2 * x, [2, None]),
+        "x * 2.0": (x * 2.0, [None, 2.0]),
+        "x / 2": (x / 2, [None, 2]),
+        "x + x": (x + x, []),
+        "x * x": (x * x, [mi.Tensor, mi.Tensor]),
+        "2 / x": (2 / x, [2, mi.Tensor]),
+        "x / x": (x / x, [mi.Tensor, mi.Tensor]),
+    }
+    for name, (y, expected) in saves.items():
+        kept = [mi.Tensor if isinstance(s, mi.Tensor) else s for s in y._node.unpack()]
+        assert kept == expected, name
+    for y, slope in ((2 * x, 2), (x * 2.0, 2), (x / 2, 0.5), (2 / x, [-2, -0.5]), (2**x, np.log(2) * 2 ** x.detach())):
+        np.testing.assert_allclose(mi.autograd.grad(y.sum(), x)[0].numpy(), np.broadcast_to(slope, 2), rtol=1e-6)
+
+
 UNARY_IN_PLACE = [
     "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "deg2rad", "digamma", "erf",
     "erfc", "erfinv", "exp", "exp2", "expm1", "floor", "frac", "lgamma", "log", "log10", "log1p", "log2", "logit",

@@ -36,7 +36,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     """
     if amp.anywhere:
         input, other = amp.cast_inputs(input, other)
-    return record(_core.matmul(input, other), MATMUL, (input, other), (input, other))  # type: ignore[no-any-return]
+    return _matmul(input, other)  # type: ignore[no-any-return]
 
 
 @method_as("__rmatmul__")
@@ -63,6 +63,7 @@ def _matmul_rule(g: Tensor, needs: Any, a: Tensor, b: Tensor) -> Any:
 
 
 MATMUL = op("matmul", _matmul_rule, broadcast=True)
+_matmul = _core.recorded(_core.matmul, MATMUL, (0, 1), 0)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -419,6 +420,8 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
         return mul(input, other)
     if input.shape[-1] != other.shape[-1]:
         raise RuntimeError(f"inner: expected equal last sizes, got shapes {input.shape} and {other.shape}")
+    if input.ndim == other.ndim == 1:
+        return dot(input, other)
     return tensordot(input, other, ((-1,), (-1,)))
 
 

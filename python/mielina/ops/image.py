@@ -15,7 +15,7 @@ from . import elementwise as e
 from .elementwise import add, cast, div, mul, sub
 from .gemm import matmul
 from .index import gather
-from .layout import expand, permute, reshape, select, slice, transpose
+from .layout import expand, reshape, select, slice, transpose, view_of
 from .pool import _adaptive_avg_pool
 
 __all__: list[str] = []
@@ -317,8 +317,8 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     *lead, c, h, w = input.shape
     if c % (r * r):
         raise RuntimeError(f"pixel_shuffle: {c} channels are not divisible by the square of upscale_factor {r}")
-    x = reshape(input, (math.prod(lead), c // (r * r), r, r, h, w))
-    return reshape(permute(x, (0, 1, 4, 2, 5, 3)), (*lead, c // (r * r), h * r, w * r))
+    x = _core.permute(_core.reshape(input, (math.prod(lead), c // (r * r), r, r, h, w)), (0, 1, 4, 2, 5, 3))
+    return view_of(_core.reshape(x, (*lead, c // (r * r), h * r, w * r)), PIXEL_SHUFFLE, input, r)  # type: ignore[no-any-return]
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -333,8 +333,12 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     *lead, c, h, w = input.shape
     if h % r or w % r:
         raise RuntimeError(f"pixel_unshuffle: an image of {h} x {w} is not divisible by downscale_factor {r}")
-    x = reshape(input, (math.prod(lead), c, h // r, r, w // r, r))
-    return reshape(permute(x, (0, 1, 3, 5, 2, 4)), (*lead, c * r * r, h // r, w // r))
+    x = _core.permute(_core.reshape(input, (math.prod(lead), c, h // r, r, w // r, r)), (0, 1, 3, 5, 2, 4))
+    return view_of(_core.reshape(x, (*lead, c * r * r, h // r, w // r)), PIXEL_UNSHUFFLE, input, r)  # type: ignore[no-any-return]
+
+
+PIXEL_SHUFFLE = op("pixel_shuffle", lambda g, needs, r: (pixel_unshuffle(g, r),))
+PIXEL_UNSHUFFLE = op("pixel_unshuffle", lambda g, needs, r: (pixel_shuffle(g, r),))
 
 
 def _factor(x: Tensor, r: int, name: str) -> int:

@@ -49,7 +49,7 @@ def _activation(name: str, of: str = "x", derivative: Function | None = None) ->
 
 
 # ---- pieces of straight lines ----------------------------------------------------------------------------------------
-RELU = unary_op("relu", "y", None)
+_relu = _core.recorded(_core.relu, unary_op("relu", "y", None), (OUTPUT,), 0)
 
 
 @method
@@ -61,7 +61,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """
     if inplace:
         return relu_(input)
-    return record(_core.relu(input), RELU, (input,), (OUTPUT,))
+    return _relu(input)  # type: ignore[no-any-return]
 
 
 relu_ = add_in_place(relu, _core.relu_, remembers=False)

@@ -30,13 +30,13 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     if alpha != 1 or alpha is True:
         return _add_scaled(input, other, alpha)
     try:
-        y = _core.add(input, other)
+        return _add(input, other)  # type: ignore[no-any-return]
     except TypeError:
-        input, other, y = again(_core.add, input, other)
-    return record(y, ADD, (input, other), ())
+        return _add(operand(input), operand(other))  # type: ignore[no-any-return]
 
 
 ADD = op("add", lambda g, needs: (g, g), broadcast=True)
+_add = _core.recorded(_core.add, ADD, (), 0)
 
 
 @method
@@ -52,13 +52,13 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
                 raise RuntimeError("sub: bools have no subtraction; use logical_xor, or convert to a number")
         return _add_scaled(input, other, alpha if isinstance(alpha, bool) else -alpha)
     try:
-        y = _core.sub(input, other)
+        return _sub(input, other)  # type: ignore[no-any-return]
     except TypeError:
-        input, other, y = again(_core.sub, input, other)
-    return record(y, SUB, (input, other), ())
+        return _sub(operand(input), operand(other))  # type: ignore[no-any-return]
 
 
 SUB = op("sub", lambda g, needs: (g, neg(g) if needs[1] else None), broadcast=True)
+_sub = _core.recorded(_core.sub, SUB, (), 0)
 
 
 @method
@@ -102,6 +102,7 @@ def _div_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
 
 
 DIV = op("div", _div_rule, broadcast=True)
+_div = _core.recorded(_core.div, DIV, (0, 1), 0b01)
 
 
 @method
@@ -119,11 +120,9 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode is not None:
         return _rounded_div(input, other, rounding_mode)
     try:
-        y = _core.div(input, other)
+        return _div(input, other)  # type: ignore[no-any-return]
     except TypeError:
-        input, other, y = again(_core.div, input, other)
-    number = type(other) is float or type(other) is int
-    return record(y, DIV, (input, other), (None if number else input, other))
+        return _div(operand(input), operand(other))  # type: ignore[no-any-return]
 
 
 def _rounded_div(input: Any, other: Any, mode: str) -> Tensor:
@@ -246,7 +245,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """input^exponent, broadcast; either may be a number.
 
     RuntimeError: integers to a negative integer number. (Negative integers inside an exponent tensor give 0, or +-1 for
-    bases of +-1.) The powers 2, 1/2, -1 and -1/2 are taken by multiplication, root and division.
+    bases of +-1.) The powers 2, 3, 1/2, -1 and -1/2 are taken by multiplication, root and division.
 
     >>> mi.pow(mi.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
@@ -443,14 +442,14 @@ for _function in (lerp, addcmul, addcdiv):
 add_in_place(add, _core.add_, remembers=False)
 add_in_place(sub, _core.sub_, remembers=False)
 add_in_place(div, _core.div_)
-operators("add", add, add)
-operators("sub", sub)
-operators("mul", mul, mul)
-operators("truediv", div)
+operators("add", add, _add)
+operators("sub", sub, _sub)
+operators("mul", mul)
+operators("truediv", div, _div)
 operators("floordiv", floor_divide)
 operators("mod", remainder)
 operators("pow", pow)
-method_as("__neg__")(neg)
+operators("neg", neg)
 method_as("__pos__")(positive)
 
 negative = also("negative", neg)

@@ -18,6 +18,10 @@ from ..layout import clone_of, write_into
 
 Function = Callable[..., Any]
 
+_calls: dict[Function, Function] = {}  # of the functions made here, what they call: it takes Tensors and numbers only
+COMPARISONS = ("lt", "le", "eq", "ne", "gt", "ge")
+OPERATORS: dict[str, Function] = {}  # "add", ...: the functions of the operators, which are slots of Tensor's type
+
 
 def operand(x: Any) -> Any:
     """What the core takes as an operand: a Tensor or a Python number. NumPy's numbers are such, its arrays become
@@ -80,17 +84,12 @@ def _pull(derivative: Function, g: Tensor, s: Tensor, parameters: tuple[float, .
 
 def unary(name: str, doc: str, of: str, derivative: Function | None, in_place: bool = True) -> Function:
     """The function and method `name`(input), with its in-place form `name`_."""
-    core = getattr(_core, name)
-    made = unary_op(name, of, derivative)
-    if of == "y":
+    call = _core.recorded(getattr(_core, name), unary_op(name, of, derivative), (OUTPUT if of == "y" else 0,), 0)
 
-        def function(input: Tensor) -> Tensor:
-            return record(core(input), made, (input,), (OUTPUT,))
-    else:
+    def function(input: Tensor) -> Tensor:
+        return call(input)  # type: ignore[no-any-return]
 
-        def function(input: Tensor) -> Tensor:
-            return record(core(input), made, (input,), (input,))
-
+    _calls[function] = call
     method(_named(function, name, doc))
     if in_place:
         add_in_place(function, getattr(_core, name + "_"), remembers=of == "x")
@@ -99,11 +98,10 @@ def unary(name: str, doc: str, of: str, derivative: Function | None, in_place: b
 
 def step(name: str, doc: str) -> Function:
     """The same for functions that are constant between their jumps: the gradient is 0."""
-    core = getattr(_core, name)
-    made = op(name, lambda g, needs: (_zeros_like(g),))
+    call = _core.recorded(getattr(_core, name), op(name, lambda g, needs: (_zeros_like(g),)), (), 0)
 
     def function(input: Tensor) -> Tensor:
-        return record(core(input), made, (input,), ())
+        return call(input)  # type: ignore[no-any-return]
 
     method(_named(function, name, doc))
     add_in_place(function, getattr(_core, name + "_"), remembers=False)
@@ -117,29 +115,37 @@ def _zeros_like(g: Tensor) -> Tensor:
 
 
 # ---- two operands ----------------------------------------------------------------------------------------------------
+def pair(name: str, doc: str, made: Op, saves: tuple[Any, ...], linear: int = 0) -> Function:
+    """The function `name`(input, other) that is its kernel, recorded as `made`, and no method yet.
+
+    saves: what the rule is given, 0 for the input and 1 for the other. linear: a bit for each that the rule needs for
+    the other's gradient only, so that it is not kept beside a number.
+    """
+    call = _core.recorded(getattr(_core, name), made, saves, linear)
+
+    def function(input: Any, other: Any) -> Tensor:
+        try:
+            return call(input, other)  # type: ignore[no-any-return]
+        except TypeError:
+            return call(operand(input), operand(other))  # type: ignore[no-any-return]
+
+    _calls[function] = call
+    return _named(function, name, doc)
+
+
 def binary(
     name: str, doc: str, rule: Function | None, methods: str = "out of place, in place", bilinear: bool = False
 ) -> Function:
     """The function `name`(input, other), and its methods.
 
     rule(g, needs, input, other) -> their gradients; None: constant between jumps, or integers only. bilinear: the rule
-    needs the input for the other's gradient only, so beside a number it is not kept.
+    needs each operand for the other's gradient only, so beside a number it is not kept.
     """
-    core = getattr(_core, name)
     made = op(
         name, rule or (lambda g, needs, a, b: tuple(_zeros_like(g) if n else None for n in needs)), broadcast=True
     )
 
-    def function(input: Any, other: Any) -> Tensor:
-        try:
-            y = core(input, other)
-        except TypeError:
-            input, other, y = again(core, input, other)
-        if bilinear and (type(other) is float or type(other) is int):
-            return record(y, made, (input, other), (None, other))
-        return record(y, made, (input, other), (input, other))
-
-    _named(function, name, doc)
+    function = pair(name, doc, made, (0, 1), 0b11 if bilinear else 0)
     if "out of place" in methods:
         method(function)
     if "in place" in methods:
@@ -147,31 +153,25 @@ def binary(
     return function
 
 
-def operators(symbol: str, function: Function, reflected: Function | None = None) -> None:
-    """Tensor.__symbol__, __rsymbol__ and __isymbol__, which leave unknown operands to the other side."""
+def operators(symbol: str, function: Function, call: Function | None = None) -> None:
+    """The operator `symbol` of Tensor ("add": x + y and y + x), and of two operands its __isymbol__.
 
-    def known(f: Function, self: Any, other: Any) -> Tensor:
+    call: what it calls first, the function's own without a Python frame if there is one; `function` itself follows
+    after a TypeError.
+    """
+
+    def patient(*operands: Any) -> Tensor:
         try:
-            return f(self, other)
+            return function(*operands)  # type: ignore[no-any-return]
         except TypeError:
-            if isinstance(other, (Tensor, int, float, np.ndarray, np.generic)):
+            if all(isinstance(x, (Tensor, int, float, np.ndarray, np.generic)) for x in operands):
                 raise
             return NotImplemented  # type: ignore[no-any-return]
 
-    def reflect(self: Any, other: Any) -> Tensor:
-        return known(lambda a, b: function(b, a), self, other)
-
-    def plain(self: Any, other: Any) -> Tensor:
-        try:
-            return function(self, other)
-        except TypeError:
-            return known(function, self, other)
-
-    plain.__doc__ = function.__doc__
-    reflect.__doc__ = f"{function.__name__}(other, self)."
-    method_as(f"__{symbol}__")(plain)
-    method_as(f"__r{symbol}__")(reflected or reflect)
-    method_as(f"__i{symbol}__")(getattr(Tensor, function.__name__ + "_"))
+    _core.set_operator(symbol, call or _calls.get(function, function), patient)
+    OPERATORS[symbol] = function
+    if symbol != "neg" and symbol not in COMPARISONS:
+        method_as(f"__i{symbol}__")(getattr(Tensor, function.__name__ + "_"))
 
 
 # ---- in place --------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from ... import _core
 from ...autograd import op, record
 from ...dtypes import get_default_dtype
 from ...tensor import Tensor, check_tensors, method, method_as
-from .base import add_in_place, again, binary, operators, unary_op
+from .base import add_in_place, again, binary, operators, pair, unary_op
 
 __all__ = [
     "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
@@ -22,18 +22,7 @@ __all__ = [
 # ---- comparisons -----------------------------------------------------------------------------------------------------
 def _predicate(name: str, doc: str) -> Callable[..., Tensor]:
     """name(input, other): a bool tensor, which has no gradient. Its in-place form writes 0 and 1."""
-    core = getattr(_core, name)
-    made = op(name, lambda g, needs: (None, None))
-
-    def function(input: Any, other: Any) -> Tensor:
-        try:
-            y = core(input, other)
-        except TypeError:
-            input, other, y = again(core, input, other)
-        return record(y, made, (input, other), ())
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
+    function = pair(name, doc, op(name, lambda g, needs: (None, None)), ())
     add_in_place(method(function))
     return function
 
@@ -112,19 +101,8 @@ logical_xor = _predicate(
 )
 
 
-def _compared(function: Callable[..., Tensor]) -> Any:
-    def compare(self: Tensor, other: Any) -> Tensor:
-        try:
-            return function(self, other)
-        except TypeError:
-            return NotImplemented  # type: ignore[no-any-return]
-
-    compare.__doc__ = function.__doc__
-    return compare
-
-
-for _name, _function in (("eq", eq), ("ne", ne), ("lt", lt), ("le", le), ("gt", gt), ("ge", ge)):
-    method_as(f"__{_name}__")(_compared(_function))
+for _function in (eq, ne, lt, le, gt, ge):
+    operators(_function.__name__, _function)
 
 
 def _also(name: str, function: Any) -> Any:

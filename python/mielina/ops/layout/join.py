@@ -299,7 +299,7 @@ def block_diag(*tensors: Any) -> Tensor:
 
 
 # ---- apart -----------------------------------------------------------------------------------------------------------
-def _cut(input: Tensor, ends: Any, dim: int) -> tuple[Tensor, ...]:
+def _cut(input: Tensor, ends: list[int], dim: int) -> tuple[Tensor, ...]:
     """input[0:e0], input[e0:e1], ... along dim, as one op: its gradient is one concatenation."""
     parts, start = [], 0
     for end in ends:
@@ -307,13 +307,14 @@ def _cut(input: Tensor, ends: Any, dim: int) -> tuple[Tensor, ...]:
         _core.view_of(part, input)
         parts.append(part)
         start = end
-    ys = tuple(parts)
-    return record(ys, SPLIT, (input,), (dim, tuple([y.shape for y in ys]), input.dtype))  # type: ignore[no-any-return]
+    return record(tuple(parts), SPLIT, (input,), (dim, ends, input.shape, input.dtype))  # type: ignore[no-any-return]
 
 
-def _split_rule(g: Any, needs: Any, dim: int, shapes: Any, dtype: Any) -> Any:
-    g = (g,) if len(shapes) == 1 else g
-    return (cat([zeros(s, dtype) if part is None else part for part, s in zip(g, shapes)], dim),)
+def _split_rule(g: Any, needs: Any, dim: int, ends: list[int], shape: tuple[int, ...], dtype: Any) -> Any:
+    dim, parts = dim % len(shape), []
+    for part, start, end in zip((g,) if len(ends) == 1 else g, [0, *ends], ends):
+        parts.append(zeros((*shape[:dim], max(end - start, 0), *shape[dim + 1 :]), dtype) if part is None else part)
+    return (cat(parts, dim),)
 
 
 SPLIT = op("split", _split_rule)
@@ -376,7 +377,8 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if chunks <= 0:
         raise RuntimeError(f"chunk: expects `chunks` to be greater than 0, got {chunks}")
     n = _size(input, dim, "chunk")
-    return split(input, -(-n // chunks), dim) if n else _cut(input, [0] * chunks, dim)
+    size = -(-n // chunks)
+    return _cut(input, [min(i + size, n) for i in range(0, n, size)] if n else [0] * chunks, dim)
 
 
 @method

@@ -138,19 +138,41 @@ def repeat(input: Tensor, *times: Any, repeats: Any = None) -> Tensor:
     if len(times) < input.ndim or min(times, default=0) < 0:
         raise RuntimeError(f"repeat: expected at least {input.ndim} non-negative numbers, got {tuple(times)}")
     shape = (1,) * (len(times) - input.ndim) + input.shape
-    repeated = [d for d, n in enumerate(times) if n != 1]
+    if len(shape) + sum(k != 1 for k in times) <= 8:
+        return _repeat_at_once(input, shape, times)
     y = reshape(input, shape)
-    if len(shape) + len(repeated) <= 8:  # all axes in one copy
-        for d in reversed(repeated):
-            y = unsqueeze(y, d)
-        y = expand(y, [n for s, k in zip(shape, times) for n in ((k, s) if k != 1 else (s,))])
-        y = reshape(y, [s * k for s, k in zip(shape, times)])
-    else:
-        for d in repeated:
-            y = cat((y,) * times[d], d) if times[d] else narrow(y, d, 0, 0)
+    for d, k in enumerate(times):
+        if k != 1:
+            y = cat((y,) * k, d) if k else narrow(y, d, 0, 0)
     return clone_of(y) if y._storage == input._storage else y
 
 
+def _repeat_at_once(input: Tensor, shape: tuple[int, ...], times: tuple[int, ...]) -> Tensor:
+    """All axes in one copy: each repeated one as (times, size), the first of which does not move in memory."""
+    apart: list[int] = []
+    wide: list[int] = []
+    added = []
+    for k, n in zip(times, shape):
+        if k != 1:
+            added.append(len(wide))
+            apart.append(1)
+            wide.append(k)
+        apart.append(n)
+        wide.append(n)
+    y = _core.expand(_core.reshape(input, apart), wide)
+    y = _core.reshape(y, [k * n for k, n in zip(times, shape)])
+    if y._storage == input._storage:
+        y = _core.clone(y)
+    return record(y, REPEAT, (input,), (wide, added, input.shape))  # type: ignore[no-any-return]
+
+
+def _repeat_rule(g: Tensor, needs: Any, wide: list[int], added: list[int], shape: tuple[int, ...]) -> Any:
+    from ..reduce import sum
+
+    return (reshape(sum(reshape(g, wide), added) if added else g, shape),)
+
+
+REPEAT = op("repeat", _repeat_rule)
 method_as("repeat")(repeat)
 
 

@@ -17,10 +17,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-def view_of(y: Tensor, o: Any, x: Tensor, *saves: Any) -> Tensor:
-    """Records y as a result of o(x) that shares x's memory: in-place changes of either are changes of the other."""
-    _core.view_of(y, x)
-    return record(y, o, (x,), saves)  # type: ignore[no-any-return]
+# view_of(y, o, x, *saves) -> y: `record` for a result of o(x) that shares x's memory: in-place changes of either are
+# changes of the other.
+view_of = _core.recorded_view
 
 
 def sizes(shape: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -71,10 +70,7 @@ def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
 
 def reshaped(input: Tensor, shape: tuple[int, ...]) -> Tensor:
     """`reshape` for callers that have the shape."""
-    y = _core.reshape(input, shape)
-    if y._storage == input._storage:
-        return view_of(y, RESHAPE, input, input.shape)
-    return record(y, RESHAPE, (input,), (input.shape,))  # type: ignore[no-any-return]
+    return view_of(_core.reshape(input, shape), RESHAPE, input, input.shape)  # type: ignore[no-any-return]
 
 
 RESHAPE = op("reshape", lambda g, needs, shape: (reshape(g, shape),))
@@ -269,16 +265,18 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     (3, 4, 2)
     """
     check_tensors("movedim", input)
-    one = isinstance(source, int)
-    given = ((source,), (destination,)) if one else (tuple(source), tuple(destination))
-    if len(given[0]) != len(given[1]):
-        raise RuntimeError(f"movedim: {len(given[0])} source dims but {len(given[1])} destination dims")
-    sources, targets = ([axis(d, input.ndim, "movedim") for d in part] for part in given)
+    n = input.ndim
+    if isinstance(source, int):
+        source, destination = (source,), (destination,)
+    if len(source) != len(destination):
+        raise RuntimeError(f"movedim: {len(source)} source dims but {len(destination)} destination dims")
+    sources = [d if 0 <= d < n else axis(d, n, "movedim") for d in source]
+    targets = [d if 0 <= d < n else axis(d, n, "movedim") for d in destination]
     if len(set(sources)) < len(sources) or len(set(targets)) < len(targets):
-        raise RuntimeError(f"movedim: repeated dim in source {given[0]} or destination {given[1]}")
-    if input.ndim == 0:
+        raise RuntimeError(f"movedim: repeated dim in source {tuple(source)} or destination {tuple(destination)}")
+    if n == 0:
         return identity(input)
-    order = [d for d in range(input.ndim) if d not in sources]
+    order = [d for d in range(n) if d not in sources]
     for to, d in sorted(zip(targets, sources)):
         order.insert(to, d)
     return permute(input, order)
