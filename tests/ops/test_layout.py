@@ -270,3 +270,13 @@ def test_rows_in_another_order(dtype: str) -> None:
             start = mi.tensor(x)[:: 2 if part.shape[0] == 3 else 1]
             start = start[:, :, 1:] if part.shape[2] == width and part.shape[0] == 5 else start[:, :, : part.shape[2]]
             assert np.array_equal(start.transpose(0, 1).contiguous().numpy(), part.transpose(1, 0, 2))
+
+
+def test_flip_keeps_the_order_in_memory():
+    torch = pytest.importorskip("torch")
+    x, t = mi.tensor(np.arange(24.0).reshape(2, 3, 4)), torch.arange(24.0).reshape(2, 3, 4)
+    for order in ((0, 1, 2), (2, 0, 1), (1, 2, 0), (2, 1, 0)):
+        for dims in ((0,), (2,), (0, 1), (0, 1, 2)):
+            y, expected = x.permute(order).flip(dims), t.permute(order).flip(dims)
+            assert y.stride() == expected.stride()
+            np.testing.assert_array_equal(y.numpy(), expected.numpy())
