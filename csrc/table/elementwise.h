@@ -10,6 +10,7 @@ enum class Unary : int32_t {
   neg,
   sign,
   square,
+  cube,
   ceil,
   floor,
   round,

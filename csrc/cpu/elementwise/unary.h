@@ -86,6 +86,14 @@ struct Fn<Unary::square> {
   }
 };
 template <>
+struct Fn<Unary::cube> {
+  static constexpr bool integers = true;
+  template <class V>
+  MIELINA_INLINE V f(V x, V, V) {
+    return (V)((Wrap<V>)x * (Wrap<V>)x * (Wrap<V>)x);
+  }
+};
+template <>
 struct Fn<Unary::ceil> {
   template <class V>
   MIELINA_INLINE V f(V x, V, V) {

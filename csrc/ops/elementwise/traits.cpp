@@ -7,8 +7,8 @@ using enum Domain;
 
 // clang-format off
 static constexpr Traits kUnary[] = {
-    {"relu", keep}, {"abs", number}, {"neg", number}, {"sign", keep, false}, {"square", keep}, {"ceil", number, false},
-    {"floor", number, false}, {"round", number, false}, {"round_decimals", floating, false},
+    {"relu", keep}, {"abs", number}, {"neg", number}, {"sign", keep, false}, {"square", keep}, {"cube", keep, false},
+    {"ceil", number, false}, {"floor", number, false}, {"round", number, false}, {"round_decimals", floating, false},
     {"trunc", number, false},
     {"acos", promote}, {"acosh", promote}, {"asin", promote}, {"asinh", promote}, {"atan", promote}, {"atanh", promote},
     {"cos", promote}, {"cosh", promote}, {"digamma", promote}, {"erf", promote}, {"erfc", promote}, {"erfinv", promote},
