@@ -8,9 +8,10 @@ from typing import Any
 from ... import _core, dtypes
 from ...autograd import no_grad, op, record
 from ...tensor import Tensor, check_tensors
-from ..elementwise import cast, div, eq, mul, ne, where
+from ..elementwise import cast, clamp_min, div, eq, mul, ne, where
 from ..layout import narrow, ravel, reshape, reshaped, unsqueeze, zeros
-from .along import gather, index_select
+from ..reduce import mean, sum
+from .along import gather, index_add, index_select
 from .mask import masked_fill
 from .reduce import scatter_reduce
 
@@ -172,21 +173,32 @@ def embedding_bag(
         raise ValueError(f"embedding_bag: weight has to be 2-D, got {weight.ndim} dimensions")
     if padding_idx is not None and not -weight.shape[0] <= padding_idx < weight.shape[0]:
         raise RuntimeError(f"embedding_bag: padding_idx {padding_idx} is not within {weight.shape[0]} embeddings")
+    if input.ndim == 2 and offsets is None and mode != "max" and padding_idx is None:
+        y = _rows_of(input, weight, factors, max_norm, norm_type, scale_grad_by_freq)
+        return mean(y, 1) if mode == "mean" and input.shape[1] else sum(y, 1)
     bag, bags = _bags(input, offsets, include_last_offset)
     flat = narrow(ravel(input), 0, 0, bag.shape[0])
-    try:
-        rows = embedding(flat, weight, None, max_norm, norm_type, scale_grad_by_freq)
-    except IndexError as e:
-        raise RuntimeError(f"embedding_bag: {e}") from None
-    if per_sample_weights is not None:
-        rows = mul(rows, unsqueeze(narrow(ravel(per_sample_weights), 0, 0, bag.shape[0]), 1))
+    if factors is not None:
+        factors = narrow(ravel(factors), 0, 0, bag.shape[0])
+    rows = _rows_of(flat, weight, factors, max_norm, norm_type, scale_grad_by_freq)
     if padding_idx is not None:
         kept = _core.nonzero(flat != _padding(padding_idx, weight), True)
         rows, bag = index_select(rows, 0, kept), _core.index_select(bag, 0, kept)
-    index = unsqueeze(bag, 1).expand(rows.shape)
     if mode == "max":
-        return _largest(rows, index, bags)
-    return scatter_reduce(zeros((bags, rows.shape[1]), rows.dtype), 0, index, rows, mode, include_self=False)
+        return _largest(rows, unsqueeze(bag, 1).expand(rows.shape), bags)
+    y = index_add(zeros((bags, rows.shape[1]), rows.dtype, rows), 0, bag, rows)
+    return y if mode == "sum" else div(y, unsqueeze(cast(clamp_min(_core.bincount(bag, None, bags), 1), rows.dtype), 1))
+
+
+def _rows_of(
+    input: Tensor, weight: Tensor, factors: Tensor | None, max_norm: float | None, norm_type: float, by_freq: bool
+) -> Tensor:
+    """The bags' embeddings, times their factors."""
+    try:
+        rows = embedding(input, weight, None, max_norm, norm_type, by_freq)
+    except IndexError as e:
+        raise RuntimeError(f"embedding_bag: {e}") from None
+    return rows if factors is None else mul(rows, unsqueeze(factors, -1))
 
 
 def _largest(rows: Tensor, bag: Tensor, bags: int) -> Tensor:

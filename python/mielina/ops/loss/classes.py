@@ -8,7 +8,7 @@ from ... import _core, amp, dtypes
 from ...autograd import OUTPUTS, op, record
 from ...tensor import Tensor, check_tensors
 from ..creation import full
-from ..elementwise import add, cast, div, mul, neg
+from ..elementwise import add, cast, div, mul, ne, neg
 from ..layout import expand, reshape
 from ..reduce import sum
 from ..softmax import log_softmax
@@ -42,6 +42,8 @@ UNPICK = op("nll_loss_backward", lambda g, needs, *where: (pick(g, *where),))
 
 def _weights(x: Tensor, target: Tensor, weight: Tensor | None, dim: int, ignore_index: int) -> Tensor:
     """w_t for each target, 0 for the ignored ones: what the mean divides by."""
+    if weight is None:
+        return cast(ne(target, ignore_index), x.dtype)
     ones = expand(full((), -1.0, dtype=x.dtype, device=x.device), x.shape)
     return _core.pick(ones, target, weight, dim, ignore_index)
 
