@@ -93,15 +93,25 @@ struct Gemm {
   In* shared_a() const { return (In*)workspace; }
   In* shared_b() const { return (In*)(workspace + w.b); }
 
+  // Panels i .. i + count of A, `apart` elements from one to the next.
+  void pack_a(In* to, int64_t apart, int64_t i, int64_t count, int64_t k0, int64_t kc) const {
+    if constexpr (requires { a.pack_group(to, apart, i, count, k0, kc); }) a.pack_group(to, apart, i, count, k0, kc);
+    else
+      for (int64_t n = 0; n < count; n++) a.pack(to + n * apart, a.valid(i + n), i + n, k0, kc);
+  }
+
   // All of K of the shared panels, B's from column panel n0 on.
   void pack_shared(const Ctx& ctx, int64_t n0, int64_t n) const {
     const int64_t na = p.share_a && n0 == 0 ? p.m_panels : 0, nb = p.share_b ? n : 0;
-    auto body = [&](int64_t i, int) {
-      if (i < na) a.pack(shared_a() + i * p.mr * p.K, a.valid(i), i, 0, p.K);
-      else b.pack(shared_b() + (i - na) * p.nr * p.K, step_b(b.valid(n0 + i - na)), n0 + i - na, 0, p.K);
+    constexpr int64_t kGroup = 8;  // panels of A a task
+    const int64_t groups = ceil_div(na, kGroup);
+    auto body = [&](int64_t t, int) {
+      const int64_t i = t * kGroup, j = t - groups;
+      if (t < groups) pack_a(shared_a() + i * p.mr * p.K, p.mr * p.K, i, min64(kGroup, na - i), 0, p.K);
+      else b.pack(shared_b() + j * p.nr * p.K, step_b(b.valid(n0 + j)), n0 + j, 0, p.K);
     };
-    if ((na * p.mr + nb * p.nr) * p.K > 64 * 1024) return parallel_for(ctx, na + nb, body);
-    for (int64_t i = 0; i < na + nb; i++) body(i, 0);
+    if ((na * p.mr + nb * p.nr) * p.K > 64 * 1024) return parallel_for(ctx, groups + nb, body);
+    for (int64_t t = 0; t < groups + nb; t++) body(t, 0);
   }
 
   void tile(int64_t i0, int64_t i1, int64_t j0, int64_t j1, int64_t n0, int worker) const {
@@ -112,8 +122,7 @@ struct Gemm {
     int64_t k0 = 0;
     do {
       const int64_t kc = min64(Op::KC, p.K - k0);
-      if (!p.share_a && !p.in_place_a)
-        for (int64_t i = i0; i < i1; i++) a.pack(own_a + (i - i0) * p.mr * kc, a.valid(i), i, k0, kc);
+      if (!p.share_a && !p.in_place_a) pack_a(own_a, p.mr * kc, i0, i1 - i0, k0, kc);
       for (int64_t j = j0; j < j1; j++) {
         const int64_t cols = b.valid(j), step = step_b(cols);
         Panel<In> pb{panel_b, 1, step};

@@ -78,6 +78,20 @@ def test_batches_have_the_bits_of_single_products(sizes: tuple[int, ...], dtype:
     mi.set_num_threads(before)
 
 
+@pytest.mark.parametrize("dtype", [*FLOATS, "int32", "uint8"])
+@pytest.mark.parametrize("sizes", [(300, 300, 71), (463, 290, 71), (230, 260, 1031), (450, 100, 131)])
+def test_a_transposed_operand_has_the_bits_of_its_copy(sizes: tuple[int, int, int], dtype: str) -> None:
+    """Panels of A packed in groups, by all tasks or each, and columns read where they lie."""
+    rows, columns, depth = sizes
+    a, b = (mi.tensor(4 * normal(*s)).to(getattr(mi, dtype)) for s in ((depth, rows + 5), (depth, columns)))
+    left = a[:, 3 : rows + 3].t()
+    before = mi.get_num_threads()
+    for threads in (1, 2, 7):
+        mi.set_num_threads(threads)
+        assert bool((left @ b == left.contiguous() @ b).all()), threads
+    mi.set_num_threads(before)
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("sizes", [(1, 5, 3), (29, 47, 33), (64, 10, 64), (100, 70, 512), (30, 40, 513)])
 def test_a_bias_is_added_once(sizes: tuple[int, int, int], dtype: str) -> None:

