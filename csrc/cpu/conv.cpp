@@ -1,5 +1,6 @@
 // conv: convolutions and their gradients as products of filters and image columns (implicit gemm).
 #include "cpu/conv/depthwise.h"
+#include "cpu/conv/depthwise_bundles.h"
 #include "cpu/conv/depthwise_planes.h"
 #include "cpu/conv/pixels.h"
 #include "cpu/conv/weight.h"
@@ -178,8 +179,9 @@ bool depthwise(const Problem& q, int64_t groups) {
 
 // The algorithms for float32 alone, if one fits; convolve_workspace has the same order.
 bool convolve_floats(const Ctx& ctx, const Problem& q, int64_t groups) {
-  if (depthwise(q, groups) && (DepthwiseLast::fits(q) || DepthwisePlanes::fits(q))) {
+  if (depthwise(q, groups) && (DepthwiseLast::fits(q) || DepthwiseBundles::fits(q) || DepthwisePlanes::fits(q))) {
     if (DepthwiseLast::fits(q)) DepthwiseLast(q).run(ctx);
+    else if (DepthwiseBundles::fits(q)) DepthwiseBundles(q).run(ctx);
     else DepthwisePlanes(q).run(ctx);
     return true;
   }
@@ -227,6 +229,7 @@ int64_t convolve_workspace(const Ctx& ctx, const Problem& q, int64_t groups) {
   const Problem first = group_of(q, groups, 0);
   if constexpr (__is_same(T, float)) {
     if (depthwise(q, groups) && DepthwiseLast::fits(q)) return DepthwiseLast(q).bytes();
+    if (depthwise(q, groups) && DepthwiseBundles::fits(q)) return DepthwiseBundles(q).bytes(ctx.threads);
     if (depthwise(q, groups) && DepthwisePlanes::fits(q)) return DepthwisePlanes(q).bytes();
     if (!is_direct(q, groups) && WinogradFew::fits(first)) return WinogradFew(first).bytes(ctx.threads);
     if (!is_direct(q, groups) && Winograd::fits(first)) return Winograd(first).bytes(ctx.threads);
@@ -587,6 +590,9 @@ bool with_few_channels(const View& dw, const View& g, const View& x, const ConvA
   } else if (DepthwiseLast::gradient_fits(q)) {
     DepthwiseLast last(q);
     f(last);
+  } else if (DepthwiseBundles::gradient_fits(q)) {
+    DepthwiseBundles bundles(q);
+    f(bundles);
   } else if (DepthwisePlanes::gradient_fits(q)) {
     DepthwisePlanes planes(q);
     f(planes);
@@ -624,7 +630,7 @@ int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const Vie
   const bool whole = args.groups == 1 && WinogradWeight::fits(dw, gradient, input, window, args.direct);
   const View g = whole ? gradient : floats(gradient), x = whole ? input : floats(input);
   int64_t bytes = 0;
-  if (with_few_channels(dw, g, x, args, [&](const auto& few) { bytes = few.gradient_bytes(); }))
+  if (with_few_channels(dw, g, x, args, [&](const auto& few) { bytes = few.gradient_bytes(ctx.threads); }))
     return floats.bytes + bytes;
   const int64_t inner = dispatch(x.dtype, [&]<class T>(T) {
     using Op = Plain<T>;

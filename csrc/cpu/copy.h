@@ -112,14 +112,16 @@ struct SquareOf<uint16_t> {
   MIELINA_INLINE void put(uint16_t* p, V v, int64_t n) { store_half_n(p, narrow(v), n); }
 };
 
-// y[i * ys + j] = x[i + j * xs] for i < rows, j < columns.
+// y[i * ys + j] = x[i + j * xs] for i < rows, j < columns. The last squares overlap those before.
 template <class T>
 static void transpose_tile(T* y, int64_t ys, const T* x, int64_t xs, int64_t rows, int64_t columns) {
   using S = SquareOf<T>;
   constexpr int L = int(sizeof(typename S::V) / sizeof(Elem<typename S::V>));
   for (int64_t j = 0; j < columns; j += L) {
+    if (columns >= L) j = min64(j, columns - L);
     int64_t nj = min64(L, columns - j);
     for (int64_t i = 0; i < rows; i += L) {
+      if (rows >= L) i = min64(i, rows - L);
       int64_t ni = min64(L, rows - i);
       const T* from = x + i + j * xs;
       T* to = y + i * ys + j;

@@ -90,14 +90,18 @@ MIELINA_INLINE Vec<T> alike_rows(const T* p, const Taps<T>& t, int64_t row, int6
   for (int64_t k = at + 1; k < end; k++) s = madd<T>(splat<Vec<T>>(t.weight[k]), get(p + t.index[k] + shift), s);
   return s;
 }
+// divisor 0: none.
 template <class T, int Period, int Step>
-void alike_pixels(T* y, const T* p, const Taps<T>& t) {
+void alike_pixels(T* y, const T* p, const Taps<T>& t, T divisor) {
+  auto divided = [&](Vec<T> v, int64_t o) __attribute__((always_inline)) {
+    return divisor == T(0) ? v : v / (splat<Vec<T>>(divisor) * load(t.divisor + o));
+  };
   constexpr int64_t N = lanes<T> * Period;
   for (int64_t o = t.first; o < t.last; o += N) {
     o = min64(o, t.last - N);  // the last vector overlaps the one before
     int64_t shift = (o - t.first) / Period * Step;
     Vec<T> a = alike_rows<T, Step>(p, t, t.first, shift);
-    if constexpr (Period == 1) store(y + o, a);
+    if constexpr (Period == 1) store(y + o, divided(a, o));
     else store_interleaved(y + o, a, alike_rows<T, Step>(p, t, t.first + 1, shift));
   }
 }
@@ -110,23 +114,23 @@ void some_pixels(T* y, const T* p, const Taps<T>& t, int64_t b, int64_t e) {
   else
     for (int64_t o = b; o < e; o++) y[o] = one_pixel(p, t, o);
 }
+// Vectors are divided before they are stored: another pass waits for stores that overlap (16 x 64 x 56 x 56, means of
+// 2 x 2: 1.14 ms, 0.93 so).
 template <class T>
 void row_pixels(T* y, const T* p, const Taps<T>& t, T divisor, bool divides) {
-  void (*alike)(T*, const T*, const Taps<T>&) = nullptr;
+  void (*alike)(T*, const T*, const Taps<T>&, T) = nullptr;
   if (t.last - t.first < lanes<T> * t.period) alike = nullptr;
   else if (t.period == 2) alike = t.step == 1 ? alike_pixels<T, 2, 1> : nullptr;
   else if (t.step == 0) alike = alike_pixels<T, 1, 0>;
   else if (t.step == 1) alike = alike_pixels<T, 1, 1>;
   else if (t.step == 2) alike = alike_pixels<T, 1, 2>;
-  if (alike) {
-    some_pixels(y, p, t, 0, t.first);
-    alike(y, p, t);
-    some_pixels(y, p, t, t.last, t.n);
-  } else {
-    some_pixels(y, p, t, 0, t.n);
-  }
-  if (divides)
-    for (int64_t o = 0; o < t.n; o++) y[o] /= divisor * t.divisor[o];
+  const int64_t first = alike ? t.first : t.n, last = alike ? t.last : t.n;
+  some_pixels(y, p, t, 0, first);
+  if (alike) alike(y, p, t, divides ? divisor : T(0));
+  some_pixels(y, p, t, last, t.n);
+  if (!divides) return;
+  for (int64_t o = 0; o < (t.period == 1 ? first : last); o++) y[o] /= divisor * t.divisor[o];
+  for (int64_t o = last; o < t.n; o++) y[o] /= divisor * t.divisor[o];
 }
 
 // B vectors of channels of output o; B == 1: up to a vector, m channels.
@@ -156,8 +160,10 @@ void lane_pixels(T* y, int64_t y_pixel, const T* p, int64_t pixel, int64_t L, co
   for (int64_t o = 0; o < t.n; o++, y += y_pixel) {
     T d = divisor * t.divisor[o];
     int64_t c = 0;
-    if constexpr (kBundles<T>)
+    if constexpr (kBundles<T>) {
+      for (; c + 4 * N <= L; c += 4 * N) lane_pixel<T, 4>(y + c, p + c, pixel, 4 * N, t, o, d);
       for (; c + 2 * N <= L; c += 2 * N) lane_pixel<T, 2>(y + c, p + c, pixel, 2 * N, t, o, d);
+    }
     for (; c < L; c += N) lane_pixel<T, 1>(y + c, p + c, pixel, L - c, t, o, d);
   }
 }

@@ -38,6 +38,8 @@ def channels_last(x: Any) -> Any:
         ("conv2d", (2, 17, 14, 21), (17, 1, 5, 5), {"padding": 2, "groups": 17}),  # seven rows at once
         ("conv2d", (1, 17, 16, 36), (17, 1, 3, 3), {"stride": 2, "padding": 1, "groups": 17}),  # two columns at once
         ("conv2d", (1, 18, 9, 19), (18, 1, 3, 4), {"stride": (1, 2), "dilation": (2, 1), "padding": 3, "groups": 18}),
+        ("conv2d", (2, 19, 14, 14), (19, 1, 3, 3), {"padding": 1, "groups": 19}),  # a vector of planes at once
+        ("conv2d", (3, 37, 11, 9), (37, 1, 5, 4), {"stride": 2, "padding": 2, "groups": 37}),
         ("conv2d", (2, 3, 9, 15), (6, 1, 3, 3), {"padding": 1, "groups": 3}),  # two filters a channel
         ("conv2d", (3, 1, 12, 15), (10, 1, 5, 5), {"padding": 2}),  # a grey image
         ("conv2d", (3, 3, 11, 30), (16, 3, 3, 3), {"padding": 1}),  # pairs of a few channels in dw

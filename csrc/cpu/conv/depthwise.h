@@ -7,20 +7,17 @@ namespace MIELINA_ISA {
 
 struct DepthwiseLast : DepthwiseRows {
   static constexpr int64_t kCache = 24 * 1024, kPieces = 16;
-  int64_t wide;  // channels in whole vectors
 
   __attribute__((noinline)) static bool fits(const Problem& q) {
     return q.y.shape[kC] == q.x.shape[kC] && q.y.stride[kC] == 1 && q.x.stride[kC] == 1 && q.x.shape[kC] >= L &&
            q.x.stride[kW] != 1 && DepthwiseRows::fits(q);
   }
-  __attribute__((noinline)) explicit DepthwiseLast(const Problem& problem)
-      : DepthwiseRows(problem, 1), wide(ceil_div(C, L) * L) {}
+  __attribute__((noinline)) explicit DepthwiseLast(const Problem& problem) : DepthwiseRows(problem, 1) {}
 
-  int64_t taps() const { return part.taps[0] * part.taps[1]; }
   int64_t reach() const { return max64(0, part.taps[1] - 1) * part.gap[1] * q.x.stride[kW]; }
-  // Pixels outside the image, then filters (tap, channel) and the bias.
-  int64_t zero_bytes() const { return align64((reach() + wide) * int64_t(sizeof(float))); }
-  int64_t bytes() const { return zero_bytes() + (taps() + 1) * wide * int64_t(sizeof(float)); }
+  // Pixels outside the image, then the filters.
+  int64_t zero_bytes() const { return align64((reach() + wide()) * int64_t(sizeof(float))); }
+  int64_t bytes() const { return zero_bytes() + filter_bytes(); }
   // Channels of a task: what eight rows of the output see lies in the L1 cache.
   int64_t some() const {
     return max64(1, kCache / (4 * (kRows * part.stride[0] + part.taps[0]) * max64(1, part.taps[1]) * L)) * L;
@@ -29,30 +26,23 @@ struct DepthwiseLast : DepthwiseRows {
   // f(block) for channels [c0, c1) of column j, L at a time.
   template <class F>
   void column(const float* x, int64_t h, int64_t j, int64_t c0, int64_t c1, const float* zeros, float* w, F f) const {
-    const Part& p = part;
-    int64_t s0 = 0, s1 = p.taps[1];
-    const int64_t at = j * p.stride[1] + p.base[1];
-    while (s0 < s1 && at + s0 * p.gap[1] < 0) s0++;
-    while (s1 > s0 && at + (s1 - 1) * p.gap[1] >= W) s1--;
+    const Inside in = inside(j);
+    const int64_t next = part.gap[1] * q.x.stride[kW];
     Lines line;
-    lines(x + (at + s0 * p.gap[1]) * q.x.stride[kW], h, zeros, line.at);
+    lines(x + in.at * q.x.stride[kW], h, zeros, line.at);
     for (int64_t c = c0; c < c1; c += L) {
-      const Span inside{0, int32_t(min64(L, c1 - c))};
-      f(c,
-        Block{line.at, c, p.gap[1] * q.x.stride[kW], s1 - s0, &inside, 0, w + s0 * wide + c, p.taps[1] * wide, wide});
+      const Span have{0, int32_t(min64(L, c1 - c))};
+      f(c, Block{line.at, c, next, in.last - in.first, &have, 0, w + place(c, in.first), part.taps[1] * L, L});
     }
   }
 
   __attribute__((noinline)) void run(const Ctx& ctx) const {
     float *zeros = (float*)ctx.workspace, *w = (float*)((char*)ctx.workspace + zero_bytes()),
-          *start = w + taps() * wide;
-    __builtin_memset(zeros, 0, size_t(bytes()));
-    for (int64_t c = 0; c < C; c++) {
-      for (int64_t t = 0; t < taps(); t++) w[t * wide + c] = filter(c, t / part.taps[1], t % part.taps[1]);
-      start[c] = bias(c);
-    }
+          *start = w + taps() * wide();
+    __builtin_memset(zeros, 0, size_t(zero_bytes()));
+    put_filters(w);
     const int64_t blocks = ceil_div(C, some()), parts = ceil_div(H, block), size = kDTypeSize[int(q.y.dtype)];
-    const int64_t steps = block * Q * min64(wide, some()) / L * (1 + taps());  // vector multiply-adds of a task
+    const int64_t steps = block * Q * min64(wide(), some()) / L * (1 + taps());  // vector multiply-adds of a task
     const RowTo<float> row_to = row_to_fn<float>(q.y.dtype);
     const bool plain = in_rows<float>(q.y.dtype, 1), active = q.activation != Activation::none;
     parallel_ranges(ctx, q.y.shape[kN] * parts * blocks, 1 + 16 * 1024 / steps, [&](int64_t i0, int64_t i1) {
@@ -78,14 +68,14 @@ struct DepthwiseLast : DepthwiseRows {
   }
 
   // ---- gradient of the filters; y is the output's gradient here. Rows are cut into pieces by the shape alone, their
-  // sums (tap, channel) added in a tree.
+  // sums, as the filters lie, added in a tree.
   static bool gradient_fits(const Problem& q) { return q.y.dtype == DType::f32 && fits(q); }
   int64_t parts() const { return q.y.shape[kN] * ceil_div(H, block); }
   int64_t pieces() const { return min64(kPieces, parts()); }
-  int64_t gradient_bytes() const { return zero_bytes() + pieces() * taps() * wide * int64_t(sizeof(float)); }
+  int64_t gradient_bytes(int64_t) const { return zero_bytes() + pieces() * taps() * wide() * int64_t(sizeof(float)); }
 
   void piece(int64_t begin, int64_t end, const float* zeros, float* sums) const {
-    for (int64_t i = 0; i < taps() * wide; i += L) store(sums + i, vf32{});
+    for (int64_t i = 0; i < taps() * wide(); i += L) store(sums + i, vf32{});
     const int64_t each = ceil_div(H, block);
     for (int64_t i = begin; i < end; i++)
       for (int64_t c0 = 0; c0 < C; c0 += some())
@@ -104,7 +94,7 @@ struct DepthwiseLast : DepthwiseRows {
   __attribute__((noinline)) void gradient(const Ctx& ctx, const View& dw) const {
     float *zeros = (float*)ctx.workspace, *sums = (float*)((char*)ctx.workspace + zero_bytes());
     __builtin_memset(zeros, 0, size_t(zero_bytes()));
-    const int64_t all = pieces(), size = taps() * wide;
+    const int64_t all = pieces(), size = taps() * wide();
     parallel_for(ctx, all,
                  [&](int64_t i, int) { piece(parts() * i / all, parts() * (i + 1) / all, zeros, sums + i * size); });
     for (int64_t half = 1; half < all; half *= 2)
@@ -114,7 +104,7 @@ struct DepthwiseLast : DepthwiseRows {
           store(to, load(to) + load(to + half * size));
         }
     for (int64_t c = 0; c < C; c++)
-      for (int64_t t = 0; t < taps(); t++) put_filter(dw, c, 0, t / part.taps[1], t % part.taps[1], sums[t * wide + c]);
+      for (int64_t t = 0; t < taps(); t++) put_filter(dw, c, 0, t / part.taps[1], t % part.taps[1], sums[place(c, t)]);
   }
 };
 

@@ -105,7 +105,7 @@ struct DepthwisePlanes : DepthwiseRows {
 
   // ---- gradient of the filters; y is the output's gradient here
   static bool gradient_fits(const Problem& q) { return q.y.dtype == DType::f32 && q.y.stride[kW] == 1 && fits(q); }
-  int64_t gradient_bytes() const { return bytes(); }
+  int64_t gradient_bytes(int64_t) const { return bytes(); }
 
   // Asks for the rows of the next block: from image to image a channel's planes lie far apart (32 x 64 x 56 x 56: 3.4
   // ms, 1.6 to 2.4 so; what is in the caches would lose 1.1).
@@ -172,7 +172,7 @@ struct FewChannels : DepthwisePlanes {
   int64_t parts() const { return q.x.shape[kN] * ceil_div(H, block); }
   int64_t pieces() const { return min64(kPieces, parts()); }
   int64_t sums() const { return K * C * part.taps[0] * part.taps[1] * L; }
-  int64_t gradient_bytes() const { return bytes() + pieces() * sums() * int64_t(sizeof(float)); }
+  int64_t gradient_bytes(int64_t) const { return bytes() + pieces() * sums() * int64_t(sizeof(float)); }
 
   void piece(int64_t begin, int64_t end, float* sum) const {
     for (int64_t i = 0; i < sums(); i += L) store(sum + i, vf32{});

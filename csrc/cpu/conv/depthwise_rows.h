@@ -74,7 +74,7 @@ struct DepthwiseRows {
   }
 
   // The rows of the image under a block of rows of the output from h on, for each of the window's.
-  void lines(const float* x, int64_t h, const float* zeros, const float** to) const {
+  __attribute__((noinline)) void lines(const float* x, int64_t h, const float* zeros, const float** to) const {
     const Part& p = part;
     const int64_t pitch = q.x.stride[kH], rows = apart == 1 ? 1 : p.taps[0], next = apart == 1 ? 1 : p.stride[0];
     const int64_t each = apart == 1 ? step * (block - 1) + p.taps[0] : block, skip = apart == 1 ? 1 : step;
@@ -88,6 +88,16 @@ struct DepthwiseRows {
   struct Lines {
     const float* at[2 * kRows * kTapRows];
   };
+  // Of a row's taps, [first, last) lie inside the image under column j.
+  struct Inside {
+    int64_t first, last, at;  // at: the column of the image under the first
+  };
+  Inside inside(int64_t j) const {
+    Inside i{0, part.taps[1], j * part.stride[1] + part.base[1]};
+    while (i.first < i.last && i.at + (i.last - 1) * part.gap[1] >= W) i.last--;
+    for (; i.first < i.last && i.at < 0; i.at += part.gap[1]) i.first++;
+    return i;
+  }
 
   // L pixels under a tap and, under a stride of two, those under the next one.
   template <int Pace>
@@ -228,6 +238,22 @@ struct DepthwiseRows {
   }
   float filter(int64_t c, int64_t r, int64_t s) const {
     return part.w[c * q.w.stride[kN] + r * part.step[0] + s * part.step[1]];
+  }
+  // Filters for vectors of channels: (vector, tap, channel), one vector after the other: a tap 4 KB from the next one
+  // would share its set of the L1 cache. Then the bias.
+  int64_t taps() const { return part.taps[0] * part.taps[1]; }
+  int64_t wide() const { return ceil_div(C, L) * L; }  // channels in whole vectors
+  int64_t filter_bytes() const { return (taps() + 1) * wide() * int64_t(sizeof(float)); }
+  int64_t place(int64_t c, int64_t tap) const { return (c / L * taps() + tap) * L + c % L; }
+  __attribute__((noinline)) void put_filters(float* to) const {
+    __builtin_memset(to, 0, size_t(filter_bytes()));
+    for (int64_t c0 = 0; c0 < C; c0 += L) {
+      float* w = to + c0 * taps();
+      for (int64_t r = 0; r < part.taps[0]; r++)
+        for (int64_t s = 0; s < part.taps[1]; s++, w += L)
+          for (int64_t c = c0; c < min64(c0 + L, C); c++) w[c - c0] = filter(c, r, s);
+    }
+    for (int64_t c = 0; c < C; c++) to[wide() * taps() + c] = bias(c);
   }
   float bias(int64_t c) const {
     float b = 0.0f;

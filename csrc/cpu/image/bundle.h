@@ -2,7 +2,6 @@
 // channels-last image, whose pixels are whole vectors. The transposes on the way in and out cost less than what rows
 // of a few pixels lose: 64 x 32 images of 8 x 8, means of 2 x 2, took 126 us by rows.
 #pragma once
-#include "cpu/copy.h"
 #include "cpu/image/rows.h"
 
 namespace mielina {
@@ -16,12 +15,6 @@ MIELINA_INLINE bool even_planes(const View& v) {
          (v.shape[2] == 1 || v.stride[2] == v.shape[3] * v.shape[4] * v.stride[4]) &&
          (v.shape[4] > 1 || v.stride[4] == 1 || v.shape[2] * v.shape[3] == 1);
 }
-// One copy of the transposes of bundles.
-[[gnu::noinline]] inline void turn_planes(uint32_t* y, int64_t ys, const uint32_t* x, int64_t xs, int64_t rows,
-                                          int64_t columns) {
-  transpose_tile(y, ys, x, xs, rows, columns);
-}
-
 // Whether y and x go in bundles of lanes<T> planes. Only in the type of networks: each takes 40 KB of the library.
 template <class T>
 constexpr bool kBundles = __is_same(T, float);
