@@ -180,8 +180,8 @@ bool depthwise(const Problem& q, int64_t groups) {
 // The algorithms for float32 alone, if one fits; convolve_workspace has the same order.
 bool convolve_floats(const Ctx& ctx, const Problem& q, int64_t groups) {
   if (depthwise(q, groups) && (DepthwiseLast::fits(q) || DepthwiseBundles::fits(q) || DepthwisePlanes::fits(q))) {
-    if (DepthwiseLast::fits(q)) DepthwiseLast(q).run(ctx);
-    else if (DepthwiseBundles::fits(q)) DepthwiseBundles(q).run(ctx);
+    if (DepthwiseBundles::fits(q)) DepthwiseBundles(q).run(ctx);
+    else if (DepthwiseLast::fits(q)) DepthwiseLast(q).run(ctx);
     else DepthwisePlanes(q).run(ctx);
     return true;
   }
@@ -228,8 +228,8 @@ template <class T>
 int64_t convolve_workspace(const Ctx& ctx, const Problem& q, int64_t groups) {
   const Problem first = group_of(q, groups, 0);
   if constexpr (__is_same(T, float)) {
-    if (depthwise(q, groups) && DepthwiseLast::fits(q)) return DepthwiseLast(q).bytes();
     if (depthwise(q, groups) && DepthwiseBundles::fits(q)) return DepthwiseBundles(q).bytes(ctx.threads);
+    if (depthwise(q, groups) && DepthwiseLast::fits(q)) return DepthwiseLast(q).bytes();
     if (depthwise(q, groups) && DepthwisePlanes::fits(q)) return DepthwisePlanes(q).bytes();
     if (!is_direct(q, groups) && WinogradFew::fits(first)) return WinogradFew(first).bytes(ctx.threads);
     if (!is_direct(q, groups) && Winograd::fits(first)) return Winograd(first).bytes(ctx.threads);

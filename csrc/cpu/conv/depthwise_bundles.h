@@ -11,19 +11,21 @@ struct DepthwiseBundles : DepthwiseRows {
   static constexpr int64_t kBytes = 64 * 1024;  // of the image and the result: the L1 cache and a little more
   View image;                                   // as it lies; q.x is a bundle of its planes
   int64_t blocks;                               // vectors of channels
+  bool last;                                    // channels last
 
   static bool even(const View& v) { return v.stride[kW] == 1 && v.stride[kH] == v.shape[kW]; }
+  static bool along_c(const Problem& q) { return q.x.stride[kC] == 1 && q.y.stride[kC] == 1; }
   static int64_t pixels(const View& v) { return v.shape[kH] * v.shape[kW]; }
   // Rows of the result that leave an eighth of their vectors empty, or that would need vectors of even pixels.
   static bool fits(const Problem& q) { return VBYTES > 16 && suits(q); }
   __attribute__((noinline)) static bool suits(const Problem& q) {
     const int64_t Q = q.y.shape[kW];
     const bool filled = 8 * Q > 7 * ceil_div(Q, L) * L && q.window.stride[2] == 1;
-    return even(q.x) && even(q.y) && q.y.shape[kC] == q.x.shape[kC] && q.x.shape[kC] >= L && !filled &&
-           (pixels(q.x) + pixels(q.y)) * VBYTES <= kBytes && DepthwiseRows::fits(q);
+    return (along_c(q) || (even(q.x) && even(q.y) && !filled)) && q.y.shape[kC] == q.x.shape[kC] &&
+           q.x.shape[kC] >= L && (pixels(q.x) + pixels(q.y)) * VBYTES <= kBytes && DepthwiseRows::fits(q);
   }
   __attribute__((noinline)) explicit DepthwiseBundles(const Problem& problem)
-      : DepthwiseRows(problem, 1), image(problem.x), blocks(ceil_div(C, L)) {
+      : DepthwiseRows(problem, 1), image(problem.x), blocks(ceil_div(C, L)), last(along_c(problem)) {
     q.x.stride[kH] = W * L;
     q.x.stride[kW] = L;
   }
@@ -39,16 +41,36 @@ struct DepthwiseBundles : DepthwiseRows {
   }
   // Channels [c, c + L) of v, those beyond its last zero.
   void get(const View& v, int64_t n, int64_t c, float* to) const {
-    if (c + L > C) __builtin_memset(to, 0, size_t(pixels(v) * VBYTES));
-    turn_planes((uint32_t*)to, L, (const uint32_t*)plane(v, n, c), v.stride[kC], pixels(v), min64(L, C - c));
+    const float* from = plane(v, n, c);
+    const int64_t have = min64(L, C - c);
+    if (last) {
+      for (int64_t h = 0; h < v.shape[kH]; h++)
+        for (int64_t w = 0; w < v.shape[kW]; w++, to += L) {
+          const float* p = from + h * v.stride[kH] + w * v.stride[kW];
+          __builtin_prefetch(p + L, 0, 2);  // the next channels
+          store(to, load_part(p, have));
+        }
+      return;
+    }
+    if (have < L) __builtin_memset(to, 0, size_t(pixels(v) * VBYTES));
+    turn_planes((uint32_t*)to, L, (const uint32_t*)from, v.stride[kC], pixels(v), have);
   }
   void put(const float* sum, float* planes, char* y, int64_t c) const {
     const int64_t have = min64(L, C - c), size = kDTypeSize[int(q.y.dtype)], each = pixels(q.y);
     const bool plain = q.y.dtype == DType::f32;
+    const RowTo<float> row_to = row_to_fn<float>(q.y.dtype);
+    if (last) {
+      for (int64_t h = 0; h < H; h++)
+        for (int64_t w = 0; w < Q; w++, sum += L) {
+          char* to = y + (h * q.y.stride[kH] + w * q.y.stride[kW]) * size;
+          if (plain) store_part((float*)to, load(sum), have);
+          else row_to(sum, to, 1, have);
+        }
+      return;
+    }
     turn_planes(plain ? (uint32_t*)y : (uint32_t*)planes, plain ? q.y.stride[kC] : each, (const uint32_t*)sum, L, have,
                 each);
-    for (int64_t k = 0; k < have && !plain; k++)
-      row_to_fn<float>(q.y.dtype)(planes + k * each, y + k * q.y.stride[kC] * size, 1, each);
+    for (int64_t k = 0; k < have && !plain; k++) row_to(planes + k * each, y + k * q.y.stride[kC] * size, 1, each);
   }
 
   // f(block, h, j) for all blocks of rows and columns of the output.
@@ -88,8 +110,10 @@ struct DepthwiseBundles : DepthwiseRows {
         char* y = (char*)q.y.data + (n * q.y.stride[kN] + c * q.y.stride[kC]) * size;
         const char *to = y, *next = (char*)plane(image, (i + 1) / blocks, (i + 1) % blocks * L);
         walk(x, zeros, w + place(c, 0), [&](const Block& b, int64_t h, int64_t j) {
-          ask(to, pixels(q.y) * L * size / steps);
-          ask(next, pixels(q.x) * VBYTES / steps);
+          if (!last) {
+            ask(to, pixels(q.y) * L * size / steps);
+            ask(next, pixels(q.x) * VBYTES / steps);
+          }
           sum_of(b, start + c, sum + (h * Q + j) * L, Q * L);
         });
         if (q.activation != Activation::none) activated(sum, pixels(q.y) * L, q.activation);
@@ -100,7 +124,7 @@ struct DepthwiseBundles : DepthwiseRows {
 
   // ---- gradient of the filters; y is the output's gradient here. A task is a vector of channels, summed over the
   // images in order.
-  static bool gradient_fits(const Problem& q) { return q.y.dtype == DType::f32 && fits(q); }
+  static bool gradient_fits(const Problem& q) { return q.y.dtype == DType::f32 && !along_c(q) && fits(q); }
   int64_t gradient_bytes(int64_t threads) const { return zero_bytes() + threads * (worker_bytes() + taps() * VBYTES); }
 
   __attribute__((noinline)) void gradient(const Ctx& ctx, const View& dw) const {
