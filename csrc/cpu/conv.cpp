@@ -3,6 +3,7 @@
 #include "cpu/conv/depthwise_bundles.h"
 #include "cpu/conv/depthwise_planes.h"
 #include "cpu/conv/pixels.h"
+#include "cpu/conv/sliding.h"
 #include "cpu/conv/weight.h"
 #include "cpu/conv/winograd.h"
 #include "cpu/conv/winograd_few.h"
@@ -191,11 +192,14 @@ bool convolve_floats(const Ctx& ctx, const Problem& q, int64_t groups) {
     for (int64_t group = 0; group < groups; group++) WinogradFew(group_of(q, groups, group)).run(ctx);
     return true;
   }
-  const bool planar = Winograd::fits(first);
-  if (!planar && !WinogradLast::fits(first)) return false;
-  for (int64_t group = 0; group < groups; group++)
-    if (planar) Winograd(group_of(q, groups, group)).run(ctx);
-    else WinogradLast(group_of(q, groups, group)).run(ctx);
+  const bool planar = Winograd::fits(first), along_c = !planar && WinogradLast::fits(first);
+  if (!planar && !along_c && !Sliding::fits(first)) return false;
+  for (int64_t group = 0; group < groups; group++) {
+    const Problem one = group_of(q, groups, group);
+    if (planar) Winograd(one).run(ctx);
+    else if (along_c) WinogradLast(one).run(ctx);
+    else Sliding(one).run(ctx);
+  }
   return true;
 }
 
@@ -234,6 +238,7 @@ int64_t convolve_workspace(const Ctx& ctx, const Problem& q, int64_t groups) {
     if (!is_direct(q, groups) && WinogradFew::fits(first)) return WinogradFew(first).bytes(ctx.threads);
     if (!is_direct(q, groups) && Winograd::fits(first)) return Winograd(first).bytes(ctx.threads);
     if (!is_direct(q, groups) && WinogradLast::fits(first)) return WinogradLast(first).bytes(ctx.threads);
+    if (!is_direct(q, groups) && Sliding::fits(first)) return Sliding(first).bytes(ctx.threads);
   }
   if (is_direct(q, groups)) return ctx.threads * Planes<T>(first).bytes;
   return product_workspace<Plain<T>>(ctx, first);
@@ -305,7 +310,7 @@ Window window_of(const View& w, const ConvArgs& args) {
 
 Problem forward(Floats& floats, const View& y, const View& x, const View& w, const View& bias, const ConvArgs& args) {
   Problem q{y, x, w, bias, window_of(w, args), args.activation, args.direct};
-  if (args.groups == 1 && WinogradLast::fits(q)) return q;  // its phases are channels enough
+  if (args.groups == 1 && (WinogradLast::fits(q) || Sliding::fits(q))) return q;  // these read few channels as well
   q.x = floats(x);
   q.w = floats(w);
   return q;

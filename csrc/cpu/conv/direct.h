@@ -25,13 +25,20 @@ static bool in_rows(DType dtype, int64_t stride) {
   return stride == 1 && dtype == dtype_of<T>;
 }
 
+// One copy, since it is large and products take most of the time.
+template <class T>
+__attribute__((noinline)) static void activate_row(T* y, int64_t n, Activation f) {
+  constexpr int L = lanes<T>;
+  for (int64_t i = 0; i < n; i += L) store_n(y + i, activate(load_n(y + i, min64(L, n - i)), f), min64(L, n - i));
+}
+
 template <class T>
 struct Planes {
   static constexpr int64_t L = lanes<T>, kChunk = 4;  // vectors of an output row at once, at most
   int64_t extent[3], base[3], shift[3];               // of the padded image; its origin in x; of tap 0
   int64_t phases, row, plane, volume, bytes;
 
-  explicit Planes(const Problem& q) {
+  __attribute__((noinline)) explicit Planes(const Problem& q) {
     const Window& v = q.window;
     for (int d = 0; d < 3; d++) {
       const int64_t reach = (v.taps[d] - 1) * v.dilation[d];
@@ -53,7 +60,7 @@ struct Planes {
   }
 
   // The image's channels into the buffer.
-  void pad(const Problem& q, int64_t n, T* to) const {
+  __attribute__((noinline)) void pad(const Problem& q, int64_t n, T* to) const {
     const int64_t size = kDTypeSize[int(q.x.dtype)], W = q.x.shape[kW], step = phases * q.x.stride[kW];
     const RowFrom<T> row_from = row_from_fn<T>(q.x.dtype);
     const bool plain = in_rows<T>(q.x.dtype, step), halved = step == 2 && in_rows<T>(q.x.dtype, q.x.stride[kW]);
@@ -133,8 +140,8 @@ struct Planes {
             for (int64_t m = 0; m < vectors; m++) rows<1, 1>(q, w, from + j + m * L, d, h, sum + m);
           for (int64_t i = 0; i < step; i++) {
             alignas(64) T out[kChunk * L];
-            for (int64_t m = 0; m < vectors; m++)
-              store(out + m * L, activate(sum[i * vectors + m] + splat<Vec<T>>(bias), q.activation));
+            for (int64_t m = 0; m < vectors; m++) store(out + m * L, sum[i * vectors + m] + splat<Vec<T>>(bias));
+            if (q.activation != Activation::none) activate_row(out, vectors * L, q.activation);
             char* to = y + (d * q.y.stride[kD] + (h + i) * q.y.stride[kH] + j * q.y.stride[kW]) * size;
             if (plain) copy_row(out, (T*)to, wide);
             else row_to(out, to, q.y.stride[kW], wide);

@@ -1,0 +1,204 @@
+// Convolutions of few input channels, float32: the product of filters and image columns, whose columns are read where
+// they lie. A band of output rows has its part of the image copied into a zero-padded buffer (conv/direct.h); there the
+// pixels under a tap are neighbours, so that a table of the taps' places is all that the kernel needs. To gather
+// columns took as long as their product with 32 filters of 27 numbers.
+#pragma once
+#include "cpu/conv/direct.h"
+
+namespace mielina {
+namespace MIELINA_ISA {
+
+// Vectors run along the pixels of planar outputs, and along the channels of channels-last ones.
+struct Sliding {
+  static constexpr int64_t L = lanes<float>, kRows = VBYTES == 64 ? 8 : 4, kVectors = 2;
+  static constexpr int64_t kChannels = 16;         // of the image, times its phases: from there on gathering costs less
+  static constexpr int64_t kBandBytes = 24 << 10;  // of padded image: it stays in the L1 cache
+
+  // Of a step k: what to add to a tile's first vector, and to its first single number.
+  struct Step {
+    int64_t wide, one;
+  };
+  // kRows times one or two vectors of sums.
+  struct Tile {
+    const Step* steps;
+    int64_t depth;
+    const float *wide[kVectors], *one, *bias;
+    bool bias_wide;  // a number for each lane, not for each row
+    float* to[kVectors];
+    int64_t ld, rows, lanes[kVectors];
+    Activation activation;
+  };
+
+  const Problem& q;
+  const int64_t K, depth, H, W;
+  const bool last;
+  int64_t band, bands, width, panels;
+  Planes<float> planes;
+
+  // Two dimensions, more than one tap, and vectors and rows of sums that are three quarters full.
+  __attribute__((noinline)) static bool fits(const Problem& q) {
+    const Window& v = q.window;
+    const bool last = lanes_along_c(q.y);
+    const bool flat = q.y.shape[kD] == 1 && q.x.shape[kD] == 1 && v.taps[0] == 1 && v.padding[0] == 0;
+    const bool floats = q.x.dtype == DType::f32 && q.w.dtype == DType::f32 && q.y.dtype == DType::f32 &&
+                        (!q.bias.data || q.bias.dtype == DType::f32);
+    const int64_t K = q.y.shape[kC], channels = q.x.shape[kC] * v.stride[1] * v.stride[2];
+    return flat && floats && v.taps[1] * v.taps[2] > 1 && K > kDirectChannels && channels > 0 &&
+           channels <= kChannels && (last || q.y.stride[kW] == 1) && filled(q.y.shape[kW], last ? kRows : L) &&
+           filled(K, last ? L : kRows) && band_of(q, 1).bytes <= 4 * kBandBytes;
+  }
+  static bool filled(int64_t n, int64_t whole) { return 4 * n >= 3 * ceil_div(n, whole) * whole; }
+
+  // Rows [h, h + n) of the output.
+  static Problem rows_of(const Problem& q, int64_t h, int64_t n) {
+    Problem p = q;
+    p.y.shape[kH] = n;
+    p.window.padding[1] -= h * q.window.stride[1];
+    return p;
+  }
+  static Planes<float> band_of(const Problem& q, int64_t n) { return Planes<float>(rows_of(q, 0, n)); }
+  // As many rows as the cache has room for, and enough bands for several threads.
+  static int64_t height(const Problem& q) {
+    const int64_t H = q.y.shape[kH];
+    int64_t n = min64(H, max64(4, min64(16, q.y.shape[kN] * H / 8)));
+    while (n > 1 && band_of(q, n).bytes > kBandBytes) n--;
+    return ceil_div(H, ceil_div(H, n));
+  }
+
+  explicit Sliding(const Problem& problem)
+      : q(problem),
+        K(q.y.shape[kC]),
+        depth(q.x.shape[kC] * q.window.taps[1] * q.window.taps[2]),
+        H(q.y.shape[kH]),
+        W(q.y.shape[kW]),
+        last(lanes_along_c(q.y)),
+        band(height(q)),
+        bands(ceil_div(H, band)),
+        width(last ? kVectors * L : kRows),
+        panels(ceil_div(K, width)),
+        planes(band_of(q, band)) {}
+  int64_t filters_bytes() const { return panels * width * depth * int64_t(sizeof(float)); }
+  int64_t bias_bytes() const { return panels * width * int64_t(sizeof(float)); }
+  int64_t steps_bytes() const { return align64(depth * int64_t(sizeof(Step))); }
+  int64_t bytes(int threads) const {
+    return align64(filters_bytes()) + align64(bias_bytes()) + steps_bytes() + threads * planes.bytes;
+  }
+
+  void fill_steps(Step* steps) const {
+    const Window& v = q.window;
+    const int64_t taps = v.taps[1] * v.taps[2];
+    for (int64_t k = 0; k < depth; k++) {
+      const int64_t c = k / taps, line = planes.shift[1] + k % taps / v.taps[2] * v.dilation[1];
+      const int64_t at = planes.shift[2] + k % v.taps[2] * v.dilation[2], phases = planes.phases;
+      const int64_t pixel = c * planes.volume + (line * phases + at % phases) * planes.row + at / phases;
+      steps[k] = last ? Step{k * width, pixel} : Step{pixel, k * width};
+    }
+  }
+
+  template <int NV>
+  __attribute__((noinline)) static void multiply(const Tile& t) {
+    vf32 acc[kRows][NV] = {};
+    const float *wide[NV], *one = t.one;
+    for (int v = 0; v < NV; v++) wide[v] = t.wide[v];
+    const Step* end = t.steps + t.depth;
+    for (const Step* s = t.steps; s < end; s++) {
+      vf32 x[NV];
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; v++) x[v] = load(wide[v] + s->wide);
+      const float* w = one + s->one;
+#pragma GCC unroll 8
+      for (int i = 0; i < kRows; i++)
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; v++) acc[i][v] = fma(splat<vf32>(w[i]), x[v], acc[i][v]);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; i++) {
+      if (i >= t.rows) break;
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; v++) {
+        const vf32 y = acc[i][v] + (t.bias_wide ? load(t.bias + v * L) : splat<vf32>(t.bias[i]));
+        if (t.lanes[v] == L) store(t.to[v] + i * t.ld, y);
+        else store_n(t.to[v] + i * t.ld, y, t.lanes[v]);
+      }
+    }
+  }
+  __attribute__((noinline)) static void run(const Tile& t, int64_t vectors) {
+    if (vectors == 1) multiply<1>(t);
+    else multiply<2>(t);
+    if (t.activation == Activation::none) return;
+    for (int64_t i = 0; i < t.rows; i++)
+      for (int64_t v = 0; v < vectors; v++) activate_row(t.to[v] + i * t.ld, t.lanes[v], t.activation);
+  }
+
+  // One panel of output channels of rows [h, h + n); w, bias: the panel's.
+  void panel_of(Tile& t, int64_t panel, int64_t n, const float* x, const float* w, float* y) const {
+    const int64_t k = panel * width, next = q.window.stride[1] * planes.phases * planes.row;
+    y += k * q.y.stride[kC];
+    if (last) {
+      const int64_t vectors = min64(kVectors, ceil_div(K - k, L));
+      for (int64_t v = 0; v < vectors; v++) {
+        t.wide[v] = w + v * L;
+        t.lanes[v] = min64(L, K - k - v * L);
+      }
+      for (int64_t h = 0; h < n; h++)
+        for (int64_t j = 0; j < W; j += kRows) {
+          t.one = x + h * next + j;
+          t.rows = min64(kRows, W - j);
+          for (int64_t v = 0; v < vectors; v++) t.to[v] = y + h * q.y.stride[kH] + j * t.ld + v * L;
+          run(t, vectors);
+        }
+      return;
+    }
+    const int64_t per = ceil_div(W, L), count = n * per;
+    t.one = w;
+    t.rows = min64(kRows, K - k);
+    for (int64_t i = 0; i < count; i += kVectors) {
+      const int64_t vectors = min64(kVectors, count - i);
+      for (int64_t v = 0; v < vectors; v++) {
+        const int64_t h = (i + v) / per, j = (i + v) % per * L;
+        t.wide[v] = x + h * next + j;
+        t.lanes[v] = min64(L, W - j);
+        t.to[v] = y + h * q.y.stride[kH] + j;
+      }
+      run(t, vectors);
+    }
+  }
+
+  // Rows from h on of one image; padded: room for its part of the image.
+  void rows(int64_t image, int64_t h, const float* filters, const float* bias, const Step* steps, float* padded) const {
+    const Problem part = rows_of(q, h, band);
+    Planes<float>(part).pad(part, image, padded);
+    Tile t{steps, depth, {}, nullptr, nullptr, last, {}, q.y.stride[last ? kW : kC], 0, {}, q.activation};
+    float* y = (float*)q.y.data + image * q.y.stride[kN] + h * q.y.stride[kH];
+    for (int64_t panel = 0; panel < panels; panel++) {
+      t.bias = bias + panel * width;
+      panel_of(t, panel, min64(band, H - h), padded, filters + panel * width * depth, y);
+    }
+  }
+
+  void run(const Ctx& ctx) const {
+    float* filters = (float*)ctx.workspace;
+    float* bias = (float*)((char*)filters + align64(filters_bytes()));
+    Step* steps = (Step*)((char*)bias + align64(bias_bytes()));
+    char* padded = (char*)steps + steps_bytes();
+    fill_steps(steps);
+    Filters<Plain<float>> w{(const float*)q.w.data, K, width, q.w.stride[kN], q.w.stride[kC], q.w.shape[kC], false};
+    for (int d = 0; d < 3; d++) {
+      w.taps[d] = q.window.taps[d];
+      w.stride[d] = q.w.stride[kD + d];
+    }
+    w.flatten();
+    for (int64_t i = 0; i < panels; i++) w.pack(filters + i * width * depth, width, i, 0, depth);
+    for (int64_t k = 0; k < panels * width; k++)
+      bias[k] = q.bias.data && k < K ? ((const float*)q.bias.data)[k * q.bias.stride[0]] : 0.0f;
+    const int64_t tasks = q.y.shape[kN] * bands, work = numel(q.y) / L * depth;
+    const int64_t grain = 1 + min64(tasks, tasks * 64 * 1024 / (work + 1));
+    parallel_for(ctx, ceil_div(tasks, grain), [&](int64_t t, int worker) {
+      for (int64_t i = t * grain; i < min64(tasks, (t + 1) * grain); i++)
+        rows(i / bands, i % bands * band, filters, bias, steps, (float*)(padded + worker * planes.bytes));
+    });
+  }
+};
+
+}  // namespace MIELINA_ISA
+}  // namespace mielina
