@@ -46,6 +46,7 @@ def channels_last(x: Any) -> Any:
         ("conv2d", (2, 3, 9, 30), (28, 3, 3, 3), {"padding": 1}),  # a first layer, in three bands of rows
         ("conv2d", (1, 3, 13, 29), (12, 3, 5, 3), {"stride": 2, "padding": (2, 3)}),  # the same of even and odd columns
         ("conv2d", (2, 8, 10, 34), (12, 4, 3, 2), {"dilation": (2, 3), "groups": 2}),
+        ("conv2d", (2, 6, 14, 14), (20, 6, 5, 5), {}),  # vectors that are not full
         ("conv_transpose2d", (1, 5, 7, 15), (5, 12, 3, 3), {"padding": 2}),  # the same with its window backwards
         ("conv2d", (1, 9, 8, 7), (70, 9, 3, 3), {"padding": 1}),  # a few pixels
         ("conv2d", (1, 5, 7, 70), (6, 5, 3, 3), {"stride": 2, "padding": 1}),  # every second pixel, at edges too

@@ -35,7 +35,8 @@ struct Sliding {
   int64_t band, bands, width, panels;
   Planes<float> planes;
 
-  // Two dimensions, more than one tap, and vectors and rows of sums that are three quarters full.
+  // Two dimensions, more than one tap, and vectors and rows of sums that are five eighths full: LeNet's 10 x 10
+  // pixels took 0.31 ms so, gathered 0.40.
   __attribute__((noinline)) static bool fits(const Problem& q) {
     const Window& v = q.window;
     const bool last = lanes_along_c(q.y);
@@ -47,7 +48,7 @@ struct Sliding {
            channels <= kChannels && (last || q.y.stride[kW] == 1) && filled(q.y.shape[kW], last ? kRows : L) &&
            filled(K, last ? L : kRows) && band_of(q, 1).bytes <= 4 * kBandBytes;
   }
-  static bool filled(int64_t n, int64_t whole) { return 4 * n >= 3 * ceil_div(n, whole) * whole; }
+  static bool filled(int64_t n, int64_t whole) { return 8 * n >= 5 * ceil_div(n, whole) * whole; }
 
   // Rows [h, h + n) of the output.
   static Problem rows_of(const Problem& q, int64_t h, int64_t n) {
