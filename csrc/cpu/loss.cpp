@@ -78,7 +78,7 @@ struct Fn<Loss::bce_logits> {
   // (1 - t) x + log(1 + exp(-x)), the second as max(-x, 0) + log1p(exp(-|x|)): not inf - inf at x = inf
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
-    return (c<V>(1) - t) * x + (at_least(-x, 0) + log1p(exp(-abs(x))));
+    return (c<V>(1) - t) * x + (at_least(-x, 0) + log1p(exp_below(-abs(x))));
   }
   template <class V>
   MIELINA_INLINE V d(V x, V t, V) {
@@ -112,7 +112,7 @@ struct Fn<Loss::soft_margin> {
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
     V z = -t * x;
-    return at_least(z, 0) + log1p(exp(-abs(z)));
+    return at_least(z, 0) + log1p(exp_below(-abs(z)));
   }
   template <class V>
   MIELINA_INLINE V d(V x, V t, V) {

@@ -30,6 +30,21 @@ void affine_row(const Row<T, Halves>& y, const Row<T, Halves>& x, int64_t n, T m
   });
 }
 
+// Two rows of one block at once, which load weight and bias once: a row of 1024 takes 4 loads a vector else.
+template <class T, bool Halves>
+void affine_pair(const Row<T, Halves>* y, const Row<T, Halves>* x, int64_t n, const T* mean, const T* rstd, const T* w,
+                 const T* b) {
+  const auto x0 = x[0].get(0, n, nullptr), x1 = x[1].get(0, n, nullptr);
+  const auto y0 = y[0].out(0, nullptr), y1 = y[1].out(0, nullptr);
+  const Vec<T> m0 = splat<Vec<T>>(mean[0]), m1 = splat<Vec<T>>(mean[1]);
+  const Vec<T> s0 = splat<Vec<T>>(rstd[0]), s1 = splat<Vec<T>>(rstd[1]);
+  for_vectors<T>(n, [&](int64_t j, int64_t l) __attribute__((always_inline)) {
+    const Vec<T> wv = load_part(w + j, l), bv = load_part(b + j, l);
+    store_part(y0 + j, fma((load_part(x0 + j, l) - m0) * s0, wv, bv), l);
+    store_part(y1 + j, fma((load_part(x1 + j, l) - m1) * s1, wv, bv), l);
+  });
+}
+
 template <class T>
 bool streams(const View& y, bool halves) {
   return (halves || y.dtype == dtype_of<T>) && y.shape[1] % lanes<T> == 0 && y.stride[0] % lanes<T> == 0 &&
@@ -39,34 +54,59 @@ bool streams(const View& y, bool halves) {
 // All rows have the same weights, one an element.
 bool row_weights(const NormRows& a) { return a.groups == 1 && a.inner == 1; }
 
+// Whether rows can be taken in pairs: short, and read and written where they lie.
+template <class T, bool Halves>
+bool in_pairs(const View& v, const NormRows& a) {
+  const bool direct = Halves || (v.dtype == dtype_of<T> && v.stride[1] == 1);
+  return kHalfKernels<T> && row_weights(a) && v.shape[1] <= kBlock && direct;
+}
+
+// mean and rstd of a row.
+template <class T, bool Halves>
+[[gnu::noinline]] void statistics(const Row<T, Halves>& x, int64_t n, const NormRows& a, T* mean, T* rstd) {
+  alignas(64) T in[kBlock];
+  Moments m;
+  add_moments(m, x, n, a.center, in);
+  *mean = T(m.mean);
+  *rstd = T(1 / __builtin_sqrt(m.m2 / double(n) + a.eps));
+}
+
 template <class T, bool Halves>
 void norm_rows_of(const Ctx& ctx, const View& y, const View& mean, const View& rstd, const View& x, const View& weight,
                   const View& bias, const NormRows& a) {
   int64_t R = x.shape[0], n = x.shape[1], K = n / a.inner;
   bool nt = (a.inner == 1 || a.inner % lanes<T> == 0) && streams<T>(y, Halves);
+  const bool plain = Halves || (weight.dtype == dtype_of<T> && bias.dtype == dtype_of<T>);
+  const bool pairs = !nt && weight.data && bias.data && plain && in_pairs<T, Halves>(x, a) && in_pairs<T, Halves>(y, a);
+  T *mu = (T*)mean.data, *rs = (T*)rstd.data;
   parallel_ranges(ctx, R, max64(1, kGrain / 4 / max64(1, n)), [&](int64_t begin, int64_t end) {
-    alignas(64) T in[kBlock], xs[kRow], ws[Halves ? kRow : 1], bs[Halves ? kRow : 1];
+    alignas(64) T xs[kRow], ws[Halves ? kRow : 1], bs[Halves ? kRow : 1];
     // Rows of halves meet the weights in float, converted once a task.
     Row<T> weights = row_at<T>(weight, 0), biases = row_at<T>(bias, 0);
     if (Halves && weight.data) weights = gathered(weights, n, ws);
     if (Halves && bias.data) biases = gathered(biases, n, bs);
-    for (int64_t r = begin; r < end; r++) {
-      const Row<T, Halves> from = gathered(as<Halves>(row_at<T>(x, r * x.stride[0])), n, xs);
-      const Row<T, Halves> to = as<Halves>(row_at<T>(y, r * y.stride[0]));
-      Moments m;
-      add_moments(m, from, n, a.center, in);
-      T mu = T(m.mean), s = T(1 / __builtin_sqrt(m.m2 / double(n) + a.eps));
-      ((T*)mean.data)[r] = mu;
-      ((T*)rstd.data)[r] = s;
+    auto row_of = [](const View& v, int64_t r) { return as<Halves>(row_at<T>(v, r * v.stride[0])); };
+    int64_t r = begin;
+    if constexpr (kHalfKernels<T>) {
+      for (; pairs && r + 2 <= end; r += 2) {
+        const Row<T, Halves> from[2] = {row_of(x, r), row_of(x, r + 1)}, to[2] = {row_of(y, r), row_of(y, r + 1)};
+        for (int i = 0; i < 2; i++) statistics(from[i], n, a, mu + r + i, rs + r + i);
+        affine_pair(to, from, n, mu + r, rs + r, (const T*)weights.data, (const T*)biases.data);
+      }
+    }
+    for (; r < end; r++) {
+      const Row<T, Halves> from = gathered(row_of(x, r), n, xs), to = row_of(y, r);
+      statistics(from, n, a, mu + r, rs + r);
+      const T m = mu[r], s = rs[r];
       int64_t c = r % a.groups * K;
       if (Halves || a.inner == 1) {
         Row<T> w = Halves ? weights : row_at<T>(weight, c), b = Halves ? biases : row_at<T>(bias, c);
-        affine_row(to, from, n, mu, s, weight.data ? &w : nullptr, bias.data ? &b : nullptr, nt);
+        affine_row(to, from, n, m, s, weight.data ? &w : nullptr, bias.data ? &b : nullptr, nt);
         continue;
       }
       for (int64_t k = 0; !Halves && k < K; k++) {
         Row<T> part = {from.at(k * a.inner), 1, from.dtype}, out = {to.at(k * a.inner), 1, to.dtype};
-        affine_segment(out, part, a.inner, mu, s * element_of<T>(weight, c + k, 1), element_of<T>(bias, c + k, 0), nt);
+        affine_segment(out, part, a.inner, m, s * element_of<T>(weight, c + k, 1), element_of<T>(bias, c + k, 0), nt);
       }
     }
     if (nt) stream_fence();

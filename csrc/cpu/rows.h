@@ -96,21 +96,28 @@ MIELINA_INLINE Vec<T> first(Vec<T> v, int64_t w, T pad = 0) {
   return select<Vec<T>>(lane < Elem<Mask<Vec<T>>>(w), v, splat<Vec<T>>(pad));
 }
 
-// Sum of f(i, w) over the vectors of [0, n) in four accumulators, so that no addition waits for the one before it.
+// The sum that f(sum, i, w) adds to over the vectors of [0, n), in four accumulators, so that no addition waits for the
+// one before it. Lanes from w on must add nothing.
 template <class T, class F>
-MIELINA_INLINE T sum_vectors(int64_t n, F f) {
+MIELINA_INLINE T fold_vectors(int64_t n, F f) {
   constexpr int64_t L = lanes<T>;
   Vec<T> a{}, b{}, c{}, d{};
   int64_t i = 0;
   for (; i + 4 * L <= n; i += 4 * L) {
-    a += f(i, L);
-    b += f(i + L, L);
-    c += f(i + 2 * L, L);
-    d += f(i + 3 * L, L);
+    a = f(a, i, L);
+    b = f(b, i + L, L);
+    c = f(c, i + 2 * L, L);
+    d = f(d, i + 3 * L, L);
   }
-  for (; i + L <= n; i += L) a += f(i, L);
-  if (i < n) b += first<T>(f(i, n - i), n - i);
+  for (; i + L <= n; i += L) a = f(a, i, L);
+  if (i < n) b = f(b, i, n - i);
   return hsum((a + b) + (c + d));
+}
+// Sum of f(i, w) over the vectors of [0, n).
+template <class T, class F>
+MIELINA_INLINE T sum_vectors(int64_t n, F f) {
+  return fold_vectors<T>(
+      n, [&](Vec<T> sum, int64_t i, int64_t w) __attribute__((always_inline)) { return sum + first<T>(f(i, w), w); });
 }
 
 // Rows of K views of one shape; `offsets` says where rows [r, r + n) of view k begin.

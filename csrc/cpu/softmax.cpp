@@ -38,13 +38,14 @@ double exp_row(const Row<T, Halves>& x, const Row<T>* keep, int64_t C, T m, T* b
     T* e = keep ? (T*)keep->data + i : nullptr;
     if (e)
       total += double(sum_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
-        Vec<T> v = exp(load_part(p + j, w) - top);
+        Vec<T> v = exp_below(load_part(p + j, w) - top);
         store_part(e + j, v, w);
         return v;
       }));
     else
-      total += double(sum_vectors<T>(
-          n, [&](int64_t j, int64_t w) __attribute__((always_inline)) { return exp(load_part(p + j, w) - top); }));
+      total += double(sum_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
+        return exp_below(load_part(p + j, w) - top);
+      }));
   });
   return total;
 }
@@ -81,7 +82,7 @@ void softmax_columns(const Ctx& ctx, const Rows<T, 2>& rows, bool log) {
       }
     };
     auto add = [&](Vec<T> v, int j) __attribute__((always_inline)) {
-      v = exp(v - top[j]);
+      v = exp_below(v - top[j]);
       sum[j] += v;
       return v;
     };
@@ -90,7 +91,7 @@ void softmax_columns(const Ctx& ctx, const Rows<T, 2>& rows, bool log) {
     for (int j = 0; j < 4; j++) sum[j] = log ? MIELINA_ISA::log(sum[j]) : c<Vec<T>>(1) / sum[j];
     if (log) pass(x, true, [&](Vec<T> v, int j) __attribute__((always_inline)) { return (v - top[j]) - sum[j]; });
     else if (keep) pass(y, true, [&](Vec<T> v, int j) __attribute__((always_inline)) { return v * sum[j]; });
-    else pass(x, true, [&](Vec<T> v, int j) __attribute__((always_inline)) { return exp(v - top[j]) * sum[j]; });
+    else pass(x, true, [&](Vec<T> v, int j) __attribute__((always_inline)) { return exp_below(v - top[j]) * sum[j]; });
   });
 }
 
@@ -106,11 +107,13 @@ void softmax_rows(const Ctx& ctx, const Rows<T, 2>& rows, bool log) {
     bool keep = !log && e.direct();
     T m = max_row(from, C, in);
     double s = exp_row(from, keep ? &e : nullptr, C, m, in);
-    Vec<T> top = splat<Vec<T>>(m), shift = splat<Vec<T>>(T(__builtin_log(s))), scale = splat<Vec<T>>(T(1.0 / s));
+    Vec<T> top = splat<Vec<T>>(m), scale = splat<Vec<T>>(log ? T(__builtin_log(s)) : T(1.0 / s));
     if (log)
-      map_row(to, from, C, nt, in, o, [=](Vec<T> v) __attribute__((always_inline)) { return (v - top) - shift; });
+      map_row(to, from, C, nt, in, o, [=](Vec<T> v) __attribute__((always_inline)) { return (v - top) - scale; });
     else if (keep) map_row(to, e, C, nt, in, o, [=](Vec<T> v) __attribute__((always_inline)) { return v * scale; });
-    else map_row(to, from, C, nt, in, o, [=](Vec<T> v) __attribute__((always_inline)) { return exp(v - top) * scale; });
+    else
+      map_row(to, from, C, nt, in, o,
+              [=](Vec<T> v) __attribute__((always_inline)) { return exp_below(v - top) * scale; });
   });
 }
 template <class T>
@@ -145,7 +148,7 @@ void softmax_backward_columns(const Ctx& ctx, const Rows<T, 3>& rows, bool log) 
       T* to = dx.out(i, o);
       for (int j = 0; j < 4; j++) {
         Vec<T> v = load(gp + j * L), p = load(yp + j * L);
-        store(to + j * L, log ? v - exp(p) * sum[j] : p * (v - sum[j]));
+        store(to + j * L, log ? v - exp_below(p) * sum[j] : p * (v - sum[j]));
       }
       dx.put(i, to);
     }
@@ -174,7 +177,7 @@ void softmax_backward_rows(const Ctx& ctx, const Rows<T, 3>& rows, bool log) {
       const auto d = to.out(i, o);
       map_vectors(d, n, nt, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
         Vec<T> v = load_part(p + j, w), prob = load_part(q + j, w);
-        return log ? v - exp(prob) * sum : prob * (v - sum);
+        return log ? v - exp_below(prob) * sum : prob * (v - sum);
       });
       to.put(i, n, d);
     });
@@ -315,7 +318,7 @@ void cross_entropy_backward_rows(const Ctx& ctx, const View& dx, const View& g, 
         else {
           const T *p = from.get(i, n, in), *q = smooth != 0 && w.data ? w.get(i, n, wb) : nullptr;
           map_vectors(o, n, false, [&](int64_t j, int64_t k) __attribute__((always_inline)) {
-            Vec<T> v = exp(load_part(p + j, k) - z) * scale;
+            Vec<T> v = exp_below(load_part(p + j, k) - z) * scale;
             return smooth == 0 ? v : v - (q ? spread * load_part(q + j, k) : spread);
           });
           if (t >= i && t < i + n) o[t - i] -= T(hot);

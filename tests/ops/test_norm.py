@@ -40,6 +40,17 @@ def test_layer_norm(shape: tuple[int, int]) -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("isa", Library().isas())
+def test_a_row_alone_and_beside_others(isa: str, dtype: str) -> None:
+    """Two rows go through the last pass together, the last of an odd number alone: with the same bits."""
+    for n in (1, 5, 16, 33, 300, 1024):
+        x, w, b = (mi.tensor(normal(*s)).to(getattr(mi, dtype)) for s in ((7, n), (n,), (n,)))
+        with use_isa(isa):
+            rows = [F.layer_norm(x[i : i + 1], (n,), w, b).float().numpy() for i in range(7)]
+            np.testing.assert_array_equal(F.layer_norm(x, (n,), w, b).float().numpy(), np.concatenate(rows))
+
+
 def test_rms_norm() -> None:
     check(
         lambda x, w: F.rms_norm(x, (4, 5), w, 1e-6),

@@ -32,12 +32,17 @@ MIELINA_INLINE V exp_reduce(V x, V& n) {
   return fma(n, c<V>(-kLn2Lo<V>), fma(n, c<V>(-kLn2Hi<V>), x));
 }
 
+// exp of what is not above 0 by more than rounding, or NaN: softmax, whose exponentials are what it takes, has no bound
+// to spend on the other side.
+template <class V>
+MIELINA_INLINE V exp_below(V x) {
+  V n, r = exp_reduce(at_least(x, is_f32<V> ? -105 : -746), n);
+  return scale_pow2(c<V>(1) + exp_tail(r), n);
+}
 // Max error: 1.01 ULP (f32), 1.03 (f64).
 template <class V>
 MIELINA_INLINE V exp(V x) {
-  x = at_least(at_most(x, is_f32<V> ? 89 : 710), is_f32<V> ? -105 : -746);
-  V n, r = exp_reduce(x, n);
-  return scale_pow2(c<V>(1) + exp_tail(r), n);
+  return exp_below(at_most(x, is_f32<V> ? 89 : 710));
 }
 
 // The reduction is exact: r = (x - round(x)) ln 2.
@@ -62,7 +67,7 @@ MIELINA_INLINE V expm1(V x) {
 // Max error: 2.41 ULP (f32), 2.19 (f64).
 template <class V>
 MIELINA_INLINE V sigmoid(V x) {
-  V e = exp(-abs(x));
+  V e = exp_below(-abs(x));
   return select<V>(x < c<V>(0), e, c<V>(1)) / (c<V>(1) + e);
 }
 

@@ -143,7 +143,7 @@ MIELINA_INLINE V log1p_unit(V e) {
 // log(1 + exp(-|x|)).
 template <class V>
 MIELINA_INLINE V log1p_exp_minus(V x) {
-  return log1p_unit(exp(-abs(x)));
+  return log1p_unit(exp_below(-abs(x)));
 }
 // log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)).
 // Max error: 1.67 ULP (f32), 1.64 (f64).

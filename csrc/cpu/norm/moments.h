@@ -30,9 +30,9 @@ static void add_moments(Moments& to, const Row<T, Halves>& x, int64_t n, bool ce
           sum_vectors<T>(m, [&](int64_t j, int64_t w) __attribute__((always_inline)) { return load_part(p + j, w); }) /
           T(m);
     Vec<T> around = splat<Vec<T>>(mean);
-    T m2 = sum_vectors<T>(m, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
-      Vec<T> d = load_part(p + j, w) - around;
-      return d * d;
+    T m2 = fold_vectors<T>(m, [&](Vec<T> sum, int64_t j, int64_t w) __attribute__((always_inline)) {
+      Vec<T> d = first<T>(load_part(p + j, w) - around, w);
+      return fma(d, d, sum);
     });
     to.merge(double(m), double(mean), double(m2));
   });
