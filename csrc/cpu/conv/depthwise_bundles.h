@@ -8,21 +8,20 @@ namespace mielina {
 namespace MIELINA_ISA {
 
 struct DepthwiseBundles : DepthwiseRows {
-  static constexpr int64_t kBytes = 64 * 1024;  // of the image and the result: the L1 cache and a little more
-  View image;                                   // as it lies; q.x is a bundle of its planes
-  int64_t blocks;                               // vectors of channels
-  bool last;                                    // channels last
+  static constexpr int64_t kPixels = 1024;  // of the image and the result: the L1 cache and a little more
+  View image;                               // as it lies; q.x is a bundle of its planes
+  int64_t blocks;                           // vectors of channels
+  bool last;                                // channels last
 
   static bool even(const View& v) { return v.stride[kW] == 1 && v.stride[kH] == v.shape[kW]; }
   static bool along_c(const Problem& q) { return q.x.stride[kC] == 1 && q.y.stride[kC] == 1; }
   static int64_t pixels(const View& v) { return v.shape[kH] * v.shape[kW]; }
-  // Rows of the result that leave an eighth of their vectors empty, or that would need vectors of even pixels.
+  // Rows of the result that are shorter than a vector, or that would need vectors of even pixels.
   static bool fits(const Problem& q) { return VBYTES > 16 && suits(q); }
   __attribute__((noinline)) static bool suits(const Problem& q) {
-    const int64_t Q = q.y.shape[kW];
-    const bool filled = 8 * Q > 7 * ceil_div(Q, L) * L && q.window.stride[2] == 1;
+    const bool filled = q.y.shape[kW] >= L && q.window.stride[2] == 1;
     return (along_c(q) || (even(q.x) && even(q.y) && !filled)) && q.y.shape[kC] == q.x.shape[kC] &&
-           q.x.shape[kC] >= L && (pixels(q.x) + pixels(q.y)) * VBYTES <= kBytes && DepthwiseRows::fits(q);
+           q.x.shape[kC] >= L && pixels(q.x) + pixels(q.y) <= kPixels && DepthwiseRows::fits(q);
   }
   __attribute__((noinline)) explicit DepthwiseBundles(const Problem& problem)
       : DepthwiseRows(problem, 1), image(problem.x), blocks(ceil_div(C, L)), last(along_c(problem)) {
