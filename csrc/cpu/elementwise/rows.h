@@ -67,6 +67,7 @@ void row(void* to, const Operand* x, int64_t n, const void* parameters) {
   for (int64_t i = 0; i < n; i += L) {
     const bool full = n - i >= L;
     V v[N];
+#pragma GCC unroll 3  // else the vectors pass through the stack, those that F does not read, too
     for (int k = 0; k < N; k++) {
       v[k] = full ? load(at[k]) : load_n(at[k], n - i);
       at[k] += x[k].step * L;
