@@ -57,7 +57,7 @@ struct DepthwiseLast : DepthwiseRows {
             const int64_t have = min64(L, c1 - c), next = q.y.stride[kH];
             if (plain && !active && have == L && rows == block) return sum_of(b, start + c, (float*)to, next);
             sum_of(b, start + c, sum, L);
-            if (active) activated(sum, rows * L, q.activation);
+            if (active) activate_row(sum, rows * L, q.activation);
             for (int64_t k = 0; k < rows; k++, to += next * size) {
               if (plain && have == L) store((float*)to, load(sum + k * L));
               else row_to(sum + k * L, to, 1, have);

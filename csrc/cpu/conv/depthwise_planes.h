@@ -81,7 +81,7 @@ struct DepthwisePlanes : DepthwiseRows {
           continue;
         }
         sum_of(even, start, sum[0], L);
-        if (active) activated(sum[0], rows * L, q.activation);
+        if (active) activate_row(sum[0], rows * L, q.activation);
         if (parts == 2) sum_of(under(odd, line.at, chunk, true, spans + chunks * part.taps[1], w[1]), start, sum[1], L);
         for (int64_t i = 0; i < rows; i++, to += next * size) {
           const vf32 v = load(sum[0] + i * L);

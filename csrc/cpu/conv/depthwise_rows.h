@@ -238,9 +238,6 @@ struct DepthwiseRows {
     groups(*this, b, [&](int64_t rows, const float* const* line, float* w) { row[rows - 1](b, line, w, g, have); });
   }
 
-  __attribute__((noinline)) static void activated(float* sum, int64_t n, Activation a) {
-    for (int64_t i = 0; i < n; i += L) store(sum + i, activate(load(sum + i), a));
-  }
   float filter(int64_t c, int64_t r, int64_t s) const {
     return part.w[c * q.w.stride[kN] + r * part.step[0] + s * part.step[1]];
   }
