@@ -178,28 +178,19 @@ bool depthwise(const Problem& q, int64_t groups) {
   return groups == q.x.shape[kC] && (groups > 1 || (filled && q.window.taps[1] * q.window.taps[2] > 1));
 }
 
-// The algorithms for float32 alone, if one fits; convolve_workspace has the same order.
-bool convolve_floats(const Ctx& ctx, const Problem& q, int64_t groups) {
-  if (depthwise(q, groups) && (DepthwiseLast::fits(q) || DepthwiseBundles::fits(q) || DepthwisePlanes::fits(q))) {
-    if (DepthwiseBundles::fits(q)) DepthwiseBundles(q).run(ctx);
-    else if (DepthwiseLast::fits(q)) DepthwiseLast(q).run(ctx);
-    else DepthwisePlanes(q).run(ctx);
-    return true;
-  }
+// f.operator()<A>(parts) for the algorithm A for float32 alone, if one fits, which takes all groups or each alone.
+template <class F>
+bool with_floats(const Problem& q, int64_t groups, F f) {
   const Problem first = group_of(q, groups, 0);
-  if (is_direct(q, groups)) return false;
-  if (WinogradFew::fits(first)) {
-    for (int64_t group = 0; group < groups; group++) WinogradFew(group_of(q, groups, group)).run(ctx);
-    return true;
-  }
-  const bool planar = Winograd::fits(first), along_c = !planar && WinogradLast::fits(first);
-  if (!planar && !along_c && !Sliding::fits(first)) return false;
-  for (int64_t group = 0; group < groups; group++) {
-    const Problem one = group_of(q, groups, group);
-    if (planar) Winograd(one).run(ctx);
-    else if (along_c) WinogradLast(one).run(ctx);
-    else Sliding(one).run(ctx);
-  }
+  if (depthwise(q, groups) && DepthwiseBundles::fits(q)) f.template operator()<DepthwiseBundles>(1);
+  else if (depthwise(q, groups) && DepthwiseLast::fits(q)) f.template operator()<DepthwiseLast>(1);
+  else if (depthwise(q, groups) && DepthwisePlanes::fits(q)) f.template operator()<DepthwisePlanes>(1);
+  else if (is_direct(q, groups)) return false;
+  else if (WinogradFew::fits(first)) f.template operator()<WinogradFew>(groups);
+  else if (Winograd::fits(first)) f.template operator()<Winograd>(groups);
+  else if (WinogradLast::fits(first)) f.template operator()<WinogradLast>(groups);
+  else if (Sliding::fits(first)) f.template operator()<Sliding>(groups);
+  else return false;
   return true;
 }
 
@@ -208,7 +199,12 @@ void convolve(const Ctx& ctx, const Problem& q, int64_t groups) {
   const int64_t N = q.y.shape[kN], depth = depth_of(q);
   char* workspace = (char*)ctx.workspace;
   const int64_t steps = numel(q.y) / lanes<T> * depth;  // vector multiply-adds
-  if (__is_same(T, float) && convolve_floats(ctx, q, groups)) return;
+  if constexpr (__is_same(T, float)) {
+    auto run = [&]<class A>(int64_t parts) {
+      for (int64_t i = 0; i < parts; i++) A(group_of(q, parts, i)).run(ctx);
+    };
+    if (with_floats(q, groups, run)) return;
+  }
   if (is_direct(q, groups)) {
     const Problem first = group_of(q, groups, 0);
     const Planes<T> planes(first);
@@ -232,13 +228,9 @@ template <class T>
 int64_t convolve_workspace(const Ctx& ctx, const Problem& q, int64_t groups) {
   const Problem first = group_of(q, groups, 0);
   if constexpr (__is_same(T, float)) {
-    if (depthwise(q, groups) && DepthwiseBundles::fits(q)) return DepthwiseBundles(q).bytes(ctx.threads);
-    if (depthwise(q, groups) && DepthwiseLast::fits(q)) return DepthwiseLast(q).bytes();
-    if (depthwise(q, groups) && DepthwisePlanes::fits(q)) return DepthwisePlanes(q).bytes();
-    if (!is_direct(q, groups) && WinogradFew::fits(first)) return WinogradFew(first).bytes(ctx.threads);
-    if (!is_direct(q, groups) && Winograd::fits(first)) return Winograd(first).bytes(ctx.threads);
-    if (!is_direct(q, groups) && WinogradLast::fits(first)) return WinogradLast(first).bytes(ctx.threads);
-    if (!is_direct(q, groups) && Sliding::fits(first)) return Sliding(first).bytes(ctx.threads);
+    int64_t bytes = 0;
+    auto size = [&]<class A>(int64_t parts) { bytes = A(group_of(q, parts, 0)).bytes(ctx.threads); };
+    if (with_floats(q, groups, size)) return bytes;
   }
   if (is_direct(q, groups)) return ctx.threads * Planes<T>(first).bytes;
   return product_workspace<Plain<T>>(ctx, first);

@@ -174,6 +174,11 @@ void transpose_tile<uint8_t>(uint8_t* y, int64_t ys, const uint8_t* x, int64_t x
     }
   }
 }
+// One copy, for planes that become the channels of pixels and back.
+[[gnu::noinline]] inline void turn_planes(uint32_t* y, int64_t ys, const uint32_t* x, int64_t xs, int64_t rows,
+                                          int64_t columns) {
+  transpose_tile(y, ys, x, xs, rows, columns);
+}
 
 // The axis along which the source runs through memory, where that is not the target's innermost; -1: none.
 static int crossing_axis(const Space<2>& s) {

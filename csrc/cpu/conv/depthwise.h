@@ -17,7 +17,7 @@ struct DepthwiseLast : DepthwiseRows {
   int64_t reach() const { return max64(0, part.taps[1] - 1) * part.gap[1] * q.x.stride[kW]; }
   // Pixels outside the image, then the filters.
   int64_t zero_bytes() const { return align64((reach() + wide()) * int64_t(sizeof(float))); }
-  int64_t bytes() const { return zero_bytes() + filter_bytes(); }
+  int64_t bytes(int64_t) const { return zero_bytes() + filter_bytes(); }
   // Channels of a task: what eight rows of the output see lies in the L1 cache.
   int64_t some() const {
     return max64(1, kCache / (4 * (kRows * part.stride[0] + part.taps[0]) * max64(1, part.taps[1]) * L)) * L;

@@ -1,7 +1,9 @@
-// Depthwise convolutions of small planar images and their filters' gradient: rows of 7 or 14 pixels fill no vector, so
-// L planes at a time become one channels-last image in the L1 cache, and the result is turned back.
+// Depthwise convolutions of small images: L channels at a time lie in the L1 cache as one channels-last image. Planes
+// are turned to it and the result back, since their rows of 7 or 14 pixels fill no vector; so are they for the filters'
+// gradient. Channels-last images are copied, as their pixels lie far apart.
 #pragma once
 #include "cpu/conv/depthwise_rows.h"
+#include "cpu/copy.h"
 #include "cpu/image/rows.h"
 
 namespace mielina {

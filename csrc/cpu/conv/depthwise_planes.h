@@ -29,7 +29,7 @@ struct DepthwisePlanes : DepthwiseRows {
   explicit DepthwisePlanes(const Problem& one) : DepthwisePlanes(one, one, 1) {}
 
   int64_t zero_bytes() const { return align64(max64(W, Q) * int64_t(sizeof(float))); }
-  int64_t bytes() const {
+  int64_t bytes(int64_t = 1) const {
     return zero_bytes() + align64(chunks * (part.taps[1] + odd.taps[1]) * int64_t(sizeof(Span)));
   }
   // A gradient's vectors follow each other; the outputs' last overlaps the one before.

@@ -4,8 +4,8 @@
 // a buffer.
 #pragma once
 #include "cpu/block.h"
-#include "cpu/copy.h"
 #include "cpu/image/taps.h"
+#include "cpu/transpose.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
@@ -86,12 +86,6 @@ struct RowSpace {
     });
   }
 };
-
-// One copy of the transposes of bundles.
-[[gnu::noinline]] inline void turn_planes(uint32_t* y, int64_t ys, const uint32_t* x, int64_t xs, int64_t rows,
-                                          int64_t columns) {
-  transpose_tile(y, ys, x, xs, rows, columns);
-}
 
 // Up to a vector. A masked store is not forwarded to a later load (10 times slower max pooling, measured), so full
 // vectors are stored whole.
