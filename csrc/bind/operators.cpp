@@ -1,5 +1,5 @@
 // From `x + y` to the kernel without a Python frame: a kernel that puts itself on the tape, and the operators that call
-// such kernels. `x + y` of four numbers took 406 ns through two Python functions.
+// such kernels. `x + y` of four numbers took 0.40 us through two Python functions, and 0.25 so.
 #include "bind/operators.h"
 
 #include "bind/fast.h"
@@ -8,10 +8,9 @@
 namespace mielina::bind {
 namespace {
 
-// ---- a kernel and its record
-// ----------------------------------------------------------------------------------------- recorded(kernel, op, saves,
-// linear): called with the kernel's arguments, which are the op's inputs, it gives the kernel's result and records it
-// if anybody will ask.
+// ---- a kernel and its record ----------------------------------------------------------------------------------------
+// recorded(kernel, op, saves, linear): called with the kernel's arguments, which are the op's inputs, it gives the
+// kernel's result and records it if anybody will ask.
 struct Recorded {
   PyObject_HEAD vectorcallfunc call;
   PyObject* kernel;
@@ -39,26 +38,11 @@ PyObject* saved(const Recorded* r, PyObject* const* args, Py_ssize_t n) {
   return saves;
 }
 
-bool put_on_tape(const Recorded* r, PyObject* y, PyObject* const* args, Py_ssize_t n) {
-  PyObject* inputs = tuple_of(args, n);
-  PyObject* saves = inputs ? saved(r, args, n) : nullptr;
-  bool done = saves && record(y, r->op, inputs, saves);
-  Py_XDECREF(inputs);
-  Py_XDECREF(saves);
-  return done;
-}
-
 PyObject* recorded_call(PyObject* self, PyObject* const* args, size_t flags, PyObject* names) {
   const Recorded* r = as_recorded(self);
   PyObject* y = PyObject_Vectorcall(r->kernel, args, flags, names);
-  if (!y) return nullptr;
-  try {
-    Py_ssize_t n = PyVectorcall_NARGS(flags);
-    if (is_recorded(args, n) && !put_on_tape(r, y, args, n)) Py_CLEAR(y);
-  } catch (...) {
-    set_python_error();
-    Py_CLEAR(y);
-  }
+  Py_ssize_t n = PyVectorcall_NARGS(flags);
+  if (y && !record_if_asked(y, r->op, args, n, [&] { return saved(r, args, n); })) Py_CLEAR(y);
   return y;
 }
 
@@ -109,21 +93,26 @@ PyObject* recorded(Object kernel, Object op, Object saves, int64_t linear) {
   return o;
 }
 
-// ---- operators
-// ------------------------------------------------------------------------------------------------------- What an
-// operator calls: first the fast callable; after a TypeError the other, which knows NumPy's operands and whom to leave
-// to the other side.
+// ---- operators ------------------------------------------------------------------------------------------------------
+// What an operator calls: first the fast callable; after a TypeError the other, which knows NumPy's operands and whom
+// to leave to the other side.
 struct Operator {
   const char* symbol;
-  PyObject *fast, *slow;
+  PyObject *fast = nullptr, *slow = nullptr;
 };
-Operator g_operators[] = {{"add", {}, {}},      {"sub", {}, {}}, {"mul", {}, {}},    {"truediv", {}, {}},
-                          {"floordiv", {}, {}}, {"mod", {}, {}}, {"pow", {}, {}},    {"and", {}, {}},
-                          {"or", {}, {}},       {"xor", {}, {}}, {"lshift", {}, {}}, {"rshift", {}, {}},
-                          {"neg", {}, {}},      {"lt", {}, {}},  {"le", {}, {}},     {"eq", {}, {}},
-                          {"ne", {}, {}},       {"gt", {}, {}},  {"ge", {}, {}}};
-constexpr int kNeg = 12, kLt = 13;  // comparisons follow in the order of Py_LT to Py_GE
+Operator g_add{"add"}, g_sub{"sub"}, g_mul{"mul"}, g_truediv{"truediv"}, g_floordiv{"floordiv"}, g_mod{"mod"},
+    g_pow{"pow"}, g_and{"and"}, g_or{"or"}, g_xor{"xor"}, g_lshift{"lshift"}, g_rshift{"rshift"}, g_neg{"neg"};
+Operator g_comparisons[6] = {{"lt"}, {"le"}, {"eq"}, {"ne"}, {"gt"}, {"ge"}};
 static_assert(Py_LT == 0 && Py_LE == 1 && Py_EQ == 2 && Py_NE == 3 && Py_GT == 4 && Py_GE == 5);
+
+Operator* operator_of(const std::string& symbol) {
+  for (Operator* o : {&g_add, &g_sub, &g_mul, &g_truediv, &g_floordiv, &g_mod, &g_pow, &g_and, &g_or, &g_xor, &g_lshift,
+                      &g_rshift, &g_neg})
+    if (symbol == o->symbol) return o;
+  for (Operator& o : g_comparisons)
+    if (symbol == o.symbol) return &o;
+  fail(Kind::Value, "set_operator: unknown operator ", symbol);
+}
 
 PyObject* operate(const Operator& o, PyObject* const* operands, size_t n) {
   if (!o.fast) Py_RETURN_NOTIMPLEMENTED;
@@ -132,30 +121,26 @@ PyObject* operate(const Operator& o, PyObject* const* operands, size_t n) {
   PyErr_Clear();
   return PyObject_Vectorcall(o.slow, operands, n, nullptr);
 }
-template <int I>
+template <Operator& o>
 PyObject* two(PyObject* a, PyObject* b) {
   PyObject* operands[] = {a, b};
-  return operate(g_operators[I], operands, 2);
+  return operate(o, operands, 2);
 }
 PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) {
   if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
-  return two<6>(a, b);
+  return two<g_pow>(a, b);
 }
-PyObject* negative(PyObject* x) { return operate(g_operators[kNeg], &x, 1); }
+PyObject* negative(PyObject* x) { return operate(g_neg, &x, 1); }
 PyObject* compare(PyObject* a, PyObject* b, int op) {
   PyObject* operands[] = {a, b};
-  return operate(g_operators[kLt + op], operands, 2);
+  return operate(g_comparisons[op], operands, 2);
 }
 Py_hash_t identity_hash(PyObject* o) { return PyBaseObject_Type.tp_hash(o); }
 
 void set_operator(const std::string& symbol, Object fast, Object slow) {
-  for (Operator& o : g_operators)
-    if (symbol == o.symbol) {
-      Py_XSETREF(o.fast, Py_NewRef(fast.p));
-      Py_XSETREF(o.slow, Py_NewRef(slow.p));
-      return;
-    }
-  fail(Kind::Value, "set_operator: unknown operator ", symbol);
+  Operator* o = operator_of(symbol);
+  Py_XSETREF(o->fast, Py_NewRef(fast.p));
+  Py_XSETREF(o->slow, Py_NewRef(slow.p));
 }
 
 template <class F>
@@ -166,11 +151,21 @@ PyType_Slot slot(int which, F* f) {
 }  // namespace
 
 std::vector<PyType_Slot> operator_slots() {
-  return {slot(Py_nb_add, two<0>),         slot(Py_nb_subtract, two<1>),     slot(Py_nb_multiply, two<2>),
-          slot(Py_nb_true_divide, two<3>), slot(Py_nb_floor_divide, two<4>), slot(Py_nb_remainder, two<5>),
-          slot(Py_nb_power, power),        slot(Py_nb_and, two<7>),          slot(Py_nb_or, two<8>),
-          slot(Py_nb_xor, two<9>),         slot(Py_nb_lshift, two<10>),      slot(Py_nb_rshift, two<11>),
-          slot(Py_nb_negative, negative),  slot(Py_tp_richcompare, compare), slot(Py_tp_hash, identity_hash)};
+  return {slot(Py_nb_add, two<g_add>),
+          slot(Py_nb_subtract, two<g_sub>),
+          slot(Py_nb_multiply, two<g_mul>),
+          slot(Py_nb_true_divide, two<g_truediv>),
+          slot(Py_nb_floor_divide, two<g_floordiv>),
+          slot(Py_nb_remainder, two<g_mod>),
+          slot(Py_nb_power, power),
+          slot(Py_nb_and, two<g_and>),
+          slot(Py_nb_or, two<g_or>),
+          slot(Py_nb_xor, two<g_xor>),
+          slot(Py_nb_lshift, two<g_lshift>),
+          slot(Py_nb_rshift, two<g_rshift>),
+          slot(Py_nb_negative, negative),
+          slot(Py_tp_richcompare, compare),
+          slot(Py_tp_hash, identity_hash)};
 }
 
 void add_operators(PyObject* m) {

@@ -90,13 +90,13 @@ void own(PyObject* y, PyObject* node, int32_t index) {
   t->index = index;
 }
 
-PyObject* make_node(PyObject* y, PyObject* op, PyObject* inputs, PyObject* saves) {
+PyObject* make_node(PyObject* y, PyObject* op, PyObject* const* inputs, Py_ssize_t ni, PyObject* saves) {
   PyObject* o = g_node->tp_alloc(g_node, 0);
   if (!o) return nullptr;
   Node* n = as_node(o);
   n->op = Py_NewRef(op);
   n->order = g_order.fetch_add(1, std::memory_order_relaxed);
-  Py_ssize_t ni = PyTuple_GET_SIZE(inputs), ns = PyTuple_GET_SIZE(saves);
+  Py_ssize_t ns = PyTuple_GET_SIZE(saves);
   n->edges = PyTuple_New(ni);
   n->needs = PyTuple_New(ni);
   n->saves = PyTuple_New(ns);
@@ -107,7 +107,7 @@ PyObject* make_node(PyObject* y, PyObject* op, PyObject* inputs, PyObject* saves
   n->inputs = new Shape[size_t(ni)];
   n->indices = new int32_t[size_t(ni)]();
   for (Py_ssize_t i = 0; i < ni; i++) {
-    PyObject* in = PyTuple_GET_ITEM(inputs, i);
+    PyObject* in = inputs[i];
     if (is_tensor(in)) settle(as_tensor(in));
     bool wanted = is_tensor(in) && tracked(as_tensor(in)) && is_floating(as_tensor(in)->array.dtype);
     PyObject* edge = Py_None;
@@ -163,6 +163,12 @@ bool floating_output(PyObject* y) {
   return any;
 }
 
+PyObject* tuple_of(PyObject* const* values, Py_ssize_t n) {
+  PyObject* tuple = PyTuple_New(n);
+  for (Py_ssize_t i = 0; tuple && i < n; i++) PyTuple_SET_ITEM(tuple, i, Py_NewRef(values[i]));
+  return tuple;
+}
+
 PyObject* const* items(PyObject* tuple) { return reinterpret_cast<PyTupleObject*>(tuple)->ob_item; }
 
 // record(y, op, inputs, saves) -> y, remembering how it was made if anybody will ask.
@@ -171,35 +177,19 @@ PyObject* record_call(PyObject*, PyObject* const* args, Py_ssize_t count) {
     PyErr_SetString(PyExc_TypeError, "record(y, op, inputs, saves): inputs and saves are tuples");
     return nullptr;
   }
-  try {
-    bool asked = is_recorded(items(args[2]), PyTuple_GET_SIZE(args[2]));
-    if (asked && !record(args[0], args[1], args[2], args[3])) return nullptr;
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
-  return Py_NewRef(args[0]);
+  PyObject* saves = args[3];
+  bool done =
+      record_if_asked(args[0], args[1], items(args[2]), PyTuple_GET_SIZE(args[2]), [&] { return Py_NewRef(saves); });
+  return done ? Py_NewRef(args[0]) : nullptr;
 }
 
 // recorded_view(y, op, x, *saves) -> y, a view of x unless it is a copy: record() for the ops that open windows.
 PyObject* recorded_view(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (count < 3 || !is_tensor(args[0]) || !is_tensor(args[2]))
     return PyErr_Format(PyExc_TypeError, "recorded_view(y, op, x, *saves): y and x are Tensors");
-  PyObject *y = args[0], *const *x = args + 2, *inputs = nullptr, *saves = nullptr;
-  bool done = true;
-  try {
-    if (as_tensor(y)->array.storage.get() == as_tensor(*x)->array.storage.get()) share(as_tensor(y), *x);
-    if (is_recorded(x, 1)) {
-      inputs = tuple_of(x, 1);
-      saves = tuple_of(args + 3, count - 3);
-      done = inputs && saves && record(y, args[1], inputs, saves);
-    }
-  } catch (...) {
-    set_python_error();
-    done = false;
-  }
-  Py_XDECREF(inputs);
-  Py_XDECREF(saves);
+  PyObject *y = args[0], *const *x = args + 2;
+  if (as_tensor(y)->array.storage.get() == as_tensor(*x)->array.storage.get()) share(as_tensor(y), *x);
+  bool done = record_if_asked(y, args[1], x, 1, [&] { return tuple_of(args + 3, count - 3); });
   return done ? Py_NewRef(y) : nullptr;
 }
 
@@ -299,24 +289,37 @@ bool wants_gradient(PyObject* const* inputs, Py_ssize_t n) {
 
 }  // namespace
 
-bool is_recorded(PyObject* const* inputs, Py_ssize_t n) { return wants_gradient(inputs, n) || t_tracer; }
-bool record(PyObject* y, PyObject* op, PyObject* inputs, PyObject* saves) {
-  if (wants_gradient(items(inputs), PyTuple_GET_SIZE(inputs)) && floating_output(y)) {
-    PyObject* node = make_node(y, op, inputs, saves);
-    if (!node) return false;
-    Py_DECREF(node);
+int is_recorded(PyObject* const* inputs, Py_ssize_t n) {
+  try {
+    return wants_gradient(inputs, n) || t_tracer;
+  } catch (...) {
+    set_python_error();
+    return -1;
   }
-  if (!t_tracer) return true;
-  PyObject* r = PyObject_CallFunctionObjArgs(t_tracer, y, op, inputs, saves, nullptr);
-  Py_XDECREF(r);
-  return r != nullptr;
 }
-PyObject* tuple_of(PyObject* const* values, Py_ssize_t n) {
-  PyObject* tuple = PyTuple_New(n);
-  for (Py_ssize_t i = 0; tuple && i < n; i++) PyTuple_SET_ITEM(tuple, i, Py_NewRef(values[i]));
-  return tuple;
+bool record(PyObject* y, PyObject* op, PyObject* const* inputs, Py_ssize_t n, PyObject* saves) {
+  if (!saves) return false;
+  bool done = true;
+  try {
+    if (wants_gradient(inputs, n) && floating_output(y)) {
+      PyObject* node = make_node(y, op, inputs, n, saves);
+      done = node != nullptr;
+      Py_XDECREF(node);
+    }
+    if (done && t_tracer) [[unlikely]] {
+      PyObject* all = tuple_of(inputs, n);
+      PyObject* seen = all ? PyObject_CallFunctionObjArgs(t_tracer, y, op, all, saves, nullptr) : nullptr;
+      done = seen != nullptr;
+      Py_XDECREF(seen);
+      Py_XDECREF(all);
+    }
+  } catch (...) {
+    set_python_error();
+    done = false;
+  }
+  Py_DECREF(saves);
+  return done;
 }
-
 bool grad_enabled() { return t_grad; }
 bool set_grad_enabled(bool on) {
   bool before = t_grad;

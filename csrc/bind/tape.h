@@ -43,11 +43,17 @@ inline bool is_node(PyObject* o) { return Py_TYPE(o) == g_node; }
 // The saves as the rule sees them: versions checked, saved outputs given their history back. NULL with an error set.
 PyObject* unpack(Node* n);
 
-PyObject* tuple_of(PyObject* const* values, Py_ssize_t n);
-// Whether an op of these inputs is put on the tape or shown to the tracer; may throw, as record() may.
-bool is_recorded(PyObject* const* inputs, Py_ssize_t n);
-// Remembers that `op` made y from `inputs` (a tuple), with what its rule asks for; false with an error set.
-bool record(PyObject* y, PyObject* op, PyObject* inputs, PyObject* saves);
+// Whether an op of these inputs is put on the tape or shown to the tracer: 1, 0, or -1 with an error set.
+int is_recorded(PyObject* const* inputs, Py_ssize_t n);
+// Remembers that `op` made y from the inputs. saves: a tuple of what its rule asks for, which is taken, or NULL with an
+// error set. False with an error set.
+bool record(PyObject* y, PyObject* op, PyObject* const* inputs, Py_ssize_t n, PyObject* saves);
+// The same where it is asked for; saves() makes the tuple.
+template <class Saves>
+bool record_if_asked(PyObject* y, PyObject* op, PyObject* const* inputs, Py_ssize_t n, Saves saves) {
+  int asked = is_recorded(inputs, n);
+  return asked == 0 || (asked > 0 && record(y, op, inputs, n, saves()));
+}
 
 // Whether this thread's ops are recorded; set_grad_enabled returns what was before.
 bool grad_enabled();

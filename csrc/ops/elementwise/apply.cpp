@@ -230,7 +230,7 @@ std::optional<Array> bool_power(Binary op, const Operand (&o)[2]) {
 }  // namespace
 
 // Two arrays of one floating type and shape, contiguous, or one and a number: the common case, of which most ops ask
-// nothing more (four numbers 0.35 us, 0.48 without this). The array whose shape the result has, or null.
+// nothing more: 0.13 us less on four numbers. The array whose shape the result has, or null.
 static const Array* plain(const Operand& a, const Operand& b) {
   const Array* x = a.array ? a.array : b.array;
   if (!x || (x->dtype != DType::f32 && x->dtype != DType::f64) || x->ndim == 0 || !is_contiguous(*x)) return nullptr;

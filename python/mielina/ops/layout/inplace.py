@@ -14,7 +14,7 @@ from ...autograd import op, record
 from ...devices import made_on
 from ...dtypes import int64
 from ...tensor import Tensor, method
-from .views import clone_of, expand, identity, squeeze, swapaxes, t, transpose, unsqueeze, zeros
+from .views import clone_of, expand, identity, squeeze, swapaxes, t, transpose, unsqueeze, view_of, zeros
 
 
 def _geometry(x: Tensor) -> tuple[Any, ...]:
@@ -35,8 +35,7 @@ def _window(buffer: Tensor, geometry: Any, low: int) -> Tensor:
 
 def region(x: Tensor, y: Tensor) -> Tensor:
     """y, some window on x's memory, as a result of x."""
-    _core.view_of(y, x)
-    return record(y, REGION, (x,), (_geometry(x), _geometry(y)))  # type: ignore[no-any-return]
+    return view_of(y, REGION, x, _geometry(x), _geometry(y))  # type: ignore[no-any-return]
 
 
 def _spread(g: Tensor, base: Any, window: Any) -> Tensor:

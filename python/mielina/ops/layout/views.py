@@ -17,8 +17,8 @@ __all__ = [
 ]  # fmt: skip
 
 
-# view_of(y, o, x, *saves) -> y: `record` for a result of o(x) that shares x's memory: in-place changes of either are
-# changes of the other.
+# view_of(y, o, x, *saves) -> y: `record` for a result of o(x) that is a window on x's memory, so that in-place changes
+# of either are changes of the other. A copy, as reshape may have to make one, is only recorded.
 view_of = _core.recorded_view
 
 
@@ -270,8 +270,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
         source, destination = (source,), (destination,)
     if len(source) != len(destination):
         raise RuntimeError(f"movedim: {len(source)} source dims but {len(destination)} destination dims")
-    sources = [d if 0 <= d < n else axis(d, n, "movedim") for d in source]
-    targets = [d if 0 <= d < n else axis(d, n, "movedim") for d in destination]
+    sources, targets = ([axis(d, n, "movedim") for d in dims] for dims in (source, destination))
     if len(set(sources)) < len(sources) or len(set(targets)) < len(targets):
         raise RuntimeError(f"movedim: repeated dim in source {tuple(source)} or destination {tuple(destination)}")
     if n == 0:
