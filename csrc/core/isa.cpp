@@ -38,7 +38,9 @@ const Level kLevels[] = {
      [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"); },
      v3::fill_kernels},
 #endif
-#if MIELINA_HAS_V4
+#if MIELINA_HAS_V4 && MIELINA_EMULATE_AVX512
+    {"avx512", [] { return bool(__builtin_cpu_supports("avx2")); }, v4::fill_kernels},
+#elif MIELINA_HAS_V4
     {"avx512",
      [] {
        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

@@ -17,10 +17,15 @@
 #error "compile kernels with -DMIELINA_ISA=<name of the level>"
 #endif
 
+#if MIELINA_EMULATE_AVX512
+#include "cpu/emulate512.h"
+#endif
+
 namespace mielina {
 namespace MIELINA_ISA {
 
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
+#if MIELINA_EMULATE_AVX512 || \
+    (defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__))
 #define MIELINA_V512 1
 constexpr int VBYTES = 64;
 #elif defined(__AVX2__) && defined(__FMA__)
