@@ -63,18 +63,22 @@ void row(void* to, const Operand* x, int64_t n, const void* parameters) {
   const T* p = (const T*)parameters;
   const V a = splat<V>(p[0]), b = splat<V>(p[1]);
   const T* at[N];
-  for (int k = 0; k < N; k++) at[k] = (const T*)x[k].at;
-  for (int64_t i = 0; i < n; i += L) {
-    const bool full = n - i >= L;
+  int64_t step[N];
+  for (int k = 0; k < N; k++) {
+    at[k] = (const T*)x[k].at;
+    step[k] = x[k].step * L;
+  }
+  for (; n > 0; n -= L, y += L) {
+    const bool full = __builtin_expect(n >= L, 1);
     V v[N];
 #pragma GCC unroll 3  // else the vectors pass through the stack, those that F does not read, too
     for (int k = 0; k < N; k++) {
-      v[k] = full ? load(at[k]) : load_n(at[k], n - i);
-      at[k] += x[k].step * L;
+      v[k] = full ? load(at[k]) : load_n(at[k], n);
+      at[k] += step[k];
     }
     V r = F::call(v, a, b);
-    if (full) store(y + i, r);
-    else store_n(y + i, r, n - i);
+    if (full) store(y, r);
+    else store_n(y, r, n);
   }
 }
 
