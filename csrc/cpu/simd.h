@@ -469,6 +469,32 @@ template <class V>
 MIELINA_INLINE Elem<V> hsum(V v) {
   return fold_lanes(v, [](V a, V b) __attribute__((always_inline)) { return a + b; });
 }
+// Lanes of blocks of 2 H: the first H the sums of a's halves of the block, the others those of b's.
+template <int H, class V, int... I>
+MIELINA_INLINE V fold_pair(V a, V b, Indices<I...>) {
+  constexpr int N = sizeof...(I);
+  return __builtin_shufflevector(a, b, (I % (2 * H) < H ? I : N + I - H)...) +
+         __builtin_shufflevector(a, b, (I % (2 * H) < H ? I + H : N + I)...);
+}
+// hsum of as many vectors as one has lanes, with its bits: lane i is the sum of v[i]. 3 N instructions instead of N log
+// N.
+template <class V, int N>
+MIELINA_INLINE V hsums(V (&v)[N]) {
+  static_assert(N == sizeof(V) / sizeof(Elem<V>));
+  typename IndicesTo<N>::type all{};
+#pragma GCC unroll 8
+  for (int i = 0; i < N / 2; i++) v[i] = fold_pair<N / 2>(v[i], v[i + N / 2], all);
+  if constexpr (N >= 16) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) v[i] = fold_pair<4>(v[i], v[i + 4], all);
+  }
+  if constexpr (N >= 8) {
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) v[i] = fold_pair<2>(v[i], v[i + 2], all);
+  }
+  if constexpr (N >= 4) v[0] = fold_pair<1>(v[0], v[1], all);
+  return v[0];
+}
 template <class V>
 MIELINA_INLINE Elem<V> hmax(V v) {
   return fold_lanes(v, [](V a, V b) __attribute__((always_inline)) { return max(a, b); });

@@ -84,9 +84,12 @@ Array linear(const Array& x, const Array& w, const MaybeArray& bias) {
   if (x.dtype == DType::b8) return y;
   int64_t m = 1;
   for (int d = 0; d < x.ndim - 1; d++) m *= x.shape[d];
-  auto folded = try_view(x, Dims{m, k});
-  Array rows = folded ? *folded : *try_view(contiguous(x), Dims{m, k});
-  Array flat = *try_view(y, Dims{m, n});
+  Array rows = x, flat = y;
+  if (x.ndim != 2) {
+    auto folded = try_view(x, Dims{m, k});
+    rows = folded ? *folded : *try_view(contiguous(x), Dims{m, k});
+    flat = *try_view(y, Dims{m, n});
+  }
   MaybeArray b;
   if (bias) {
     check_same(x, *bias, "linear");

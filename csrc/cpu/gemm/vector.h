@@ -158,16 +158,24 @@ struct ThinProduct {
     __builtin_memcpy(sums, sum, sizeof sum);
     dot_rest(y, ld, x, ldx, b, sj, R, columns, depth, sums[0]);
   }
-  // The last vector along K, and the sums' lanes.
+  // The last vector along K, and the sums' lanes, as many sums at once as a vector has.
   __attribute__((noinline)) static void dot_rest(T* y, int64_t ld, const T* x, int64_t ldx, const S* b, int64_t sj,
-                                                 int64_t rows, int64_t columns, int64_t depth, const Vec<T>* sums) {
-    const int64_t i = depth / L * L, n = depth - i;
-    for (int64_t c = 0; c < columns; c++) {
-      const Vec<T> w = n ? load_as<T>(b + c * sj + i, n) : Vec<T>{};
-      for (int64_t r = 0; r < rows; r++) {
-        Vec<T> s = sums[c * rows + r];
-        if (n) s = fma(load_n(x + r * ldx + i, n), w, s);
-        y[r * ld + c] += hsum(s);
+                                                 int64_t rows, int64_t columns, int64_t depth, Vec<T>* sums) {
+    const int64_t i = depth / L * L, n = depth - i, count = rows * columns;
+    for (int64_t c = 0; n && c < columns; c++) {
+      const Vec<T> w = load_as<T>(b + c * sj + i, n);
+      for (int64_t r = 0; r < rows; r++) sums[c * rows + r] = fma(load_n(x + r * ldx + i, n), w, sums[c * rows + r]);
+    }
+    for (int64_t s = 0; s < count; s += L) {
+      Vec<T> v[L];
+#pragma GCC unroll 16
+      for (int j = 0; j < L; j++) v[j] = s + j < count ? sums[s + j] : Vec<T>{};
+      const Vec<T> all = hsums(v);
+      if (rows == 1) {
+        const int64_t m = min64(L, count - s);
+        store_n(y + s, load_n(y + s, m) + all, m);
+      } else {
+        for (int64_t j = s; j < min64(count, s + L); j++) y[j % rows * ld + j / rows] += all[j - s];
       }
     }
   }

@@ -79,6 +79,11 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> F.linear(mi.tensor([[1.0, 2.0]]), mi.tensor([[1.0, 1.0], [0.0, 3.0]]), mi.tensor([0.0, 1.0]))
     tensor([[3., 7.]])
     """
+    if not amp.anywhere:
+        try:
+            return _linear(input, weight, bias)  # type: ignore[no-any-return]
+        except (RuntimeError, TypeError):
+            pass  # a bias of more dimensions; or what is wrong is said below
     check_tensors("linear", input, weight, *(() if bias is None else (bias,)))
     if amp.anywhere:
         input, weight, bias = amp.cast_inputs(input, weight, bias)
@@ -87,7 +92,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         if _core.broadcast_shapes((y.shape, bias.shape)) != y.shape:
             raise RuntimeError(f"linear: a bias of shape {bias.shape} does not go into a result of {y.shape}")
         return add(y, bias)
-    return record(_core.linear(input, weight, bias), LINEAR, (input, weight, bias), (input, weight))  # type: ignore[no-any-return]
+    return _linear(input, weight, bias)  # type: ignore[no-any-return]
 
 
 def _linear_rule(g: Tensor, needs: Any, x: Tensor, w: Tensor) -> Any:
@@ -100,6 +105,7 @@ def _linear_rule(g: Tensor, needs: Any, x: Tensor, w: Tensor) -> Any:
 
 
 LINEAR = op("linear", _linear_rule, broadcast=True)
+_linear = _core.recorded(_core.linear, LINEAR, (0, 1), 0)
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
