@@ -199,11 +199,17 @@ static void row_from(const void* from, int64_t stride, void* into, int64_t n) {
       __builtin_memcpy(to, p, size_t(n) * sizeof(T));
       return;
     } else if constexpr (__is_same(T, float) && (__is_same(S, half_t) || __is_same(S, bfloat_t))) {
-      for (; i + lanes<float> <= n; i += lanes<float>) {
+      constexpr int64_t L = lanes<float>, kLine = 32;
+      auto convert = [&](int64_t at) __attribute__((always_inline)) {
+        const vu16h h = load_half(p + at);
+        store(to + at, __is_same(S, half_t) ? from_f16(h) : from_bf16(h));
+      };
+      for (; i + kLine <= n; i += kLine) {
         __builtin_prefetch(p + i + kBlock);  // a block ahead, while others are computed
-        vu16h h = load_half(p + i);
-        store(to + i, __is_same(S, half_t) ? from_f16(h) : from_bf16(h));
+#pragma GCC unroll 8
+        for (int64_t j = 0; j < kLine; j += L) convert(i + j);
       }
+      for (; i + L <= n; i += L) convert(i);
     }
     for (; i < n; i++) to[i] = element<T>(p + i);
   } else if (stride == 0) {

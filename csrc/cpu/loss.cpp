@@ -11,6 +11,7 @@ template <Loss kind>
 struct Fn;
 template <>
 struct Fn<Loss::mse> {
+  static constexpr bool halves = true;
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
     return (x - t) * (x - t);
@@ -75,10 +76,11 @@ struct Fn<Loss::bce> {
 };
 template <>
 struct Fn<Loss::bce_logits> {
-  // (1 - t) x + log(1 + exp(-x)), the second as max(-x, 0) + log1p(exp(-|x|)): not inf - inf at x = inf
+  static constexpr bool halves = true;
+  // (1 - t) x + log(1 + exp(-x)), the second as max(-x, 0) + log(1 + exp(-|x|)): not inf - inf at x = inf
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
-    return (c<V>(1) - t) * x + (at_least(-x, 0) + log1p(exp_below(-abs(x))));
+    return (c<V>(1) - t) * x + softplus(-x);
   }
   template <class V>
   MIELINA_INLINE V d(V x, V t, V) {
@@ -111,8 +113,7 @@ template <>
 struct Fn<Loss::soft_margin> {
   template <class V>
   MIELINA_INLINE V f(V x, V t, V) {
-    V z = -t * x;
-    return at_least(z, 0) + log1p(exp_below(-abs(z)));
+    return softplus(-t * x);
   }
   template <class V>
   MIELINA_INLINE V d(V x, V t, V) {
@@ -144,10 +145,13 @@ struct PickValue {
 };
 template <int kind>
 struct PickSlope {
+  using F = Fn<Loss(kind)>;
+  using Call = Slope<F>;
+  static constexpr int operands = 3;
   template <class T>
   static constexpr RowFn of() {
     if constexpr (is_integer<T>) return nullptr;
-    else return row<Slope<Fn<Loss(kind)>>, 3, T>;
+    else return row<Call, operands, T>;
   }
 };
 

@@ -12,7 +12,7 @@ void affine_row(const Row<T, Halves>& y, const Row<T, Halves>& x, int64_t n, T m
   alignas(64) T in[kBlock], o[kBlock], wb[kBlock], bb[kBlock];
   Vec<T> m = splat<Vec<T>>(mean), s = splat<Vec<T>>(rstd);
   for_blocks(x, n, in, [&](auto p, int64_t i, int64_t k) {
-    const auto to = y.out(i, o);
+    const auto to = as<Halves>(y, x.dtype).out(i, o);
     const T *w = weight ? weight->get(i, k, wb) : nullptr, *b = bias ? bias->get(i, k, bb) : nullptr;
     auto z = [&](int64_t j, int64_t l) __attribute__((always_inline)) { return (load_part(p + j, l) - m) * s; };
     if (w && b)
@@ -34,14 +34,17 @@ void affine_row(const Row<T, Halves>& y, const Row<T, Halves>& x, int64_t n, T m
 template <class T, bool Halves>
 void affine_pair(const Row<T, Halves>* y, const Row<T, Halves>* x, int64_t n, const T* mean, const T* rstd, const T* w,
                  const T* b) {
-  const auto x0 = x[0].get(0, n, nullptr), x1 = x[1].get(0, n, nullptr);
-  const auto y0 = y[0].out(0, nullptr), y1 = y[1].out(0, nullptr);
+  const DType d = x[0].dtype;
+  const auto x0 = as<Halves>(x[0], d).get(0, n, nullptr), x1 = as<Halves>(x[1], d).get(0, n, nullptr);
+  const auto y0 = as<Halves>(y[0], d).out(0, nullptr), y1 = as<Halves>(y[1], d).out(0, nullptr);
   const Vec<T> m0 = splat<Vec<T>>(mean[0]), m1 = splat<Vec<T>>(mean[1]);
   const Vec<T> s0 = splat<Vec<T>>(rstd[0]), s1 = splat<Vec<T>>(rstd[1]);
   for_vectors<T>(n, [&](int64_t j, int64_t l) __attribute__((always_inline)) {
     const Vec<T> wv = load_part(w + j, l), bv = load_part(b + j, l);
-    store_part(y0 + j, fma((load_part(x0 + j, l) - m0) * s0, wv, bv), l);
-    store_part(y1 + j, fma((load_part(x1 + j, l) - m1) * s1, wv, bv), l);
+    const Vec<T> v0 = load_part(x0 + j, l), v1 = load_part(x1 + j, l);
+    const Vec<T> z0 = fma((v0 - m0) * s0, wv, bv), z1 = fma((v1 - m1) * s1, wv, bv);
+    store_part(y0 + j, z0, l);
+    store_part(y1 + j, z1, l);
   });
 }
 
@@ -85,7 +88,7 @@ void norm_rows_of(const Ctx& ctx, const View& y, const View& mean, const View& r
     Row<T> weights = row_at<T>(weight, 0), biases = row_at<T>(bias, 0);
     if (Halves && weight.data) weights = gathered(weights, n, ws);
     if (Halves && bias.data) biases = gathered(biases, n, bs);
-    auto row_of = [](const View& v, int64_t r) { return as<Halves>(row_at<T>(v, r * v.stride[0])); };
+    auto row_of = [](const View& v, int64_t r) { return as<Halves>(row_at<T>(v, r * v.stride[0]), v.dtype); };
     int64_t r = begin;
     if constexpr (kHalfKernels<T>) {
       for (; pairs && r + 2 <= end; r += 2) {
@@ -116,8 +119,7 @@ void norm_rows(const Ctx& ctx, const View& y, const View& mean, const View& rstd
                const View& bias, NormRows a) noexcept {
   if (x.dtype == DType::f64) return norm_rows_of<double, false>(ctx, y, mean, rstd, x, weight, bias, a);
   if constexpr (kHalfKernels<float>) {
-    if (row_weights(a) && in_halves(x) && in_halves(y))
-      return norm_rows_of<float, true>(ctx, y, mean, rstd, x, weight, bias, a);
+    if (row_weights(a) && in_halves(x, y)) return norm_rows_of<float, true>(ctx, y, mean, rstd, x, weight, bias, a);
   }
   norm_rows_of<float, false>(ctx, y, mean, rstd, x, weight, bias, a);
 }
@@ -150,7 +152,7 @@ RowSums sums_of_row(const Row<T, Halves>& g, const Row<T, Halves>& x, int64_t n,
   Vec<T> m = splat<Vec<T>>(mean), s = splat<Vec<T>>(rstd);
   RowSums sums;
   for_blocks(g, n, gb, [&](auto gp, int64_t i, int64_t k) {
-    const auto xp = x.get(i, k, xb);
+    const auto xp = as<Halves>(x, g.dtype).get(i, k, xb);
     const T* w = weight ? weight->get(i, k, wb) : nullptr;
     Vec<T> h[2] = {}, hz[2] = {};
     auto one = [&](int64_t j, int64_t l, int a) __attribute__((always_inline)) {
@@ -184,9 +186,9 @@ void gradient_row(const Row<T, Halves>& dx, const Row<T, Halves>& g, const Row<T
   alignas(64) T gb[kBlock], xb[kBlock], wb[kBlock], o[kBlock];
   Vec<T> m = splat<Vec<T>>(mean), s = splat<Vec<T>>(scale), bv = splat<Vec<T>>(B), dv = splat<Vec<T>>(D);
   for_blocks(g, n, gb, [&](auto gp, int64_t i, int64_t k) {
-    const auto xp = x.get(i, k, xb);
+    const auto xp = as<Halves>(x, g.dtype).get(i, k, xb);
     const T* w = weight ? weight->get(i, k, wb) : nullptr;
-    const auto to = dx.out(i, o);
+    const auto to = as<Halves>(dx, g.dtype).out(i, o);
     auto rest = [&](int64_t j, int64_t l)
                     __attribute__((always_inline)) { return fma(load_part(xp + j, l) - m, bv, dv); };
     if (w)
@@ -269,9 +271,9 @@ void norm_rows_backward_of(const Ctx& ctx, const View& dx, const View& dw, const
       T *slot_w = slots + chunk * 2 * K, *slot_b = slot_w + K;
       __builtin_memset(slot_w, 0, size_t(2 * K) * sizeof(T));
       for (int64_t r = chunk * chunks.rows; r < min64(R, (chunk + 1) * chunks.rows); r++) {
-        const Row<T, Halves> gr = gathered(as<Halves>(row_at<T>(g, r * g.stride[0])), n, gs);
-        const Row<T, Halves> xr = gathered(as<Halves>(row_at<T>(x, r * x.stride[0])), n, xs);
-        const Row<T, Halves> to = as<Halves>(row_at<T>(dx, r * dx.stride[0]));
+        const Row<T, Halves> gr = gathered(as<Halves>(row_at<T>(g, r * g.stride[0]), g.dtype), n, gs);
+        const Row<T, Halves> xr = gathered(as<Halves>(row_at<T>(x, r * x.stride[0]), x.dtype), n, xs);
+        const Row<T, Halves> to = as<Halves>(row_at<T>(dx, r * dx.stride[0]), dx.dtype);
         T mu = ((T*)mean.data)[r], s = ((T*)rstd.data)[r];
         int64_t c = r % a.groups * K;
         Row<T> w = Halves ? weights : row_at<T>(weight, c);
@@ -305,7 +307,7 @@ void norm_rows_backward(const Ctx& ctx, const View& dx, const View& dw, const Vi
                         const View& mean, const View& rstd, const View& weight, NormRows a) noexcept {
   if (x.dtype == DType::f64) return norm_rows_backward_of<double, false>(ctx, dx, dw, db, g, x, mean, rstd, weight, a);
   if constexpr (kHalfKernels<float>) {
-    if (row_weights(a) && in_halves(dx) && in_halves(g) && in_halves(x))
+    if (row_weights(a) && in_halves(dx, g, x))
       return norm_rows_backward_of<float, true>(ctx, dx, dw, db, g, x, mean, rstd, weight, a);
   }
   norm_rows_backward_of<float, false>(ctx, dx, dw, db, g, x, mean, rstd, weight, a);

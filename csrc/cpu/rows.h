@@ -43,15 +43,18 @@ struct Row {
   }
   void put(int64_t, int64_t, HalfTarget) const {}
 };
-// The same row for a kernel of halves.
-template <bool Halves, class T>
-MIELINA_INLINE Row<T, Halves> as(const Row<T>& x) {
-  return {x.data, x.stride, x.dtype};
+// The same row for a kernel of halves, all of whose rows are of dtype d: the compiler then sees one branch a vector and
+// not one a row.
+template <bool Halves, class T, bool Given>
+MIELINA_INLINE Row<T, Halves> as(const Row<T, Given>& x, DType d) {
+  return {x.data, x.stride, Halves ? d : x.dtype};
 }
-// Whether the last dim of v is halves side by side.
-MIELINA_INLINE bool in_halves(const View& v) {
+// Whether the last dim of all views is halves of one dtype side by side.
+template <class... V>
+MIELINA_INLINE bool in_halves(const View& v, const V&... others) {
   const int last = v.ndim - 1;
-  return is_half(v.dtype) && (v.shape[last] == 1 || v.stride[last] == 1);
+  const bool mine = is_half(v.dtype) && (v.shape[last] == 1 || v.stride[last] == 1);
+  return mine && ((others.dtype == v.dtype && in_halves(others)) && ...);
 }
 
 template <class T>

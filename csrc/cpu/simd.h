@@ -552,8 +552,7 @@ MIELINA_INLINE vu16h narrow(vu32 v) {
 #if MIELINA_V512
   return (vu16h)_mm512_cvtepi32_epi16((__m512i)v);
 #elif MIELINA_V256
-  __m256i p = _mm256_packus_epi32((__m256i)v, (__m256i)v);  // lanes 0-3, 0-3, 4-7, 4-7
-  return (vu16h)_mm256_castsi256_si128(_mm256_permute4x64_epi64(p, 0x08));
+  return (vu16h)_mm_packus_epi32(_mm256_castsi256_si128((__m256i)v), _mm256_extracti128_si256((__m256i)v, 1));
 #else
   return __builtin_convertvector(v, vu16h);
 #endif

@@ -101,7 +101,8 @@ void softmax_rows(const Ctx& ctx, const Rows<T, 2>& rows, bool log) {
   bool nt = bypass(rows, Halves);
   for_each_row(ctx, rows, nt, [&](const Row<T>(&r)[2]) {
     alignas(64) T in[kBlock], o[kBlock], xs[kRow], es[kRow];
-    const Row<T, Halves> to = as<Halves>(r[0]), from = gathered(as<Halves>(r[1]), C, xs);
+    const DType d = r[0].dtype;
+    const Row<T, Halves> to = as<Halves>(r[0], d), from = gathered(as<Halves>(r[1], d), C, xs);
     Row<T> e = r[0];
     if (C <= kRow && (nt || !e.direct())) e = held(es);
     bool keep = !log && e.direct();
@@ -122,7 +123,7 @@ void softmax_of(const Ctx& ctx, const View& y, const View& x, bool log) {
   if (rows.C == 0 || rows.count() == 0) return;
   if (rows.vertical()) return softmax_columns(ctx, rows, log);
   if constexpr (kHalfKernels<T>) {
-    if (in_halves(y) && in_halves(x)) return softmax_rows<T, true>(ctx, rows, log);
+    if (in_halves(y, x)) return softmax_rows<T, true>(ctx, rows, log);
   }
   softmax_rows<T, false>(ctx, rows, log);
 }
@@ -161,8 +162,9 @@ void softmax_backward_rows(const Ctx& ctx, const Rows<T, 3>& rows, bool log) {
   bool nt = bypass(rows, Halves);
   for_each_row(ctx, rows, nt, [&](const Row<T>(&r)[3]) {
     alignas(64) T in[kBlock], yb[kBlock], o[kBlock], gs[kRow], ys[kRow];
-    const Row<T, Halves> to = as<Halves>(r[0]);
-    const Row<T, Halves> gr = gathered(as<Halves>(r[1]), C, gs), yr = gathered(as<Halves>(r[2]), C, ys);
+    const DType d = r[0].dtype;
+    const Row<T, Halves> to = as<Halves>(r[0], d);
+    const Row<T, Halves> gr = gathered(as<Halves>(r[1], d), C, gs), yr = gathered(as<Halves>(r[2], d), C, ys);
     double total = 0;
     for_blocks(gr, C, in, [&](auto p, int64_t i, int64_t n) {
       const auto q = yr.get(i, n, yb);
@@ -174,12 +176,12 @@ void softmax_backward_rows(const Ctx& ctx, const Rows<T, 3>& rows, bool log) {
     Vec<T> sum = splat<Vec<T>>(T(total));
     for_blocks(gr, C, in, [&](auto p, int64_t i, int64_t n) {
       const auto q = yr.get(i, n, yb);
-      const auto d = to.out(i, o);
-      map_vectors(d, n, nt, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
+      const auto dx = to.out(i, o);
+      map_vectors(dx, n, nt, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
         Vec<T> v = load_part(p + j, w), prob = load_part(q + j, w);
         return log ? v - exp_below(prob) * sum : prob * (v - sum);
       });
-      to.put(i, n, d);
+      to.put(i, n, dx);
     });
   });
 }
@@ -189,7 +191,7 @@ void softmax_backward_of(const Ctx& ctx, const View& dx, const View& g, const Vi
   if (rows.C == 0 || rows.count() == 0) return;
   if (rows.vertical()) return softmax_backward_columns(ctx, rows, log);
   if constexpr (kHalfKernels<T>) {
-    if (in_halves(dx) && in_halves(g) && in_halves(y)) return softmax_backward_rows<T, true>(ctx, rows, log);
+    if (in_halves(dx, g, y)) return softmax_backward_rows<T, true>(ctx, rows, log);
   }
   softmax_backward_rows<T, false>(ctx, rows, log);
 }

@@ -506,6 +506,54 @@ def test_large_outputs_have_the_same_bits():
         np.testing.assert_array_equal(f(x).numpy(), np.concatenate([f(x[:n]).numpy(), f(x[n:]).numpy()]))
 
 
+HALF_ROWS = {
+    **{name: getattr(mi, name) for name in ("abs", "neg", "exp", "tanh", "sigmoid", "sqrt")},
+    **{name: getattr(F, name) for name in ("relu", "gelu", "silu", "softplus", "hardswish", "leaky_relu")},
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+}
+
+
+@pytest.mark.parametrize("dtype", [mi.float16, mi.bfloat16])
+@pytest.mark.parametrize("level", Library().isas())
+def test_rows_of_halves(dtype, level):
+    """Halves converted where they lie: the bits of float32 rounded once, for whole vectors, tails, numbers and rows."""
+    rng = np.random.default_rng(7)
+    half = lambda *shape: mi.tensor(rng.standard_normal(shape).astype("f") * 3).to(dtype)  # noqa: E731
+    wide = lambda t: t.to(mi.float32)  # noqa: E731
+
+    def same(got, expected):
+        assert got.dtype == dtype
+        np.testing.assert_array_equal(wide(got).numpy(), wide(expected.to(dtype)).numpy())
+
+    with use_isa(level):
+        for shape in [(1,), (7,), (16,), (67,), (3, 64), (5, 200)]:
+            x = half(*shape)
+            x[..., :1] = float("nan")
+            for f in HALF_ROWS.values():
+                same(f(x), f(wide(x)))
+            for y in (half(*shape), half(shape[-1]), half(*shape[:-1], 1), 2.5, half(shape[-1])[:1]):
+                z = wide(y) if isinstance(y, mi.Tensor) else y
+                for f in (lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, lambda a, b: a / b):
+                    same(f(x, y), f(wide(x), z))
+                    same(f(y, x), f(z, wide(x)))
+        for name, f in HALF_ROWS.items():
+            if name in ("abs", "neg", "sqrt"):
+                continue
+            x, g = half(3, 37), half(3, 37)
+            leaf = x.clone().requires_grad_()
+            f(leaf).backward(g)
+            y = f(x)  # what a rule keeps of the result is of halves, too
+            first = wide(x).requires_grad_()
+            z = f(first)
+            if name in ("exp", "tanh", "sigmoid", "relu"):
+                w = wide(y)
+                slope = {"exp": w, "tanh": 1 - w * w, "sigmoid": w * (1 - w), "relu": (w > 0).to(mi.float32)}[name]
+                np.testing.assert_allclose(wide(leaf.grad).numpy(), (wide(g) * slope).numpy(), rtol=2**-7, atol=2**-14)
+            else:
+                z.backward(wide(g))
+                same(leaf.grad, first.grad)
+
+
 def test_zero_size_and_0_dim():
     for shape in ((0,), (3, 0), ()):
         x = mi.ones(*shape, requires_grad=True) if shape else mi.tensor(1.0, requires_grad=True)

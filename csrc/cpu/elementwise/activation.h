@@ -9,6 +9,7 @@ namespace {
 // ---- activations: smooth ones ---------------------------------------------------------------------------------------
 template <>
 struct Fn<Unary::gelu> {  // x Phi(x)
+  static constexpr bool halves = true;
   template <class V>
   MIELINA_INLINE V phi(V x) {
     return c<V>(0.5) * (one<V>() + erf(x * c<V>(kSqrtHalf)));
@@ -25,6 +26,7 @@ struct Fn<Unary::gelu> {  // x Phi(x)
 };
 template <>
 struct Fn<Unary::gelu_tanh> {  // x (1 + tanh(u / 2)) / 2 = x sigmoid(u), u = 2 sqrt(2 / pi) (x + 0.044715 x^3)
+  static constexpr bool halves = true;
   static constexpr double k = 2 * kSqrtHalf * kTwoOverSqrtPi;
   template <class V>
   MIELINA_INLINE V s(V x) {
@@ -42,6 +44,7 @@ struct Fn<Unary::gelu_tanh> {  // x (1 + tanh(u / 2)) / 2 = x sigmoid(u), u = 2 
 };
 template <>
 struct Fn<Unary::silu> {
+  static constexpr bool halves = true;
   template <class V>
   MIELINA_INLINE V f(V x, V, V) {
     return x * sigmoid(x);
@@ -82,6 +85,7 @@ struct Fn<Unary::log_sigmoid> {
 };
 template <>
 struct Fn<Unary::softplus> {  // log(1 + exp(p x)) / p; x itself where p x > q
+  static constexpr bool halves = true;
   template <class V>
   MIELINA_INLINE V f(V x, V p, V q) {
     return select<V>(x * p > q, x, softplus(x * p) / p);
@@ -164,6 +168,7 @@ struct Fn<Unary::hardsigmoid> {
 };
 template <>
 struct Fn<Unary::hardswish> {
+  static constexpr bool halves = true;
   template <class V>
   MIELINA_INLINE V f(V x, V, V) {
     return x * (Fn<Unary::clamp>::f(x + c<V>(3), V{}, c<V>(6)) * c<V>(1.0 / 6));  // 6 x may overflow
@@ -197,6 +202,7 @@ struct Fn<Unary::softshrink> {
 };
 template <>
 struct Fn<Unary::leaky_relu> {
+  static constexpr bool halves = true;
   template <class V>
   MIELINA_INLINE V f(V x, V p, V) {
     return select<V>(x > V{}, x, x * p);

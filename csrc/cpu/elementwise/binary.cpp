@@ -18,22 +18,25 @@ MIELINA_INLINE V one() {
 struct Integers {
   static constexpr bool integers = true;
 };
+struct Arithmetic : Integers {
+  static constexpr bool halves = true;
+};
 template <>
-struct Fn<Binary::add> : Integers {
+struct Fn<Binary::add> : Arithmetic {
   template <class V>
   MIELINA_INLINE V f(V a, V b) {
     return (V)((Wrap<V>)a + (Wrap<V>)b);
   }
 };
 template <>
-struct Fn<Binary::sub> : Integers {
+struct Fn<Binary::sub> : Arithmetic {
   template <class V>
   MIELINA_INLINE V f(V a, V b) {
     return (V)((Wrap<V>)a - (Wrap<V>)b);
   }
 };
 template <>
-struct Fn<Binary::mul> : Integers {
+struct Fn<Binary::mul> : Arithmetic {
   template <class V>
   MIELINA_INLINE V f(V a, V b) {
     return (V)((Wrap<V>)a * (Wrap<V>)b);
@@ -41,6 +44,7 @@ struct Fn<Binary::mul> : Integers {
 };
 template <>
 struct Fn<Binary::div> {
+  static constexpr bool halves = true;
   template <class V>
   MIELINA_INLINE V f(V a, V b) {
     return a / b;
@@ -243,9 +247,11 @@ struct Call2 {
 template <int op>
 struct Pick2 {
   using F = Fn<Binary(op)>;
+  using Call = Call2<F>;
+  static constexpr int operands = 2;
   template <class T>
   static constexpr RowFn of() {
-    if constexpr (has_row<F, T> && (is_integer<T> || !requires { F::only; })) return row<Call2<F>, 2, T>;
+    if constexpr (has_row<F, T> && (is_integer<T> || !requires { F::only; })) return row<Call, operands, T>;
     else return nullptr;
   }
 };
@@ -307,9 +313,11 @@ struct Call3 {
 template <int op>
 struct Pick3 {
   using F = Fn3<Ternary(op)>;
+  using Call = Call3<F>;
+  static constexpr int operands = 3;
   template <class T>
   static constexpr RowFn of() {
-    if constexpr (has_row<F, T>) return row<Call3<F>, 3, T>;
+    if constexpr (has_row<F, T>) return row<Call, operands, T>;
     else return nullptr;
   }
 };

@@ -121,6 +121,10 @@ void blocks(const Ctx& ctx, const Arrays& s, RowFn f, const void* parameters) {
         }
         const RowFrom<void> row = reader(read, s.dtype[k]);
         const int64_t from_size = size_of(s.dtype[k]), to_size = size_of(read);
+        if (s.linear[k]) {
+          row(s.data[k] + i * from_size, 1, buf[k], n);
+          continue;
+        }
         for_rows(s.ndim, s.shape, s.stride[k], i, n, [&](int64_t from, int64_t run, int64_t done) {
           row(s.data[k] + from * from_size, s.stride[k][last], buf[k] + done * to_size, run);
         });
@@ -130,6 +134,10 @@ void blocks(const Ctx& ctx, const Arrays& s, RowFn f, const void* parameters) {
         continue;
       }
       f(buf[0], x + 1, n, parameters);
+      if (s.linear[0]) {
+        write(buf[0], s.data[0] + i * size, 1, n);
+        continue;
+      }
       for_rows(s.ndim, s.shape, s.stride[0], i, n, [&](int64_t to, int64_t run, int64_t done) {
         write(buf[0] + done * made, s.data[0] + to * size, s.stride[0][last], run);
       });
@@ -151,6 +159,11 @@ bool in_runs(const Arrays& s) {
     widest = max64(widest, size_of(read));
   }
   return last == 0 || s.shape[last] >= 4 * VBYTES / widest;
+}
+
+const void* set_apart(const void* at, int64_t bytes, void* apart) {
+  __builtin_memcpy(apart, at, bytes ? size_t(bytes) : VBYTES);
+  return apart;
 }
 
 void run_rows(const Ctx& ctx, const Arrays& s, RowFn f, const void* parameters) {

@@ -123,14 +123,6 @@ MIELINA_INLINE Tested<T> get(const char* p, [[maybe_unused]] DType d) {
   }
 }
 
-// The last n elements of operands, or the vectors that stand for them, in a place of their own.
-[[gnu::noinline]] void set_apart(int64_t n, const char* (&at)[2], const int64_t (&size)[2], char (&apart)[2][VBYTES]) {
-  for (int k = 0; k < 2; k++) {
-    __builtin_memcpy(apart[k], at[k], size[k] ? size_t(n * size[k]) : VBYTES);
-    at[k] = apart[k];
-  }
-}
-
 template <class F, class T>
 void test(void* to, const Operand* x, int64_t n, const void*) {
   constexpr int64_t L = lanes<T>;
@@ -147,7 +139,7 @@ void test(void* to, const Operand* x, int64_t n, const void*) {
   if (n == 0) return;
   alignas(64) char apart[2][VBYTES];
   uint8_t last[L];
-  set_apart(n, at, size, apart);
+  for (int k = 0; k < 2; k++) at[k] = (const char*)set_apart(at[k], n * size[k], apart[k]);
   next(last);
   __builtin_memcpy(y, last, size_t(n));
 }

@@ -15,9 +15,11 @@ struct Forward {
 template <int op>
 struct Pick {
   using F = Fn<Unary(op)>;
+  using Call = Forward<F>;
+  static constexpr int operands = 1;
   template <class T>
   static constexpr RowFn of() {
-    if constexpr (has_row<F, T>) return row<Forward<F>, 1, T>;
+    if constexpr (has_row<F, T>) return row<Call, operands, T>;
     else return nullptr;
   }
 };

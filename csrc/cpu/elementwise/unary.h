@@ -30,7 +30,7 @@ MIELINA_INLINE V zero_where(Mask<V> m, V x) {
 // ---- signs and rounding ---------------------------------------------------------------------------------------------
 template <>
 struct Fn<Unary::relu> {
-  static constexpr bool integers = true;
+  static constexpr bool integers = true, halves = true;
   template <class V>
   MIELINA_INLINE V f(V x, V, V) {
     return zero_where<V>(x < V{}, x);
@@ -50,7 +50,7 @@ struct Fn<Unary::sign> {
 };
 template <>
 struct Fn<Unary::abs> {
-  static constexpr bool integers = true;
+  static constexpr bool integers = true, halves = true;
   template <class V>
   MIELINA_INLINE V f(V x, V, V) {
     if constexpr (__is_same(V, vi64)) return select<V>(x < V{}, (V) - (Wrap<V>)x, x);
@@ -63,7 +63,7 @@ struct Fn<Unary::abs> {
 };
 template <>
 struct Fn<Unary::neg> {
-  static constexpr bool integers = true;
+  static constexpr bool integers = true, halves = true;
   template <class V>
   MIELINA_INLINE V f(V x, V, V) {
     return (V) - (Wrap<V>)x;
@@ -169,6 +169,7 @@ struct Fn<Unary::nan_to_num> {  // p where x is NaN, else x to [-q, q], q the la
 // ---- powers, exponentials, logarithms -------------------------------------------------------------------------------
 template <>
 struct Fn<Unary::sqrt> {
+  static constexpr bool halves = true;
   template <class V>
   MIELINA_INLINE V f(V x, V, V) {
     return sqrt(x);
@@ -202,6 +203,7 @@ struct Fn<Unary::reciprocal> {
 };
 template <>
 struct Fn<Unary::exp> {
+  static constexpr bool halves = true;
   template <class V>
   MIELINA_INLINE V f(V x, V, V) {
     return exp(x);
@@ -295,6 +297,7 @@ struct Fn<Unary::logit> {  // of x moved into [p, q]; near 1/2 both halves are e
 };
 template <>
 struct Fn<Unary::sigmoid> {
+  static constexpr bool halves = true;
   template <class V>
   MIELINA_INLINE V f(V x, V, V) {
     return sigmoid(x);
@@ -416,6 +419,7 @@ struct Fn<Unary::cosh> {
 };
 template <>
 struct Fn<Unary::tanh> {
+  static constexpr bool halves = true;
   template <class V>
   MIELINA_INLINE V f(V x, V, V) {
     return tanh(x);

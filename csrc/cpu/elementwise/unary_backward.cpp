@@ -15,9 +15,11 @@ struct Backward {
 template <int op>
 struct Pick {
   using F = Fn<Unary(op)>;
+  using Call = Backward<F>;
+  static constexpr int operands = 3;
   template <class T>
   static constexpr RowFn of() {
-    if constexpr (!is_integer<T> && requires(Vec<T> v) { F::d(v, v, v, v, v); }) return row<Backward<F>, 3, T>;
+    if constexpr (!is_integer<T> && requires(Vec<T> v) { F::d(v, v, v, v, v); }) return row<Call, operands, T>;
     else return nullptr;
   }
 };

@@ -107,8 +107,12 @@ MIELINA_INLINE V scale_pow2(V y, V n) {
   if constexpr (is_f32<V>) return (V)_mm512_maskz_scalef_ps((__mmask16)-1, (__m512)y, (__m512)n);
   else return (V)_mm512_maskz_scalef_pd((__mmask8)-1, (__m512d)y, (__m512d)n);
 #else
-  V half = round_even(n * Elem<V>(0.5));
-  return y * pow2(half) * pow2(n - half);
+  using F = FpOf<V>;
+  constexpr int shift = F::digits - 1;
+  // n and both biases in the low bits; their halves are the exponents of two factors. By roundings of n / 2 in floating
+  // point these were 11 instructions instead of 7.
+  Bits<V> sum = bits(n + c<V>((F::digits == 24 ? 0x1.8p23 : 0x1.8p52) + 2 * F::bias)), half = sum >> 1;
+  return y * from_bits<V>(half << shift) * from_bits<V>((sum - half) << shift);
 #endif
 }
 
