@@ -1,4 +1,5 @@
 // conv: convolutions and their gradients as products of filters and image columns (implicit gemm).
+#include "cpu/conv/bands.h"
 #include "cpu/conv/depthwise.h"
 #include "cpu/conv/depthwise_bundles.h"
 #include "cpu/conv/depthwise_planes.h"
@@ -190,6 +191,7 @@ bool with_floats(const Problem& q, int64_t groups, F f) {
   else if (Winograd::fits(first)) f.template operator()<Winograd>(groups);
   else if (WinogradLast::fits(first)) f.template operator()<WinogradLast>(groups);
   else if (Sliding::fits(first)) f.template operator()<Sliding>(groups);
+  else if (Bands::fits(first)) f.template operator()<Bands>(groups);
   else return false;
   return true;
 }

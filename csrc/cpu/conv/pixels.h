@@ -302,6 +302,21 @@ struct Filters {
     flat = one || (dense && (channels == 1 || outer));
     sk = one || (channels_inner && channels > 1) ? sc : stride[2];
   }
+  // All of a panel, (tap, channel), whose taps lie within channels in memory: turned as they lie, then put in order.
+  // Number by number it took 14 % of 256 filters of 128 x 3 x 3 over 14 x 14 pixels.
+  bool pack_turned(In* to, int64_t step, int64_t p) const {
+    constexpr int64_t kRows = 128;
+    const int64_t all = taps[0] * taps[1] * taps[2];
+    if (!dense || sc != all * stride[2] || all > kRows) return false;
+    alignas(64) In rows[Op::NV * lanes<In> * kRows];
+    for (int64_t c = 0, some; c < channels; c += some) {
+      some = min64(channels - c, kRows / all);
+      Strided<Op, In>{data + c * sc, size, some * all, si, stride[2], width}.pack(rows, step, p, 0, some * all);
+      for (int64_t i = 0; i < some * all; i++)
+        copy_row((const In*)rows + i * step, to + (i % all * channels + c + i / all) * step, step);
+    }
+    return true;
+  }
   int64_t panels() const { return ceil_div(size, width); }
   int64_t valid(int64_t p) const { return min64(width, size - p * width); }
   Strided<Op, In> matrix() const { return {data, size, 0, si, sk, width}; }
@@ -317,6 +332,8 @@ struct Filters {
       }
       return;
     }
+    if constexpr (sizeof(In) == sizeof(float))
+      if (k0 == 0 && kc == channels * all && pack_turned(to, step, p)) return;
     const In* from = data + p * width * si;
     for (int64_t k = k0; k < k0 + kc; k++, to += step) {
       const int64_t c = channels_inner ? k % channels : k / all, tap = channels_inner ? k / channels : k % all;

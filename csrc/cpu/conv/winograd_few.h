@@ -3,6 +3,7 @@
 // filters of some channels and multiplies all tiles by them while they lie in its L2 cache.
 #pragma once
 #include "cpu/conv/winograd_last.h"
+#include "cpu/copy.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
@@ -49,19 +50,6 @@ struct WinogradFew : WinogradLast {
   static constexpr int64_t kChunkBytes = kPlaces * kPitch * kColumns * int64_t(sizeof(float));
   int64_t bytes(int threads) const { return turned_bytes() + block_bytes + threads * (kChunkBytes + scratch_bytes); }
 
-  // to (columns, rows) = from (rows, columns), L rows.
-  __attribute__((noinline)) static void turn_rows(const float* from, int64_t from_step, float* to, int64_t to_step,
-                                                  int64_t rows, int64_t columns) {
-    for (int64_t j = 0; j < columns; j += L) {
-      vf32 v[L];
-#pragma GCC unroll 16
-      for (int i = 0; i < L; i++) v[i] = i < rows ? load_part(from + i * from_step + j, columns - j) : vf32{};
-      transpose(v);
-#pragma GCC unroll 16
-      for (int i = 0; i < L; i++)
-        if (j + i < columns) store_part(to + (j + i) * to_step, v[i], rows);
-    }
-  }
   // Planes to channels-last pixels, or back.
   __attribute__((noinline)) static void turn_image(const Ctx& ctx, const View& from, const View& to, bool back) {
     const View &plane = back ? to : from, &pixels = back ? from : to;
@@ -69,12 +57,11 @@ struct WinogradFew : WinogradLast {
     parallel_ranges(ctx, plane.shape[kN] * parts, 1 + 16 * 1024 / (H * W * L + 1), [&](int64_t i0, int64_t i1) {
       for (int64_t i = i0; i < i1; i++)
         for (int64_t h = 0; h < H; h++) {
-          const int64_t n = i / parts, c = i % parts * L, some = min64(L, C - c);
-          float* a = (float*)plane.data + n * plane.stride[kN] + c * plane.stride[kC] + h * plane.stride[kH];
-          float* b = (float*)pixels.data + n * pixels.stride[kN] + c + h * pixels.stride[kH];
-          if (!back) turn_rows(a, plane.stride[kC], b, C, some, W);
-          else
-            for (int64_t w = 0; w < W; w += L) turn_rows(b + w * C, C, a + w, plane.stride[kC], min64(L, W - w), some);
+          const int64_t n = i / parts, c = i % parts * L, some = min64(L, C - c), step = plane.stride[kC];
+          uint32_t* a = (uint32_t*)plane.data + n * plane.stride[kN] + c * step + h * plane.stride[kH];
+          uint32_t* b = (uint32_t*)pixels.data + n * pixels.stride[kN] + c + h * pixels.stride[kH];
+          if (back) turn_planes(a, step, b, C, some, W);
+          else turn_planes(b, C, a, step, W, some);
         }
     });
   }
