@@ -107,7 +107,7 @@ static void micro(int64_t kc, const typename Op::In* pa, int64_t a_si, int64_t a
   // Four steps at once where vectors are 256 bits: 20 instructions a step are close to what the core takes in. 6 x 16
   // ran at 62 GFLOP/s in the machine's slow phases, at 74 so, 4 x 16 at 50 and 67 (Zen 3, 103 at the peak). Packed
   // rows, of fewer instructions, gained 6 %.
-  constexpr int kAtOnce = !Packed && __is_same(In, float) && VBYTES == 32 ? 4 : 1;
+  constexpr int kAtOnce = !Packed && __is_same(In, float) && VBYTES == 32 && 2 * MR > Op::MR ? 4 : 1;
   int64_t k = 0;
   if (kAtOnce > 1 && sk == int64_t(sizeof(In)))
     for (; k + kAtOnce <= kc; k += kAtOnce) {
