@@ -53,13 +53,13 @@ def channels_last(x: Any) -> Any:
         ("conv2d", (2, 5, 9, 8), (6, 5, 1, 2), {"stride": (3, 2)}),  # pixels under no tap
         ("conv1d", (2, 3, 37), (10, 3, 4), {"stride": 3, "padding": 2}),
         ("conv3d", (1, 2, 4, 5, 6), (12, 2, 2, 3, 2), {"padding": "same"}),
-        ("conv2d", (2, 19, 9, 11), (21, 19, 3, 3), {"stride": 2, "padding": 1}),  # channels read where they lie
+        ("conv2d", (2, 19, 9, 21), (21, 19, 3, 3), {"stride": 2, "padding": 1}),  # channels read where they lie
         ("conv2d", (3, 40, 5, 29), (25, 40, 1, 1), {}),  # the same without a copy, rows over images
-        ("conv2d", (1, 150, 4, 5), (17, 150, 2, 2), {"dilation": (2, 1), "padding": 5, "stride": (1, 2)}),  # long runs
-        ("conv2d", (1, 512, 3, 7), (16, 512, 1, 3), {"stride": (3, 2), "padding": (0, 1)}),  # pixels a page apart
+        ("conv2d", (1, 150, 4, 9), (17, 150, 2, 2), {"dilation": (2, 1), "padding": 5, "stride": (1, 2)}),  # long runs
+        ("conv2d", (1, 512, 3, 19), (16, 512, 1, 3), {"stride": (3, 2), "padding": (0, 1)}),  # pixels a page apart
         ("conv1d", (2, 64, 301), (40, 32, 5), {"padding": 4, "dilation": 2, "groups": 2}),  # several bands
-        ("conv3d", (1, 18, 4, 5, 6), (16, 18, 2, 3, 2), {"stride": (1, 2, 1), "padding": (2, 1, 0)}),
-        ("conv_transpose2d", (1, 35, 4, 5), (35, 18, 4, 4), {"stride": 2, "padding": 1}),
+        ("conv3d", (1, 18, 4, 5, 12), (16, 18, 2, 3, 2), {"stride": (1, 2, 1), "padding": (2, 1, 0)}),
+        ("conv_transpose2d", (1, 35, 4, 9), (35, 18, 4, 4), {"stride": 2, "padding": 1}),
         ("conv_transpose2d", (2, 4, 5, 4), (4, 5, 3, 2), {"stride": 2, "padding": 1, "output_padding": (1, 0)}),
         ("conv_transpose1d", (2, 6, 9), (6, 5, 3), {"stride": 3, "groups": 2, "dilation": 2}),
     ],
