@@ -185,9 +185,51 @@ struct MaxPool {
         if (Where) store_part(place + o * place_pixel + c, best.i, w);
       }
   }
+  // Windows of up to four pixels, all alike, need no maxima of rows in between: taken in order, they need no comparison
+  // of places, either (16 x 64 x 56 x 56, 2 x 2, with places, on a Zen 3: 913 us by rows, 671 so).
+  static constexpr int64_t kWide = 4 * N;
+  bool small_windows(bool along_c, int64_t L) const {
+    int64_t taps = t[0].each * t[1].each * t[2].each;
+    return kBundles<T> && along_c && L >= kWide && from.direct && taps > 0 && taps <= 4;
+  }
+  void lane_windows(T* y, I* place, const T* x, int64_t d, int64_t h, int64_t o) const {  // 4 N channels
+    V m[4];
+    IndexVec<T> i[4] = {};
+    for (V& v : m) v = splat<V>(lowest);
+    Mask<V> first = splat<IndexVec<T>>(I(-1));
+    for (int64_t a = t[0].start[d]; a < t[0].start[d + 1]; a++)
+      for (int64_t b = t[1].start[h]; b < t[1].start[h + 1]; b++)
+        for (int64_t k = t[2].start[o]; k < t[2].start[o + 1]; k++) {
+          int64_t id = t[0].index[a], ih = t[1].index[b], iw = t[2].index[k];
+          const T* p = x + id * from.stride[2] + ih * from.stride[3] + iw * from.stride[4];
+          IndexVec<T> at = splat<IndexVec<T>>(I((id * height + ih) * from.W + iw));
+          for (int j = 0; j < 4; j++) {
+            V v = load(p + j * N);
+            Mask<V> take = replaces(v, m[j]) | first;
+            m[j] = take ? v : m[j];
+            if (Where) i[j] = take ? at : i[j];
+          }
+          first = IndexVec<T>{};
+        }
+    for (int j = 0; j < 4; j++) {
+      store(y + j * N, m[j]);
+      if (Where) store(place + j * N, i[j]);
+    }
+  }
   // Output row (d, h) of channels [c, c + L).
   void row(T* out, I* place, bool along_c, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h, T* sum, I* where,
            T* const* buf) const {
+    if constexpr (kBundles<T>)
+      if (small_windows(along_c, L)) {
+        const T* x = (const T*)from.at(n, c, 0, 0);
+        int64_t y_pixel = to.pixel(L), place_pixel = places.pixel(L);
+        for (int64_t o = 0; o < t[2].n; o++)
+          for (int64_t b = 0; b < L; b += kWide) {
+            int64_t at = min64(b, L - kWide);  // the last block overlaps the one before
+            lane_windows(out + o * y_pixel + at, place + o * place_pixel + at, x + at, d, h, o);
+          }
+        return;
+      }
     int64_t pixel;
     const T* m = max_rows(n, c, L, d, h, sum, where, buf, pixel);
     if (along_c) lane_pixels(out, to.pixel(L), place, places.pixel(L), m, where, L, t[2]);

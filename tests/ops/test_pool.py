@@ -236,6 +236,25 @@ def test_small_planes(shape: tuple[int, ...], name: str, kwargs: dict[str, Any])
                 assert np.allclose(a, b, rtol=1e-2 if dtype is not mi.float32 else 1e-5, atol=1e-2, equal_nan=True)
 
 
+@pytest.mark.parametrize("channels", [32, 63, 64, 70, 129])
+@pytest.mark.parametrize(("name", "kwargs"), POOLS)
+def test_wide_channels(channels: int, name: str, kwargs: dict[str, Any]) -> None:
+    """Windows taken 64 channels at a time, the last ones twice: what planes in double precision give."""
+    x = RNG.integers(0, 9, (2, channels, 6, 9)).astype(np.float32) + (0 if "max" in name else 0.25)
+    x[0, 1, 1, 2] = x[1, -1, 0, 0] = np.nan
+    x[0, 3] = x[1, channels // 2] = -np.inf
+    f = getattr(F, f"{name}2d")
+    last = mi.tensor(np.moveaxis(x, 1, -1).copy()).movedim(-1, 1)
+    found = f(last, **kwargs)
+    expected = f(mi.tensor(x.astype(np.float64)), **kwargs)
+    if "max" in name:
+        for a, b in zip(found, expected):
+            assert np.array_equal(a.numpy(), b.numpy(), equal_nan=True)
+        assert np.array_equal(f(last, **{**kwargs, "return_indices": False}).numpy(), found[0].numpy(), equal_nan=True)
+    else:
+        assert np.allclose(found.numpy(), expected.numpy(), rtol=1e-6, equal_nan=True)
+
+
 @pytest.mark.parametrize("shape", [(3, 11, 7, 7), (2, 16, 1, 1), (40, 1, 3, 3), (1, 17, 50, 81), (2, 9, 64, 65)])
 def test_means_of_planes(shape: tuple[int, ...]) -> None:
     x = RNG.standard_normal(shape)
