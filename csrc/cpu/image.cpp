@@ -133,6 +133,29 @@ void row_pixels(T* y, const T* p, const Taps<T>& t, T divisor, bool divides) {
   for (int64_t o = last; o < t.n; o++) y[o] /= divisor * t.divisor[o];
 }
 
+// The outputs of a planar row straight from K source rows, where each has two neighbouring pixels and is two further
+// than the one before. The rows' sums stay in registers: stored in a row, they are read across two vectors, which waits
+// until both are there (means of 2 x 2, 16 x 64 x 56 x 56, on a Zen 3: 1.11 ms, 0.74 so). Their order is that way's,
+// and so are the bits. divisor 0: none.
+template <class T, int K>
+void pair_pixels(T* y, const T* const* rows, const T* w, const Taps<T>& t, T divisor) {
+  constexpr int64_t N = lanes<T>;
+  auto sum = [&](int64_t at) __attribute__((always_inline)) {
+    Vec<T> s = splat<Vec<T>>(w[0]) * load(rows[0] + at);
+#pragma GCC unroll 4
+    for (int r = 1; r < K; r++) s = madd<T>(splat<Vec<T>>(w[r]), load(rows[r] + at), s);
+    return s;
+  };
+  const Vec<T> first = splat<Vec<T>>(t.weight[0]), second = splat<Vec<T>>(t.weight[1]);
+  for (int64_t o = 0; o < t.n; o += N) {
+    o = min64(o, t.n - N);  // the last vector overlaps the one before
+    const int64_t at = t.index[0] + 2 * o;
+    const Vec<T> a = sum(at), b = sum(at + N);
+    const Vec<T> both = madd<T>(second, half_of<true>(a, b), first * half_of<false>(a, b));
+    store(y + o, divisor == T(0) ? both : both / (splat<Vec<T>>(divisor) * load(t.divisor + o)));
+  }
+}
+
 // B vectors of channels of output o; B == 1: up to a vector, m channels.
 template <class T, int B>
 MIELINA_INLINE void lane_pixel(T* y, const T* p, int64_t pixel, int64_t m, const Taps<T>& t, int64_t o, T divisor) {
@@ -211,6 +234,24 @@ struct Resample {
     int64_t rows = (t[0].start[d + 1] - t[0].start[d]) * (t[1].start[h + 1] - t[1].start[h]);
     return rows * t[2].start[t[2].n] <= from.W * (rows + 1);
   }
+  // A planar row of means of pairs, not by way of a row of sums.
+  bool take_pairs(T* out, int64_t n, int64_t c, int64_t d, int64_t h, T by) const {
+    const Taps<T>& u = t[2];
+    const int64_t d0 = t[0].start[d], h0 = t[1].start[h], across = t[1].start[h + 1] - h0;
+    const int64_t K = (t[0].start[d + 1] - d0) * across;
+    if (!from.direct || !u.pairs() || u.n < lanes<T> || K < 1 || K > kBatch) return false;
+    const T* rows[kBatch];
+    T w[kBatch];
+    for (int64_t k = 0; k < K; k++) {
+      const int64_t a = d0 + k / across, b = h0 + k % across;
+      rows[k] = (const T*)from.at(n, c, t[0].index[a], t[1].index[b]);
+      w[k] = t[0].weight[a] * t[1].weight[b];
+    }
+    constexpr decltype(&pair_pixels<T, 1>) pairs[kBatch] = {pair_pixels<T, 1>, pair_pixels<T, 2>, pair_pixels<T, 3>,
+                                                            pair_pixels<T, 4>};
+    pairs[K - 1](out, rows, w, u, divides ? by : T(0));
+    return true;
+  }
   // The weighted sum of the source rows of output row (d, h): where it lies, pixels `pixel` apart.
   const T* sum_rows(int64_t n, int64_t c, int64_t L, int64_t d, int64_t h, T* sum, T* const* buf,
                     int64_t& pixel) const {
@@ -258,6 +299,8 @@ struct Resample {
           }
         return;
       }
+    if constexpr (kBundles<T>)
+      if (!along_c && take_pairs(out, n, c, d, h, by)) return;
     const T* p = sum_rows(n, c, L, d, h, sum, buf, pixel);
     if (along_c) lane_pixels(out, to.pixel(L), p, pixel, L, t[2], divides ? by : T(0));
     else row_pixels(out, p, t[2], by, divides);

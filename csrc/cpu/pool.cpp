@@ -168,6 +168,36 @@ struct MaxPool {
     else if (alike) alike_pixels<2>(y, place, m, where, t);
     for (int64_t o = last; o < t.n; o++) one_pixel(y + o, place + o, m, where, t, o);
   }
+  // Pairs of pixels of K planar rows, whose maxima stay in registers, as in Resample (image.cpp).
+  template <int K>
+  static void pair_pixels(T* y, const T* const* rows, const Taps<T>& t) {
+    auto largest = [&](int64_t at) __attribute__((always_inline)) {
+      Best<T, false> best{load(rows[0] + at), {}};
+#pragma GCC unroll 4
+      for (int r = 1; r < K; r++) best.offer(load(rows[r] + at), IndexVec<T>{});
+      return best.m;
+    };
+    for (int64_t o = 0; o < t.n; o += N) {
+      o = min64(o, t.n - N);  // the last vector overlaps the one before
+      const int64_t at = t.index[0] + 2 * o;
+      const V a = largest(at), b = largest(at + N);
+      Best<T, false> best{half_of<false>(a, b), {}};
+      best.offer(half_of<true>(a, b), IndexVec<T>{});
+      store(y + o, best.m);
+    }
+  }
+  bool take_pairs(T* out, int64_t n, int64_t c, int64_t d, int64_t h) const {
+    const int64_t d0 = t[0].start[d], h0 = t[1].start[h], across = t[1].start[h + 1] - h0;
+    const int64_t K = (t[0].start[d + 1] - d0) * across;
+    if (!from.direct || !t[2].pairs() || t[2].n < N || K < 1 || K > kBatch) return false;
+    const T* rows[kBatch];
+    for (int64_t k = 0; k < K; k++)
+      rows[k] = (const T*)from.at(n, c, t[0].index[d0 + k / across], t[1].index[h0 + k % across]);
+    constexpr decltype(&pair_pixels<1>) pairs[kBatch] = {pair_pixels<1>, pair_pixels<2>, pair_pixels<3>,
+                                                         pair_pixels<4>};
+    pairs[K - 1](out, rows, t[2]);
+    return true;
+  }
   void lane_pixels(T* y, int64_t y_pixel, I* place, int64_t place_pixel, const T* m, const I* where, int64_t L,
                    const Taps<T>& t) const {
     for (int64_t o = 0; o < t.n; o++)
@@ -230,6 +260,8 @@ struct MaxPool {
           }
         return;
       }
+    if constexpr (kBundles<T> && !Where)
+      if (!along_c && take_pairs(out, n, c, d, h)) return;
     int64_t pixel;
     const T* m = max_rows(n, c, L, d, h, sum, where, buf, pixel);
     if (along_c) lane_pixels(out, to.pixel(L), place, places.pixel(L), m, where, L, t[2]);

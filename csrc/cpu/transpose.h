@@ -54,11 +54,22 @@ MIELINA_INLINE void interleave(vu64 a, vu64 b, vu64& lo, vu64& hi) {
   hi = (vu64)h;
 }
 
+#if MIELINA_V256
+// Two elements of each half of a, then of b: gcc makes three instructions of it, two of them slow.
+template <int Which>
+MIELINA_INLINE __m256d evens_of_halves(__m256 a, __m256 b) {
+  return _mm256_permute4x64_pd((__m256d)_mm256_shuffle_ps(a, b, Which), 0xd8);
+}
+#endif
+
 // Elements 0, 2, 4, ... of p, as many as a vector has; reads nothing beyond the last of them.
 template <class T>
 MIELINA_INLINE Vec<T> load_evens(const T* p) {
   constexpr int L = lanes<T>;
   Vec<T> a = load(p), b = load(p + L - 1);
+#if MIELINA_V256
+  if constexpr (sizeof(T) == 4) return (Vec<T>)evens_of_halves<0xd8>((__m256)a, (__m256)b);
+#endif
 #if defined(__clang__)
   Vec<T> v;
   for (int i = 0; i < L; i++) v[i] = 2 * i < L ? a[2 * i] : b[2 * i - L + 1];
@@ -67,6 +78,20 @@ MIELINA_INLINE Vec<T> load_evens(const T* p) {
   Bits<Vec<T> > pick{};
   for (int i = 0; i < L; i++) pick[i] = 2 * i < L ? 2 * i : 2 * i + 1;
   return __builtin_shuffle(a, b, pick);
+#endif
+}
+
+// Every second element of two vectors, from the first or the second on.
+template <bool odd>
+MIELINA_INLINE vf32 half_of(vf32 a, vf32 b) {
+  constexpr int o = odd;
+#if MIELINA_V512
+  return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6, o + 8, o + 10, o + 12, o + 14, o + 16, o + 18, o + 20,
+                                 o + 22, o + 24, o + 26, o + 28, o + 30);
+#elif MIELINA_V256
+  return (vf32)evens_of_halves<odd ? 0xdd : 0x88>((__m256)a, (__m256)b);
+#else
+  return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6);
 #endif
 }
 

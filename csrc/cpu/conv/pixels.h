@@ -91,19 +91,6 @@ MIELINA_INLINE void copy_row(const T* from, T* to, int64_t n) {
   if (i < n) store_n(to + i, load_n(from + i, n - i), n - i);
 }
 
-// Every second element of two vectors, from the first or the second on.
-template <bool odd>
-MIELINA_INLINE vf32 half_of(vf32 a, vf32 b) {
-  constexpr int o = odd;
-#if MIELINA_V512
-  return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6, o + 8, o + 10, o + 12, o + 14, o + 16, o + 18, o + 20,
-                                 o + 22, o + 24, o + 26, o + 28, o + 30);
-#elif MIELINA_V256
-  return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6, o + 8, o + 10, o + 12, o + 14);
-#else
-  return __builtin_shufflevector(a, b, o, o + 2, o + 4, o + 6);
-#endif
-}
 // Every second element of p: the lanes [a, z), the others zero.
 template <class T>
 MIELINA_INLINE Vec<T> load_even(const T* p, int64_t a, int64_t z) {
