@@ -83,7 +83,7 @@ def test_conversions_take_whole_vectors(level: str, way: str, half: str) -> None
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_micro_kernels_stay_in_registers(level: str) -> None:
-    """The loop over k of each tile: one multiply-add a register of the tile, no vector on the stack."""
+    """The loop over k of each tile: one multiply-add a register of the tile and step, no vector on the stack."""
     pattern = re.compile(
         rf"void mielina::{level}::micro<mielina::{level}::(Plain<(?:float|double)>|Bf16Pair), (\d+), (\d+), "
     )
@@ -98,7 +98,7 @@ def test_micro_kernels_stay_in_registers(level: str) -> None:
         body = max(loops(code), key=lambda loop: sum(bool(multiply.match(i)) for i in loop))
         count = sum(bool(multiply.match(i)) for i in body)
         spilled = [i for i in body if STACK.search(i) and VECTOR.search(i)]
-        if count != registers or spilled or any(i.startswith("call") for i in body):
+        if count not in (registers, 2 * registers) or spilled or any(i.startswith("call") for i in body):
             wrong.append(f"{name[:100]}: {count} products for {registers} registers, {spilled[:3]}")
     assert seen >= 8, f"only {seen} micro-kernels found"
     assert not wrong, "\n".join(wrong)

@@ -104,14 +104,13 @@ static void micro(int64_t kc, const typename Op::In* pa, int64_t a_si, int64_t a
       for (int r = 0; r < (MR + 2) / 3; r++) rows[r] += n * sk;
     }
   };
-  // Four steps at once where vectors are 256 bits: 20 instructions a step are close to what the core takes in. 6 x 16
-  // ran at 62 GFLOP/s in the machine's slow phases, at 74 so, 4 x 16 at 50 and 67 (Zen 3, 103 at the peak). Packed
-  // rows, of fewer instructions, gained 6 %.
-  constexpr int kAtOnce = !Packed && __is_same(In, float) && VBYTES == 32 && 2 * MR > Op::MR ? 4 : 1;
+  // Two steps at once where vectors are 256 bits: 20 instructions a step are close to what a Zen 3 takes in. Four need
+  // a register that is not there.
+  constexpr int kAtOnce = !Packed && __is_same(In, float) && VBYTES == 32 && 2 * MR > Op::MR ? 2 : 1;
   int64_t k = 0;
   if (kAtOnce > 1 && sk == int64_t(sizeof(In)))
     for (; k + kAtOnce <= kc; k += kAtOnce) {
-#pragma GCC unroll 4
+#pragma GCC unroll 2
       for (int o = 0; o < kAtOnce; o++) multiply(o);
       advance(kAtOnce);
     }
