@@ -2,7 +2,7 @@
 // tested and fuzzed on a CPU that has none (-DMIELINA_EMULATE_AVX512=ON). Slow, and never part of a release.
 //
 // Intel's names are kept, as macros, since the compiler's own functions of these names want the real instructions.
-// What the manual leaves to a mask of all ones is done for all lanes.
+// Masks are obeyed where lanes are left out of loads, stores and blends; elsewhere the kernels pass all ones.
 #pragma once
 #include <immintrin.h>
 #include <stdint.h>

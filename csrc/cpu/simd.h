@@ -476,8 +476,7 @@ MIELINA_INLINE V fold_pair(V a, V b, Indices<I...>) {
   return __builtin_shufflevector(a, b, (I % (2 * H) < H ? I : N + I - H)...) +
          __builtin_shufflevector(a, b, (I % (2 * H) < H ? I + H : N + I)...);
 }
-// hsum of as many vectors as one has lanes, with its bits: lane i is the sum of v[i]. 3 N instructions instead of N log
-// N.
+// hsum of N vectors of N lanes, with its bits: lane i is the sum of v[i]. 3 N instructions instead of 2 N log N.
 template <class V, int N>
 MIELINA_INLINE V hsums(V (&v)[N]) {
   static_assert(N == sizeof(V) / sizeof(Elem<V>));
