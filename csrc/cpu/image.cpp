@@ -236,20 +236,13 @@ struct Resample {
   }
   // A planar row of means of pairs, not by way of a row of sums.
   bool take_pairs(T* out, int64_t n, int64_t c, int64_t d, int64_t h, T by) const {
-    const Taps<T>& u = t[2];
-    const int64_t d0 = t[0].start[d], h0 = t[1].start[h], across = t[1].start[h + 1] - h0;
-    const int64_t K = (t[0].start[d + 1] - d0) * across;
-    if (!from.direct || !u.pairs() || u.n < lanes<T> || K < 1 || K > kBatch) return false;
     const T* rows[kBatch];
     T w[kBatch];
-    for (int64_t k = 0; k < K; k++) {
-      const int64_t a = d0 + k / across, b = h0 + k % across;
-      rows[k] = (const T*)from.at(n, c, t[0].index[a], t[1].index[b]);
-      w[k] = t[0].weight[a] * t[1].weight[b];
-    }
+    const int64_t K = rows_of_pairs(from, t, n, c, d, h, rows, w);
+    if (K == 0) return false;
     constexpr decltype(&pair_pixels<T, 1>) pairs[kBatch] = {pair_pixels<T, 1>, pair_pixels<T, 2>, pair_pixels<T, 3>,
                                                             pair_pixels<T, 4>};
-    pairs[K - 1](out, rows, w, u, divides ? by : T(0));
+    pairs[K - 1](out, rows, w, t[2], divides ? by : T(0));
     return true;
   }
   // The weighted sum of the source rows of output row (d, h): where it lies, pixels `pixel` apart.
@@ -289,8 +282,9 @@ struct Resample {
   void row(T* out, bool along_c, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h, T* sum, T* const* buf) const {
     int64_t pixel;
     T by = divisor * t[0].divisor[d] * t[1].divisor[h];
-    if constexpr (kBundles<T>)
-      if (constexpr int64_t wide = kWide<T> * lanes<T>; along_c && L >= wide && from.direct && windows_pay(d, h)) {
+    if constexpr (kBundles<T>) {
+      constexpr int64_t wide = kWide<T> * lanes<T>;
+      if (along_c && L >= wide && from.direct && windows_pay(d, h)) {
         const T* x = (const T*)from.at(n, c, 0, 0);
         for (int64_t o = 0; o < t[2].n; o++)
           for (int64_t b = 0; b < L; b += wide) {
@@ -299,8 +293,8 @@ struct Resample {
           }
         return;
       }
-    if constexpr (kBundles<T>)
       if (!along_c && take_pairs(out, n, c, d, h, by)) return;
+    }
     const T* p = sum_rows(n, c, L, d, h, sum, buf, pixel);
     if (along_c) lane_pixels(out, to.pixel(L), p, pixel, L, t[2], divides ? by : T(0));
     else row_pixels(out, p, t[2], by, divides);

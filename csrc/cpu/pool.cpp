@@ -187,12 +187,10 @@ struct MaxPool {
     }
   }
   bool take_pairs(T* out, int64_t n, int64_t c, int64_t d, int64_t h) const {
-    const int64_t d0 = t[0].start[d], h0 = t[1].start[h], across = t[1].start[h + 1] - h0;
-    const int64_t K = (t[0].start[d + 1] - d0) * across;
-    if (!from.direct || !t[2].pairs() || t[2].n < N || K < 1 || K > kBatch) return false;
     const T* rows[kBatch];
-    for (int64_t k = 0; k < K; k++)
-      rows[k] = (const T*)from.at(n, c, t[0].index[d0 + k / across], t[1].index[h0 + k % across]);
+    T weight[kBatch];
+    const int64_t K = rows_of_pairs(from, t, n, c, d, h, rows, weight);
+    if (K == 0) return false;
     constexpr decltype(&pair_pixels<1>) pairs[kBatch] = {pair_pixels<1>, pair_pixels<2>, pair_pixels<3>,
                                                          pair_pixels<4>};
     pairs[K - 1](out, rows, t[2]);
@@ -220,7 +218,7 @@ struct MaxPool {
   static constexpr int64_t kWide = 4 * N;
   bool small_windows(bool along_c, int64_t L) const {
     int64_t taps = t[0].each * t[1].each * t[2].each;
-    return kBundles<T> && along_c && L >= kWide && from.direct && taps > 0 && taps <= 4;
+    return along_c && L >= kWide && from.direct && taps > 0 && taps <= 4;
   }
   void lane_windows(T* y, I* place, const T* x, int64_t d, int64_t h, int64_t o) const {  // 4 N channels
     V m[4];
@@ -249,7 +247,7 @@ struct MaxPool {
   // Output row (d, h) of channels [c, c + L).
   void row(T* out, I* place, bool along_c, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h, T* sum, I* where,
            T* const* buf) const {
-    if constexpr (kBundles<T>)
+    if constexpr (kBundles<T>) {
       if (small_windows(along_c, L)) {
         const T* x = (const T*)from.at(n, c, 0, 0);
         int64_t y_pixel = to.pixel(L), place_pixel = places.pixel(L);
@@ -260,8 +258,8 @@ struct MaxPool {
           }
         return;
       }
-    if constexpr (kBundles<T> && !Where)
-      if (!along_c && take_pairs(out, n, c, d, h)) return;
+      if (!Where && !along_c && take_pairs(out, n, c, d, h)) return;
+    }
     int64_t pixel;
     const T* m = max_rows(n, c, L, d, h, sum, where, buf, pixel);
     if (along_c) lane_pixels(out, to.pixel(L), place, places.pixel(L), m, where, L, t[2]);
