@@ -172,6 +172,18 @@ def test_channels_last_stays_channels_last() -> None:
             assert getattr(F, f"{name}{n}d")(mi.tensor(image), mi.tensor(f)).is_contiguous()
 
 
+@pytest.mark.parametrize("orders", ["pp", "pl", "lp", "ll"])
+def test_memory_orders_of_a_few_pixels_and_many_filters(orders: str) -> None:
+    """Sums of more than one block of 512 steps, whose blocks begin inside a channel's taps."""
+    x, w = normal(1, 67, 7, 5).astype("f"), normal(70, 67, 3, 3).astype("f")
+    ours = [channels_last(a) if order == "l" else mi.tensor(a) for a, order in zip((x, w), orders, strict=True)]
+    for stride in (1, 2):
+        y = F.conv2d(*ours, stride=stride, padding=1).numpy()
+        expected = reference.conv2d(x.astype("d"), w.astype("d"), stride=stride, padding=1)
+        size = reference.conv2d(np.abs(x).astype("d"), np.abs(w).astype("d"), stride=stride, padding=1)
+        assert np.all(np.abs(y - expected) <= 603 * 2.0**-24 * size)
+
+
 def test_a_padding_beyond_the_filter_and_empty_batches() -> None:
     x, w = normal(1, 1, 2), normal(1, 1, 2)
     check_op(F.conv1d, reference.conv1d, [x, w], {"padding": 5}, length=2, magnitude="abs", grad=True)

@@ -121,7 +121,8 @@ struct Window {
   int64_t taps[3], stride[3], padding[3], dilation[3];
 };
 
-// Packer of image columns. k runs over (channel, tap), or over (tap, channel) where channels are neighbours in memory.
+// Packer of image columns. k runs over (channel, tap), or over (tap, channel) where channels are neighbours in memory
+// and filters do not ask for the other order.
 template <class Op>
 struct Pixels {
   using In = typename Op::In;
@@ -132,7 +133,8 @@ struct Pixels {
   const In* x;
   int64_t shape[3], stride[3];  // of the image
   int64_t sn, sc, channels;
-  bool channels_inner;
+  bool lanes_of_channels;  // whether channels are neighbours in memory
+  bool channels_inner;     // whether they are along k
 
   int64_t panels() const { return space.panels(); }
   int64_t valid(int64_t p) const { return space.valid(p); }
@@ -177,42 +179,51 @@ struct Pixels {
   __attribute__((noinline)) void gather(In* to, int64_t step, int64_t g, int64_t n, int64_t k0, int64_t kc) const {
     Run r[kWidest];
     const int count = runs(g, n, r);
-    if (channels_inner) pack_channels(to, step, r, count, k0, kc);
-    else pack_taps(to, step, r, count, k0, kc);
+    if (!lanes_of_channels) return pack_taps(to, step, r, count, k0, kc);
+    const int64_t taps = this->taps();
+    if (channels_inner)
+      for (int64_t k = 0, c, n; k < kc; k += n) {
+        c = (k0 + k) % channels;
+        n = min64(channels - c, kc - k);
+        pack_channels(to + k * step, step, step, r, count, (k0 + k) / channels, c, n);
+      }
+    else
+      for (int64_t tap = 0; tap < taps; tap++) {
+        const int64_t c = (k0 - tap + taps - 1) / taps, n = (k0 + kc - tap + taps - 1) / taps - c;
+        pack_channels(to + (c * taps + tap - k0) * step, taps * step, step, r, count, tap, c, n);
+      }
   }
 
-  // (tap, channel): a pixel's channels are neighbours; transpose squares of pixels and channels.
-  void pack_channels(In* to, int64_t step, const Run* r, int count, int64_t k0, int64_t kc) const {
+  // n channels from c0 on under one tap, whose rows lie `gap` apart: a pixel's channels are neighbours; transpose
+  // squares of pixels and channels.
+  void pack_channels(In* to, int64_t gap, int64_t step, const Run* r, int count, int64_t tap, int64_t c0,
+                     int64_t n) const {
     const In* pixel[kWidest];
-    for (int64_t k = 0; k < kc;) {
-      const int64_t tap = (k0 + k) / channels, c0 = (k0 + k) % channels, n = min64(channels - c0, kc - k);
-      int64_t at[3];
-      tap_offsets(tap, at);
-      for (int64_t i = 0; i < step; i++) pixel[i] = nullptr;
-      for (int j = 0; j < count; j++) {
-        const int64_t d = r[j].origin[0] + at[0], h = r[j].origin[1] + at[1];
-        if (d < 0 || d >= shape[0] || h < 0 || h >= shape[1]) continue;
-        const In* row = r[j].image + d * stride[0] + h * stride[1] + c0;
-        for (int64_t i = 0; i < r[j].n; i++) {
-          const int64_t w = r[j].origin[2] + at[2] + i * window.stride[2];
-          if (w >= 0 && w < shape[2]) pixel[r[j].at + i] = row + w * stride[2];
+    int64_t at[3];
+    tap_offsets(tap, at);
+    for (int64_t i = 0; i < step; i++) pixel[i] = nullptr;
+    for (int j = 0; j < count; j++) {
+      const int64_t d = r[j].origin[0] + at[0], h = r[j].origin[1] + at[1];
+      if (d < 0 || d >= shape[0] || h < 0 || h >= shape[1]) continue;
+      const In* row = r[j].image + d * stride[0] + h * stride[1] + c0;
+      for (int64_t i = 0; i < r[j].n; i++) {
+        const int64_t w = r[j].origin[2] + at[2] + i * window.stride[2];
+        if (w >= 0 && w < shape[2]) pixel[r[j].at + i] = row + w * stride[2];
+      }
+    }
+    for (int64_t i = 0; i < step; i += L)
+      for (int64_t c = 0; c < n; c += L) {
+        const int64_t wide = min64(L, n - c), room = min64(L, step - i);
+        Vec<In> v[L];
+#pragma GCC unroll 16
+        for (int j = 0; j < L; j++) v[j] = j < room && pixel[i + j] ? load_as<In>(pixel[i + j] + c, wide) : Vec<In>{};
+        transpose(v);
+        for (int j = 0; j < wide; j++) {
+          In* row = to + (c + j) * gap + i;
+          if (room == L) store(row, v[j]);
+          else store_n(row, v[j], room);
         }
       }
-      for (int64_t i = 0; i < step; i += L)
-        for (int64_t c = 0; c < n; c += L) {
-          const int64_t wide = min64(L, n - c), room = min64(L, step - i);
-          Vec<In> v[L];
-#pragma GCC unroll 16
-          for (int j = 0; j < L; j++) v[j] = j < room && pixel[i + j] ? load_as<In>(pixel[i + j] + c, wide) : Vec<In>{};
-          transpose(v);
-          for (int j = 0; j < wide; j++) {
-            In* row = to + (k + c + j) * step + i;
-            if (room == L) store(row, v[j]);
-            else store_n(row, v[j], room);
-          }
-        }
-      k += n;
-    }
   }
 
   // (channel, tap): a tap's pixels are neighbours, or a stride apart. Where a run leaves the image at its sides depends
@@ -306,7 +317,7 @@ struct Filters {
   }
   int64_t panels() const { return ceil_div(size, width); }
   int64_t valid(int64_t p) const { return min64(width, size - p * width); }
-  Strided<Op, In> matrix() const { return {data, size, 0, si, sk, width}; }
+  Strided<Op, In> matrix() const { return {data, size, channels * taps[0] * taps[1] * taps[2], si, sk, width}; }
   Panel<In> in_place(int64_t, int64_t) const { return {nullptr, 0, 0}; }
   void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
     if (flat) return matrix().pack(to, step, p, k0, kc);
