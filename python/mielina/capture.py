@@ -37,6 +37,7 @@ class Captured:
         self._step = step
         self._recording: Any = None
         self._inputs: tuple[Any, ...] = ()
+        self._constants: list[int] = []
         self._result: Any = None
         self._refresh: list[Callable[[], None]] = []
 
@@ -45,18 +46,19 @@ class Captured:
             return self._record(inputs)
         if len(inputs) != len(self._inputs):
             raise TypeError(f"capture: the step was recorded with {len(self._inputs)} inputs, got {len(inputs)}")
-        for i, (mine, new) in enumerate(zip(self._inputs, inputs)):
-            if isinstance(mine, Tensor):
-                if not isinstance(new, Tensor) or new.shape != mine.shape or new.dtype is not mine.dtype:
-                    got = f"{new.shape} {new.dtype}" if isinstance(new, Tensor) else type(new).__name__
-                    raise ValueError(f"capture: input {i} was recorded as {mine.shape} {mine.dtype}, got {got}")
-                _core.copy_into(mine, new.detach())
-            elif new != mine:
-                raise ValueError(f"capture: input {i} was recorded as the constant {mine!r}, got {new!r}")
+        for i in self._constants:
+            if inputs[i] != self._inputs[i]:
+                raise ValueError(
+                    f"capture: input {i} was recorded as the constant {self._inputs[i]!r}, got {inputs[i]!r}"
+                )
         for f in self._refresh:
             f()
-        _core.replay(self._recording)
-        return _copies(self._result)
+        misfit = _core.replay(self._recording, self._inputs, inputs)
+        if misfit >= 0:
+            mine, new = self._inputs[misfit], inputs[misfit]
+            got = f"{new.shape} {new.dtype}" if isinstance(new, Tensor) else type(new).__name__
+            raise ValueError(f"capture: input {misfit} was recorded as {mine.shape} {mine.dtype}, got {got}")
+        return _map(_core.clone, self._result)
 
     def _record(self, inputs: tuple[Any, ...]) -> Any:
         held = tuple(_core.clone(x) if isinstance(x, Tensor) else x for x in inputs)
@@ -67,8 +69,9 @@ class Captured:
         finally:
             _core.record_end()
         self._inputs, self._result, self._refresh = held, _detached(result), list(refreshers)
+        self._constants = [i for i, x in enumerate(held) if not isinstance(x, Tensor)]
         self._recording = recording
-        return _copies(self._result)
+        return _map(_core.clone, self._result)
 
     @property
     def calls(self) -> list[str]:
@@ -88,10 +91,6 @@ def _map(f: Callable[[Tensor], Tensor], x: Any) -> Any:
 
 def _detached(x: Any) -> Any:
     return _map(lambda t: t.detach(), x)
-
-
-def _copies(x: Any) -> Any:
-    return _map(lambda t: _core.clone(t), x)
 
 
 def capture(step: Callable[..., Any]) -> Captured:

@@ -101,8 +101,19 @@ def test_wrong_inputs():
         f(mi.zeros(4))
     with pytest.raises(ValueError, match="recorded as"):
         f(mi.zeros(3, dtype=mi.float64))
+    with pytest.raises(ValueError, match="got int"):
+        f(3)
     with pytest.raises(TypeError, match="1 inputs"):
         f(mi.zeros(3), mi.zeros(3))
+    both = mi.capture(lambda x, n, y: x * n + y)
+    assert both(mi.ones(2), 3, mi.ones(2)).tolist() == [4, 4]
+    with pytest.raises(ValueError, match="constant 3, got 4"):
+        both(mi.ones(2), 4, mi.ones(2))
+    with pytest.raises(ValueError, match=r"input 2 was recorded as \(2,\)"):
+        both(mi.zeros(2), 3, mi.ones(1))
+    assert both(mi.ones(2), 3, mi.zeros(2)).tolist() == [3, 3]
+    with pytest.raises(TypeError, match="tuples of one length"):
+        mi._core.replay(both._recording, both._inputs, ())
 
 
 def test_weights_changed_by_hand_are_seen():
