@@ -36,23 +36,25 @@ struct WinogradBlocks : LastTiles {
   int64_t panel_size() const { return kPlaces * C * mr; }
   int64_t filter_bytes() const { return align64(panels * panel_size() * int64_t(sizeof(float))); }
 
-  // The taps of n filters' one channel, as lanes. Where they lie in a row, squares of filters and taps are turned.
-  void taps_of(const float* at, int64_t n, float* to) const {
-    const int64_t R = q.window.taps[1], sk = q.w.stride[kN], sr = q.w.stride[kH], ss = q.w.stride[kW];
-    const bool rows = ss == 1 && sr == R;
-    for (int64_t t = 0; t < R * R; t += rows ? L : 1) {
-      vf32 v[L] = {};
-      if (rows) {
-        const int64_t some = min64(L, R * R - t);
-#pragma GCC unroll 16
-        for (int i = 0; i < L; i++) v[i] = i < n ? load_n(at + i * sk + t, some) : vf32{};
-        transpose(v);
-#pragma GCC unroll 16
-        for (int i = 0; i < L; i++) store(to + (t + i) * L, v[i]);
-      } else {
-        for (int64_t i = 0; i < n; i++) to[t * L + i] = at[i * sk + t / R * sr + t % R * ss];
-        for (int64_t i = n; i < L; i++) to[t * L + i] = 0.0f;
+  // The taps of n filters' `some` channels, as lanes. Where a filter's lie in a row, squares of filters and taps are
+  // turned: of as many channels as fill them, since nine taps are two squares of eight (AVX2).
+  void taps_of(const float* at, int64_t n, int64_t some, float* to) const {
+    const int64_t R = q.window.taps[1], sk = q.w.stride[kN], sc = q.w.stride[kC], sr = q.w.stride[kH],
+                  ss = q.w.stride[kW], all = some * R * R;
+    if (ss != 1 || sr != R) {
+      for (int64_t t = 0; t < all; t++, to += L) {
+        const float* from = at + t / (R * R) * sc + t / R % R * sr + t % R * ss;
+        for (int64_t i = 0; i < L; i++) to[i] = i < n ? from[i * sk] : 0.0f;
       }
+      return;
+    }
+    for (int64_t t = 0; t < all; t += L) {
+      vf32 v[L] = {};
+#pragma GCC unroll 16
+      for (int i = 0; i < L; i++) v[i] = i < n ? load_n(at + i * sk + t, min64(L, all - t)) : vf32{};
+      transpose(v);
+#pragma GCC unroll 16
+      for (int i = 0; i < L; i++) store(to + (t + i) * L, v[i]);
     }
   }
 
@@ -61,15 +63,21 @@ struct WinogradBlocks : LastTiles {
     constexpr int64_t kTaps = 10 * 10;  // of five taps a phase
     alignas(64) float all[(kTaps + L) * L];
     const float* w = (const float*)q.w.data + panel * mr * q.w.stride[kN];
-    const int64_t valid = min64(mr, K - panel * mr), channels = q.x.shape[kC];
-    for (int64_t c = c0; c < c1; c++)
+    const int64_t valid = min64(mr, K - panel * mr), channels = q.x.shape[kC],
+                  size = q.window.taps[1] * q.window.taps[1];
+    const int64_t at_once = q.w.stride[kC] == size ? kTaps / size : 1;
+    for (int64_t c = c0, some; c < c1; c += some) {
+      some = min64(at_once, c1 - c);
       for (int64_t k = 0; k < mr; k += L) {
-        taps_of(w + c * q.w.stride[kC] + k * q.w.stride[kN], max64(0, min64(L, valid - k)), all);
-        for (int64_t phase = 0; phase < phases(); phase++)
-          sized([&]<int M>(Size<M>) {
-            turn_taps<7 - M>(all, phase, u + (phase * channels + c - c0) * mr + k, depth * mr, min64(L, mr - k));
-          });
+        taps_of(w + c * q.w.stride[kC] + k * q.w.stride[kN], max64(0, min64(L, valid - k)), some, all);
+        for (int64_t i = 0; i < some; i++)
+          for (int64_t phase = 0; phase < phases(); phase++)
+            sized([&]<int M>(Size<M>) {
+              turn_taps<7 - M>(all + i * size * L, phase, u + (phase * channels + c - c0 + i) * mr + k, depth * mr,
+                               min64(L, mr - k));
+            });
       }
+    }
   }
 
   // R x R taps of one phase as lanes: G from both sides, to the 36 places, `pitch` apart; some lanes of them.
