@@ -126,7 +126,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--quick", action="store_true", help="small sizes: shows that all runs, measures nothing")
     p.add_argument("--threads", type=_positive, default=None, help="threads of every library (default: all)")
     p.add_argument(
-        "--rivals", default="numpy,torch,jax", help="default: %(default)s, of which the installed ones run; empty: none"
+        "--rivals",
+        default="numpy,torch,jax,onnx",
+        help="default: %(default)s, of which the installed ones run; empty: none",
     )
     p.add_argument("--json", default=None, help="write the numbers to this file")
     p.add_argument("--plot", default=None, help="write the roofline picture to this file")

@@ -17,7 +17,7 @@ KERNELS = {
 
 
 def test_every_family_of_kernels_is_there():
-    assert set(FAMILIES) == KERNELS | {"overhead", "nets"}
+    assert set(FAMILIES) == KERNELS | {"overhead", "nets", "inference"}
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
@@ -43,6 +43,13 @@ def test_rivals_compute_the_same(family, rival):
     for case in FAMILIES[family](Rivals([rival], quick=True)):
         results = check.compare(case)
         assert case.same == "no" or len(results) == len(case.work)
+
+
+def test_onnx_runtime_infers_the_same():
+    for name in ("torch", "onnx", "onnxruntime"):
+        pytest.importorskip(name)
+    for case in FAMILIES["inference"](Rivals(["torch", "onnx"], quick=True)):
+        assert "onnx" in check.compare(case)
 
 
 def test_the_command_writes_numbers_and_a_picture(tmp_path, capsys):

@@ -30,7 +30,7 @@ class Case:
 
 
 Cases = Callable[["Rivals"], Iterator[Case]]
-RIVALS = ("numpy", "torch", "jax")
+RIVALS = ("numpy", "torch", "jax", "onnx")
 FAMILIES: dict[str, Cases] = {}
 
 
@@ -45,7 +45,8 @@ def family(name: str) -> Callable[[Cases], Cases]:
 
 
 class Rivals:
-    """The libraries that are installed, on our number of threads. `torch` and `jax` are None where they are missing.
+    """The libraries that are installed, on our number of threads. `torch`, `jax` and `onnx` (ONNX Runtime, which runs
+    what PyTorch exports) are None where they are missing.
 
     quick: a run that only shows that everything works; `pick` then takes the first sizes of a list.
     """
@@ -58,6 +59,7 @@ class Rivals:
         self.numpy = "numpy" in names
         self.torch: Any = _import("torch") if "torch" in names else None
         self.jax: Any = _import("jax") if "jax" in names else None
+        self.onnx: Any = _import("onnxruntime") if "onnx" in names and self.torch and _import("onnx") else None
         if self.torch is not None:
             self.torch.set_num_threads(mi.get_num_threads())
 

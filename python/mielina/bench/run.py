@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from . import kernels, nets  # noqa: F401  (they register their families)
+from . import inference, kernels, nets  # noqa: F401  (they register their families)
 from .case import FAMILIES, RIVALS, Case, Rivals
 from .check import compare
 from .plot import roofline
@@ -43,7 +43,7 @@ def machine() -> dict[str, Any]:
             model = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), "")
     except OSError:
         pass
-    loaded = ((name, sys.modules.get(name)) for name in ("numpy", "torch", "jax"))
+    loaded = ((name, sys.modules.get(name)) for name in ("numpy", "torch", "jax", "onnxruntime"))
     versions = {name: module.__version__ for name, module in loaded if module is not None}
     return {
         "date": datetime.date.today().isoformat(), "cpu": model or platform.processor(), "isa": _core.isa(),
