@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--rivals",
         default="numpy,torch,jax,onnx",
-        help="default: %(default)s, of which the installed ones run; empty: none",
+        help="default: %(default)s, of those the installed ones; empty: none",
     )
     p.add_argument("--json", default=None, help="write the numbers to this file")
     p.add_argument("--plot", default=None, help="write the roofline picture to this file")

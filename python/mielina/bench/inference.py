@@ -1,4 +1,4 @@
-"""Inference of one sample: eager in both memory orders and captured, beside PyTorch (also compiled) and ONNX Runtime."""
+"""Inference of one sample: eager in both memory orders and captured; PyTorch also compiled, and ONNX Runtime."""
 
 from __future__ import annotations
 
