@@ -68,6 +68,25 @@ def test_against_the_reference(mode: str, border: str, level: str) -> None:
         _core.set_isa(before)
 
 
+@pytest.mark.parametrize("channels", [2, 3, 4])
+@pytest.mark.parametrize("mode", MODES)
+def test_memory_orders_and_threads_give_the_same_bits(mode: str, channels: int) -> None:
+    """Pixels of three and four are read, and written over the next one, as one vector each; planes pixel by pixel."""
+    rng = np.random.default_rng(3)
+    m = mi.tensor(_turns(3, (40, 150), rng))
+    before = mi.get_num_threads()
+    for x in (mi.rand(3, channels, 40, 150), mi.randint(0, 256, (3, channels, 40, 150)).to(mi.uint8)):
+        planes = _core.warp(x, m, (150, 131), mode, "border")
+        last = _layouts(x.numpy())["channels last"]
+        wide = mi.zeros(3, 40, 150, 5, dtype=x.dtype).permute(0, 3, 1, 2)
+        wide[:, :channels] = x
+        for threads in (1, 3):
+            mi.set_num_threads(threads)
+            for same in (last, wide[:, :channels]):
+                np.testing.assert_array_equal(_core.warp(same, m, (150, 131), mode, "border").numpy(), planes.numpy())
+    mi.set_num_threads(before)
+
+
 def test_identity_flip_and_shift_are_exact() -> None:
     x = mi.rand(2, 3, 20, 37)
     same = np.tile(np.eye(2, 3), (2, 1, 1))

@@ -2,7 +2,8 @@
 //
 // A block of a row's pixels finds its taps and their weights once, for all channels, in vectors; then each channel's
 // taps are read one by one into a buffer, and weighed in vectors. The gather instructions were slower: 64 images of
-// 224 x 224 x 3 took 25 ms with them on two Zen 4 cores. Where a row lies together, one load reads two neighbours.
+// 224 x 224 x 3 took 25 ms with them on two Zen 4 cores. Where a row lies together, one load reads two neighbours;
+// where three or four channels do, one vector is a pixel.
 #include "cpu/image/rows.h"
 
 namespace mielina {
@@ -35,15 +36,59 @@ MIELINA_INLINE void split(const Twins<float>* p, vf32& a, vf32& b) {
   b = load_evens(&p->right);
 }
 MIELINA_INLINE void split(const Twins<uint8_t>* p, vf32& a, vf32& b) {
-  int32_t v[N];
-  for (int i = 0; i < N; i++) {
-    uint16_t both;
-    __builtin_memcpy(&both, p + i, 2);
-    v[i] = both;
-  }
-  const vi32 both = load(v);
+  const vi32 both = (vi32)widen(load_half(p));
   a = to_float(both & (vi32{} + 255));
   b = to_float(both >> 8);
+}
+
+// A pixel of three or four channels that are neighbours, and what is beside it.
+typedef float Quad __attribute__((vector_size(16)));
+typedef int32_t QuadOfInts __attribute__((vector_size(16)));
+MIELINA_INLINE Quad add_product(float w, Quad x, Quad sum) {
+#if defined(__FMA__)
+  return (Quad)_mm_fmadd_ps(_mm_set1_ps(w), (__m128)x, (__m128)sum);
+#elif VBYTES == 16
+  return fma(splat<vf32>(w), x, sum);
+#else
+  return w * x + sum;
+#endif
+}
+MIELINA_INLINE Quad quad(const float* p) {
+  Quad v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+MIELINA_INLINE Quad quad(const uint8_t* p) {
+  uint8_t v __attribute__((vector_size(4)));
+  __builtin_memcpy(&v, p, sizeof v);
+#if defined(__x86_64__)
+  int32_t bits;
+  __builtin_memcpy(&bits, &v, sizeof bits);
+  return (Quad)_mm_cvtepi32_ps(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bits)));
+#else
+  return __builtin_convertvector(v, Quad);
+#endif
+}
+// The first n of four numbers.
+MIELINA_INLINE void put_quad(float* p, Quad v, int64_t n) {
+  if (n == 4) __builtin_memcpy(p, &v, sizeof v);
+  else __builtin_memcpy(p, &v, 3 * sizeof(float));
+}
+MIELINA_INLINE void put_quad(uint8_t* p, Quad v, int64_t n) {
+  const Quad low{}, high = low + 255.0f;
+  v = v >= low ? v : low;
+  v = v <= high ? v : high;
+#if defined(__x86_64__)
+  const __m128i i = _mm_cvtps_epi32((__m128)v), words = _mm_packus_epi32(i, i);
+  const int32_t bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+#else
+  uint8_t b[4];
+  for (int k = 0; k < 4; k++) b[k] = uint8_t(__builtin_roundevenf(v[k]));
+  int32_t bytes;
+  __builtin_memcpy(&bytes, b, sizeof bytes);
+#endif
+  if (n == 4) __builtin_memcpy(p, &bytes, 4);
+  else __builtin_memcpy(p, &bytes, 3);
 }
 
 // u clipped to [low, high]; NaN gives low.
@@ -114,6 +159,11 @@ MIELINA_INLINE void put(uint8_t* p, int64_t stride, vf32 v, int64_t n) {
 
 enum class Read { nearest, apart, paired };
 
+// Pixels of three or four neighbours are read as one vector each.
+bool in_quads(const View& v) {
+  return v.stride[1] == 1 && (v.shape[1] == 3 || v.shape[1] == 4) && v.stride[2] >= 0 && v.stride[3] >= v.shape[1];
+}
+
 struct Block {
   int64_t n;
   alignas(64) int32_t at[4][kPixels];
@@ -154,19 +204,57 @@ void find(Block& b, const View& x, const double* m, const SampleArgs& args, int6
   }
 }
 
+template <class T>
+MIELINA_INLINE void fetch(const T* plane, const Block& b, int64_t ahead) {
+  for (int64_t i = 0; i < b.n; i += 4) __builtin_prefetch(plane + b.at[0][i] + ahead);
+}
+
+// The largest offset of a block's taps, where steps of pixels and rows are positive.
+template <Read read>
+int64_t farthest(const Block& b) {
+  const int32_t* at = b.at[read == Read::nearest ? 0 : 3];
+  int32_t most = 0;
+  for (int64_t i = 0; i < b.n; i++) most = at[i] > most ? at[i] : most;
+  return most;
+}
+
+// Each pixel but the block's last writes a fourth number, over which the next one writes.
+template <class T, Read read>
+void warp_pixels(T* to, int64_t step, int64_t channels, const T* from, const Block& b) {
+  constexpr int taps = read == Read::nearest ? 1 : 4;
+  for (int64_t i = 0; i < b.n; i++, to += step) {
+    Quad sum{};
+#pragma GCC unroll 4
+    for (int k = 0; k < taps; k++) sum = add_product(b.weight[k][i], quad(from + b.at[k][i]), sum);
+    put_quad(to, sum, i + 1 < b.n && step <= 4 ? 4 : channels);
+  }
+}
+
 template <class T, Read read>
 void warp_row(const View& y, const View& x, const double* m, const SampleArgs& args, int64_t n, int64_t row) {
   constexpr int taps = read == Read::nearest ? 1 : read == Read::apart ? 4 : 2;
   const T* from = (const T*)x.data + n * x.stride[0];
   T* to = (T*)y.data + n * y.stride[0] + row * y.stride[2];
+  // The source of eight rows further down: rows are crossed at an angle, which no prefetcher of the machine follows.
+  const int64_t ahead = int64_t(8 * m[4]) * x.stride[2] + int64_t(8 * m[1]) * x.stride[3];
+  const bool quads = in_quads(x) && in_quads(y);
+  int64_t beyond = 1 + (x.shape[0] - 1 - n) * x.stride[0];  // the image's numbers, and those of the images after it
+  for (int d = 1; d < 4; d++) beyond += (x.shape[d] - 1) * x.stride[d];
   Block b;
   alignas(64) Twins<T> twins[taps][kPixels];
   alignas(64) Held<T> tap[taps][kPixels];
   for (int64_t q = 0; q < y.shape[3]; q += kPixels) {
     b.n = min64(kPixels, y.shape[3] - q);
     find<read>(b, x, m, args, q, row);
+    if constexpr (read != Read::paired)
+      if (quads && farthest<read>(b) + 4 <= beyond) {
+        fetch(from, b, ahead);
+        warp_pixels<T, read>(to + q * y.stride[3], y.stride[3], x.shape[1], from, b);
+        continue;
+      }
     for (int64_t c = 0; c < x.shape[1]; c++) {
       const T* plane = from + c * x.stride[1];
+      if (c == 0 || x.stride[3] == 1) fetch(plane, b, ahead);
       for (int k = 0; k < taps; k++)
         for (int64_t i = 0; i < b.n; i++) {
           if constexpr (read == Read::paired)
