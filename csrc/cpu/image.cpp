@@ -7,6 +7,7 @@
 #include "cpu/image/bytes.h"
 #include "cpu/image/rows.h"
 #include "cpu/image/sample.h"
+#include "cpu/image/windows.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
@@ -133,28 +134,62 @@ void row_pixels(T* y, const T* p, const Taps<T>& t, T divisor, bool divides) {
   for (int64_t o = last; o < t.n; o++) y[o] /= divisor * t.divisor[o];
 }
 
-// The outputs of a planar row straight from K source rows, where each has two neighbouring pixels and is two further
-// than the one before. The rows' sums stay in registers: stored in a row, they are read across two vectors, which waits
-// until both are there (means of 2 x 2, 16 x 64 x 56 x 56, on a Zen 3: 1.11 ms, 0.74 so). Their order is that way's,
-// and so are the bits. divisor 0: none.
-template <class T, int K>
-void pair_pixels(T* y, const T* const* rows, const T* w, const Taps<T>& t, T divisor) {
-  constexpr int64_t N = lanes<T>;
-  auto sum = [&](int64_t at) __attribute__((always_inline)) {
-    Vec<T> s = splat<Vec<T>>(w[0]) * load(rows[0] + at);
-#pragma GCC unroll 4
-    for (int r = 1; r < K; r++) s = madd<T>(splat<Vec<T>>(w[r]), load(rows[r] + at), s);
-    return s;
-  };
-  const Vec<T> first = splat<Vec<T>>(t.weight[0]), second = splat<Vec<T>>(t.weight[1]);
-  for (int64_t o = 0; o < t.n; o += N) {
-    o = min64(o, t.n - N);  // the last vector overlaps the one before
-    const int64_t at = t.index[0] + 2 * o;
-    const Vec<T> a = sum(at), b = sum(at + N);
-    const Vec<T> both = madd<T>(second, half_of<true>(a, b), first * half_of<false>(a, b));
-    store(y + o, divisor == T(0) ? both : both / (splat<Vec<T>>(divisor) * load(t.divisor + o)));
+// Planar windows (image/windows.h); the order of the sums is that by way of a row of sums, but in wide ones.
+// divisor 0: none.
+template <class T>
+struct MeanWindows {
+  using Cell = Vec<T>;
+  T* y;
+  const Taps<T>& t;
+  T divisor, factor = 0;
+  // Where all outputs of the row are divided by one power of two, the factor does the same without a division.
+  MeanWindows(T* y, const Taps<T>& t, T divisor, bool uniform) : y(y), t(t), divisor(divisor) {
+    const T by = divisor * t.divisor[0];
+    uint32_t bits;
+    __builtin_memcpy(&bits, &by, sizeof bits);
+    if (uniform && (bits & 0x7fffff) == 0 && by > T(0x1p-60) && by < T(0x1p60)) factor = 1 / by;
   }
-}
+
+  __attribute__((always_inline)) void rows(const WindowRows<T>& x, int64_t p, Cell& a, Cell& b) const {
+    const Cell w = splat<Cell>(x.weight[0]);
+    a = w * load(x.at[0] + p);
+    b = w * load(x.at[0] + p + lanes<T>);
+    for (int r = 1; r < x.n; r++) {
+      const Cell v = splat<Cell>(x.weight[r]);
+      a = madd<T>(v, load(x.at[r] + p), a);
+      b = madd<T>(v, load(x.at[r] + p + lanes<T>), b);
+    }
+  }
+  __attribute__((always_inline)) Cell pixel(const WindowRows<T>& x, int64_t p) const {
+    Cell s = splat<Cell>(x.weight[0]) * splat<Cell>(x.at[0][p]);
+    for (int r = 1; r < x.n; r++) s = madd<T>(splat<Cell>(x.weight[r]), splat<Cell>(x.at[r][p]), s);
+    return s;
+  }
+  bool holds(Cell) const { return true; }
+  template <bool odd>
+  __attribute__((always_inline)) Cell half(Cell a, Cell b) const {
+    return half_of<odd>(a, b);
+  }
+  __attribute__((always_inline)) Cell later(Cell a, Cell b) const { return later_lanes(a, b); }
+  __attribute__((always_inline)) Cell first(Cell v, int64_t k, Mask<Cell>) const {
+    return splat<Cell>(t.weight[k]) * v;
+  }
+  __attribute__((always_inline)) Cell next(Cell r, Cell v, int64_t k, Mask<Cell>) const {
+    return madd<T>(splat<Cell>(t.weight[k]), v, r);
+  }
+  __attribute__((always_inline)) Cell many(const WindowRows<T>& x, int64_t p, int64_t n) const {
+    Cell s{};
+    for (int64_t i = 0; i < n; i += lanes<T>)
+      for (int r = 0; r < x.n; r++) s = madd<T>(splat<Cell>(x.weight[r]), load_part(x.at[r] + p + i, n - i), s);
+    return s;
+  }
+  __attribute__((always_inline)) Cell across(Cell (&v)[lanes<T>]) const { return splat<Cell>(t.weight[0]) * hsums(v); }
+  __attribute__((always_inline)) void put(Cell r, int64_t o, int64_t n) const {
+    if (factor != T(0)) r = r * splat<Cell>(factor);
+    else if (divisor != T(0)) r = r / (splat<Cell>(divisor) * load_part(t.divisor + o, n));
+    store_part(y + o, r, n);
+  }
+};
 
 // B vectors of channels of output o; B == 1: up to a vector, m channels.
 template <class T, int B>
@@ -234,17 +269,6 @@ struct Resample {
     int64_t rows = (t[0].start[d + 1] - t[0].start[d]) * (t[1].start[h + 1] - t[1].start[h]);
     return rows * t[2].start[t[2].n] <= from.W * (rows + 1);
   }
-  // A planar row of means of pairs, not by way of a row of sums.
-  bool take_pairs(T* out, int64_t n, int64_t c, int64_t d, int64_t h, T by) const {
-    const T* rows[kBatch];
-    T w[kBatch];
-    const int64_t K = rows_of_pairs(from, t, n, c, d, h, rows, w);
-    if (K == 0) return false;
-    constexpr decltype(&pair_pixels<T, 1>) pairs[kBatch] = {pair_pixels<T, 1>, pair_pixels<T, 2>, pair_pixels<T, 3>,
-                                                            pair_pixels<T, 4>};
-    pairs[K - 1](out, rows, w, t[2], divides ? by : T(0));
-    return true;
-  }
   // The weighted sum of the source rows of output row (d, h): where it lies, pixels `pixel` apart.
   const T* sum_rows(int64_t n, int64_t c, int64_t L, int64_t d, int64_t h, T* sum, T* const* buf,
                     int64_t& pixel) const {
@@ -293,7 +317,6 @@ struct Resample {
           }
         return;
       }
-      if (!along_c && take_pairs(out, n, c, d, h, by)) return;
     }
     const T* p = sum_rows(n, c, L, d, h, sum, buf, pixel);
     if (along_c) lane_pixels(out, to.pixel(L), p, pixel, L, t[2], divides ? by : T(0));
@@ -377,6 +400,19 @@ void resample_as(const Ctx& ctx, const View& y, const View& x, const ImageMap& m
     if (!along_c && r.from.W <= kShortRow && r.takes_rows()) return mean_rows(ctx, y, r, scratch, bytes);
     if (bundled<T>(y, x)) return resample_bundles(ctx, y, x, r, scratch);
   }
+  if constexpr (kWindows<T>)
+    if (const PlaneWindows windows = windows_of(r.to, r.from, r.t); !along_c && windows != PlaneWindows::none) {
+      bool uniform = r.divides;
+      for (int64_t o = 1; o < r.t[2].n; o++) uniform &= r.t[2].divisor[o] == r.t[2].divisor[0];
+      return space.run(ctx, max64(x.shape[4], y.shape[4]),
+                       [&](int, int64_t n, int64_t c, int64_t, int64_t d, int64_t h) {
+                         const WindowRows<T> rows(r.from, r.t, x.shape[3], r.from.at(n, c, 0, 0), d, h);
+                         const T by = r.divides ? r.divisor * r.t[0].divisor[d] * r.t[1].divisor[h] : T(0);
+                         const MeanWindows<T> mean((T*)r.to.at(n, c, d, h), r.t[2], by, uniform);
+                         if (windows == PlaneWindows::wide) wide_windows(mean, rows, r.t[2]);
+                         else half_windows(mean, mean, rows, r.t[2]);
+                       });
+    }
   space.run(ctx, max64(x.shape[4], y.shape[4]) * space.L,
             [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {
               Scratch mine{scratch.at + worker * bytes};

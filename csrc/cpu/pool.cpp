@@ -3,7 +3,7 @@
 // Max pooling takes the larger of the window's rows first, position by position in full vectors, then of the pixels of
 // the row that remains. Where two values are equal (or NaN) the index decides, so that the order of the steps does not
 // show.
-#include "cpu/image/bundle.h"
+#include "cpu/image/windows.h"
 #include "cpu/pool/columns.h"
 #include "cpu/pool/planes.h"
 
@@ -35,6 +35,17 @@ MIELINA_INLINE Mask<V> replaces(V v, V m, Mask<V> i, Mask<V> j) {
   Mask<V> r = (v > m) | ((v == m) & (i < j));
   if constexpr (kFloating<Elem<V>>) r |= is_nan(v) & (~is_nan(m) | (i > j));
   return r;
+}
+
+// The larger of two that are numbers.
+MIELINA_INLINE vf32 larger_number(vf32 a, vf32 b) {
+#if MIELINA_V512
+  return (vf32)_mm512_maskz_max_ps(__mmask16(-1), (__m512)a, (__m512)b);
+#elif MIELINA_V256
+  return (vf32)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+  return a > b ? a : b;
+#endif
 }
 
 // A vector of values and where each stood.
@@ -168,34 +179,6 @@ struct MaxPool {
     else if (alike) alike_pixels<2>(y, place, m, where, t);
     for (int64_t o = last; o < t.n; o++) one_pixel(y + o, place + o, m, where, t, o);
   }
-  // Pairs of pixels of K planar rows, whose maxima stay in registers, as in Resample (image.cpp).
-  template <int K>
-  static void pair_pixels(T* y, const T* const* rows, const Taps<T>& t) {
-    auto largest = [&](int64_t at) __attribute__((always_inline)) {
-      Best<T, false> best{load(rows[0] + at), {}};
-#pragma GCC unroll 4
-      for (int r = 1; r < K; r++) best.offer(load(rows[r] + at), IndexVec<T>{});
-      return best.m;
-    };
-    for (int64_t o = 0; o < t.n; o += N) {
-      o = min64(o, t.n - N);  // the last vector overlaps the one before
-      const int64_t at = t.index[0] + 2 * o;
-      const V a = largest(at), b = largest(at + N);
-      Best<T, false> best{half_of<false>(a, b), {}};
-      best.offer(half_of<true>(a, b), IndexVec<T>{});
-      store(y + o, best.m);
-    }
-  }
-  bool take_pairs(T* out, int64_t n, int64_t c, int64_t d, int64_t h) const {
-    const T* rows[kBatch];
-    T weight[kBatch];
-    const int64_t K = rows_of_pairs(from, t, n, c, d, h, rows, weight);
-    if (K == 0) return false;
-    constexpr decltype(&pair_pixels<1>) pairs[kBatch] = {pair_pixels<1>, pair_pixels<2>, pair_pixels<3>,
-                                                         pair_pixels<4>};
-    pairs[K - 1](out, rows, t[2]);
-    return true;
-  }
   void lane_pixels(T* y, int64_t y_pixel, I* place, int64_t place_pixel, const T* m, const I* where, int64_t L,
                    const Taps<T>& t) const {
     for (int64_t o = 0; o < t.n; o++)
@@ -258,12 +241,117 @@ struct MaxPool {
           }
         return;
       }
-      if (!Where && !along_c && take_pairs(out, n, c, d, h)) return;
     }
     int64_t pixel;
     const T* m = max_rows(n, c, L, d, h, sum, where, buf, pixel);
     if (along_c) lane_pixels(out, to.pixel(L), place, places.pixel(L), m, where, L, t[2]);
     else row_pixels(out, place, m, where, t[2]);
+  }
+};
+
+// Planar windows (image/windows.h). place is null where the places are not asked for. Numbers: the sum of what was
+// taken shows whether there was NaN, which would take a comparison each; infinities of both signs look like it.
+template <class T, bool Where, bool Numbers>
+struct MaxWindows {
+  using V = Vec<T>;
+  using I = IndexVec<T>;
+  static constexpr int64_t N = lanes<T>;
+  struct Cell : Best<T, Where> {
+    V sum;
+  };
+  T* y;
+  IndexOf<T>* place;
+
+  // Of a place after all those before.
+  static __attribute__((always_inline)) void take(Cell& a, V v, I at) {
+    Mask<V> later;
+    if constexpr (Numbers) {
+      later = v > a.m;
+      a.sum += v;
+    } else {
+      later = replaces(v, a.m);
+    }
+    if constexpr (Where) a.i = later ? at : a.i;
+    if constexpr (Numbers && !Where) a.m = larger_number(v, a.m);
+    else a.m = later ? v : a.m;
+  }
+  static __attribute__((always_inline)) Cell cell(V v, I at) { return {{v, at}, v}; }
+  __attribute__((always_inline)) void rows(const WindowRows<T>& x, int64_t p, Cell& a, Cell& b) const {
+    const I at = splat<I>(x.place[0]);
+    a = cell(load(x.at[0] + p), at);
+    b = cell(load(x.at[0] + p + N), at);
+    for (int r = 1; r < x.n; r++) {
+      const I next = splat<I>(x.place[r]);
+      take(a, load(x.at[r] + p), next);
+      take(b, load(x.at[r] + p + N), next);
+    }
+  }
+  __attribute__((always_inline)) Cell pixel(const WindowRows<T>& x, int64_t p) const {
+    Cell a = cell(splat<V>(x.at[0][p]), splat<I>(x.place[0]));
+    for (int r = 1; r < x.n; r++) take(a, splat<V>(x.at[r][p]), splat<I>(x.place[r]));
+    return a;
+  }
+  template <bool odd>
+  __attribute__((always_inline)) Cell half(const Cell& a, const Cell& b) const {
+    return {{half_of<odd>(a.m, b.m), (I)half_of<odd>((V)a.i, (V)b.i)}, odd ? a.sum : b.sum};
+  }
+  __attribute__((always_inline)) Cell later(const Cell& a, const Cell& b) const {
+    return {{later_lanes(a.m, b.m), (I)later_lanes((V)a.i, (V)b.i)}, b.sum};
+  }
+  __attribute__((always_inline)) Cell first(Cell v, int64_t, I p) const {
+    v.i += p;
+    return v;
+  }
+  __attribute__((always_inline)) Cell next(Cell r, const Cell& v, int64_t, I p) const {
+    const I at = v.i + p;
+    if constexpr (Numbers) {
+      if constexpr (Where) {
+        const Mask<V> take = (v.m > r.m) | ((v.m == r.m) & (at < r.i));
+        r.m = take ? v.m : r.m;
+        r.i = take ? at : r.i;
+      } else {
+        r.m = larger_number(v.m, r.m);
+      }
+      r.sum += v.sum;
+    } else {
+      r.offer(v.m, at);
+    }
+    return r;
+  }
+  __attribute__((always_inline)) bool holds(const Cell& r) const { return !Numbers || !any_lane(is_nan(r.sum)); }
+  // Lanes beyond n repeat the first pixel.
+  __attribute__((always_inline)) Cell many(const WindowRows<T>& x, int64_t p, int64_t n) const {
+    const I ramp = lane_numbers<T>(), inside = ramp < splat<I>(IndexOf<T>(n)), shift = inside & ramp;
+    auto get = [&](const T* at) __attribute__((always_inline)) {
+      return n >= N ? load(at) : inside ? load_n(at, n) : splat<V>(*at);
+    };
+    Cell best;
+    for (int64_t i = 0; i < n; i += N) {
+      const int64_t at = p + max64(0, min64(i, n - N));  // the last vector overlaps the one before
+      const I from = shift + splat<I>(IndexOf<T>(at));
+      Cell c = cell(get(x.at[0] + at), from + splat<I>(x.place[0]));
+      for (int r = 1; r < x.n; r++) take(c, get(x.at[r] + at), from + splat<I>(x.place[r]));
+      if (i == 0) best = c;
+      else best.offer(c.m, c.i);
+    }
+    return best;
+  }
+  __attribute__((always_inline)) Cell across(Cell (&v)[N]) const {
+    V m[N];
+    vu32 i[N];
+    for (int j = 0; j < N; j++) {
+      m[j] = v[j].m;
+      i[j] = (vu32)v[j].i;
+    }
+    transpose(m);
+    transpose(i);
+    Cell best = cell(m[0], (I)i[0]);
+    for (int j = 1; j < N; j++) best.offer(m[j], (I)i[j]);
+    return best;
+  }
+  __attribute__((always_inline)) void put(const Cell& r, int64_t o, int64_t n) const {
+    store_part(y + o, r.m, n);
+    if (Where && place) store_part(place + o, r.i, n);
   }
 };
 
@@ -328,6 +416,21 @@ void max_pool_as(const Ctx& ctx, const View& y, const View& index, const View& x
   int64_t bytes = max_worker_bytes<T>(y, x, space.L);
   if constexpr (kBundles<T>)
     if (bundled<T>(y, x) && (!Where || even_planes(index))) return max_pool_bundles(ctx, y, index, x, p, scratch);
+  if constexpr (kWindows<T>)
+    if (const PlaneWindows windows = windows_of(p.to, p.from, p.t); !along_c && windows != PlaneWindows::none)
+      return space.run(ctx, max64(x.shape[4], y.shape[4]),
+                       [&](int worker, int64_t n, int64_t c, int64_t, int64_t d, int64_t h) {
+                         const WindowRows<T> rows(p.from, p.t, p.height, p.from.at(n, c, 0, 0), d, h);
+                         I* place = nullptr;
+                         if (Where) place = p.places.target(n, c, d, h, (I*)(scratch.at + worker * bytes));
+                         T* out = (T*)p.to.at(n, c, d, h);
+                         if (windows == PlaneWindows::wide)
+                           wide_windows(MaxWindows<T, true, false>{out, place}, rows, p.t[2]);
+                         else
+                           half_windows(MaxWindows<T, Where, false>{out, place}, MaxWindows<T, Where, true>{out, place},
+                                        rows, p.t[2]);
+                         if (Where) p.places.put(n, c, d, h, 1, place);
+                       });
   space.run(ctx, max64(x.shape[4], y.shape[4]) * space.L,
             [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {
               Scratch mine{scratch.at + worker * bytes};
@@ -470,7 +573,7 @@ bool by_rows(const View& dx, const View& g, const ImageMap& map) {
 }
 int64_t max_pool_backward_workspace(const Ctx& ctx, const View& dx, const View& g, const ImageMap& map) noexcept {
   int64_t bytes = 0;
-  with_max_type(dx.dtype, dx, [&]<class T>(T) {
+  with_plane_type(dx, [&]<class T>(T) {
     using B = MaxBackward<T>;
     bytes = ctx.threads * plane_bytes<T>(dx, g);
     if (by_rows<T>(dx, g, map)) {
@@ -481,7 +584,7 @@ int64_t max_pool_backward_workspace(const Ctx& ctx, const View& dx, const View& 
   return bytes;
 }
 void max_pool_backward(const Ctx& ctx, const View& dx, const View& g, const View& index, const ImageMap& map) noexcept {
-  with_max_type(dx.dtype, dx, [&]<class T>(T) {
+  with_plane_type(dx, [&]<class T>(T) {
     if (by_rows<T>(dx, g, map) && (even_planes(index) || !bundled<T>(dx, g)))
       max_backward_rows<T>(ctx, dx, g, index, map);
     else scatter_planes<T, true>(ctx, dx, g, index);

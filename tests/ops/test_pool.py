@@ -236,6 +236,43 @@ def test_small_planes(shape: tuple[int, ...], name: str, kwargs: dict[str, Any])
                 assert np.allclose(a, b, rtol=1e-2 if dtype is not mi.float32 else 1e-5, atol=1e-2, equal_nan=True)
 
 
+PLANE_WINDOWS: list[tuple[Any, Any, Any, bool]] = [
+    (2, 2, 0, False),
+    (3, 2, 1, False),
+    (3, 2, 1, True),
+    ((1, 3), (3, 2), 0, True),
+    ((4, 2), (1, 2), (2, 1), False),
+    (8, 8, 0, False),
+    ((3, 5), (2, 5), (1, 2), True),
+    ((2, 21), (2, 17), (0, 4), True),
+    ((17, 2), (4, 2), 0, False),
+]
+
+
+@pytest.mark.parametrize("width", [65, 72, 83])
+@pytest.mark.parametrize(("kernel", "stride", "padding", "ceil"), PLANE_WINDOWS)
+@pytest.mark.parametrize("special", ["numbers", "nan", "infinities", "equal"])
+def test_windows_of_large_planes(width: int, kernel: Any, stride: Any, padding: Any, ceil: bool, special: str) -> None:
+    """Straight from their rows: what double precision, which goes by rows, gives, with its places."""
+    x = RNG.standard_normal((2, 3, 40, width)).astype(np.float32)
+    where = RNG.random(x.shape)
+    if special == "nan":
+        x[where < 0.02] = np.nan
+    elif special == "infinities":
+        x[where < 0.3] = -np.inf
+        x[where > 0.98] = np.inf
+    elif special == "equal":
+        x = np.round(x)
+    t, exact, args = mi.tensor(x), mi.tensor(x).to(mi.float64), (kernel, stride, padding)
+    y, index = F.max_pool2d(t, *args, ceil_mode=ceil, return_indices=True)
+    z, places = F.max_pool2d(exact, *args, ceil_mode=ceil, return_indices=True)
+    np.testing.assert_array_equal(y.numpy(), z.numpy())
+    np.testing.assert_array_equal(index.numpy(), places.numpy())
+    np.testing.assert_array_equal(F.max_pool2d(t, *args, ceil_mode=ceil).numpy(), z.numpy())
+    for f in (lambda a: F.avg_pool2d(a, *args, ceil_mode=ceil), lambda a: F.adaptive_avg_pool2d(a, (7, 5))):
+        np.testing.assert_allclose(f(t).numpy(), f(exact).numpy(), rtol=2e-6, atol=2e-6)
+
+
 @pytest.mark.parametrize("channels", [32, 63, 64, 70, 129])
 @pytest.mark.parametrize(("name", "kwargs"), POOLS)
 def test_wide_channels(channels: int, name: str, kwargs: dict[str, Any]) -> None:

@@ -57,22 +57,6 @@ struct RowsOf {
   }
 };
 
-// The planar source rows of output row (d, h) and their weights, if its outputs are pairs of pixels, at least a vector
-// of them, and the rows few: how many; else 0.
-template <class T>
-int64_t rows_of_pairs(const RowsOf<T>& from, const Taps<T> (&t)[3], int64_t n, int64_t c, int64_t d, int64_t h,
-                      const T* (&rows)[kBatch], T (&weight)[kBatch]) {
-  const int64_t d0 = t[0].start[d], h0 = t[1].start[h], across = t[1].start[h + 1] - h0;
-  const int64_t K = (t[0].start[d + 1] - d0) * across;
-  if (!from.direct || !t[2].pairs() || t[2].n < lanes<T> || K > kBatch) return 0;
-  for (int64_t k = 0; k < K; k++) {
-    const int64_t a = d0 + k / across, b = h0 + k % across;
-    rows[k] = (const T*)from.at(n, c, t[0].index[a], t[1].index[b]);
-    weight[k] = t[0].weight[a] * t[1].weight[b];
-  }
-  return K;
-}
-
 // The output rows of an image, in blocks of channels: f(worker, n, c, L, d, h).
 struct RowSpace {
   int64_t N, C, D, H, L;

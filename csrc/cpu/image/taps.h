@@ -17,11 +17,6 @@ struct Taps {
   // row.
   int64_t first, last, period, step;
   bool flat;  // in every row all weights are equal and the indices have no gap: a window of an average
-
-  // Whether each row is two neighbours, two further than those of the row before.
-  bool pairs() const {
-    return first == 0 && last == n && period == 1 && step == 2 && each == 2 && index[1] == index[0] + 1;
-  }
 };
 
 // Keys 1981, equation 4, at distance t >= 0.
