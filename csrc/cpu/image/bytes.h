@@ -73,7 +73,32 @@ void row_of_pixels(uint8_t* y, const uint8_t* x, int64_t C, const Windows& w, in
       pick[c / 2][c % 2 * 8 + 2 * k + 1] = kNone;
     }
   const __m128i first = _mm_load_si128((__m128i*)pick[0]), second = _mm_load_si128((__m128i*)pick[1]);
-  for (int64_t o = 0; o < out; o++) {
+  int64_t o = 0;
+#if MIELINA_V256 || MIELINA_V512
+  // Two pixels at once, up to where a row's end is near; the fourth byte of three is the next pixel's to write.
+  const __m256i firsts = _mm256_broadcastsi128_si256(first), seconds = _mm256_broadcastsi128_si256(second);
+  for (; o + 2 < out && (C == 4 || w.first[o + 1] + w.width + 2 <= in); o += 2) {
+    const uint8_t *a = x + w.first[o] * C, *b = x + w.first[o + 1] * C;
+    const int16_t *of_a = w.weight + o * w.width, *of_b = of_a + w.width;
+    __m256i s = _mm256_setzero_si256(), t = s;
+    for (int64_t k = 0; k < w.width; k += 4) {
+      const __m256i bytes =
+          _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i*)(a + k * C))),
+                                  _mm_loadu_si128((const __m128i*)(b + k * C)), 1);
+      const __m128i each =
+          _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i*)(of_a + k)), _mm_loadl_epi64((const __m128i*)(of_b + k)));
+      const __m256i weight = _mm256_permute4x64_epi64(_mm256_castsi128_si256(each), 0x50);
+      s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_shuffle_epi8(bytes, firsts), weight));
+      t = _mm256_add_epi32(t, _mm256_madd_epi16(_mm256_shuffle_epi8(bytes, seconds), weight));
+    }
+    s = _mm256_sra_epi32(_mm256_add_epi32(_mm256_hadd_epi32(s, t), _mm256_broadcastsi128_si256(half)), shift);
+    s = _mm256_packus_epi16(_mm256_packs_epi32(s, s), s);
+    const int32_t one = _mm256_extract_epi32(s, 0), two = _mm256_extract_epi32(s, 4);
+    __builtin_memcpy(y + o * C, &one, 4);
+    __builtin_memcpy(y + (o + 1) * C, &two, 4);
+  }
+#endif
+  for (; o < out; o++) {
     bool ends = C == 3 && w.first[o] + w.width + 2 > in;
     const uint8_t* from = x + w.first[o] * C - (ends ? 4 : 0);
     __m128i s = _mm_setzero_si128(), t = s, later = _mm_set1_epi8(ends ? 4 : 0);
@@ -128,24 +153,48 @@ void row_of_bytes(uint8_t* y, const uint8_t* x, const Windows& w, int64_t out) {
   }
 }
 
-// The weighted sum of rows of n bytes, B apart.
+// The weighted sum of rows of B bytes: kMost of them.
+#if MIELINA_V256 || MIELINA_V512
+// Two rows' bytes become pairs of words, whose products one instruction adds up.
+constexpr int64_t kMost = 32;
+MIELINA_INLINE void most_of_rows(uint8_t* y, const uint8_t* x, const int16_t* weight, int64_t width, int shift,
+                                 int64_t B) {
+  const __m256i zero = _mm256_setzero_si256();
+  __m256i s[4];
+  for (__m256i& v : s) v = _mm256_set1_epi32(1 << shift >> 1);
+  for (int64_t k = 0; k < width; k += 2, x += 2 * B) {
+    const bool two = k + 1 < width;
+    const __m256i a = _mm256_loadu_si256((const __m256i*)x),
+                  b = two ? _mm256_loadu_si256((const __m256i*)(x + B)) : zero,
+                  by = _mm256_set1_epi32(uint16_t(weight[k]) | (two ? int32_t(weight[k + 1]) * 65536 : 0));
+    const __m256i low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
+    s[0] = _mm256_add_epi32(s[0], _mm256_madd_epi16(_mm256_unpacklo_epi8(low, zero), by));
+    s[1] = _mm256_add_epi32(s[1], _mm256_madd_epi16(_mm256_unpackhi_epi8(low, zero), by));
+    s[2] = _mm256_add_epi32(s[2], _mm256_madd_epi16(_mm256_unpacklo_epi8(high, zero), by));
+    s[3] = _mm256_add_epi32(s[3], _mm256_madd_epi16(_mm256_unpackhi_epi8(high, zero), by));
+  }
+  for (__m256i& v : s) v = _mm256_sra_epi32(v, _mm_cvtsi32_si128(shift));
+  _mm256_storeu_si256((__m256i*)y, _mm256_packus_epi16(_mm256_packs_epi32(s[0], s[1]), _mm256_packs_epi32(s[2], s[3])));
+}
+#else
+constexpr int64_t kMost = 64;
+MIELINA_INLINE void most_of_rows(uint8_t* y, const uint8_t* x, const int16_t* weight, int64_t width, int shift,
+                                 int64_t B) {
+  int32_t s[kMost] = {};  // loops without a tail are vectorised whole
+  for (int64_t k = 0; k < width; k++, x += B)
+    for (int64_t j = 0; j < kMost; j++) s[j] += x[j] * weight[k];
+  for (int64_t j = 0; j < kMost; j++) y[j] = byte_of(s[j], shift);
+}
+#endif
 void sum_of_rows(uint8_t* y, const uint8_t* x, const int16_t* weight, int64_t width, int shift, int64_t B) {
-  constexpr int64_t kMost = 64;
-  for (int64_t i = 0; i < B; i += kMost) {
-    if (B >= kMost) {
-      i = min64(i, B - kMost);  // the last block overlaps the one before
-      const uint8_t* p = x + i;
-      int32_t s[kMost] = {};  // loops without a tail are vectorised whole
-      for (int64_t k = 0; k < width; k++, p += B)
-        for (int64_t j = 0; j < kMost; j++) s[j] += p[j] * weight[k];
-      for (int64_t j = 0; j < kMost; j++) y[i + j] = byte_of(s[j], shift);
-      continue;
-    }
-    for (int64_t j = 0; j < B; j++) {
-      int32_t sum = 0;
-      for (int64_t k = 0; k < width; k++) sum += x[k * B + j] * weight[k];
-      y[j] = byte_of(sum, shift);
-    }
+  for (int64_t i = 0; B >= kMost && i < B; i += kMost) {
+    i = min64(i, B - kMost);  // the last block overlaps the one before
+    most_of_rows(y + i, x + i, weight, width, shift, B);
+  }
+  for (int64_t j = 0; B < kMost && j < B; j++) {
+    int32_t sum = 0;
+    for (int64_t k = 0; k < width; k++) sum += x[k * B + j] * weight[k];
+    y[j] = byte_of(sum, shift);
   }
 }
 
