@@ -12,26 +12,30 @@ MIELINA_INLINE int64_t place(int64_t i, int64_t bound) {
   return i < 0 ? 0 : i >= bound ? bound - 1 : i;
 }
 
-// The places of up to kPlaces indices, `step` apart. Whether one of them is not in [0, bound): it counts from the end,
-// or is wrong and taken into range.
+// The places of up to kPlaces indices, `step` apart: the indices themselves where they lie together in [0, bound), else
+// in `to`, counted from the end or, where wrong, taken into range. `suspect`: whether one of them was not in [0,
+// bound).
 constexpr int64_t kPlaces = 64;
-[[gnu::noinline]] bool places(const int64_t* index, int64_t step, int64_t n, int64_t bound, int64_t* to) {
-  const vi64 zero{}, size = zero + bound, top = zero + (bound - 1);
-  vi64 odd{};
-  int64_t j = 0;
-  for (; step == 1 && j + lanes<int64_t> <= n; j += lanes<int64_t>) {
+[[gnu::noinline]] const int64_t* places(const int64_t* index, int64_t step, int64_t n, int64_t bound, int64_t* to,
+                                        bool& suspect) {
+  constexpr int64_t L = lanes<int64_t>;
+  const vu64 top = splat<vu64>(uint64_t(bound - 1));
+  vu64 outside{};  // the sign bit of v or of top - v
+  int64_t j = step == 1 ? 0 : n;
+  for (; j + L <= n; j += L) {
     __builtin_prefetch(index + j + 512);  // while the elements are fetched, nobody else asks for indices
-    const vi64 v = load(index + j), p = min(max(v + ((v < zero) & size), zero), top);
-    odd |= v ^ p;
-    store(to + j, p);
+    const vu64 v = load((const uint64_t*)index + j);
+    outside |= v | (top - v);
   }
-  bool suspect = any_lane(odd);
-  for (; j < n; j++) {
+  bool odd = any_lane((vi64)outside < vi64{});
+  for (; j < n; j++) odd |= uint64_t(index[j]) >= uint64_t(bound);
+  if (step == 1 && !odd) return index;
+  for (j = 0; j < n; j++) {
     const int64_t v = index[j * step];
     to[j] = place(v, bound);
     suspect |= to[j] != v;
   }
-  return suspect;
+  return to;
 }
 void report(const Lookup& l, bool suspect) {
   if (suspect && l.suspects) __atomic_fetch_add(l.suspects, 1, __ATOMIC_RELAXED);
@@ -110,8 +114,9 @@ struct Starts {
   int64_t window[kPlaces], own[kPlaces], n;
 };
 MIELINA_INLINE bool find_rows(Starts& s, const Tile& t, int64_t first, const Lookup& l, Part part, int64_t size) {
-  int64_t at[kPlaces], rows = min64(kPlaces, t.rows - first);
-  const bool suspect = places(t.index + first * t.row[2], t.row[2], rows, l.bound, at);
+  int64_t room[kPlaces], rows = min64(kPlaces, t.rows - first);
+  bool suspect = false;
+  const int64_t* at = places(t.index + first * t.row[2], t.row[2], rows, l.bound, room, suspect);
   if (part.low == 0 && part.high == l.bound) {  // without choosing, in vectors
     s.n = rows;
 #pragma GCC ivdep
@@ -167,20 +172,21 @@ void move_rows(char* to, const int64_t* to_at, const char* from, const int64_t* 
   return suspect;
 }
 
-// f(first row, rows, first column, columns, places) for blocks of up to kPlaces elements of a tile: whole rows where
-// several fit and their indices lie together, else pieces of one.
+// f(first row, rows, first column, columns, places, their step a row) for blocks of elements of a tile: whole rows
+// where several fit into kPlaces and their indices lie together, all of them where they share a few, else pieces of
+// one.
 template <class F>
 MIELINA_INLINE bool for_places(const Tile& t, const Lookup& l, F f) {
-  const bool together = t.column[2] == 1 && t.row[2] == t.width;
-  const int64_t step = together ? max64(1, kPlaces / t.width) : 1;
+  const bool together = t.column[2] == 1 && t.row[2] == t.width, shared = t.row[2] == 0 && t.width <= kPlaces;
+  const int64_t step = shared ? t.rows : together ? max64(1, kPlaces / t.width) : 1;
   bool suspect = false;
-  int64_t at[kPlaces];
+  int64_t room[kPlaces];
   for (int64_t i = 0; i < t.rows; i += step) {
     const int64_t rows = min64(step, t.rows - i);
     for (int64_t j = 0; j < t.width; j += kPlaces) {
-      const int64_t n = min64(kPlaces, t.width - j);
-      suspect |= places(t.index + i * t.row[2] + j * t.column[2], t.column[2], rows * n, l.bound, at);
-      f(i, rows, j, n, at);
+      const int64_t n = min64(kPlaces, t.width - j), *index = t.index + i * t.row[2] + j * t.column[2];
+      const int64_t* at = places(index, t.column[2], shared ? n : rows * n, l.bound, room, suspect);
+      f(i, rows, j, n, at, shared ? 0 : n);
     }
   }
   return suspect;
@@ -189,8 +195,8 @@ MIELINA_INLINE bool for_places(const Tile& t, const Lookup& l, F f) {
 // ---- reading --------------------------------------------------------------------------------------------------------
 template <class T>
 bool read_elements(const Tile& t, const Lookup& l) {
-  return for_places(t, l, [&](int64_t i, int64_t rows, int64_t j0, int64_t n, const int64_t* at) {
-    for (int64_t end = i + rows; i < end; i++, at += n) {
+  return for_places(t, l, [&](int64_t i, int64_t rows, int64_t j0, int64_t n, const int64_t* at, int64_t step) {
+    for (int64_t end = i + rows; i < end; i++, at += step) {
       const T* x = (const T*)t.window + i * t.row[0] + j0 * t.column[0];
       T* y = (T*)t.own + i * t.row[1] + j0 * t.column[1];
       if (l.stride == 1 && t.column[0] == 0 && t.column[1] == 1) {
@@ -280,8 +286,8 @@ bool write_tile(const Tile& t, const Lookup& l, Part part) {
     }
   }
   const bool all = part.low == 0 && part.high == l.bound;
-  return for_places(t, l, [&](int64_t i, int64_t rows, int64_t j0, int64_t n, const int64_t* at) {
-    for (int64_t end = i + rows; i < end; i++, at += n) {
+  return for_places(t, l, [&](int64_t i, int64_t rows, int64_t j0, int64_t n, const int64_t* at, int64_t step) {
+    for (int64_t end = i + rows; i < end; i++, at += step) {
       T* to = y + i * t.row[0] + j0 * t.column[0];
       const T* from = x + i * t.row[1] + j0 * t.column[1];
       if (!all) {  // found first: a branch for each would be guessed wrong half of the time
@@ -377,10 +383,10 @@ void index_offsets(const Ctx& ctx, const View& offsets, const Views& indices, co
       int64_t step = s.stride[0][s.ndim - 1];
       bool suspect = false;
       for_rows(s, 0, begin, end - begin, [&](int64_t at, int64_t run, int64_t done) {
-        int64_t found[kPlaces];
+        int64_t room[kPlaces];
         for (int64_t j0 = 0; j0 < run; j0 += kPlaces) {
           const int64_t n = min64(kPlaces, run - j0);
-          suspect |= places(index + at + j0 * step, step, n, l.bound, found);
+          const int64_t* found = places(index + at + j0 * step, step, n, l.bound, room, suspect);
           int64_t* to = y + begin + done + j0;
 #pragma GCC ivdep
           for (int64_t j = 0; j < n; j++) to[j] = (found[j] - shift) * l.stride + (k == 0 ? 0 : to[j]);
