@@ -126,6 +126,14 @@ MIELINA_INLINE V sigmoid(V x) {
   return x != x ? x : x < V(0) ? e * y : y;
 }
 template <class V>
+MIELINA_INLINE V gelu(V x) {  // x Phi(x)
+  return V(0.5) * x * erfc(x * V(-0.707106781186547524401));
+}
+template <class V>
+MIELINA_INLINE V gelu_slope(V x) {
+  return V(0.5) * erfc(x * V(-0.707106781186547524401)) + x * V(0.398942280401432677940) * exp(V(-0.5) * x * x);
+}
+template <class V>
 MIELINA_INLINE V log_either(V near, V far) {
   return abs(near) < V(0.5) ? log1p(near) : log(far);
 }
@@ -169,7 +177,7 @@ __device__ T activate(T x, Activation a) {
   if constexpr (!__is_same(T, int64_t)) {
     switch (a) {
       case Activation::relu: return x < T(0) ? T(0) : x;
-      case Activation::gelu: return T(0.5) * x * (T(1) + erf(x * T(0.707106781186547524401)));
+      case Activation::gelu: return gelu(x);
       case Activation::gelu_tanh: return x * sigmoid(T(1.59576912160573071176) * x * (T(1) + T(0.044715) * x * x));
       case Activation::silu: return x * sigmoid(x);
       case Activation::sigmoid: return sigmoid(x);

@@ -55,6 +55,18 @@ def test_activations(name):
              magnitude=np.abs, grad=True)  # fmt: skip
 
 
+def test_gelu_far_left():
+    # 1 + erf(x) has no digits left from -4 on.
+    x = mi.tensor(np.linspace(-12.5, -1, 1001, dtype=np.float32), requires_grad=True)
+    y = F.gelu(x)
+    y.sum().backward()
+    exact = x.detach().to(mi.float64)
+    tail, density = 0.5 * mi.erfc(-exact * 0.5**0.5), mi.exp(-0.5 * exact**2) / (2 * np.pi) ** 0.5
+    allowed = (16 + exact.numpy() ** 2) * 2**-24
+    assert (np.abs(y.detach().numpy() / (exact * tail).numpy() - 1) < allowed).all()
+    assert (np.abs(x.grad.numpy() / (tail + exact * density).numpy() - 1) < allowed).all()
+
+
 def test_gelu_tanh_glu_prelu():
     check_op(F.gelu, reference.gelu, [NORMAL], {"approximate": "tanh"}, amplification=6, magnitude=np.abs, grad=True)
     check_op(F.glu, reference.glu, [RNG.standard_normal((3, 6, 2))], {"dim": 1}, amplification=4, grad=True)

@@ -11,17 +11,12 @@ template <>
 struct Fn<Unary::gelu> {  // x Phi(x)
   static constexpr bool halves = true;
   template <class V>
-  MIELINA_INLINE V phi(V x) {
-    return c<V>(0.5) * (one<V>() + erf(x * c<V>(kSqrtHalf)));
-  }
-  template <class V>
   MIELINA_INLINE V f(V x, V, V) {
-    return x * phi(x);
+    return gelu(x);
   }
   template <class V>
   MIELINA_INLINE V d(V g, V x, V, V, V) {
-    V density = c<V>(kSqrtHalf * kTwoOverSqrtPi / 2) * exp(c<V>(-0.5) * x * x);
-    return g * (phi(x) + x * density);
+    return g * gelu_slope(x);
   }
 };
 template <>

@@ -6,6 +6,7 @@
 #include "cuda/scalar.cuh"
 #else
 #include "cpu/elementwise/rows.h"
+#include "cpu/math/normal.h"
 #endif
 
 namespace mielina {

@@ -4,6 +4,7 @@
 // need a buffer first; and finish(i, j, d, ld, rows, cols), called once a tile when its sums in d are complete.
 #pragma once
 #include "cpu/block.h"
+#include "cpu/math/normal.h"
 #include "cpu/simd_math.h"
 #include "table/gemm.h"
 
@@ -23,7 +24,7 @@ MIELINA_INLINE V activate(V x, Activation f) {
   const V half = splat<V>(T(0.5));
   switch (f) {
     case Activation::relu: return select<V>(x < V{}, V{}, x);  // keeps NaN
-    case Activation::gelu: return half * x * erfc(x * splat<V>(T(-0.70710678118654752)));
+    case Activation::gelu: return gelu(x);
     case Activation::gelu_tanh:
       return half * x *
              (splat<V>(1) + tanh(x * fma(x * x, splat<V>(T(0.035677408136300125)),  // sqrt(2 / pi) 0.044715
