@@ -134,11 +134,17 @@ MIELINA_INLINE V log_either(V near, V far) {
   return log_limits(u, log_core((m - c<V>(1)) + select<V>(k < V{}, lost + lost, lost), k));
 }
 
-// log(1 + e) for e in [0, 1]: the argument of log lies in [1, 2], so that k is 0 or 1 and no limit can occur.
+// log(1 + e) for e in [0, 1]: f32 as e + e^2 P(e) / Q(e), f64 by a logarithm whose argument lies in [1, 2], so that k
+// is 0 or 1 and no limit can occur.
 template <class V>
 MIELINA_INLINE V log1p_unit(V e) {
-  Mask<V> upper = e > c<V>(0.41421356);
-  return log_core(select<V>(upper, c<V>(0.5) * (e - c<V>(1)), e), select<V>(upper, c<V>(1), c<V>(0)));
+  if constexpr (is_f32<V>) {
+    V p = poly(e, -0x1.27f326p-4, -0x1.cd8d72p-2, -0x1.fffffap-2);
+    return fma(e * e, p / poly(e, 0x1.36133ap-4, 0x1.614442p-1, 0x1.917110p0, 1.0), e);
+  } else {
+    Mask<V> upper = e > c<V>(0.41421356);
+    return log_core(select<V>(upper, c<V>(0.5) * (e - c<V>(1)), e), select<V>(upper, c<V>(1), c<V>(0)));
+  }
 }
 // log(1 + exp(-|x|)).
 template <class V>
@@ -146,13 +152,13 @@ MIELINA_INLINE V log1p_exp_minus(V x) {
   return log1p_unit(exp_below(-abs(x)));
 }
 // log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)).
-// Max error: 1.67 ULP (f32), 1.64 (f64).
+// Max error: 2.21 ULP (f32; 1.78 with FMA), 1.64 (f64).
 template <class V>
 MIELINA_INLINE V softplus(V x) {
   return select<V>(x < c<V>(0), c<V>(0), x) + log1p_exp_minus(x);
 }
 // log(sigmoid(x)) = min(x, 0) - log(1 + exp(-|x|)).
-// Max error: 1.67 ULP (f32), 1.64 (f64).
+// Max error: 2.21 ULP (f32; 1.78 with FMA), 1.64 (f64).
 template <class V>
 MIELINA_INLINE V log_sigmoid(V x) {
   return select<V>(x > c<V>(0), c<V>(0), x) - log1p_exp_minus(x);
