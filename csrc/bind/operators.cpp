@@ -9,14 +9,15 @@ namespace mielina::bind {
 namespace {
 
 // ---- a kernel and its record ----------------------------------------------------------------------------------------
-// recorded(kernel, op, saves, linear): called with the kernel's arguments, which are the op's inputs, it gives the
-// kernel's result and records it if anybody will ask.
+// recorded(kernel, op, saves, linear, inputs): called with the kernel's arguments, of which the first `inputs` are the
+// op's, it gives the kernel's result and records it if anybody will ask.
 struct Recorded {
   PyObject_HEAD vectorcallfunc call;
   PyObject* kernel;
   PyObject* op;
   PyObject* saves;       // a tuple: the number of an argument, or a placeholder for the result
   unsigned long linear;  // bit i: argument i is saved for the other's gradient only, so not beside a number
+  Py_ssize_t inputs;
 };
 Recorded* as_recorded(PyObject* o) { return reinterpret_cast<Recorded*>(o); }
 PyTypeObject* g_recorded = nullptr;
@@ -42,7 +43,8 @@ PyObject* recorded_call(PyObject* self, PyObject* const* args, size_t flags, PyO
   const Recorded* r = as_recorded(self);
   PyObject* y = PyObject_Vectorcall(r->kernel, args, flags, names);
   Py_ssize_t n = PyVectorcall_NARGS(flags);
-  if (y && !record_if_asked(y, r->op, args, n, [&] { return saved(r, args, n); })) Py_CLEAR(y);
+  const Py_ssize_t inputs = n < r->inputs ? n : r->inputs;
+  if (y && !record_if_asked(y, r->op, args, inputs, [&] { return saved(r, args, n); })) Py_CLEAR(y);
   return y;
 }
 
@@ -80,7 +82,7 @@ PyType_Spec recorded_spec = {
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     recorded_slots};
 
-PyObject* recorded(Object kernel, Object op, Object saves, int64_t linear) {
+PyObject* recorded(Object kernel, Object op, Object saves, int64_t linear, int64_t inputs) {
   check(PyTuple_Check(saves.p), Kind::Type, "recorded: saves is a tuple");
   PyObject* o = g_recorded->tp_alloc(g_recorded, 0);
   if (!o) return nullptr;
@@ -90,6 +92,7 @@ PyObject* recorded(Object kernel, Object op, Object saves, int64_t linear) {
   r->op = Py_NewRef(op.p);
   r->saves = Py_NewRef(saves.p);
   r->linear = static_cast<unsigned long>(linear);
+  r->inputs = inputs;
   return o;
 }
 
@@ -171,7 +174,7 @@ std::vector<PyType_Slot> operator_slots() {
 void add_operators(PyObject* m) {
   g_recorded = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&recorded_spec));
   if (!g_recorded) return;
-  def<&recorded>(m, "recorded", "kernel, op, saves, linear");
+  def<&recorded>(m, "recorded", "kernel, op, saves, linear, inputs");
   def<&set_operator>(m, "set_operator", "symbol, fast, slow");
 }
 

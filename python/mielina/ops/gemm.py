@@ -63,7 +63,7 @@ def _matmul_rule(g: Tensor, needs: Any, a: Tensor, b: Tensor) -> Any:
 
 
 MATMUL = op("matmul", _matmul_rule, broadcast=True)
-_matmul = _core.recorded(_core.matmul, MATMUL, (0, 1), 0)
+_matmul = _core.recorded(_core.matmul, MATMUL, (0, 1), 0, 2)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ def _linear_rule(g: Tensor, needs: Any, x: Tensor, w: Tensor) -> Any:
 
 
 LINEAR = op("linear", _linear_rule, broadcast=True)
-_linear = _core.recorded(_core.linear, LINEAR, (0, 1), 0)
+_linear = _core.recorded(_core.linear, LINEAR, (0, 1), 0, 3)
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

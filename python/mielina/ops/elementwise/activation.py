@@ -30,26 +30,25 @@ __functional__ = [
 Function = Callable[..., Any]
 
 
-def _activation(name: str, of: str = "x", derivative: Function | None = None) -> Function:
-    """apply(input, inplace, *parameters) for one kernel."""
-    core, core_ = getattr(_core, name), getattr(_core, name + "_")
-    made = unary_op(name, of, derivative)
+def _activation(name: str, parameters: int = 0, derivative: Function | None = None) -> Function:
+    """apply(input, inplace, *parameters) for one kernel, whose gradient takes x."""
+    made = unary_op(name, "x", derivative)
+    call = _core.recorded(getattr(_core, name), made, tuple(range(1 + parameters)), 0, 1)
 
-    def out_of_place(input: Tensor, *parameters: float) -> Tensor:
-        saved = OUTPUT if of == "y" else input
-        return record(core(input, *parameters), made, (input,), (saved, *parameters))
+    def out_of_place(input: Tensor, *parameters: float) -> Any:
+        return call(input, *parameters)
 
     out_of_place.__name__ = name
-    in_place = add_in_place(out_of_place, core_, attach=False, remembers=of == "x")
+    in_place = add_in_place(out_of_place, getattr(_core, name + "_"), attach=False)
 
-    def apply(input: Tensor, inplace: bool, *parameters: float) -> Tensor:
-        return in_place(input, *parameters) if inplace else out_of_place(input, *parameters)
+    def apply(input: Tensor, inplace: bool, *parameters: float) -> Any:
+        return in_place(input, *parameters) if inplace else call(input, *parameters)
 
     return apply
 
 
 # ---- pieces of straight lines ----------------------------------------------------------------------------------------
-_relu = _core.recorded(_core.relu, unary_op("relu", "y", None), (OUTPUT,), 0)
+_relu = _core.recorded(_core.relu, unary_op("relu", "y", None), (OUTPUT,), 0, 1)
 
 
 @method
@@ -66,10 +65,14 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 relu_ = add_in_place(relu, _core.relu_, remembers=False)
 
-_leaky_relu, _hardtanh, _threshold = _activation("leaky_relu"), _activation("hardtanh"), _activation("threshold")
+_leaky_relu, _hardtanh, _threshold = (
+    _activation("leaky_relu", 1),
+    _activation("hardtanh", 2),
+    _activation("threshold", 2),
+)
 _hardshrink, _softshrink, _hardsigmoid = (
-    _activation("hardshrink"),
-    _activation("softshrink"),
+    _activation("hardshrink", 1),
+    _activation("softshrink", 1),
     _activation("hardsigmoid"),
 )
 
@@ -171,7 +174,7 @@ def _hardswish_slope(x: Tensor) -> Tensor:
     return where(gt(x, -3), where(ge(x, 3), 1.0, x / 3 + 0.5), 0.0)
 
 
-_hardswish = _activation("hardswish", "x", _hardswish_slope)
+_hardswish = _activation("hardswish", 0, _hardswish_slope)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -261,7 +264,7 @@ def _gelu_tanh_slope(x: Tensor) -> Tensor:
     return s + x * s * (1 - s) * (k * (1 + 0.134145 * square(x)))
 
 
-_gelu, _gelu_tanh = _activation("gelu", "x", _gelu_slope), _activation("gelu_tanh", "x", _gelu_tanh_slope)
+_gelu, _gelu_tanh = _activation("gelu", 0, _gelu_slope), _activation("gelu_tanh", 0, _gelu_tanh_slope)
 
 
 def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
@@ -300,15 +303,15 @@ def _softplus_slope(x: Tensor, beta: float, limit: float) -> Tensor:
 
 _ALPHA, _SCALE = 1.6732632423543772848, 1.0507009873554804934
 
-_silu, _mish = _activation("silu", "x", _silu_slope), _activation("mish", "x", _mish_slope)
+_silu, _mish = _activation("silu", 0, _silu_slope), _activation("mish", 0, _mish_slope)
 _elu, _selu = (
-    _activation("elu", "x", _elu_slope),
-    _activation("selu", "x", lambda x: _SCALE * _elu_slope(x, _ALPHA, 1.0)),
+    _activation("elu", 2, _elu_slope),
+    _activation("selu", 0, lambda x: _SCALE * _elu_slope(x, _ALPHA, 1.0)),
 )
-_softplus = _activation("softplus", "x", _softplus_slope)
-_log_sigmoid = _activation("log_sigmoid", "x", lambda x: sigmoid(neg(x)))
-_softsign = _activation("softsign", "x", lambda x: 1 / square(1 + abs(x)))
-_tanhshrink = _activation("tanhshrink", "x", lambda x: square(tanh(x)))
+_softplus = _activation("softplus", 2, _softplus_slope)
+_log_sigmoid = _activation("log_sigmoid", 0, lambda x: sigmoid(neg(x)))
+_softsign = _activation("softsign", 0, lambda x: 1 / square(1 + abs(x)))
+_tanhshrink = _activation("tanhshrink", 0, lambda x: square(tanh(x)))
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:

@@ -36,7 +36,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 
 ADD = op("add", lambda g, needs: (g, g), broadcast=True)
-_add = _core.recorded(_core.add, ADD, (), 0)
+_add = _core.recorded(_core.add, ADD, (), 0, 2)
 
 
 @method
@@ -58,7 +58,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 
 SUB = op("sub", lambda g, needs: (g, neg(g) if needs[1] else None), broadcast=True)
-_sub = _core.recorded(_core.sub, SUB, (), 0)
+_sub = _core.recorded(_core.sub, SUB, (), 0, 2)
 
 
 @method
@@ -102,7 +102,7 @@ def _div_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
 
 
 DIV = op("div", _div_rule, broadcast=True)
-_div = _core.recorded(_core.div, DIV, (0, 1), 0b01)
+_div = _core.recorded(_core.div, DIV, (0, 1), 0b01, 2)
 
 
 @method

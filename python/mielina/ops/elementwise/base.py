@@ -84,7 +84,7 @@ def _pull(derivative: Function, g: Tensor, s: Tensor, parameters: tuple[float, .
 
 def unary(name: str, doc: str, of: str, derivative: Function | None, in_place: bool = True) -> Function:
     """The function and method `name`(input), with its in-place form `name`_."""
-    call = _core.recorded(getattr(_core, name), unary_op(name, of, derivative), (OUTPUT if of == "y" else 0,), 0)
+    call = _core.recorded(getattr(_core, name), unary_op(name, of, derivative), (OUTPUT if of == "y" else 0,), 0, 1)
 
     def function(input: Tensor) -> Tensor:
         return call(input)  # type: ignore[no-any-return]
@@ -98,7 +98,7 @@ def unary(name: str, doc: str, of: str, derivative: Function | None, in_place: b
 
 def step(name: str, doc: str) -> Function:
     """The same for functions that are constant between their jumps: the gradient is 0."""
-    call = _core.recorded(getattr(_core, name), op(name, lambda g, needs: (_zeros_like(g),)), (), 0)
+    call = _core.recorded(getattr(_core, name), op(name, lambda g, needs: (_zeros_like(g),)), (), 0, 1)
 
     def function(input: Tensor) -> Tensor:
         return call(input)  # type: ignore[no-any-return]
@@ -121,7 +121,7 @@ def pair(name: str, doc: str, made: Op, saves: tuple[Any, ...], linear: int = 0)
     saves: what the rule is given, 0 for the input and 1 for the other. linear: a bit for each that the rule needs for
     the other's gradient only, so that it is not kept beside a number.
     """
-    call = _core.recorded(getattr(_core, name), made, saves, linear)
+    call = _core.recorded(getattr(_core, name), made, saves, linear, 2)
 
     def function(input: Any, other: Any) -> Tensor:
         try:
