@@ -1,6 +1,7 @@
 // scan: see table/scan.h. A row is scanned in blocks; where another axis is nearer in memory, a tile of neighbouring
 // rows is scanned side by side, so that vectors run across them. Work is cut across rows only.
-#include "cpu/block.h"
+#include "cpu/rows.h"
+#include "cpu/simd_math.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
@@ -11,7 +12,7 @@ constexpr int64_t kDepth = kBlock / kWidth;
 
 // ---- operations: step(state, a, b, i) gives y_i; Two says whether b is read -----------------------------------------
 // A scalar chain costs an addition's latency an element. Where the operation is associative, vectors are scanned inside
-// first (log2 L steps), and the chain goes from vector to vector.
+// first (log2 L steps), and the chain is one operation a vector: what it passes on is made apart from what is stored.
 template <int K, class V>
 MIELINA_INLINE V shifted(V v, V fill) {
   constexpr int L = int(sizeof(V) / sizeof(Elem<V>));
@@ -19,6 +20,30 @@ MIELINA_INLINE V shifted(V v, V fill) {
 #pragma GCC unroll 16
   for (int i = 0; i < L; i++) m[i] = i < K ? i : L + i - K;
   return __builtin_shuffle(fill, v, m);
+}
+// In each run of 2 K lanes the upper half holds what stands last in the lower one, which itself is filled.
+template <int K, class V>
+MIELINA_INLINE V carried(V v, V fill) {
+  constexpr int L = int(sizeof(V) / sizeof(Elem<V>));
+  Mask<V> m;
+#pragma GCC unroll 16
+  for (int i = 0; i < L; i++) m[i] = i & K ? L + (i & -2 * K) + K - 1 : i;
+  return __builtin_shuffle(fill, v, m);
+}
+// A vector of T, kept as S: T itself, or float for double.
+template <class T, class S>
+MIELINA_INLINE Vec<T> load_as(const S* p) {
+#if MIELINA_V256
+  if constexpr (__is_same(S, float)) return (Vec<T>)_mm256_cvtps_pd(_mm_loadu_ps(p));  // gcc 12: two halves
+#endif
+  typename VecOf<S, lanes<T>* int(sizeof(S))>::type v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(v, Vec<T>);
+}
+template <class T, class S>
+MIELINA_INLINE void store_as(S* p, Vec<T> v) {
+  const auto to = __builtin_convertvector(v, typename VecOf<S, lanes<T>* int(sizeof(S))>::type);
+  __builtin_memcpy(p, &to, sizeof to);
 }
 template <class Type, bool Product>
 struct Running {
@@ -33,38 +58,22 @@ struct Running {
     return Product ? a * b : a + b;
   }
   MIELINA_INLINE T step(State& s, T a, T, int64_t) { return s.value = join(s.value, a); }
-  static void row(State& s, T* p, int64_t n) {
+  template <class S>
+  [[gnu::noinline]] static void row(State& s, S* y, const S* x, int64_t n) {
     constexpr int L = lanes<T>;
-    V one = splat<V>(T(Product)), carry = splat<V>(s.value);
+    const V one = splat<V>(T(Product));
+    V carry = splat<V>(s.value);
     int64_t i = 0;
     for (; i + L <= n; i += L) {
-      V v = load(p + i);
-      v = join(v, shifted<1>(v, one));
-      if constexpr (L > 2) v = join(v, shifted<2>(v, one));
-      if constexpr (L > 4) v = join(v, shifted<4>(v, one));
-      v = join(carry, v);
-      store(p + i, v);
-      carry = splat<V>(v[L - 1]);
+      V v = load_as<T>(x + i);
+      v = join(v, carried<1>(v, one));
+      if constexpr (L > 2) v = join(v, carried<2>(v, one));
+      if constexpr (L > 4) v = join(v, carried<4>(v, one));
+      store_as<T>(y + i, join(carry, v));
+      carry = join(carry, __builtin_shuffle(v, Mask<V>{} + (L - 1)));
     }
     s.value = carry[0];
-    for (; i < n; i++) p[i] = step(s, p[i], T(0), i);
-  }
-};
-
-struct RunningLogSumExp {
-  using T = double;
-  struct State {
-    double top = -__builtin_inf(), sum = 0;
-  };
-  static constexpr bool Two = false, Associative = false;
-  MIELINA_INLINE double step(State& s, double x, double, int64_t) {
-    if (x > s.top) {
-      s.sum = s.sum == 0 ? 1 : s.sum * __builtin_exp(s.top - x) + 1;
-      s.top = x;
-    } else if (x != -__builtin_inf()) {
-      s.sum += x == s.top ? 1 : __builtin_exp(x - s.top);
-    }
-    return s.top + __builtin_log(s.sum);
+    for (; i < n; i++) y[i] = S(step(s, T(x[i]), T(0), i));
   }
 };
 
@@ -111,6 +120,87 @@ void write(const Tile& t, int64_t i, int64_t depth, int64_t width, const T* buf)
     for (int64_t k = 0; k < depth; k++) row(buf + k * width, t.data + (i + k) * t.along * t.size, t.across, width);
 }
 
+// ---- log-sum-exp ----------------------------------------------------------------------------------------------------
+// y_i = top + log sum, sum = sum_j exp(x_j - top), top being the largest so far, or of a block.
+struct RunningLogSumExp {
+  static constexpr bool kVectors = VBYTES > 16;  // 2 KB that the baseline is spared
+  double top[kWidth], sum[kWidth] = {};
+
+  MIELINA_INLINE double step(double& top, double& sum, double x) {
+    if (x > top) {
+      sum = sum == 0 ? 1 : sum * __builtin_exp(top - x) + 1;
+      top = x;
+    } else if (x != -__builtin_inf()) {
+      sum += x == top ? 1 : __builtin_exp(x - top);
+    }
+    return top + __builtin_log(sum);
+  }
+  // p[j] = f(p[j], j) in one copy of f for whole vectors and the last one.
+  template <class F>
+  MIELINA_INLINE void each(double* p, int64_t n, F f) {
+    for (int64_t j = 0; j < n; j += lanes<double>) {
+      const int64_t l = min64(lanes<double>, n - j);
+      store_part(p + j, f(load_part(p + j, l), j), l);
+    }
+  }
+  // A single row, by blocks whose exponentials have one base where that loses nothing: the largest of the block, unless
+  // the block begins far below it (or with none, or holds an infinity).
+  void row(double* p, int64_t n) {
+    constexpr int64_t kPart = 256;
+    constexpr double kNear = 32;
+    for (int64_t i = 0; i < n; i += kPart, p += kPart) {
+      const int64_t count = min64(kPart, n - i);
+      double most = top[0];
+      for (int64_t k = 0; k < count; k++) most = p[k] > most ? p[k] : most;
+      if (!kVectors || !(most - (p[0] > top[0] ? p[0] : top[0]) < kNear)) {
+        for (int64_t k = 0; k < count; k++) p[k] = step(top[0], sum[0], p[k]);
+        continue;
+      }
+      const vf64 base = splat<vf64>(most);
+      Running<double, false>::State s{sum[0] * __builtin_exp(top[0] - most)};
+      each(p, count, [&](vf64 v, int64_t) __attribute__((always_inline)) { return exp_below(v - base); });
+      Running<double, false>::row(s, p, (const double*)p, count);
+      each(p, count, [&](vf64 v, int64_t) __attribute__((always_inline)) { return base + log(v); });
+      top[0] = most;
+      sum[0] = s.value;
+    }
+  }
+  // Rows side by side: one exponential an element, of whichever is smaller.
+  void rows(double* p, int64_t n, int64_t width) {
+    const vf64 none = splat<vf64>(-__builtin_inf()), one = splat<vf64>(1), zero{};
+    for (int64_t k = 0; k < n; k++, p += width) {
+      if (!kVectors) {
+        for (int64_t j = 0; j < width; j++) p[j] = step(top[j], sum[j], p[j]);
+        continue;
+      }
+      each(p, width, [&](vf64 x, int64_t j) __attribute__((always_inline)) {
+        const vf64 old = load(top + j), d = x - old;
+        const vi64 above = d > zero;
+        vf64 e = exp_below(-abs(d)), s = load(sum + j);
+        e = select<vf64>(x == old, select<vf64>(x == none, zero, one), e);  // of two infinities, too
+        s = select<vf64>(above, fma(s, e, one), s + e);
+        const vf64 t = select<vf64>(above, x, old);
+        store(top + j, t);
+        store(sum + j, s);
+        return t + log(s);
+      });
+    }
+  }
+  static void tile(const Tile& y, const Tile& a, const Tile&, int64_t n, int64_t width, bool) {
+    RunningLogSumExp s;
+    alignas(64) double p[kBlock];
+    for (double& t : s.top) t = -__builtin_inf();
+    const int64_t depth = width == 1 ? kBlock : kDepth;
+    for (int64_t i = 0; i < n; i += depth) {
+      const int64_t count = min64(depth, n - i);
+      read(a, i, count, width, p);
+      if (width == 1) s.row(p, count);
+      else s.rows(p, count, width);
+      write(y, i, count, width, p);
+    }
+  }
+};
+
 // ---- extremes: the last of the equal ones counts, and NaN more than anything ----------------------------------------
 // The smallest are the largest of the elements turned round: -x, or ~x of an integer.
 template <class Type>
@@ -126,7 +216,7 @@ struct RunningExtreme {
     if constexpr (kFloat) return (later != later) | (later >= before);
     else return later >= before;
   }
-  static void turn(T* p, int64_t n) {
+  [[gnu::noinline]] static void turn(T* p, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
       if constexpr (kFloat) p[i] = -p[i];
       else p[i] = ~p[i];
@@ -200,16 +290,22 @@ struct RunningExtreme {
   }
 };
 
-constexpr int64_t kShort = 32;  // rows of fewer floats are scanned where they lie
+constexpr int64_t kShort = 16;  // rows of fewer floats are not worth the call
 template <class Op>
 void one_tile(const Tile& y, const Tile& a, const Tile& b, int64_t n, int64_t width, bool) {
   using T = typename Op::T;
-  if constexpr (Op::Associative && T(0.5) != T(0))
-    if (width == 1 && n < kShort && a.dtype == DType::f32 && y.dtype == DType::f32) {
+  if constexpr (Op::Associative)
+    if (width == 1 && a.along == 1 && y.along == 1 && a.dtype == y.dtype) {
       typename Op::State one;
-      for (int64_t i = 0; i < n; i++)
-        ((float*)y.data)[i * y.along] = float(Op::step(one, T(((const float*)a.data)[i * a.along]), T(0), i));
-      return;
+      if (y.dtype == dtype_of<T>) return Op::row(one, (T*)y.data, (const T*)a.data, n);
+      if constexpr (T(0.5) != T(0))
+        if (y.dtype == DType::f32) {
+          float* to = (float*)y.data;
+          const float* from = (const float*)a.data;
+          if (n >= kShort) return Op::row(one, to, from, n);
+          for (int64_t i = 0; i < n; i++) to[i] = float(Op::step(one, T(from[i]), T(0), i));
+          return;
+        }
     }
   typename Op::State s[kWidth];
   alignas(64) T p[kBlock], q[kBlock];
@@ -221,7 +317,7 @@ void one_tile(const Tile& y, const Tile& a, const Tile& b, int64_t n, int64_t wi
     bool done = false;
     if constexpr (Op::Associative)
       if (width == 1) {
-        Op::row(s[0], p, count);
+        Op::row(s[0], p, (const T*)p, count);
         done = true;
       }
     for (int64_t k = 0; !done && k < count; k++)
@@ -263,7 +359,7 @@ void scan(const Ctx& ctx, const View& y, const View& x, Scan op) noexcept {
       if (real) run(ctx, y, x, View{}, one_tile<Running<double, true>>);
       else run(ctx, y, x, View{}, one_tile<Running<int64_t, true>>);
       break;
-    case Scan::logsumexp: run(ctx, y, x, View{}, one_tile<RunningLogSumExp>); break;
+    case Scan::logsumexp: run(ctx, y, x, View{}, RunningLogSumExp::tile); break;
     default: break;
   }
 }

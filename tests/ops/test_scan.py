@@ -65,6 +65,29 @@ def test_running_extremes_of_every_length(n: int) -> None:
                     np.testing.assert_array_equal(mine.indices.numpy(), theirs.indices.numpy())
 
 
+@pytest.mark.parametrize("n", [1, 5, 15, 16, 255, 256, 257, 1025, 2100])
+def test_log_sum_exp_of_every_length(n: int) -> None:
+    """Rows that rise and fall by more than an exponential can, infinities, NaN: blocks with one base and without."""
+    torch = pytest.importorskip("torch")
+    x = RNG.standard_normal((9, n))
+    x[1] += 3.0 * np.arange(n)
+    x[2] -= 3.0 * np.arange(n)
+    x[3, n // 2 :] += 1000.0
+    x[4, : n // 3] = x[5, n // 2 :] = -np.inf
+    x[6, n // 2] = np.inf
+    x[7, n // 2] = np.nan
+    x[8, n // 3] = -np.inf
+    for dtype, tolerance in (("float64", 1e-14), ("float32", 2e-7)):
+        t = torch.tensor(x).to(getattr(torch, dtype))
+        want = torch.logcumsumexp(t.double(), 1).numpy()
+        scale = np.maximum(np.max(np.abs(x), where=np.isfinite(x), initial=8.0, axis=1, keepdims=True), np.log(n))
+        with np.errstate(invalid="ignore"):
+            for got in (mi.tensor(t.numpy()).logcumsumexp(1), mi.tensor(t.numpy().T.copy()).T.logcumsumexp(1)):
+                error = np.where(got.numpy() == want, 0, np.abs(got.numpy() - want)) / scale
+                np.testing.assert_array_equal(np.isnan(got.numpy()), np.isnan(want))
+                assert np.nanmax(error, initial=0) < tolerance, (dtype, error)
+
+
 def test_integers_and_dtypes() -> None:
     for dtype in ("int64", "int32", "int8", "uint8", "bool"):
         x = RNG.integers(0, 3, (9, 20)).astype(dtype)
