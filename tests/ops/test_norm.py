@@ -301,3 +301,25 @@ def test_errors() -> None:
         F.batch_norm(mi.zeros(0, 3), mi.zeros(3), mi.ones(3)),
     ):
         assert empty.numel() == 0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_large_matrices_of_halves(dtype: str) -> None:
+    """Batch norm of 32 MB, whose halves are written past the caches: the numbers of float32, rounded."""
+    half = getattr(mi, dtype)
+    shape = (16400, 1024)
+    x = mi.tensor(np.random.default_rng(3).standard_normal(shape).astype(np.float32)).to(half)
+    g = mi.tensor(np.random.default_rng(4).standard_normal(shape).astype(np.float32)).to(half)
+    w = mi.tensor(np.linspace(0.5, 1.5, 1024, dtype=np.float32)).to(half)
+    mean, var = mi.zeros(1024), mi.ones(1024)
+    for training in (True, False):
+        results = []
+        for to in (half, mi.float32):
+            a = x.to(to).detach()
+            a.requires_grad = True
+            y = F.batch_norm(a, mean.clone(), var.clone(), w.to(to), w.to(to), training=training)
+            y.backward(g.to(to))
+            results.append((y.detach(), a.grad))
+        for mine, exact in zip(*results, strict=True):
+            assert mine is not None and exact is not None
+            assert (mine == exact.to(half)).all().item()
