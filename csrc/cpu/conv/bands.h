@@ -10,16 +10,22 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
+// Three vectors of four rows: with AVX2, 24 filters as 16 and 8 took as long as 32.
+struct ThreeVectors : Plain<float> {
+  static constexpr int MR = 4, NV = 3;
+};
+
 struct Bands {
   using Op = Plain<float>;
   static constexpr int64_t L = lanes<float>, kWidth = Op::NV * L;
   static constexpr int64_t kBandBytes = 192 << 10, kPixels = 256;  // of a task's image part; of its output
   static constexpr int64_t kSteps = 256;                           // of a block of filters: half of the L1 cache
   static constexpr int64_t kTasks = 16;
+  static constexpr bool kWide = VBYTES == 32;  // a last panel of three vectors, where two would leave one alone
 
   Problem q;                           // its window runs forwards; a 1 x 1 window sees rows of any length
   int64_t K, C, H, W, total;           // rows and their pixels; pixels of an image
-  int64_t panels, depth;               // of filters
+  int64_t panels, widest, depth;       // of filters; the last panel's room for filters
   int64_t unit[2], step[2], gap[2];    // rows, columns: pixels of the image between those of a band; of a stride; a tap
   int64_t band, bands, tasks, groups;  // rows of a band; bands of an image, of all; groups of panels
   int64_t columns, pitch, row, plane;  // of a band: pixels of a row; floats from pixel to pixel, row to row, plane
@@ -97,7 +103,9 @@ struct Bands {
       : q(forwards(problem)), K(q.y.shape[kC]), C(q.x.shape[kC]), H(q.y.shape[kH]), W(q.y.shape[kW]), total(H * W) {
     const Window& v = q.window;
     flatten();
-    panels = ceil_div(K, kWidth);
+    const int64_t rest = K % kWidth;
+    widest = kWide && K > kWidth && rest > 0 && rest <= L ? 3 * L : kWidth;
+    panels = widest > kWidth ? K / kWidth : ceil_div(K, kWidth);
     depth = C * v.taps[0] * v.taps[1] * v.taps[2];
     for (int d = 0; d < 2; d++) {
       unit[d] = v.taps[1 + d] > 1 ? gcd(v.stride[1 + d], v.dilation[1 + d]) : v.stride[1 + d];
@@ -126,12 +134,13 @@ struct Bands {
     groups = tasks >= kTasks ? 1 : min64(panels, ceil_div(kTasks, tasks));
   }
 
-  int64_t filter_bytes() const { return align64(panels * kWidth * depth * int64_t(sizeof(float))); }
+  int64_t filter_bytes() const { return align64(((panels - 1) * kWidth + widest) * depth * int64_t(sizeof(float))); }
+  int64_t spare_bytes() const { return widest > kWidth ? align64(widest * depth * int64_t(sizeof(float))) : 0; }
   int64_t bias_bytes() const { return align64(K * int64_t(sizeof(float))); }
-  int64_t sums_bytes() const { return direct ? 0 : band * W * kWidth * int64_t(sizeof(float)); }
+  int64_t sums_bytes() const { return direct ? 0 : band * W * widest * int64_t(sizeof(float)); }
   int64_t bytes(int threads) const {
     const int64_t shared = groups > 1 ? tasks * band_bytes(band) : 0, own = groups > 1 ? 0 : band_bytes(band);
-    return filter_bytes() + bias_bytes() + shared + threads * (own + sums_bytes());
+    return filter_bytes() + spare_bytes() + bias_bytes() + shared + threads * (own + sums_bytes());
   }
 
   struct Place {
@@ -182,16 +191,30 @@ struct Bands {
       }
   }
 
+  int64_t width_of(int64_t panel) const { return panel == panels - 1 ? K - panel * kWidth : kWidth; }
+  static Micro<Op> kernel(int64_t vectors, int64_t rows) {
+    if constexpr (kWide) {
+      using Three = ThreeVectors;
+      static constexpr Micro<Op> kThree[] = {{micro<Three, 1, 3, false>},
+                                             {micro<Three, 2, 3, false>},
+                                             {micro<Three, 3, 3, false>},
+                                             {micro<Three, 4, 3, false>}};
+      if (vectors == 3) return kThree[rows - 1];
+    }
+    return MicroKernels<Op, false>::table.at[vectors - 1][rows - 1];
+  }
+
   // One panel of output channels of a band.
   void panel_of(int64_t panel, const Place& at, const float* image, const float* filters, const float* bias,
                 float* sums) const {
     const Window& v = q.window;
-    const int64_t k = panel * kWidth, n = min64(kWidth, K - k), wide = ceil_div(n, L) * L;
+    const int64_t k = panel * kWidth, n = width_of(panel), wide = ceil_div(n, L) * L;
     const int64_t rows = min64(band, H - at.h);
     float* y =
         (float*)q.y.data + at.n * q.y.stride[kN] + at.d * q.y.stride[kD] + at.h * q.y.stride[kH] + k * q.y.stride[kC];
     float* to = direct ? y : sums;
-    const int64_t ld = direct ? q.y.stride[kW] : kWidth, line = direct ? q.y.stride[kH] : W * kWidth;
+    const int64_t ld = direct ? q.y.stride[kW] : wide, line = direct ? q.y.stride[kH] : W * wide;
+    const int64_t most = wide > kWidth ? ThreeVectors::MR : Op::MR;  // rows of a tile
     const int64_t runs = v.taps[0] * v.taps[1] * (merged ? 1 : v.taps[2]), length = depth / runs,
                   pieces = ceil_div(length, kSteps);
     const float* block = filters + panel * kWidth * depth;
@@ -203,13 +226,12 @@ struct Bands {
         const bool first = run == 0 && piece == 0, finished = run == runs - 1 && piece == pieces - 1;
         const char* next = (const char*)(block + steps * wide);
         for (int64_t h = 0; h < rows; h++) {
-          const int64_t w = width(at.h + h), tiles = ceil_div(w, Op::MR);
+          const int64_t w = width(at.h + h), tiles = ceil_div(w, most);
           for (int64_t i = 0; i < tiles; i++) {
             const int64_t j = w * i / tiles, some = w * (i + 1) / tiles - j;
             const float* pixels = under + from + h * step[0] * row + j * step[1] * pitch;
-            MicroKernels<Op, false>::table.at[wide / L - 1][some - 1](
-                steps, {pixels, step[1] * pitch, 1}, {block, 1, wide}, to + h * line + j * ld, ld, n, !first, next,
-                direct && first, finished ? bias + k : nullptr);
+            kernel(wide / L, some)(steps, {pixels, step[1] * pitch, 1}, {block, 1, wide}, to + h * line + j * ld, ld, n,
+                                   !first, next, direct && first, finished ? bias + k : nullptr);
             next = (const char*)block;
           }
         }
@@ -231,16 +253,30 @@ struct Bands {
       const int64_t pixels = whole ? min64(rows * W, total - h0 * W) : width(h0 + h);
       const float* from = sums + h * line;
       float* to = y + h * q.y.stride[kH];
-      if (sw == 1) turn_planes((uint32_t*)to, sc, (const uint32_t*)from, kWidth, n, pixels);
+      if (sw == 1) turn_planes((uint32_t*)to, sc, (const uint32_t*)from, ld, n, pixels);
       else
         for (int64_t k = 0; k < n; k++)
-          for (int64_t i = 0; i < pixels; i++) to[k * sc + i * sw] = from[i * kWidth + k];
+          for (int64_t i = 0; i < pixels; i++) to[k * sc + i * sw] = from[i * ld + k];
+    }
+  }
+
+  // A panel of filters; one of three vectors is put together from two and one.
+  __attribute__((noinline)) void pack(const Filters<Op>& w, int64_t panel, float* to, float* spare) const {
+    const int64_t n = width_of(panel);
+    const bool three = kWide && n > kWidth;
+    for (int64_t i = 0; i < (three ? 2 : 1); i++)
+      w.pack((three ? spare : to) + i * kWidth * depth, ceil_div(w.valid(panel + i), L) * L, panel + i, 0, depth);
+    if (!three) return;
+    for (int64_t k = 0; k < depth; k++, to += widest) {
+      copy_row((const float*)spare + k * kWidth, to, kWidth);
+      copy_row((const float*)spare + kWidth * depth + k * L, to + kWidth, L);
     }
   }
 
   void run(const Ctx& ctx) const {
     float* filters = (float*)ctx.workspace;
-    float* bias = (float*)((char*)filters + filter_bytes());
+    float* spare = (float*)((char*)filters + filter_bytes());
+    float* bias = (float*)((char*)spare + spare_bytes());
     char* shared = (char*)bias + bias_bytes();
     const int64_t bytes = band_bytes(band), each = (groups > 1 ? 0 : bytes) + sums_bytes();
     char* own = shared + (groups > 1 ? tasks * bytes : 0);
@@ -253,7 +289,7 @@ struct Bands {
     for (int64_t k = 0; k < K; k++) bias[k] = q.bias.data ? ((const float*)q.bias.data)[k * q.bias.stride[0]] : 0.0f;
     const int64_t fills = groups > 1 && !in_place ? tasks : 0;
     parallel_for(ctx, panels + fills, [&](int64_t i, int) {
-      if (i < panels) w.pack(filters + i * kWidth * depth, ceil_div(w.valid(i), L) * L, i, 0, depth);
+      if (i < panels) pack(w, i, filters + i * kWidth * depth, spare);
       else fill(i - panels, (float*)(shared + (i - panels) * bytes));
     });
     parallel_for(ctx, tasks * groups, [&](int64_t i, int worker) {
