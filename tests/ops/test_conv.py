@@ -55,6 +55,9 @@ def channels_last(x: Any) -> Any:
         ("conv3d", (1, 2, 4, 5, 6), (12, 2, 2, 3, 2), {"padding": "same"}),
         ("conv2d", (2, 19, 9, 21), (21, 19, 3, 3), {"stride": 2, "padding": 1}),  # channels read where they lie
         ("conv2d", (3, 40, 5, 29), (25, 40, 1, 1), {}),  # the same without a copy, rows over images
+        ("conv2d", (1, 19, 7, 23), (24, 19, 3, 3), {"stride": 2, "padding": 1}),  # three vectors of filters at once
+        ("conv2d", (2, 40, 5, 17), (37, 40, 1, 1), {}),  # the same after a panel of two, the last one not full
+        ("conv2d", (2, 4, 19, 31), (20, 4, 3, 3), {"stride": (2, 3), "padding": (0, 2)}),  # six pixels a vector
         ("conv2d", (1, 150, 4, 9), (17, 150, 2, 2), {"dilation": (2, 1), "padding": 5, "stride": (1, 2)}),  # long runs
         ("conv2d", (1, 512, 3, 19), (16, 512, 1, 3), {"stride": (3, 2), "padding": (0, 1)}),  # pixels a page apart
         ("conv1d", (2, 64, 301), (40, 32, 5), {"padding": 4, "dilation": 2, "groups": 2}),  # several bands
