@@ -236,7 +236,10 @@ void warp_row(const View& y, const View& x, const double* m, const SampleArgs& a
   const T* from = (const T*)x.data + n * x.stride[0];
   T* to = (T*)y.data + n * y.stride[0] + row * y.stride[2];
   // The source of eight rows further down: rows are crossed at an angle, which no prefetcher of the machine follows.
-  const int64_t ahead = int64_t(8 * m[4]) * x.stride[2] + int64_t(8 * m[1]) * x.stride[3];
+  // Not for maps that leave the image with them, or hold no numbers.
+  const double down = 8 * m[4], right = 8 * m[1];
+  const bool near = __builtin_fabs(down) < double(x.shape[2]) && __builtin_fabs(right) < double(x.shape[3]);
+  const int64_t ahead = near ? int64_t(down) * x.stride[2] + int64_t(right) * x.stride[3] : 0;
   const bool quads = in_quads(x) && in_quads(y);
   int64_t beyond = 1 + (x.shape[0] - 1 - n) * x.stride[0];  // the image's numbers, and those of the images after it
   for (int d = 1; d < 4; d++) beyond += (x.shape[d] - 1) * x.stride[d];
