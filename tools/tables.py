@@ -18,12 +18,8 @@ RIVALS = {
     "numpy": "NumPy",
     "torch": "PyTorch",
     "torch fused": "PyTorch, fused",
-    "torch channels last": "PyTorch, channels last",
-    "torch compiled": "PyTorch, compiled",
-    "onnx": "ONNX Runtime",
     "jax": "JAX",
     "mielina captured": "captured",
-    "mielina channels last": "channels last",
 }
 
 

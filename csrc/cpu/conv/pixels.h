@@ -306,7 +306,7 @@ struct Filters {
     constexpr int64_t kRows = 128;
     const int64_t all = taps[0] * taps[1] * taps[2];
     if (!dense || sc != all * stride[2] || all > kRows) return false;
-    alignas(64) In rows[Op::NV * lanes<In> * kRows];
+    alignas(64) In rows[(Op::NV + 1) * lanes<In> * kRows];  // a panel may be a vector wider (conv/bands.h)
     for (int64_t c = 0, some; c < channels; c += some) {
       some = min64(channels - c, kRows / all);
       Strided<Op, In>{data + c * sc, size, some * all, si, stride[2], width}.pack(rows, step, p, 0, some * all);

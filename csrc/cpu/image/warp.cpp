@@ -43,14 +43,11 @@ MIELINA_INLINE void split(const Twins<uint8_t>* p, vf32& a, vf32& b) {
 
 // A pixel of three or four channels that are neighbours, and what is beside it.
 typedef float Quad __attribute__((vector_size(16)));
-typedef int32_t QuadOfInts __attribute__((vector_size(16)));
 MIELINA_INLINE Quad add_product(float w, Quad x, Quad sum) {
 #if defined(__FMA__)
   return (Quad)_mm_fmadd_ps(_mm_set1_ps(w), (__m128)x, (__m128)sum);
-#elif VBYTES == 16
+#else  // the levels without are those of 16 bytes a vector
   return fma(splat<vf32>(w), x, sum);
-#else
-  return w * x + sum;
 #endif
 }
 MIELINA_INLINE Quad quad(const float* p) {
@@ -59,14 +56,12 @@ MIELINA_INLINE Quad quad(const float* p) {
   return v;
 }
 MIELINA_INLINE Quad quad(const uint8_t* p) {
-  uint8_t v __attribute__((vector_size(4)));
-  __builtin_memcpy(&v, p, sizeof v);
 #if defined(__x86_64__)
-  int32_t bits;
-  __builtin_memcpy(&bits, &v, sizeof bits);
-  return (Quad)_mm_cvtepi32_ps(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bits)));
+  int32_t bytes;
+  __builtin_memcpy(&bytes, p, sizeof bytes);
+  return (Quad)_mm_cvtepi32_ps(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes)));
 #else
-  return __builtin_convertvector(v, Quad);
+  return Quad{float(p[0]), float(p[1]), float(p[2]), float(p[3])};
 #endif
 }
 // The first n of four numbers.

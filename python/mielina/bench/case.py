@@ -71,6 +71,12 @@ class Rivals:
         rng = np.random.default_rng(0)
         return [rng.standard_normal(s).astype(dtype) for s in shapes]
 
+    def twin(self, make: Callable[[Any], Any], ours: Any) -> Any:
+        """PyTorch's model make(torch.nn) with the numbers of ours, make(mi.nn)."""
+        model = make(self.torch.nn)
+        model.load_state_dict({k: self.torch.tensor(v.numpy()) for k, v in ours.state_dict().items()})
+        return model
+
     def beside(
         self,
         arrays: Sequence[Any],

@@ -12,6 +12,7 @@ from typing import Any
 import mielina as mi
 
 from .case import Case, Rivals, family
+from .nets import perceptron
 
 
 @family("inference")
@@ -19,7 +20,7 @@ def inference(r: Rivals) -> Iterator[Case]:
     """FLOPs are those of convolutions and linear layers by their definition."""
     side = 32 if r.quick else 224
     nets: list[tuple[str, Callable[[Any], Any], tuple[int, ...], float]] = [
-        ("perceptron 64-128-64-10", _perceptron, (64,), 34e3),
+        ("perceptron 64-128-64-10", lambda nn: perceptron(nn, (64, 128, 64, 10)), (64,), 34e3),
         ("ResNet-18", _resnet18, (3, side, side), 3.63e9),
         ("VGG16", _vgg16, (3, side, side), 31.0e9),
     ]
@@ -27,10 +28,6 @@ def inference(r: Rivals) -> Iterator[Case]:
         (x,) = r.arrays((1, *shape))
         # Sums of up to 25,088 terms, one layer after the other.
         yield Case("inference", f"{name}, batch 1", _forwards(r, make, x), flops, terms=25088)
-
-
-def _perceptron(nn: Any) -> Any:
-    return nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
 
 
 def _vgg16(nn: Any) -> Any:
@@ -81,9 +78,7 @@ def _forwards(r: Rivals, make: Callable[[Any], Any], x: Any) -> dict[str, Callab
     if x.ndim == 4:
         work["mielina channels last"] = _run(mi, ours, inputs.contiguous(memory_format=mi.channels_last))
     if r.torch:
-        theirs = make(r.torch.nn).eval()
-        theirs.load_state_dict({k: r.torch.tensor(v.numpy()) for k, v in ours.state_dict().items()})
-        work |= _by_torch(r, theirs, r.torch.tensor(x))
+        work |= _by_torch(r, r.twin(make, ours).eval(), r.torch.tensor(x))
     return work
 
 

@@ -30,7 +30,7 @@ def nets(r: Rivals) -> Iterator[Case]:
     for sizes, batch in r.pick((([64, 128, 64, 10], 64), ([784, 1024, 1024, 10], 128))):
         (x,) = r.arrays((batch, sizes[0]))
         y = np.random.default_rng(1).integers(0, sizes[-1], batch)
-        work = _steps(r, lambda nn, sizes=sizes: _perceptron(nn, sizes), x, y)
+        work = _steps(r, lambda nn, sizes=sizes: perceptron(nn, sizes), x, y)
         if r.jax:
             work["jax"] = _jax_step(r.jax, _weights(sizes), x, y)
         weights = sum(i * o for i, o in zip(sizes, sizes[1:]))
@@ -50,7 +50,7 @@ def nets(r: Rivals) -> Iterator[Case]:
     yield Case("nets", f"transformer layer of {d}, {n}x{t} tokens", work, flops, terms=4 * d)
 
 
-def _perceptron(nn: Any, sizes: Sequence[int]) -> Any:
+def perceptron(nn: Any, sizes: Sequence[int]) -> Any:
     layers: list[Any] = []
     for i, o in zip(sizes, sizes[1:]):
         layers += [nn.Linear(i, o), nn.ReLU()]
@@ -66,7 +66,7 @@ def _convolutional(nn: Any, channels: int) -> Any:
 
 def _weights(sizes: Sequence[int]) -> dict[str, np.ndarray]:
     mi.manual_seed(0)
-    return {k: v.numpy() for k, v in _perceptron(mi.nn, sizes).state_dict().items()}
+    return {k: v.numpy() for k, v in perceptron(mi.nn, sizes).state_dict().items()}
 
 
 def _steps(r: Rivals, make: Any, x: Any, y: Any) -> dict[str, Any]:
@@ -81,9 +81,7 @@ def _steps(r: Rivals, make: Any, x: Any, y: Any) -> dict[str, Any]:
     mx, my = mi.tensor(x), mi.tensor(y)
     work: dict[str, Any] = {"mielina": step, "mielina captured": lambda: captured(mx, my)}
     if r.torch:
-        theirs = make(r.torch.nn)
-        theirs.load_state_dict({k: r.torch.tensor(v.numpy()) for k, v in ours().state_dict().items()})
-        work["torch"] = _step(r.torch, theirs, x, y)
+        work["torch"] = _step(r.torch, r.twin(make, ours()), x, y)
     return work
 
 
