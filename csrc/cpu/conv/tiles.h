@@ -89,7 +89,7 @@ struct Tiles {
     for (k -= 2; k >= 0; k -= 2) v = fma(square, v, x[k]);
     return v;
   }
-  // B' of six pixels; or A of fewer gradients, and G but for its factors of fewer taps: a polynomial's values.
+  // B' of six pixels; or A of fewer gradients: a polynomial's values.
   template <int N>
   MIELINA_INLINE void into(const vf32* x, vf32 (&v)[6]) {
     if constexpr (N == 6)
@@ -118,6 +118,18 @@ struct Tiles {
     v[2] = na * v[2];
     v[3] = nb * v[3];
     v[4] = nb * v[4];
+  }
+  // G of R taps: their polynomial's values times these factors, which the even parts take before they are used twice.
+  template <int R>
+  MIELINA_INLINE void taps_into(const vf32* x, vf32 (&v)[6]) {
+    const vf32 ea = na * every_second<R>(x, 0, a2), eb = nb * every_second<R>(x, 0, b2);
+    const vf32 oa = every_second<R>(x, 1, a2), ob = every_second<R>(x, 1, b2);
+    v[0] = n0 * x[0];
+    v[1] = fma(na * a, oa, ea);
+    v[2] = fma(-na * a, oa, ea);
+    v[3] = fma(nb * b, ob, eb);
+    v[4] = fma(-nb * b, ob, eb);
+    v[5] = x[R - 1];
   }
   // 36 sums, `pitch` apart, to y, the M columns of outputs.
   template <int M>

@@ -58,51 +58,60 @@ struct WinogradBlocks : LastTiles {
     }
   }
 
+  // Where the taps of a phase lie among a filter's, as lanes; those that it has not, behind the others.
+  void places_of_taps(int64_t phase, int64_t missing, int64_t* place) const {
+    const int64_t size = q.window.taps[1];
+    const bool flipped = q.window.dilation[1] < 0;
+    for (int64_t r = 0; r < taps; r++)
+      for (int64_t s = 0; s < taps; s++) {
+        const int64_t i = flipped ? size - 1 - r : r * step + phase / step,
+                      j = flipped ? size - 1 - s : s * step + phase % step - lead;
+        *place++ = i < size && j >= 0 && j < size ? (i * size + j) * L : missing;
+      }
+  }
+
   // Channels [c0, c1) of one panel of filters: u (36, depth, mr).
   void filters(int64_t panel, int64_t c0, int64_t c1, int64_t depth, float* u) const {
     constexpr int64_t kTaps = 10 * 10;  // of five taps a phase
-    alignas(64) float all[(kTaps + L) * L];
+    alignas(64) float all[(kTaps + L + 1) * L] = {};
+    int64_t place[4][5 * 5];
     const float* w = (const float*)q.w.data + panel * mr * q.w.stride[kN];
     const int64_t valid = min64(mr, K - panel * mr), channels = q.x.shape[kC],
                   size = q.window.taps[1] * q.window.taps[1];
-    const int64_t at_once = q.w.stride[kC] == size ? kTaps / size : 1;
+    const int64_t at_once = phases() == 1 && q.w.stride[kC] == size ? kTaps / size : 1;
+    for (int64_t phase = 0; phase < phases(); phase++) places_of_taps(phase, (kTaps + L) * L, place[phase]);
     for (int64_t c = c0, some; c < c1; c += some) {
       some = min64(at_once, c1 - c);
       for (int64_t k = 0; k < mr; k += L) {
         taps_of(w + c * q.w.stride[kC] + k * q.w.stride[kN], max64(0, min64(L, valid - k)), some, all);
-        for (int64_t i = 0; i < some; i++)
+        for (int64_t i = 0; i < some; i++) {
+          // A whole vector reaches into the next channel's row, which is yet to come: AVX2 stores parts in pieces.
+          const int64_t n = mr < L && c + i + 1 < c1 ? L : min64(L, mr - k);
           for (int64_t phase = 0; phase < phases(); phase++)
             sized([&]<int M>(Size<M>) {
-              turn_taps<7 - M>(all + i * size * L, phase, u + (phase * channels + c - c0 + i) * mr + k, depth * mr,
-                               min64(L, mr - k));
+              turn_taps<7 - M>(all + i * size * L, place[phase], u + (phase * channels + c - c0 + i) * mr + k,
+                               depth * mr, n);
             });
+        }
       }
     }
   }
 
   // R x R taps of one phase as lanes: G from both sides, to the 36 places, `pitch` apart; some lanes of them.
   template <int R>
-  __attribute__((noinline)) void turn_taps(const float* all, int64_t phase, float* to, int64_t pitch,
-                                           int64_t some) const {
-    const int64_t size = q.window.taps[1];
-    const bool flipped = q.window.dilation[1] < 0;
+  __attribute__((noinline)) static void turn_taps(const float* all, const int64_t* place, float* to, int64_t pitch,
+                                                  int64_t some) {
     vf32 half[6][R], v[6];
-    for (int64_t r = 0; r < R; r++) {
+    for (int64_t r = 0; r < R; r++, place += R) {
       vf32 tap[R];
 #pragma GCC unroll 5
-      for (int64_t s = 0; s < R; s++) {
-        const int64_t i = flipped ? size - 1 - r : r * step + phase / step,
-                      j = flipped ? size - 1 - s : s * step + phase % step - lead;
-        tap[s] = i < size && j >= 0 && j < size ? load(all + (i * size + j) * L) : vf32{};
-      }
-      into<R>(tap, v);
-      scale(v);
+      for (int64_t s = 0; s < R; s++) tap[s] = load(all + place[s]);
+      taps_into<R>(tap, v);
 #pragma GCC unroll 6
       for (int j = 0; j < 6; j++) half[j][r] = v[j];
     }
     for (int j = 0; j < 6; j++, to += pitch) {
-      into<R>(half[j], v);
-      scale(v);
+      taps_into<R>(half[j], v);
 #pragma GCC unroll 6
       for (int i = 0; i < 6; i++) store_part(to + 6 * i * pitch, v[i], some);
     }

@@ -69,19 +69,29 @@ struct WinogradFew : WinogradLast {
     });
   }
 
+  // A 36th of the taps that the next chunk turns, while this one's are multiplied.
+  void fetch(int64_t panel, int64_t c, int64_t place) const {
+    const int64_t many = min64(kChunk, C - c) * q.w.stride[kC], n = min64(kColumns, K - panel * kColumns);
+    const float* w = (const float*)q.w.data + panel * kColumns * q.w.stride[kN] + c * q.w.stride[kC];
+    for (int64_t i = 16 * place; i < many; i += 16 * kPlaces)
+      for (int64_t k = 0; k < n; k++) __builtin_prefetch(w + k * q.w.stride[kN] + i, 0, 2);
+  }
+
   // A panel of output channels of all tiles.
   void panel_of(int64_t panel, const float* v, float* u, float* sums) const {
     const int64_t rows = ceil_div(tiles, ceil_div(tiles, Op::MR));  // of 16 tiles 8 and 8, not 14 and 2
     for (int64_t c = 0; c < C; c += kChunk) {
       const int64_t depth = min64(kChunk, C - c);
       filters(panel, c, c + depth, kPitch, u);
-      for (int64_t place = 0; place < kPlaces; place++)
+      for (int64_t place = 0; place < kPlaces; place++) {
+        if (c + kChunk < C) fetch(panel, c + kChunk, place);
         for (int64_t t = 0; t < tiles; t += rows) {
           const float* block = u + place * kPitch * kColumns;
           MicroKernels<Op, false>::table.at[Op::NV - 1][min64(rows, tiles - t) - 1](
               depth, {v + place * pitch + t * pace + c, pace, 1}, {block, 1, kColumns},
               sums + (place * tiles + t) * kColumns, kColumns, kColumns, c > 0, block + kPitch * kColumns);
         }
+      }
     }
     const int64_t k = panel * kColumns;
     for (int64_t t = 0; t < tiles; t++)
