@@ -8,12 +8,6 @@ namespace MIELINA_ISA {
 namespace {
 
 // [0, 1) with 24 bits (float) or 53 (double, from two words), as multiples of 2^-24 and 2^-53.
-MIELINA_INLINE float unit(const uint32_t* w, int64_t i, float) { return float(w[i] >> 8) * 0x1p-24f; }
-MIELINA_INLINE double unit(const uint32_t* w, int64_t i, double) {
-  return double((uint64_t(w[2 * i]) << 32 | w[2 * i + 1]) >> 11) * 0x1p-53;
-}
-
-// The same of a vector's elements.
 MIELINA_INLINE vf32 units(const uint32_t* w, float) { return to_float((vi32)(load(w) >> 8)) * splat<vf32>(0x1p-24f); }
 MIELINA_INLINE vf64 units(const uint32_t* w, double) {
   vu64 both;
@@ -94,22 +88,40 @@ void from_words(const Ctx& ctx, const View& y, const Key& key, int per, F f) {
   });
 }
 
-void random_normal(const Ctx& ctx, const View& y, const View& key, double mean, double std) noexcept {
-  auto root = [](double x) { return __builtin_sqrt(x); };
-  auto draw = [=](auto real, const uint32_t* w, auto* o, int64_t n) {
-    using T = decltype(real);
-    constexpr double step = sizeof(T) == 8 ? 0x1p-53 : 0x1p-24;
-    for (int64_t i = 0; i < n; i += 2) {
-      double a, b, u = double(unit(w, i, T())) + step;
-      normal_pair(u, double(unit(w, i + 1, T())), a, b, root);
-      o[i] = T(mean + std * a);
-      o[i + 1] = T(mean + std * b);
+// A vector of pairs of uniform numbers: 24 bits each of two words, or 53 of four.
+MIELINA_INLINE void pairs(const uint32_t* w, float, vf64& u, vf64& v) {
+  const vu64 both = (vu64)load(w);
+  u = normal_real<vf64>((both & 0xffffffffull) >> 8) * 0x1p-24;
+  v = normal_real<vf64>(both >> 40) * 0x1p-24;
+}
+MIELINA_INLINE void pairs(const uint32_t* w, double, vf64& u, vf64& v) {
+  vi64 even;
+  for (int i = 0; i < lanes<double>; i++) even[i] = 2 * i;
+  const vf64 a = units(w, double()), b = units(w + lanes<uint32_t>, double());
+  u = __builtin_shuffle(a, b, even);
+  v = __builtin_shuffle(a, b, even + 1);
+}
+template <class T>
+void normal_of(const Ctx& ctx, const View& y, const Key& key, double mean, double std) {
+  constexpr int L = lanes<double>;
+  constexpr double step = sizeof(T) == 8 ? 0x1p-53 : 0x1p-24;
+  auto root = [](vf64 x) __attribute__((always_inline)) { return sqrt(x); };
+  from_words<T>(ctx, y, key, sizeof(T) / 4, [=](const uint32_t* w, T* o, int64_t n) {
+    for (int64_t i = 0; i < n; i += 2 * L, w += 2 * L * sizeof(T) / 4) {
+      vf64 u, v, a, b, low, high;
+      pairs(w, T(), u, v);
+      normal_pair<vu64>(u + step, v, a, b, root);
+      interleave(mean + std * a, mean + std * b, low, high);
+      const auto first = __builtin_convertvector(low, typename VecOf<T, L* int(sizeof(T))>::type);
+      const auto second = __builtin_convertvector(high, typename VecOf<T, L* int(sizeof(T))>::type);
+      __builtin_memcpy(o + i, &first, sizeof first);
+      __builtin_memcpy(o + i + L, &second, sizeof second);
     }
-  };
-  Key k = read_key(key);
-  if (y.dtype == DType::f64)
-    from_words<double>(ctx, y, k, 2, [=](const uint32_t* w, double* o, int64_t n) { draw(double(), w, o, n); });
-  else from_words<float>(ctx, y, k, 1, [=](const uint32_t* w, float* o, int64_t n) { draw(float(), w, o, n); });
+  });
+}
+void random_normal(const Ctx& ctx, const View& y, const View& key, double mean, double std) noexcept {
+  if (y.dtype == DType::f64) normal_of<double>(ctx, y, read_key(key), mean, std);
+  else normal_of<float>(ctx, y, read_key(key), mean, std);
 }
 
 void random_integers(const Ctx& ctx, const View& y, const View& key, int64_t low, uint64_t span) noexcept {

@@ -68,7 +68,7 @@ __global__ void normal_kernel(View y, View key, int64_t n, double mean, double s
   auto root = [](double x) { return __dsqrt_rn(x); };
   for (int64_t i = 2 * first_index(); i < n; i += 2 * index_step()) {
     double a, b;
-    normal_pair(double(unit(k, i, T())) + step, double(unit(k, i + 1, T())), a, b, root);
+    normal_pair<uint64_t>(double(unit(k, i, T())) + step, double(unit(k, i + 1, T())), a, b, root);
     put(y, place(y, i), T(mean + std * a));
     if (i + 1 < n) put(y, place(y, i + 1), T(mean + std * b));
   }

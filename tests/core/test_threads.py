@@ -1,5 +1,6 @@
 """Threads change nothing but the time: bits, errors, forks and concurrent Python threads."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -112,6 +113,15 @@ def test_unknown_isa():
         env={**os.environ, "MIELINA_ISA": "avx9"},
     )
     assert run.returncode != 0 and "avx9" in run.stderr and "choose one of" in run.stderr
+
+
+def test_random_bits_are_those_of_every_level():
+    """All instruction sets make the same numbers: the digest is the one that each of them gave."""
+    mi.manual_seed(3)
+    drawn = [mi.randn(1001), mi.randn(33, dtype=mi.float64), mi.normal(1.0, 2.0, (5, 7)), mi.rand(77)]
+    drawn.append(mi.randint(0, 1000, (99,)))
+    digest = hashlib.sha256(b"".join(x.numpy().tobytes() for x in drawn)).hexdigest()
+    assert digest.startswith("c670623ebaed18cb")
 
 
 def test_four_python_threads_at_once():

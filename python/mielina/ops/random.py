@@ -149,7 +149,8 @@ def randperm(
         raise NotImplementedError("randperm: not implemented for bool")
     if n - 1 > _WHOLE[dtype.name]:
         raise RuntimeError(f"randperm: {dtype.name} does not hold {n - 1} exactly")
-    order = randint(0, 1 << 32, (n,), generator=generator).argsort(stable=True)
+    drawn = _core.integers((n,), dtypes.int64, _key((n,), dtypes.float32, generator), 0, 1 << 32)
+    order = _core.sort(drawn, 0, False)[1]
     return made(order if dtype is dtypes.int64 else order.to(dtype), "randperm", device, requires_grad)
 
 
@@ -262,8 +263,10 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
         if not input.dtype.is_floating_point:
             raise NotImplementedError(f"bernoulli: expected floating probabilities, got {input.dtype}")
         probability: Any = input.detach()
-        if input.numel() and not bool(((probability >= 0) & (probability <= 1)).all()):
-            raise RuntimeError("bernoulli: expected all probabilities in [0, 1]")
+        if input.numel():
+            least, most = _core.aminmax(probability, (), False)
+            if not 0 <= least.item() <= most.item() <= 1:  # NaN fails, too
+                raise RuntimeError("bernoulli: expected all probabilities in [0, 1]")
     else:
         if isinstance(p, Tensor):
             raise TypeError("bernoulli: expected a number as p; bernoulli_ takes a tensor")
