@@ -66,18 +66,23 @@ struct Row {
   int64_t& index(int64_t i) const { return *reinterpret_cast<int64_t*>(at(i)); }
 };
 
+constexpr int64_t kPiece = 4096;  // elements for a thread: a piece a row took 64 rows of 10 half of topk's time
 template <class F>
 void each_row(const Ctx& ctx, const View& x, F f) {
   int64_t n = x.shape[x.ndim - 1], rows = 1;
   for (int d = 0; d < x.ndim - 1; d++) rows *= x.shape[d];
-  auto body = [&](int64_t r, int worker) { f(r, static_cast<Pair*>(ctx.workspace) + worker * n); };
-  if (rows == 1 || ctx.threads == 1) {
-    for (int64_t r = 0; r < rows; r++) body(r, 0);
+  int64_t group = std::max<int64_t>(1, kPiece / n), pieces = (rows + group - 1) / group;
+  auto body = [&](int64_t piece, int worker) {
+    for (int64_t r = piece * group; r < std::min(rows, (piece + 1) * group); r++)
+      f(r, static_cast<Pair*>(ctx.workspace) + worker * n);
+  };
+  if (pieces == 1 || ctx.threads == 1) {
+    for (int64_t piece = 0; piece < pieces; piece++) body(piece, 0);
     return;
   }
   ctx.run(
-      ctx.pool, rows, [](void* arg, int64_t r, int worker) { (*static_cast<decltype(body)*>(arg))(r, worker); }, &body,
-      false);
+      ctx.pool, pieces,
+      [](void* arg, int64_t piece, int worker) { (*static_cast<decltype(body)*>(arg))(piece, worker); }, &body, false);
 }
 
 void fill_pairs(const Row& x, Pair* to) {

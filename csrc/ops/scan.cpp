@@ -21,12 +21,19 @@ static Array rows(const Array& x, int axis, bool reverse) {
   return y;
 }
 
-Array scan(const char* name, Scan op, const Array& x, int64_t axis, bool reverse, std::optional<DType> dtype) {
+Array scan(const char* name, Scan op, const Array& x, int64_t axis, bool reverse, std::optional<DType> dtype,
+           bool before) {
   int d = axis_of(axis, x.ndim, name);
   DType result = dtype ? *dtype : is_floating(x.dtype) ? x.dtype : op == Scan::logsumexp ? default_float() : DType::i64;
   Array from = is_floating(result) == is_floating(x.dtype) ? x : convert(x, result);
-  Array y = empty_like(from, result);
-  launch<&Kernels::scan>(name, out(rows(y, d, reverse)), in(rows(from, d, reverse)), op);
+  Array y = empty_like(from, result), to = rows(y, d, reverse), r = rows(from, d, reverse);
+  if (before && y.numel() > 0) {
+    const int64_t n = to.shape[to.ndim - 1];
+    fill(slice(to, -1, 0, 1, 1), {double(op == Scan::prod), op == Scan::prod, true});
+    to = slice(to, -1, 1, n, 1);
+    r = slice(r, -1, 0, n - 1, 1);
+  }
+  launch<&Kernels::scan>(name, out(to), in(r), op);
   return y;
 }
 
@@ -38,14 +45,14 @@ std::pair<Array, Array> scan_extreme(const char* name, const Array& x, int64_t a
   return {y, index};
 }
 
-Array recurrence(const Array& a, const Array& b, int64_t axis, bool reverse) {
+Array recurrence(const Array& a, const Array& b, int64_t axis, bool reverse, bool late) {
   int d = axis_of(axis, b.ndim, "recurrence");
   check(is_floating(b.dtype) && a.dtype == b.dtype && a.dims() == b.dims(), Kind::Value,
         "recurrence: expected two floating tensors of one shape and dtype, got ", text(a.dims()), " ", name_of(a.dtype),
         " and ", text(b.dims()), " ", name_of(b.dtype));
   Array y = empty_like(b);
-  launch<&Kernels::recurrence>("recurrence", out(rows(y, d, reverse)), in(rows(a, d, reverse)),
-                               in(rows(b, d, reverse)));
+  launch<&Kernels::recurrence>("recurrence", out(rows(y, d, reverse)), in(rows(a, d, reverse)), in(rows(b, d, reverse)),
+                               late);
   return y;
 }
 

@@ -11,8 +11,8 @@ struct ScanTable {
   void (*scan)(const Ctx&, const View& y, const View& x, Scan op) noexcept;
   // The running maximum (or minimum) and the last index at which it was reached; NaN stays from where it first stands.
   void (*scan_extreme)(const Ctx&, const View& y, const View& index, const View& x, bool largest) noexcept;
-  // The linear recurrence y_i = a_i y_{i-1} + b_i, y_{-1} = 0.
-  void (*recurrence)(const Ctx&, const View& y, const View& a, const View& b) noexcept;
+  // The linear recurrence y_i = a_i y_{i-1} + b_i, y_{-1} = 0; late: with a_{i-1} in place of a_i.
+  void (*recurrence)(const Ctx&, const View& y, const View& a, const View& b, bool late) noexcept;
 };
 
 }  // namespace mielina

@@ -58,30 +58,40 @@ def cumprod(input: Tensor, dim: int | None = None, *, dtype: DType | None = None
     return running_product(x, axis if dim is None else dim, False, dtype)  # type: ignore[arg-type]
 
 
-def running_product(x: Tensor, dim: int, reverse: bool, dtype: DType | None = None) -> Tensor:
-    return record(_core.cumprod(x, dim, reverse, dtype), CUMPROD, (x,), (x, dim, reverse))  # type: ignore[no-any-return]
+def running_product(x: Tensor, dim: int, reverse: bool, dtype: DType | None = None, before: bool = False) -> Tensor:
+    """`before`: without the element's own factor, so the first is 1."""
+    y = _core.cumprod(x, dim, reverse, dtype, before)
+    return record(y, CUMPROD, (x,), (x, dim, reverse, before))  # type: ignore[no-any-return]
 
 
-def _cumprod_rule(g: Tensor, needs: Any, x: Tensor, dim: int, reverse: bool) -> Any:
+def _cumprod_rule(g: Tensor, needs: Any, x: Tensor, dim: int, reverse: bool, before: bool) -> Any:
     """dx_k = (prod_{i<k} x_i) s_k with s_k = sum_{j>=k} g_j prod_{k<i<=j} x_i, which obeys s_k = g_k + x_{k+1} s_{k+1}.
 
     Nothing is divided by x, so zeros are no special case; and the recurrence is its own adjoint, so any order follows.
+    Of products `before`: s_{k+1} of the recurrence s_k = g_k + x_k s_{k+1} in place of s_k.
     """
-    before = running_product(shift(x, dim, 1, not reverse), dim, reverse)
-    return (ew.mul(before, recurrence(shift(x, dim, 0, reverse), g, dim, not reverse)),)
+    s = recurrence(x, g, dim, not reverse, not before)
+    s = shift(s, dim, 0, reverse) if before else s
+    return (ew.mul(running_product(x, dim, reverse, None, True), s),)
 
 
 CUMPROD = op("cumprod", _cumprod_rule)
 
 
-def recurrence(a: Tensor, b: Tensor, dim: int, reverse: bool = False) -> Tensor:
-    """y_i = a_i y_{i-1} + b_i along `dim`, y_{-1} = 0, for floats of one shape; `reverse` starts at the far end."""
-    return record(_core.recurrence(a, b, dim, reverse), RECURRENCE, (a, b), (a, OUTPUT, dim, reverse))  # type: ignore[no-any-return]
+def recurrence(a: Tensor, b: Tensor, dim: int, reverse: bool = False, late: bool = False) -> Tensor:
+    """y_i = a_i y_{i-1} + b_i along `dim`, y_{-1} = 0, for floats of one shape; `reverse` starts at the far end.
+
+    late: y_i = a_{i-1} y_{i-1} + b_i."""
+    y = _core.recurrence(a, b, dim, reverse, late)
+    return record(y, RECURRENCE, (a, b), (a, OUTPUT, dim, reverse, late))  # type: ignore[no-any-return]
 
 
-def _recurrence_rule(g: Tensor, needs: Any, a: Tensor, y: Tensor, dim: int, reverse: bool) -> Any:
-    db = recurrence(shift(a, dim, 0, reverse), g, dim, not reverse)
-    return ew.mul(db, shift(y, dim, 0, not reverse)) if needs[0] else None, db
+def _recurrence_rule(g: Tensor, needs: Any, a: Tensor, y: Tensor, dim: int, reverse: bool, late: bool) -> Any:
+    """The adjoint runs the other way and meets each a one element earlier, or later."""
+    db = recurrence(a, g, dim, not reverse, not late)
+    if not needs[0]:
+        return None, db
+    return ew.mul(shift(db, dim, 0, reverse), y) if late else ew.mul(db, shift(y, dim, 0, not reverse)), db
 
 
 RECURRENCE = op("recurrence", _recurrence_rule)

@@ -83,22 +83,32 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     check_tensors("roll", input)
     shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     dims = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
-    if not dims:
-        if len(shifts) != 1:
-            raise RuntimeError(f"roll: shifts and dimensions must align, got {len(shifts)} shifts and no dims")
-        return reshape(roll(reshape(input, (-1,)), shifts, 0), input.shape)
-    if input.ndim == 0:
+    if not dims and len(shifts) != 1:
+        raise RuntimeError(f"roll: shifts and dimensions must align, got {len(shifts)} shifts and no dims")
+    if dims and input.ndim == 0:
         raise IndexError("roll: dims are given, but the tensor has no dimensions")
-    if len(shifts) != len(dims):
+    if dims and len(shifts) != len(dims):
         raise RuntimeError(f"roll: shifts and dimensions must align, got {len(shifts)} shifts and {len(dims)} dims")
-    y = input
-    for shift, dim in zip(shifts, dims):
-        dim = axis(dim, input.ndim, "roll")
-        n = input.shape[dim] if input.ndim else 0
-        cut = (-shift) % n if n else 0
+    return record(_rolled(input, shifts, dims), ROLL, (input,), (shifts, dims))  # type: ignore[no-any-return]
+
+
+def _rolled(x: Tensor, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Tensor:
+    y = start = x if dims else _core.reshape(x, (-1,))
+    for shift, dim in zip(shifts, dims or (0,)):
+        dim = axis(dim, y.ndim, "roll")
+        n = y.shape[dim]
+        cut = -shift % n if n else 0
         if cut:
-            y = cat((narrow(y, dim, cut, n - cut), narrow(y, dim, 0, cut)), dim)
-    return clone_of(input) if y is input else y
+            y = _core.cat((_core.slice(y, dim, cut, n, 1), _core.slice(y, dim, 0, cut, 1)), dim)
+    y = _core.clone(y) if y is start else y
+    return y if dims else _core.reshape(y, x.shape)
+
+
+def _roll_rule(g: Tensor, needs: Any, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Any:
+    return (record(_rolled(g, back := tuple(-s for s in shifts), dims), ROLL, (g,), (back, dims)),)
+
+
+ROLL = op("roll", _roll_rule)
 
 
 @method

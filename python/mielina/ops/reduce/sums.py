@@ -10,7 +10,7 @@ from ...dtypes import dtype as DType
 from ...dtypes import uint8
 from ...tensor import Tensor, also_axis, check_tensors, method
 from .. import elementwise as ew
-from ..layout import expand, permute, reshape
+from ..layout import expand, reshape
 from .shapes import axes_of, folded, kept, share, unfold
 
 __all__ = [
@@ -156,23 +156,26 @@ def prod(
 
 
 def _prod_rule(g: Tensor, needs: Any, x: Tensor, dim: Any, keepdim: bool) -> Any:
-    """g times the product of all others, made of running products from both ends: zeros need no case of their own."""
-    g = ew.cast(unfold(g, x.shape, dim, keepdim), x.dtype)
-    if isinstance(dim, int):
-        return (ew.mul(g, _others(x, dim)),)
-    gone = [d for d, n in enumerate(kept(x.shape, dim)) if n == 1]
-    order = [d for d in range(x.ndim) if d not in gone] + gone  # the reduced axes last, as one
-    y = permute(x, order)
-    others = reshape(_others(reshape(y, (*y.shape[: x.ndim - len(gone)], -1)), -1), y.shape) if x.numel() else y
-    return (ew.mul(g, permute(others, [order.index(d) for d in range(x.ndim)])),)
+    """g times the product of all others, made of running products from both ends: zeros need no case of their own.
+
+    Over several axes: of the others along the last one, of the other products of those along the axis before, and on.
+    """
+    shape = kept(x.shape, dim)
+    g = ew.cast(g if keepdim else reshape(g, shape), x.dtype)
+    axes = [d for d in reversed(range(x.ndim)) if shape[d] != x.shape[d]]
+    others: list[Tensor] = []
+    for i, d in enumerate(axes):
+        x = prod(x, axes[i - 1], True) if i else x
+        others.append(_others(x, d))
+    for one in reversed(others):
+        g = ew.mul(one, g)
+    return (g,)
 
 
 def _others(x: Tensor, dim: int) -> Tensor:
     from ..scan import running_product
-    from .shapes import shift
 
-    before = running_product(shift(x, dim, 1, True), dim, False)
-    return ew.mul(before, running_product(shift(x, dim, 1, False), dim, True))
+    return ew.mul(running_product(x, dim, False, None, True), running_product(x, dim, True, None, True))
 
 
 PROD = op("prod", _prod_rule)
