@@ -29,21 +29,27 @@ T max_row(const Row<T, Halves>& x, int64_t C, T* buf) {
                     [](Vec<T> p, Vec<T> q) __attribute__((always_inline)) { return bounded<false>(p, q); });
 }
 
+MIELINA_INLINE void fetch_ahead(const void* p) { __builtin_prefetch(p); }
+MIELINA_INLINE void fetch_ahead(HalfSource s) { __builtin_prefetch(s.p); }
+
 // sum exp(x - m); the exponentials go to `keep` if it can hold them.
 template <class T, bool Halves>
 double exp_row(const Row<T, Halves>& x, const Row<T>* keep, int64_t C, T m, T* buf) {
   Vec<T> top = splat<Vec<T>>(m);
   double total = 0;
   for_blocks(x, C, buf, [&](auto p, int64_t i, int64_t n) {
+    const auto ahead = p + C;
     T* e = keep ? (T*)keep->data + i : nullptr;
     if (e)
       total += double(sum_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
+        fetch_ahead(ahead + j);
         Vec<T> v = exp_below(load_part(p + j, w) - top);
         store_part(e + j, v, w);
         return v;
       }));
     else
       total += double(sum_vectors<T>(n, [&](int64_t j, int64_t w) __attribute__((always_inline)) {
+        fetch_ahead(ahead + j);
         return exp_below(load_part(p + j, w) - top);
       }));
   });

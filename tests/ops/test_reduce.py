@@ -218,6 +218,23 @@ def test_empty_reductions() -> None:
 
 @pytest.mark.parametrize("isa", Library().isas())
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logsumexp_of_many_rows(isa: str, dtype: str) -> None:
+    """Panels of rows whose maxima rise, fall, or are infinite or NaN, in any order, down columns and along rows."""
+    with use_isa(isa):
+        x = RNG.standard_normal((700, 45)) + np.linspace(-400, 400, 45) * np.linspace(-1, 1, 700)[:, None]
+        x[:33, 8] = x[100:, 9] = x[:, 10] = x[20:90, 5] = x[:300, 6] = -np.inf
+        x[5, 3] = x[600, 4] = x[40, 5] = x[300, 6] = np.inf
+        x[650, 3] = x[2, 4] = x[35, 7] = np.nan
+        with np.errstate(invalid="ignore", divide="ignore"):
+            m = np.where(np.isfinite(x.max(0)), x.max(0), 0)
+            expected = np.log(np.exp(np.minimum(x - m, 700)).sum(0)) + m
+        expected[[5, 6]], expected[[3, 4, 7]], expected[10] = np.inf, np.nan, -np.inf
+        for t in (mi.tensor(x.astype(dtype)), mi.tensor(x.T.astype(dtype).copy()).t()):
+            assert_close(mi.logsumexp(t, 0).numpy(), expected, dtype, 1e-6 if dtype == "float32" else 1e-14)
+
+
+@pytest.mark.parametrize("isa", Library().isas())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_an_extreme_finds_nan_anywhere(isa: str, dtype: str) -> None:
     with use_isa(isa):
         for n in (1, 5, 64, 70, 131):
