@@ -6,6 +6,7 @@
 #include "cpu/conv/pixels.h"
 #include "cpu/conv/sliding.h"
 #include "cpu/conv/weight.h"
+#include "cpu/conv/weight_rows.h"
 #include "cpu/conv/winograd.h"
 #include "cpu/conv/winograd_few.h"
 #include "cpu/conv/winograd_last.h"
@@ -175,7 +176,7 @@ void move_to(Problem& one, const Problem& q, int64_t groups, int64_t group) {
 }
 
 bool is_direct(const Problem& q, int64_t groups) {
-  return q.y.shape[kC] / groups <= kDirectChannels && depth_of(q) > 0 &&
+  return q.y.shape[kC] / groups <= direct_channels(q.x, lanes_along_c(q.y)) && depth_of(q) > 0 &&
          q.window.taps[0] * q.window.taps[1] * q.window.taps[2] > 1;
 }
 
@@ -276,7 +277,15 @@ struct Floats {
   }
   void convert(const View& v, const View& to, const int (&order)[5]) const {
     const RowFrom<float> row_from = row_from_fn<float>(v.dtype);
-    const int64_t wide = v.shape[order[4]], step = v.stride[order[4]];
+    const int64_t wide = v.shape[order[4]], step = v.stride[order[4]], W = v.shape[kW];
+    if (v.dtype == DType::f32 && order[4] == kC && v.stride[kW] == 1)  // number by number 12 % of the filters' gradient
+      return parallel_ranges(ctx, numel(v) / (wide * W), 1 + 32 * 1024 / (wide * W), [&](int64_t i0, int64_t i1) {
+        for (int64_t i = i0; i < i1; i++) {
+          const int64_t H = v.shape[kH], D = v.shape[kD],
+                        from = i % H * v.stride[kH] + i / H % D * v.stride[kD] + i / (H * D) * v.stride[kN];
+          turn_planes((uint32_t*)to.data + i * W * wide, wide, (const uint32_t*)v.data + from, step, W, wide);
+        }
+      });
     parallel_ranges(ctx, numel(v) / wide, 1 + 32 * 1024 / wide, [&](int64_t i0, int64_t i1) {
       for (int64_t i = i0; i < i1; i++) {
         int64_t rest = i, from = 0;
@@ -323,7 +332,8 @@ void conv(const Ctx& ctx, const View& y, const View& x, const View& w, const Vie
   dispatch(q.x.dtype, [&]<class T>(T) { convolve<T>(floats.rest(), q, args.groups); });
 }
 
-int64_t conv_workspace(const Ctx& ctx, const View& y, const View& x, const View& w, ConvArgs args) noexcept {
+__attribute__((cold)) int64_t conv_workspace(const Ctx& ctx, const View& y, const View& x, const View& w,
+                                             ConvArgs args) noexcept {
   if (numel(y) == 0) return 0;
   Floats floats{ctx, true};
   const Problem q = forward(floats, y, x, w, View{}, args);
@@ -357,8 +367,9 @@ Phase phase(int64_t remainder, int64_t taps, int64_t stride, int64_t padding, in
 }
 
 // f(problem) for each remainder: g takes the image's place, dx the output's, and the filters' two channel axes swap.
-void each_phase_as(const View& dx, const View& g, const View& w, const ConvArgs& args,
-                   void (*f)(void*, const Problem&, int64_t), void* arg) {
+// Compiled for size, as are the plans below: once a call, 4 KB a level less.
+__attribute__((cold)) void each_phase_as(const View& dx, const View& g, const View& w, const ConvArgs& args,
+                                         void (*f)(void*, const Problem&, int64_t), void* arg) {
   const bool depthwise = w.shape[kC] == 1 && w.shape[kN] == args.groups;  // its filters are square: all groups at once
   if (args.groups > 1 && !depthwise) {
     const int64_t K = w.shape[kN] / args.groups, C = w.shape[kC];
@@ -419,7 +430,28 @@ bool two_columns(const Problem& q, const View& dx, const View& w, const ConvArgs
          w.shape[kH] * w.shape[kW] <= DepthwisePlanes::kTaps && DepthwisePlanes::fits(q);
 }
 
+// Bytes of workspace where the gradient of a small depthwise image under a stride of 2 is made at once, or -1; runs it.
+__attribute__((cold)) int64_t bundled(const Ctx& ctx, const View& dx, const View& g, const View& w,
+                                      const ConvArgs& args, bool plan) {
+  if constexpr (VBYTES > 16) {
+    Problem phase[4];
+    int n = 0;
+    if (args.groups == 1 || w.shape[kN] != args.groups || w.shape[kC] != 1 || args.stride[0] != 1 ||
+        args.stride[1] != 2 || args.stride[2] != 2)
+      return -1;
+    each_phase(dx, g, w, args, [&](const Problem& q, int64_t) { phase[n++] = q; });
+    if (n < 4 || !BundledPhases::fits(dx, phase[0])) return -1;
+    const BundledPhases all(dx, phase);
+    if (!plan) all.run(ctx);
+    return all.bytes(ctx.threads);
+  }
+  return -1;
+}
+
 void conv_backward_input(const Ctx& ctx, const View& dx, const View& g, const View& w, ConvArgs args) noexcept {
+  Floats floats{ctx, false};
+  const View gs = floats(g), ws = floats(w);
+  if (bundled(floats.rest(), dx, gs, ws, args, false) >= 0) return;
   // Zeroed at once: phase by phase took three quarters of the gradient of a 1 x 1 window of stride 2.
   const bool cleared = has_gaps(w, args) && is_dense(dx);
   if (cleared)
@@ -427,8 +459,6 @@ void conv_backward_input(const Ctx& ctx, const View& dx, const View& g, const Vi
       const int64_t size = kDTypeSize[int(dx.dtype)];
       __builtin_memset((char*)dx.data + i0 * size, 0, size_t((i1 - i0) * size));
     });
-  Floats floats{ctx, false};
-  const View gs = floats(g), ws = floats(w);
   Problem even;
   bool have_even = false;
   each_phase(dx, gs, ws, args, [&](const Problem& q, int64_t groups) {
@@ -442,11 +472,13 @@ void conv_backward_input(const Ctx& ctx, const View& dx, const View& g, const Vi
   });
 }
 
-int64_t conv_backward_input_workspace(const Ctx& ctx, const View& dx, const View& g, const View& w,
-                                      ConvArgs args) noexcept {
+__attribute__((cold)) int64_t conv_backward_input_workspace(const Ctx& ctx, const View& dx, const View& g,
+                                                            const View& w, ConvArgs args) noexcept {
   int64_t most = 0;
   Floats floats{ctx, true};
   const View gs = floats(g), ws = floats(w);
+  const int64_t once = bundled(ctx, dx, gs, ws, args, true);
+  if (once >= 0) return floats.bytes + once;
   each_phase(dx, gs, ws, args, [&](const Problem& q, int64_t groups) {
     const int64_t bytes = two_columns(q, dx, w, args)
                               ? 2 * DepthwisePlanes(q).bytes()
@@ -516,6 +548,10 @@ void add_partials(const Ctx& ctx, const WeightPlan& p, const View& dw, int64_t K
   });
 }
 
+WeightRows weight_rows(const View& dw, const View& g, const View& x, const Window& v) {
+  return {dw, g, pixels_of<Plain<float>>(pixel_space(g, 1, false), x, v)};
+}
+
 template <class Op>
 void weight_gradient(const Ctx& ctx, const View& dw, const View& g, const View& x, const ConvArgs& args) {
   using Out = typename Op::Out;
@@ -579,7 +615,7 @@ Problem weight_problem(const View& dw, const View& g, const View& x, const ConvA
   return {g, x, dw, View{}, window_of(dw, args), Activation::none, true};
 }
 bool by_groups(const View& dw, const View& g, int64_t groups) {
-  return groups > 1 && dw.shape[kN] / groups <= kDirectChannels && numel(g) > 0;
+  return groups > 1 && dw.shape[kN] / groups <= direct_channels(g, true) && numel(g) > 0;
 }
 
 // Whether the product of all others first turns a planar image: in (channel, tap) each pixel is gathered once a tap,
@@ -587,8 +623,9 @@ bool by_groups(const View& dw, const View& g, int64_t groups) {
 bool turns(const View& dw, const View& g, const View& x, const Window& v, const ConvArgs& args) {
   const View w = slice(dw, kN, 0, dw.shape[kN] / args.groups), y = slice(g, kC, 0, w.shape[kN]),
              image = slice(x, kC, 0, dw.shape[kC]);
-  return !lanes_along_c(x) && dw.shape[kC] >= 8 && v.taps[0] * v.taps[1] * v.taps[2] > 1 &&
-         !by_groups(dw, g, args.groups) && !WinogradWeight::fits(w, y, image, v, args.direct);
+  return !lanes_along_c(x) && dw.shape[kC] >= (WeightRows::fits ? WeightRows::kFew : 8) &&
+         v.taps[0] * v.taps[1] * v.taps[2] > 1 && !by_groups(dw, g, args.groups) &&
+         !WinogradWeight::fits(w, y, image, v, args.direct);
 }
 
 // f(algorithm) for the gradient of filters of one or a few channels in float32, if one fits.
@@ -633,13 +670,14 @@ void conv_backward_weight(const Ctx& all, const View& dw, const View& gradient, 
     for (int64_t i = 0; i < args.groups; i++) {
       const View w = slice(dw, kN, i * K, K), y = slice(g, kC, i * K, K), image = slice(x, kC, i * C, C);
       if (WinogradWeight::fits(w, y, image, window, args.direct)) WinogradWeight(w, y, image, window).run(ctx);
+      else if constexpr (WeightRows::fits && __is_same(T, float)) weight_rows(w, y, image, window).run(ctx);
       else weight_gradient<Plain<T>>(ctx, w, y, image, args);
     }
   });
 }
 
-int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const View& gradient, const View& input,
-                                       ConvArgs args) noexcept {
+__attribute__((cold)) int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const View& gradient,
+                                                             const View& input, ConvArgs args) noexcept {
   if (numel(dw) == 0) return 0;
   Floats floats{ctx, true};
   const Window window = window_of(dw, args);
@@ -659,6 +697,9 @@ int64_t conv_backward_weight_workspace(const Ctx& ctx, const View& dw, const Vie
     const View y = slice(g, kC, 0, dw.shape[kN] / args.groups), image = slice(x, kC, 0, dw.shape[kC]);
     if (WinogradWeight::fits(dw, y, image, window, args.direct))
       return WinogradWeight(dw, y, image, window).bytes(ctx.threads);
+    if constexpr (WeightRows::fits && __is_same(T, float)) {
+      return weight_rows(slice(dw, kN, 0, y.shape[kC]), y, image, window).bytes(ctx.threads);
+    }
     const WeightPlan p = weight_plan<Op>(dw, g, args.groups);
     const int64_t bytes = gemm_layout<Op>(p.gemm, false, ctx.threads).bytes;
     return p.partials + (p.pieces > 1 ? ctx.threads * bytes : bytes);

@@ -43,6 +43,10 @@ def channels_last(x: Any) -> Any:
         ("conv2d", (2, 3, 9, 15), (6, 1, 3, 3), {"padding": 1, "groups": 3}),  # two filters a channel
         ("conv2d", (3, 1, 12, 15), (10, 1, 5, 5), {"padding": 2}),  # a grey image
         ("conv2d", (3, 3, 11, 30), (16, 3, 3, 3), {"padding": 1}),  # pairs of a few channels in dw
+        ("conv2d", (2, 5, 33, 34), (10, 5, 3, 3), {"padding": 1}),  # few channels in dw, pieces of the pixels
+        ("conv2d", (2, 19, 40, 33), (130, 19, 1, 1), {}),  # dw with packed rows of channels-last gradients
+        ("conv2d", (9, 20, 9, 10), (34, 20, 3, 3), {"stride": 2, "padding": 1}),  # and of small planes
+        ("conv2d", (2, 19, 17, 14), (19, 1, 3, 3), {"stride": 2, "padding": 1, "groups": 19}),  # dx's phases at once
         ("conv2d", (2, 3, 9, 30), (28, 3, 3, 3), {"padding": 1}),  # a first layer, in three bands of rows
         ("conv2d", (1, 3, 13, 29), (12, 3, 5, 3), {"stride": 2, "padding": (2, 3)}),  # the same of even and odd columns
         ("conv2d", (2, 8, 10, 34), (12, 4, 3, 2), {"dilation": (2, 3), "groups": 2}),

@@ -163,7 +163,8 @@ struct FewChannels : DepthwisePlanes {
     pair.w.shape[kC] = 1;
     pair.y.shape[kC] = pair.w.shape[kN] = q.x.shape[kC];
     const int64_t taps = q.window.taps[1] * q.window.taps[2], filled = ceil_div(q.y.shape[kW], L) * L;
-    return dw.shape[kC] == q.x.shape[kC] && dw.shape[kC] <= kChannels && taps > 1 && 4 * q.y.shape[kW] >= 3 * filled &&
+    const int64_t most = VBYTES == 32 && dw.shape[kN] >= L ? 1 : kChannels;  // others: conv/weight_rows.h
+    return dw.shape[kC] == q.x.shape[kC] && dw.shape[kC] <= most && taps > 1 && 4 * q.y.shape[kW] >= 3 * filled &&
            q.window.stride[1] == 1 && q.window.stride[2] == 1 && (dw.shape[kN] <= 16 || dw.shape[kC] == 1) &&
            dw.shape[kN] * dw.shape[kC] * taps * VBYTES <= kSums && gradient_fits(pair);
   }

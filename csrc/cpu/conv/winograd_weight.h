@@ -18,11 +18,11 @@ struct WinogradWeight : LastTiles {
 
   View dw, g, x;
   Window window;
-  int64_t K, C, c_step;      // channels of both, of all phases; from tile to tile of x, whole vectors
-  int64_t pieces, held;      // tiles of a chunk
-  bool along_c;              // vectors run along the channels of both images
-  int64_t k_step;            // from channel to channel of g; or, along_c, from tile to tile
-  int64_t g_pitch, x_pitch;  // from place to place
+  int64_t K, C, c_step;               // channels of both, of all phases; from tile to tile of x, whole vectors
+  int64_t pieces, held;               // tiles of a chunk
+  bool along_c;                       // vectors run along the channels of both images
+  int64_t k_step;                     // from channel to channel of g; or, along_c, from tile to tile
+  int64_t g_pitch, x_pitch, u_pitch;  // from place to place, of the sums, too
   int64_t mr, panels;
 
   static bool fits(const View& dw, const View& g, const View& x, const Window& v, bool direct) {
@@ -43,12 +43,13 @@ struct WinogradWeight : LastTiles {
     k_step = along_c ? odd(K) : odd(held);
     g_pitch = odd((along_c ? held : K) * k_step);
     x_pitch = odd(held * c_step);
+    u_pitch = odd(K * c_step);
     panels = ceil_div(K, Op::MR);
     mr = ceil_div(K, panels);
   }
   // An odd number of vectors, more than n: distances that are multiples of 4 KB share a set of the L1 cache.
   static int64_t odd(int64_t n) { return ((n / L + 1) | 1) * L; }
-  int64_t sums() const { return kPlaces * K * c_step; }
+  int64_t sums() const { return kPlaces * u_pitch; }
   int64_t turned() const { return kPlaces * (g_pitch + x_pitch); }  // of a chunk
   int64_t begin(int64_t piece) const { return min64(count, round_up(count * piece / pieces, L)); }
   int64_t bytes(int threads) const {
@@ -87,7 +88,7 @@ struct WinogradWeight : LastTiles {
     const int64_t k = panel * mr, n = min64(mr, K - k);
     gs += place * g_pitch + k * (along_c ? 1 : k_step);
     xs += place * x_pitch;
-    u += (place * K + k) * c_step;
+    u += place * u_pitch + k * c_step;
     for (int64_t c = 0; c < C; c += Op::NV * L) {
       const int64_t wide = min64(Op::NV * L, C - c);
       const int nv = int(ceil_div(wide, L)) - 1;
@@ -106,7 +107,7 @@ struct WinogradWeight : LastTiles {
     for (int64_t half = 1; half < pieces; half *= 2)
       for (int64_t piece = 0; piece + half < pieces; piece += 2 * half)
         for (int64_t place = 0; place < kPlaces; place++) {
-          float *to = u + piece * sums() + (place * K + k) * c_step, *from = to + half * sums();
+          float *to = u + piece * sums() + place * u_pitch + k * c_step, *from = to + half * sums();
           for (int64_t c = 0; c < c_step; c += L) store(to + c, load(to + c) + load(from + c));
         }
     for (int64_t c = 0; c < C; c += L) {
@@ -128,7 +129,10 @@ struct WinogradWeight : LastTiles {
     vf32 half[R][6], w[R];
     for (int j = 0; j < 6; j++) {
       vf32 column[6];
-      for (int i = 0; i < 6; i++) column[i] = load(u + (6 * i + j) * K * c_step);
+      for (int i = 0; i < 6; i++) {
+        column[i] = load(u + (6 * i + j) * u_pitch);
+        __builtin_prefetch(u + (6 * i + j) * u_pitch + 64);
+      }
       scale(column);
       back<R>(column, w);
       for (int r = 0; r < R; r++) half[r][j] = w[r];
