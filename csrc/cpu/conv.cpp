@@ -62,7 +62,7 @@ struct ConvPlan {
   bool few, turned;
 };
 
-constexpr int64_t kFewPixels = 256;
+constexpr int64_t kFewPixels = Sliding::kFewPixels;
 
 template <class Op>
 ConvPlan conv_plan(const View& y, int64_t depth) {

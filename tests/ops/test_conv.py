@@ -51,7 +51,12 @@ def channels_last(x: Any) -> Any:
         ("conv2d", (1, 3, 13, 29), (12, 3, 5, 3), {"stride": 2, "padding": (2, 3)}),  # the same of even and odd columns
         ("conv2d", (2, 8, 10, 34), (12, 4, 3, 2), {"dilation": (2, 3), "groups": 2}),
         ("conv2d", (2, 6, 14, 14), (20, 6, 5, 5), {}),  # vectors that are not full
-        ("conv_transpose2d", (1, 5, 7, 15), (5, 12, 3, 3), {"padding": 2}),  # the same with its window backwards
+        ("conv2d", (1, 5, 9, 19), (24, 5, 3, 3), {}),  # turned at the end
+        ("conv2d", (3, 5, 9, 13), (10, 5, 1, 1), {}),  # planes as rows
+        ("conv2d", (4, 14, 17, 37), (18, 7, 1, 1), {"stride": (3, 2), "groups": 2}),  # every second pixel of them
+        ("conv2d", (1, 40, 24, 31), (100, 40, 1, 1), {}),  # several bands, many filters
+        ("conv3d", (2, 9, 3, 8, 13), (13, 9, 1, 1, 1), {"stride": (2, 1, 1)}),
+        ("conv_transpose2d", (1, 5, 7, 15), (5, 12, 3, 3), {"padding": 2}),  # a first layer with its window backwards
         ("conv2d", (1, 9, 8, 7), (70, 9, 3, 3), {"padding": 1}),  # a few pixels
         ("conv2d", (1, 5, 7, 70), (6, 5, 3, 3), {"stride": 2, "padding": 1}),  # every second pixel, at edges too
         ("conv2d", (2, 5, 9, 8), (6, 5, 1, 2), {"stride": (3, 2)}),  # pixels under no tap
