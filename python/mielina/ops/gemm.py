@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -338,9 +339,13 @@ def _without_ones(x: Tensor, labels: Labels, other: dict[int, int]) -> tuple[Ten
     return (squeeze(x, gone), [label for i, label in enumerate(labels) if i not in gone]) if gone else (x, labels)
 
 
+def _ordered(x: Tensor, labels: Labels, to: Labels) -> Tensor:
+    return x if list(labels) == list(to) else permute(x, [labels.index(label) for label in to])
+
+
 def _grouped(x: Tensor, labels: Labels, batch: Labels, rows: Labels, columns: Labels) -> Tensor:
     """(batch..., product of rows, product of columns); without a copy where both are one axis."""
-    x = permute(x, [labels.index(label) for label in (*batch, *rows, *columns)])
+    x = _ordered(x, labels, [*batch, *rows, *columns])
     if len(rows) == len(columns) == 1:
         return x
     n, m = len(batch), len(batch) + len(rows)
@@ -349,7 +354,7 @@ def _grouped(x: Tensor, labels: Labels, batch: Labels, rows: Labels, columns: La
 
 def _aligned(x: Tensor, labels: Labels, to: Labels) -> Tensor:
     """x's axes in the order of `to`, with an axis of size 1 for each label that x lacks."""
-    x = permute(x, [labels.index(label) for label in to if label in labels])
+    x = _ordered(x, labels, [label for label in to if label in labels])
     sizes = iter(x.shape)
     return reshape(x, tuple(next(sizes) if label in labels else 1 for label in to))
 
@@ -460,7 +465,8 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return mul(x, tile(reshape(other, b), a))
 
 
-def _parse(term: str) -> list[Any]:
+@functools.lru_cache
+def _parse(term: str) -> Sequence[Any]:
     """The labels of one operand: code points and at most one Ellipsis."""
     term = term.replace(" ", "")
     before, dots, after = term.partition("...")
@@ -469,10 +475,10 @@ def _parse(term: str) -> list[Any]:
             raise RuntimeError(
                 f"einsum: subscripts must be letters, and one ellipsis an operand, got {c!r} in {term!r}"
             )
-    return [*map(ord, before), *([...] if dots else []), *map(ord, after)]
+    return (*map(ord, before), *([...] if dots else []), *map(ord, after))
 
 
-def _arguments(arguments: tuple[Any, ...]) -> tuple[list[Tensor], list[list[Any]], list[Any] | None]:
+def _arguments(arguments: tuple[Any, ...]) -> tuple[list[Tensor], list[Sequence[Any]], Sequence[Any] | None]:
     """Operands, their labels and the output's, from an equation or from sublists."""
     if len(arguments) < 2:
         raise ValueError("einsum: expected an equation and at least one operand, or an operand and its subscripts")
@@ -481,14 +487,15 @@ def _arguments(arguments: tuple[Any, ...]) -> tuple[list[Tensor], list[list[Any]
         rest = arguments[1:]
         operands = list(rest[0] if len(rest) == 1 and isinstance(rest[0], (list, tuple)) else rest)
         return operands, [_parse(term) for term in left.split(",")], _parse(right) if arrow else None
-    lists = [list(labels) for labels in arguments[1::2]] + ([list(arguments[-1])] if len(arguments) % 2 else [])
+    lists: list[Sequence[Any]] = [tuple(labels) for labels in arguments[1::2]]
+    lists += [tuple(arguments[-1])] if len(arguments) % 2 else []
     if any(label is not ... and not 0 <= label < 52 for labels in lists for label in labels):
         raise RuntimeError(f"einsum: labels must be in [0, 52) or an Ellipsis, got {lists}")
     n = len(arguments) // 2
     return list(arguments[0 : 2 * n : 2]), lists[:n], lists[n] if len(lists) > n else None
 
 
-def _labelled(x: Tensor, labels: list[Any], where: int) -> tuple[Tensor, list[int]]:
+def _labelled(x: Tensor, labels: Sequence[Any], where: int) -> tuple[Tensor, Sequence[int]]:
     """The ellipsis spelled out; repeated labels taken as diagonals."""
     hidden = x.ndim - len(labels) + (... in labels)
     if labels.count(...) > 1 or hidden < 0 or (hidden and ... not in labels):
@@ -496,7 +503,7 @@ def _labelled(x: Tensor, labels: list[Any], where: int) -> tuple[Tensor, list[in
     if ... in labels:
         i = labels.index(...)
         labels = [*labels[:i], *range(-hidden, 0), *labels[i + 1 :]]
-    for label in set(labels):
+    for label in set(labels) if len(set(labels)) < len(labels) else ():
         while labels.count(label) > 1:
             i = labels.index(label)
             j = labels.index(label, i + 1)
@@ -509,7 +516,7 @@ def _labelled(x: Tensor, labels: list[Any], where: int) -> tuple[Tensor, list[in
     return x, labels
 
 
-def _output(labels: list[Any] | None, operands: list[list[Any]], hidden: int) -> list[int]:
+def _output(labels: Sequence[Any] | None, operands: list[Sequence[Any]], hidden: int) -> list[int]:
     """The output's labels; implied: the ellipsis, then letters that appear once, in order."""
     seen = [label for one in operands for label in one if label is not ...]
     if labels is None:
@@ -554,4 +561,6 @@ def einsum(*arguments: Any) -> Tensor:
     gone = [i for i, label in enumerate(have) if label not in out]
     y = sum(y, gone) if gone else y
     have = [label for label in have if label in out]
+    if have == out and y is not tensors[0]:
+        return y
     return permute(y, [have.index(label) for label in out])
