@@ -386,6 +386,43 @@ void mean_rows(const Ctx& ctx, const View& y, const Resample<T>& r, const Scratc
   });
 }
 
+// Each pixel of y is one of x or none, and two neighbours are the same one: the backward of means of 2 x 2, and images
+// made twice as large by repetition. Straight from x (16 x 64 x 56 x 56 on a Zen 3: by way of a row 1.35 ms).
+template <class T>
+[[gnu::cold]] bool doubles(const Resample<T>& r) {
+  const Taps<T>& w = r.t[2];
+  for (const Taps<T>& axis : r.t)
+    for (int64_t o = 0; o < axis.n; o++)
+      if (axis.start[o + 1] - axis.start[o] > 1) return false;
+  const int64_t k = w.start[w.first];
+  return r.to.direct && r.from.direct && !r.divides && w.period == 2 && w.step == 1 &&
+         w.last - w.first >= 2 * lanes<T> && w.index[k] == w.index[k + 1] && w.weight[k] == w.weight[k + 1];
+}
+template <class T>
+void double_row(T* y, const T* x, const Taps<T>& t, T weight) {
+  constexpr int64_t N = 2 * lanes<T>;
+  const int64_t k = t.start[t.first];
+  const Vec<T> a = splat<Vec<T>>(weight), b = splat<Vec<T>>(t.weight[k]);
+  for (int64_t o = t.first; o < t.last; o += N) {
+    o = min64(o, t.last - N);  // the last vector overlaps the one before
+    const Vec<T> v = b * (a * load(x + t.index[k] + (o - t.first) / 2));
+    store_interleaved(y + o, v, v);
+  }
+  for (int64_t o = t.first > 0 ? 0 : t.last; o < t.n; o = o + 1 == t.first ? t.last : o + 1)
+    y[o] = t.start[o] < t.start[o + 1] ? t.weight[t.start[o]] * (weight * x[t.index[t.start[o]]]) : T(0);
+}
+template <class T>
+void double_rows(const Ctx& ctx, const RowSpace& space, const Resample<T>& r) {
+  space.run(ctx, r.to.W, [&](int, int64_t n, int64_t c, int64_t, int64_t d, int64_t h) {
+    const int64_t i = r.t[0].start[d], j = r.t[1].start[h];
+    T* out = (T*)r.to.at(n, c, d, h);
+    if (i == r.t[0].start[d + 1] || j == r.t[1].start[h + 1]) __builtin_memset(out, 0, size_t(r.to.W) * sizeof(T));
+    else
+      double_row(out, (const T*)r.from.at(n, c, r.t[0].index[i], r.t[1].index[j]), r.t[2],
+                 r.t[0].weight[i] * r.t[1].weight[j]);
+  });
+}
+
 template <class T>
 void resample_as(const Ctx& ctx, const View& y, const View& x, const ImageMap& map) {
   bool along_c = lanes_along_c(x) && lanes_along_c(y);
@@ -400,19 +437,29 @@ void resample_as(const Ctx& ctx, const View& y, const View& x, const ImageMap& m
     if (!along_c && r.from.W <= kShortRow && r.takes_rows()) return mean_rows(ctx, y, r, scratch, bytes);
     if (bundled<T>(y, x)) return resample_bundles(ctx, y, x, r, scratch);
   }
-  if constexpr (kWindows<T>)
-    if (const PlaneWindows windows = windows_of(r.to, r.from, r.t); !along_c && windows != PlaneWindows::none) {
+  if constexpr (kWindows<T>) {
+    if (!along_c && doubles(r)) return double_rows(ctx, space, r);
+    if (const PlaneWindows windows = windows_of(r.from, r.t); !along_c && windows != PlaneWindows::none) {
+      const bool ready = r.from.direct && r.to.direct;
       bool uniform = r.divides;
       for (int64_t o = 1; o < r.t[2].n; o++) uniform &= r.t[2].divisor[o] == r.t[2].divisor[0];
       return space.run(ctx, max64(x.shape[4], y.shape[4]),
-                       [&](int, int64_t n, int64_t c, int64_t, int64_t d, int64_t h) {
-                         const WindowRows<T> rows(r.from, r.t, x.shape[3], r.from.at(n, c, 0, 0), d, h);
+                       [&](int worker, int64_t n, int64_t c, int64_t, int64_t d, int64_t h) {
+                         WindowRows<T> rows;
                          const T by = r.divides ? r.divisor * r.t[0].divisor[d] * r.t[1].divisor[h] : T(0);
-                         const MeanWindows<T> mean((T*)r.to.at(n, c, d, h), r.t[2], by, uniform);
+                         T* out = (T*)r.to.at(n, c, d, h);
+                         if (ready) [[likely]]
+                           rows.find(r.from, r.t, x.shape[3], r.from.at(n, c, 0, 0), d, h, sizeof(T));
+                         else
+                           out = rows.convert(r.to, r.from, r.t, x.shape[3], n, c, d, h, {scratch.at + worker * bytes});
+                         const MeanWindows<T> mean(out, r.t[2], by, uniform);
                          if (windows == PlaneWindows::wide) wide_windows(mean, rows, r.t[2]);
                          else half_windows(mean, mean, rows, r.t[2]);
+                         if (!ready) [[unlikely]]
+                           put_row(r.to, n, c, d, h, out);
                        });
     }
+  }
   space.run(ctx, max64(x.shape[4], y.shape[4]) * space.L,
             [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {
               Scratch mine{scratch.at + worker * bytes};

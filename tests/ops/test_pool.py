@@ -271,6 +271,34 @@ def test_windows_of_large_planes(width: int, kernel: Any, stride: Any, padding: 
     np.testing.assert_array_equal(F.max_pool2d(t, *args, ceil_mode=ceil).numpy(), z.numpy())
     for f in (lambda a: F.avg_pool2d(a, *args, ceil_mode=ceil), lambda a: F.adaptive_avg_pool2d(a, (7, 5))):
         np.testing.assert_allclose(f(t).numpy(), f(exact).numpy(), rtol=2e-6, atol=2e-6)
+        for half, unit in ((mi.float16, 2.0**-11), (mi.bfloat16, 2.0**-8)):
+            h = t.to(half)
+            found, expected = f(h).to(mi.float64).numpy(), f(h.to(mi.float64)).numpy()
+            np.testing.assert_allclose(found, expected, rtol=1.01 * unit, atol=2e-6)
+            y, index = F.max_pool2d(h, *args, ceil_mode=ceil, return_indices=True)
+            z, places = F.max_pool2d(h.to(mi.float64), *args, ceil_mode=ceil, return_indices=True)
+            np.testing.assert_array_equal(y.to(mi.float64).numpy(), z.numpy())
+            np.testing.assert_array_equal(index.numpy(), places.numpy())
+
+
+@pytest.mark.parametrize("width", [16, 33, 34, 57, 72])
+@pytest.mark.parametrize("height", [6, 7])
+def test_pixels_doubled(width: int, height: int) -> None:
+    """Means' gradients and repeated pixels, which go straight to pairs of pixels: what NumPy repeats."""
+    for kernel, padding in ((2, 0), ((2, 2), (1, 1)), ((1, 2), 0)):
+        leaf = mi.tensor(RNG.standard_normal((2, 19, height, width)).astype(np.float32)).requires_grad_(True)
+        y = F.avg_pool2d(leaf, kernel, kernel, padding)
+        g = RNG.standard_normal(y.shape).astype(np.float32)
+        (dx,) = mi.grad([y], [leaf], grad_outputs=[mi.tensor(g)])
+        rows = 1 if kernel == (1, 2) else 2
+        pad = 1 if padding else 0
+        e = np.zeros((2, 19, height + 2, width + 2), np.float32)
+        up = np.repeat(np.repeat(g, rows, 2), 2, 3) / (2 * rows)
+        e[:, :, : up.shape[2], : up.shape[3]] = up
+        assert np.array_equal(dx.numpy(), e[:, :, pad : pad + height, pad : pad + width])
+    x = RNG.standard_normal((2, 19, height, width)).astype(np.float32)
+    expected = np.repeat(np.repeat(x, 3, 2), 2, 3)
+    assert np.array_equal(F.interpolate(mi.tensor(x), scale_factor=(3.0, 2.0)).numpy(), expected)
 
 
 @pytest.mark.parametrize("channels", [32, 63, 64, 70, 129])

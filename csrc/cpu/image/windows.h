@@ -7,10 +7,10 @@ namespace mielina {
 namespace MIELINA_ISA {
 
 constexpr int kMostRows = 16;
-// Elements beyond a row that are fetched with it: rows read side by side are no pattern to the hardware (8 x 64 x 112 x
+// Bytes beyond a row that are fetched with it: rows read side by side are no pattern to the hardware (8 x 64 x 112 x
 // 112 on a Zen 3: maxima of 2 x 2 1.39 to 1.04 ms, of 3 x 3 with stride 2 1.54 to 1.42, adaptive to 7 x 7 2.29 to 1.77;
 // nothing gained or lost where the image is in the last cache).
-constexpr int64_t kAhead = 1024;
+constexpr int64_t kAhead = 4096;
 
 // halves: of two or three neighbouring pixels, two further from one output to the next, but for some at the ends, so
 // that a vector of outputs takes the even and odd lanes of two. wide: of many neighbours, which share few.
@@ -20,8 +20,9 @@ enum class PlaneWindows { none, halves, wide };
 template <class T>
 constexpr bool kWindows = kBundles<T> && VBYTES > 16;
 
+// Once a call, for size: inlined and unrolled it took 1.8 KB.
 template <class T>
-PlaneWindows windows_of(const RowsOf<T>& to, const RowsOf<T>& from, const Taps<T> (&t)[3]) {
+[[gnu::cold]] PlaneWindows windows_of(const RowsOf<T>& from, const Taps<T> (&t)[3]) {
   auto most = [](const Taps<T>& axis) {
     int64_t least = INT64_MAX, rows = 0;
     for (int64_t o = 0; o < axis.n; o++) {
@@ -31,7 +32,7 @@ PlaneWindows windows_of(const RowsOf<T>& to, const RowsOf<T>& from, const Taps<T
     return least > 0 ? rows : kMostRows + 1;
   };
   const Taps<T>& w = t[2];
-  if (!kWindows<T> || !from.direct || !to.direct || !w.flat || most(t[0]) * most(t[1]) > kMostRows)
+  if (!kWindows<T> || !w.flat || most(t[0]) * most(t[1]) > (from.direct ? kMostRows : kBatch))
     return PlaneWindows::none;
   const int64_t taps = w.start[w.n], of_middle = w.start[w.first + 1] - w.start[w.first];
   if (w.period == 1 && w.step == 2 && w.last - w.first >= lanes<T> && (of_middle == 2 || of_middle == 3))
@@ -48,17 +49,36 @@ struct WindowRows {
   const T* at[kMostRows];
   T weight[kMostRows];
   IndexOf<T> place[kMostRows];
-  WindowRows(const RowsOf<T>& from, const Taps<T> (&t)[3], int64_t height, const char* plane, int64_t d, int64_t h) {
+  // size: of an element; the compiler knows it where rows are of T.
+  inline __attribute__((always_inline)) void find(const RowsOf<T>& from, const Taps<T> (&t)[3], int64_t height,
+                                                  const char* plane, int64_t d, int64_t h, int64_t size) {
     for (int64_t a = t[0].start[d]; a < t[0].start[d + 1]; a++)
       for (int64_t b = t[1].start[h]; b < t[1].start[h + 1]; b++) {
         const int64_t i = t[0].index[a], j = t[1].index[b];
-        at[n] = (const T*)(plane + (i * from.stride[2] + j * from.stride[3]) * int64_t(sizeof(T)));
-        for (int64_t i = 0; i < from.W; i += 64 / int64_t(sizeof(T))) __builtin_prefetch(at[n] + kAhead + i);
+        const char* row = plane + (i * from.stride[2] + j * from.stride[3]) * size;
+        for (int64_t k = 0; k < from.W; k += 64 / size) __builtin_prefetch(row + kAhead + k * size);
+        at[n] = (const T*)row;
         weight[n] = t[0].weight[a] * t[1].weight[b];
         place[n++] = IndexOf<T>((i * height + j) * from.W);
       }
   }
+  // Where x or y is of another type: up to kBatch rows, converted into buf behind the room for a row of y, which it
+  // gives.
+  [[gnu::cold, gnu::noinline]] T* convert(const RowsOf<T>& to, const RowsOf<T>& from, const Taps<T> (&t)[3],
+                                          int64_t height, int64_t image, int64_t c, int64_t d, int64_t h, Scratch buf) {
+    find(from, t, height, from.at(image, c, 0, 0), d, h, from.size);
+    T *y = buf.take<T>(to.W), *x = (T*)buf.at;
+    for (int r = 0; r < n && !from.direct; r++, x += from.W) {
+      row_from_fn<T>(from.dtype)(at[r], from.stride[4], x, from.W);
+      at[r] = x;
+    }
+    return to.target(image, c, d, h, y);
+  }
 };
+template <class T>
+[[gnu::noinline]] void put_row(const RowsOf<T>& to, int64_t n, int64_t c, int64_t d, int64_t h, const T* row) {
+  to.put(n, c, d, h, 1, row);
+}
 
 template <class T>
 MIELINA_INLINE Mask<Vec<T>> lane_numbers() {
