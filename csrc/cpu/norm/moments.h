@@ -66,13 +66,23 @@ MIELINA_INLINE void affine_pixels(T* y, const T* x, int64_t n, T mean, T scale, 
   map_vectors(y, n, nt,
               [&](int64_t j, int64_t l) __attribute__((always_inline)) { return fma(load_part(x + j, l) - m, s, b); });
 }
+// Whole vectors of halves are converted where they lie.
 template <class T>
 static void affine_segment(const Row<T>& y, const Row<T>& x, int64_t n, T mean, T scale, T shift, bool nt) {
   alignas(64) T in[kBlock], o[kBlock];
-  for_blocks(x, n, in, [&](const T* p, int64_t i, int64_t k) {
-    T* to = y.out(i, o);
+  int64_t done = 0;
+  if constexpr (kHalfKernels<T>)
+    if (is_half(x.dtype) && y.dtype == x.dtype) {
+      constexpr int64_t L = lanes<T>;
+      const HalfSource p = as<true>(x, x.dtype).get(0, n, nullptr);
+      const HalfTarget q = as<true>(y, x.dtype).out(0, nullptr);
+      const Vec<T> m = splat<Vec<T>>(mean), s = splat<Vec<T>>(scale), b = splat<Vec<T>>(shift);
+      for (; done + L <= n; done += L) store_part(q + done, fma(load(p + done) - m, s, b), L);
+    }
+  for_blocks(Row<T>{x.at(done), 1, x.dtype}, n - done, in, [&](const T* p, int64_t i, int64_t k) {
+    T* to = y.out(done + i, o);
     affine_pixels(to, p, k, mean, scale, shift, nt);
-    y.put(i, k, to);
+    y.put(done + i, k, to);
   });
 }
 
