@@ -1,8 +1,9 @@
 """Writes the measured tables of docs/kernels from the newest results: `python tools/tables.py`, or `--check`;
-`--roofline` draws all families of that folder into one picture there.
+`--roofline` draws all families of the newest folder into one picture there.
 
 benchmarks/results/DATE/FAMILY.json, as `mielina bench FAMILY --json` writes it, fills what stands between
-`<!-- measured: FAMILY -->` and `<!-- end -->`.
+`<!-- measured: FAMILY -->` and `<!-- end -->`: the newest of each width of vectors, since machines with AVX-512 and
+without are two worlds.
 """
 
 from __future__ import annotations
@@ -17,15 +18,33 @@ ROOT = pathlib.Path(__file__).parent.parent
 RIVALS = {
     "numpy": "NumPy",
     "torch": "PyTorch",
+    "torch channels last": "PyTorch, channels last",
+    "torch compiled": "PyTorch, compiled",
     "torch fused": "PyTorch, fused",
     "jax": "JAX",
+    "onnx": "ONNX Runtime",
     "mielina captured": "captured",
+    "mielina channels last": "channels last",
 }
 
 
-def newest() -> pathlib.Path:
-    """The last folder of results in alphabetical order, which is that of their dates."""
-    return max(p for p in (ROOT / "benchmarks" / "results").iterdir() if p.is_dir())
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def folders() -> list[pathlib.Path]:
+    """The folders of results, the newest first: their names are dates."""
+    return sorted((p for p in RESULTS.iterdir() if p.is_dir()), reverse=True)
+
+
+def newest(family: str) -> list[dict[str, Any]]:
+    """The newest results of a family, one of each width of vectors."""
+    found: dict[bool, dict[str, Any]] = {}
+    for folder in folders():
+        path = folder / f"{family}.json"
+        if path.exists():
+            data = json.loads(path.read_text())
+            found.setdefault("avx512" in data["machine"]["isa"], data)
+    return list(found.values())
 
 
 def _time(seconds: float) -> str:
@@ -61,12 +80,12 @@ def table(data: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def filled(page: str, results: pathlib.Path) -> str:
+def filled(page: str) -> str:
     """The page with its tables written anew."""
 
     def write(mark: re.Match[str]) -> str:
-        data = json.loads((results / f"{mark[1]}.json").read_text())
-        return f"<!-- measured: {mark[1]} -->\n{table(data)}\n<!-- end -->"
+        tables = "\n\n".join(table(data) for data in newest(mark[1]))
+        return f"<!-- measured: {mark[1]} -->\n{tables}\n<!-- end -->"
 
     return re.sub(r"<!-- measured: (\w+) -->\n.*?<!-- end -->", write, page, flags=re.S)
 
@@ -74,7 +93,7 @@ def filled(page: str, results: pathlib.Path) -> str:
 def stale() -> list[str]:
     """The pages whose tables differ from the results."""
     pages = sorted((ROOT / "docs" / "kernels").glob("*.md"))
-    return [p.name for p in pages if p.read_text() != filled(p.read_text(), newest())]
+    return [p.name for p in pages if p.read_text() != filled(p.read_text())]
 
 
 def roofline(results: pathlib.Path) -> None:
@@ -91,6 +110,6 @@ if __name__ == "__main__":
         names = stale()
         sys.exit(f"out of date, run tools/tables.py: {', '.join(names)}" if names else 0)
     if "--roofline" in sys.argv:
-        roofline(newest())
+        roofline(folders()[0])
     for path in (ROOT / "docs" / "kernels").glob("*.md"):
-        path.write_text(filled(path.read_text(), newest()))
+        path.write_text(filled(path.read_text()))

@@ -12,7 +12,7 @@ from typing import Any
 import mielina as mi
 
 from .case import Case, Rivals, family
-from .nets import perceptron
+from .models import perceptron, resnet18, vgg16
 
 
 @family("inference")
@@ -21,48 +21,13 @@ def inference(r: Rivals) -> Iterator[Case]:
     side = 32 if r.quick else 224
     nets: list[tuple[str, Callable[[Any], Any], tuple[int, ...], float]] = [
         ("perceptron 64-128-64-10", lambda nn: perceptron(nn, (64, 128, 64, 10)), (64,), 34e3),
-        ("ResNet-18", _resnet18, (3, side, side), 3.63e9),
-        ("VGG16", _vgg16, (3, side, side), 31.0e9),
+        ("ResNet-18", resnet18, (3, side, side), 3.63e9),
+        ("VGG16", vgg16, (3, side, side), 31.0e9),
     ]
     for name, make, shape, flops in r.pick(nets, 2):
         (x,) = r.arrays((1, *shape))
         # Sums of up to 25,088 terms, one layer after the other.
         yield Case("inference", f"{name}, batch 1", _forwards(r, make, x), flops, terms=25088)
-
-
-def _vgg16(nn: Any) -> Any:
-    layers: list[Any] = []
-    width = 3
-    for stage in ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3):
-        for channels in stage:
-            layers += [nn.Conv2d(width, channels, 3, padding=1), nn.ReLU()]
-            width = channels
-        layers.append(nn.MaxPool2d(2))
-    classifier = [nn.Linear(49 * 512, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 1000)]
-    return nn.Sequential(*layers, nn.Flatten(), *classifier)
-
-
-def _resnet18(nn: Any) -> Any:
-    class Block(nn.Module):  # type: ignore[misc]
-        def __init__(self, inputs: int, width: int, stride: int) -> None:
-            super().__init__()
-            self.body = nn.Sequential(
-                nn.Conv2d(inputs, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
-                nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width),
-            )  # fmt: skip
-            same = stride == 1 and inputs == width
-            shortcut = () if same else (nn.Conv2d(inputs, width, 1, stride, bias=False), nn.BatchNorm2d(width))
-            self.shortcut = nn.Sequential(*shortcut)
-
-        def forward(self, x: Any) -> Any:
-            return nn.functional.relu(self.body(x) + self.shortcut(x))
-
-    blocks, inputs = [], 64
-    for width in (64, 128, 256, 512):
-        blocks += [Block(inputs, width, 1 if width == 64 else 2), Block(width, width, 1)]
-        inputs = width
-    stem = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
-    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
 
 
 def _forwards(r: Rivals, make: Callable[[Any], Any], x: Any) -> dict[str, Callable[[], Any]]:

@@ -10,6 +10,7 @@ import numpy as np
 import mielina as mi
 
 from .case import Case, Rivals, family
+from .models import convolutional, perceptron, resnet20
 
 
 @family("overhead")
@@ -36,32 +37,36 @@ def nets(r: Rivals) -> Iterator[Case]:
         weights = sum(i * o for i, o in zip(sizes, sizes[1:]))
         name = f"perceptron {'-'.join(map(str, sizes))} batch {batch}"
         yield Case("nets", name, work, 6.0 * batch * weights, terms=max(sizes))
-    images, channels = (4, 4) if r.quick else (64, 32)
-    (x,) = r.arrays((images, 1, 8, 8))
-    y = np.random.default_rng(1).integers(0, 10, images)
-    flops = 6.0 * images * (64 * 9 * channels + 64 * 9 * channels * channels + channels * 16 * 10)
-    work = _steps(r, lambda nn: _convolutional(nn, channels), x, y)
-    yield Case("nets", f"digits CNN, {channels} channels, batch {images}", work, flops, terms=9 * channels)
-    n, t, d = (2, 8, 16) if r.quick else (8, 64, 128)
+    yield from _images(r)
+    n, t, d, layers = (2, 8, 16, 1) if r.quick else (8, 64, 128, 1)
+    yield _transformer(r, f"transformer layer of {d}, {n}x{t} tokens", n, t, d, layers)
+    if not r.quick:
+        yield _transformer(r, "4 transformer layers of 256, 8x128 tokens", 8, 128, 256, 4)
+
+
+def _images(r: Rivals) -> Iterator[Case]:
+    """Multiplications of a sample: those of the convolutions and linear layers by their definition."""
+    nets: list[tuple[str, Any, tuple[int, ...], float]] = [
+        ("digits CNN, 32 channels", lambda nn: convolutional(nn, 8, (32, 32), (10,), 1), (64, 1, 8, 8), 613e3),
+        ("CNN 28x28", lambda nn: convolutional(nn, 28, (32, 64), (128, 10)), (64, 1, 28, 28), 12.0e6),
+        ("ResNet-20", resnet20, (32, 3, 32, 32), 40.8e6),
+    ]
+    for name, make, shape, products in r.pick(nets):
+        n = 4 if r.quick else shape[0]
+        (x,) = r.arrays((n, *shape[1:]))
+        y = np.random.default_rng(1).integers(0, 10, n)
+        # Sums of up to 9,216 terms; sums over a batch's pixels, layer after layer.
+        yield Case("nets", f"{name}, batch {n}", _steps(r, make, x, y), 6.0 * n * products, terms=9216)
+
+
+def _transformer(r: Rivals, name: str, n: int, t: int, d: int, layers: int) -> Case:
+    def make(nn: Any) -> Any:
+        return nn.Sequential(*(nn.TransformerEncoderLayer(d, 4, 4 * d, 0.0, batch_first=True) for _ in range(layers)))
+
     (x,) = r.arrays((n, t, d))
     y = np.random.default_rng(1).integers(0, d, (n, t))
-    work = _steps(r, lambda nn: nn.TransformerEncoderLayer(d, 4, 4 * d, 0.0, batch_first=True), x, y)
-    flops = 6.0 * n * t * (12 * d * d + 2 * t * d)
-    yield Case("nets", f"transformer layer of {d}, {n}x{t} tokens", work, flops, terms=4 * d)
-
-
-def perceptron(nn: Any, sizes: Sequence[int]) -> Any:
-    layers: list[Any] = []
-    for i, o in zip(sizes, sizes[1:]):
-        layers += [nn.Linear(i, o), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-
-def _convolutional(nn: Any, channels: int) -> Any:
-    return nn.Sequential(
-        nn.Conv2d(1, channels, 3, padding=1), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(),
-        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16 * channels, 10),
-    )  # fmt: skip
+    flops = 6.0 * n * t * layers * (12 * d * d + 2 * t * d)
+    return Case("nets", name, _steps(r, make, x, y), flops, terms=4 * d)
 
 
 def _weights(sizes: Sequence[int]) -> dict[str, np.ndarray]:
@@ -82,13 +87,16 @@ def _steps(r: Rivals, make: Any, x: Any, y: Any) -> dict[str, Any]:
     work: dict[str, Any] = {"mielina": step, "mielina captured": lambda: captured(mx, my)}
     if r.torch:
         work["torch"] = _step(r.torch, r.twin(make, ours()), x, y)
+        if x.ndim == 4 and x.shape[1] > 1:
+            last = r.twin(make, ours()).to(memory_format=r.torch.channels_last)
+            work["torch channels last"] = _step(r.torch, last, x, y, memory_format=r.torch.channels_last)
     return work
 
 
-def _step(library: Any, model: Any, x: Any, y: Any, on_arguments: bool = False) -> Any:
+def _step(library: Any, model: Any, x: Any, y: Any, on_arguments: bool = False, **order: Any) -> Any:
     optimizer = library.optim.Adam(model.parameters())
     cross_entropy = library.nn.functional.cross_entropy
-    inputs, targets = library.tensor(x), library.tensor(y)
+    inputs, targets = library.tensor(x).contiguous(**order), library.tensor(y)
 
     def step(a: Any, b: Any) -> Any:
         out = model(a)
