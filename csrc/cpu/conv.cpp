@@ -186,6 +186,12 @@ bool depthwise(const Problem& q, int64_t groups) {
   return groups == q.x.shape[kC] && (groups > 1 || (filled && q.window.taps[1] * q.window.taps[2] > 1));
 }
 
+// Whether a planar image's row of taps, channels-last, is so long a run of numbers that it needs no table of places.
+bool long_runs(const Problem& q) {
+  return VBYTES == 32 && !lanes_along_c(q.y) && q.window.taps[2] > 1 && q.x.shape[kC] * q.window.taps[2] >= 80 &&
+         q.y.shape[kC] > 16 && Bands::fits(q);
+}
+
 // f.operator()<A>(parts) for the algorithm A for float32 alone, if one fits, which takes all groups or each alone.
 template <class F>
 bool with_floats(const Problem& q, int64_t groups, F f) {
@@ -197,7 +203,7 @@ bool with_floats(const Problem& q, int64_t groups, F f) {
   else if (WinogradFew::fits(first)) f.template operator()<WinogradFew>(groups);
   else if (Winograd::fits(first)) f.template operator()<Winograd>(groups);
   else if (WinogradLast::fits(first)) f.template operator()<WinogradLast>(groups);
-  else if (Sliding::fits(first)) f.template operator()<Sliding>(groups);
+  else if (Sliding::fits(first) && !long_runs(first)) f.template operator()<Sliding>(groups);
   else if (Bands::fits(first)) f.template operator()<Bands>(groups);
   else return false;
   return true;

@@ -52,6 +52,7 @@ def channels_last(x: Any) -> Any:
         ("conv2d", (2, 8, 10, 34), (12, 4, 3, 2), {"dilation": (2, 3), "groups": 2}),
         ("conv2d", (2, 6, 14, 14), (20, 6, 5, 5), {}),  # vectors that are not full
         ("conv2d", (1, 5, 9, 19), (24, 5, 3, 3), {}),  # turned at the end
+        ("conv2d", (1, 16, 9, 29), (24, 16, 3, 7), {"padding": (1, 3)}),  # few channels, but a long run a row of taps
         ("conv2d", (3, 5, 9, 13), (10, 5, 1, 1), {}),  # planes as rows
         ("conv2d", (4, 14, 17, 37), (18, 7, 1, 1), {"stride": (3, 2), "groups": 2}),  # every second pixel of them
         ("conv2d", (1, 40, 24, 31), (100, 40, 1, 1), {}),  # several bands, many filters

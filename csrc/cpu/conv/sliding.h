@@ -17,7 +17,7 @@ struct Sliding {
   static constexpr int64_t kVectors = VBYTES == 32 ? 3 : 2, kLastVectors = 2;
   static constexpr int64_t kChannels = 16;         // of the image, times its phases: from there on gathering costs less
   static constexpr int64_t kBandBytes = 24 << 10;  // of padded image: it stays in the L1 cache
-  static constexpr int64_t kFlatBytes = 32 << 10, kFlatChannels = 256;  // the same of 1 x 1 windows
+  static constexpr int64_t kFlatBytes = 32 << 10, kFlatChannels = 512;  // the same of 1 x 1 windows
   static constexpr int64_t kFewPixels = 256;                            // of all images, which make a product's rows
 
   // kRows or kLastRows times some vectors of sums.
