@@ -128,7 +128,8 @@ struct WeightRows {
     const int64_t Q = s.shape[3], pace = pixels.window.stride[2] * pixels.stride[2];
     alignas(64) float panel[kWidth * kSteps];
     Run run[kSteps];
-    if (few || last == first) __builtin_memset(sum, 0, size_t(sum_bytes()));
+    for (int64_t i = 0; i < rows && (few || last == first); i++)
+      __builtin_memset(sum + i * ld + p0 * kWidth, 0, size_t((p1 - p0) * kWidth) * sizeof(float));
     for (int64_t at = first, n; at < last; at += n) {
       n = min64(kSteps, last - at);
       if (!packs) n = min64(n, s.size - at % s.size);
@@ -166,7 +167,7 @@ struct WeightRows {
     float* sums = (float*)ctx.workspace;
     char* own = (char*)sums + align64(pieces * sum_bytes());
     const bool cut = pieces > 1;
-    const int64_t tasks = cut ? pieces : large && !few ? min64(panels, 4 * ctx.threads) : 1;
+    const int64_t tasks = cut ? pieces : large ? min64(panels, 4 * ctx.threads) : 1;
     parallel_for(ctx, tasks, [&](int64_t i, int worker) {
       part(cut ? total * i / tasks : 0, cut ? total * (i + 1) / tasks : total, cut ? 0 : panels * i / tasks,
            cut ? panels : panels * (i + 1) / tasks, sums + (cut ? i : 0) * rows * ld,
