@@ -112,23 +112,26 @@ U* merge_sort(U* a, U* spare, int64_t n) {
 }
 
 // ---- by digits, least significant first -----------------------------------------------------------------------------
-// One read counts all digits of the key; passes whose digit is the same for all elements fall away.
+// One read counts all digits of the key; passes whose digit is the same for all elements fall away. Rows of 64-bit
+// items are long: digits of 11 bits spare them one of four passes.
 template <class U>
 U* radix_sort(U* a, U* spare, int64_t n) {
-  constexpr int digits = kHalf<U> / 8;
-  uint32_t count[digits][256] = {};
+  constexpr int bits = sizeof(U) == 8 && VBYTES < 64 ? 11 : 8, digits = (kHalf<U> + bits - 1) / bits;
+  constexpr uint64_t mask = (1 << bits) - 1;
+  auto digit = [](U item, int shift) { return uint64_t(item >> shift) & mask; };
+  uint32_t count[digits][mask + 1] = {};
   for (int64_t i = 0; i < n; i++)
-    for (int d = 0; d < digits; d++) count[d][digit_of(a[i], kHalf<U> + 8 * d)]++;
+    for (int d = 0; d < digits; d++) count[d][digit(a[i], kHalf<U> + bits * d)]++;
   for (int d = 0; d < digits; d++) {
-    int shift = kHalf<U> + 8 * d;
-    if (count[d][digit_of(a[0], shift)] == uint32_t(n)) continue;
+    const int shift = kHalf<U> + bits * d;
+    if (count[d][digit(a[0], shift)] == uint32_t(n)) continue;
     uint32_t sum = 0;
     for (uint32_t& c : count[d]) {
       uint32_t mine = c;
       c = sum;
       sum += mine;
     }
-    for (int64_t i = 0; i < n; i++) spare[count[d][digit_of(a[i], shift)]++] = a[i];
+    for (int64_t i = 0; i < n; i++) spare[count[d][digit(a[i], shift)]++] = a[i];
     U* t = a;
     a = spare;
     spare = t;
@@ -156,7 +159,7 @@ void rank_sort(const uint64_t* a, int64_t n, uint64_t* to) {
 }
 
 // Sorts n items in `a` or `spare`; returns which. Both have items_room(n).
-constexpr int64_t kNetworkMax = 8192;  // longer rows are sorted by digits
+constexpr int64_t kNetworkMax = VBYTES < 64 ? 4096 : 8192;  // longer rows are sorted by digits
 template <class U>
 int64_t items_room(int64_t n) {
   return sizeof(U) == 8 && n <= kNetworkMax ? network_room(n) : ceil_div(n, kSquare) * kSquare;
