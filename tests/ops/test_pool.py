@@ -290,6 +290,10 @@ def test_pixels_doubled(width: int, height: int) -> None:
         y = F.avg_pool2d(leaf, kernel, kernel, padding)
         g = RNG.standard_normal(y.shape).astype(np.float32)
         (dx,) = mi.grad([y], [leaf], grad_outputs=[mi.tensor(g)])
+        wide = leaf.detach().contiguous(memory_format=mi.channels_last).requires_grad_(True)
+        up_wide = mi.tensor(g).contiguous(memory_format=mi.channels_last)
+        (dx_wide,) = mi.grad([F.avg_pool2d(wide, kernel, kernel, padding)], [wide], grad_outputs=[up_wide])
+        assert np.array_equal(dx.numpy(), dx_wide.numpy())
         rows = 1 if kernel == (1, 2) else 2
         pad = 1 if padding else 0
         e = np.zeros((2, 19, height + 2, width + 2), np.float32)

@@ -617,7 +617,7 @@ struct LogSumExp {
       }
     }
   }
-  static void merge(State& s, const State& next) {
+  [[gnu::noinline]] static void merge(State& s, const State& next) {
     if (s.sum == 0) {
       s = next;
       return;
