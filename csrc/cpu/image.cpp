@@ -461,24 +461,22 @@ void resample_as(const Ctx& ctx, const View& y, const View& x, const ImageMap& m
   if constexpr (kWindows<T>) {
     if (!along_c && doubles(r)) return double_rows(ctx, space, r);
     if (const PlaneWindows windows = windows_of(r.from, r.t); !along_c && windows != PlaneWindows::none) {
-      const bool ready = r.from.direct && r.to.direct;
       bool uniform = r.divides;
       for (int64_t o = 1; o < r.t[2].n; o++) uniform &= r.t[2].divisor[o] == r.t[2].divisor[0];
-      return space.run(ctx, max64(x.shape[4], y.shape[4]),
-                       [&](int worker, int64_t n, int64_t c, int64_t, int64_t d, int64_t h) {
-                         WindowRows<T> rows;
-                         const T by = r.divides ? r.divisor * r.t[0].divisor[d] * r.t[1].divisor[h] : T(0);
-                         T* out = (T*)r.to.at(n, c, d, h);
-                         if (ready) [[likely]]
-                           rows.find(r.from, r.t, x.shape[3], r.from.at(n, c, 0, 0), d, h, sizeof(T));
-                         else
-                           out = rows.convert(r.to, r.from, r.t, x.shape[3], n, c, d, h, {scratch.at + worker * bytes});
-                         const MeanWindows<T> mean(out, r.t[2], by, uniform);
-                         if (windows == PlaneWindows::wide) wide_windows(mean, rows, r.t[2]);
-                         else half_windows(mean, mean, rows, r.t[2]);
-                         if (!ready) [[unlikely]]
-                           put_row(r.to, n, c, d, h, out);
-                       });
+      return where_ready(r.from.direct && r.to.direct, [&]<bool Ready>(Ask<Ready>) {
+        space.run(ctx, max64(x.shape[4], y.shape[4]),
+                  [&](int worker, int64_t n, int64_t c, int64_t, int64_t d, int64_t h) {
+                    WindowRows<T> rows;
+                    const T by = r.divides ? r.divisor * r.t[0].divisor[d] * r.t[1].divisor[h] : T(0);
+                    T* out = (T*)r.to.at(n, c, d, h);
+                    if (Ready) rows.find(r.from, r.t, x.shape[3], r.from.at(n, c, 0, 0), d, h, sizeof(T));
+                    else out = rows.convert(r.to, r.from, r.t, x.shape[3], n, c, d, h, {scratch.at + worker * bytes});
+                    const MeanWindows<T> mean(out, r.t[2], by, uniform);
+                    if (windows == PlaneWindows::wide) wide_windows(mean, rows, r.t[2]);
+                    else half_windows(mean, mean, rows, r.t[2]);
+                    if (!Ready) put_row(r.to, n, c, d, h, out);
+                  });
+      });
     }
   }
   space.run(ctx, max64(x.shape[4], y.shape[4]) * space.L,

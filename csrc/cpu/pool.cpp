@@ -414,30 +414,29 @@ void max_pool_as(const Ctx& ctx, const View& y, const View& index, const View& x
   Scratch scratch{(char*)ctx.workspace};
   make_image_taps(p.t, map, false, scratch);
   int64_t bytes = max_worker_bytes<T>(y, x, space.L);
-  [[maybe_unused]] const bool ready = p.from.direct && p.to.direct;
   if constexpr (kBundles<T>)
     if (bundled<T>(y, x) && (!Where || even_planes(index))) return max_pool_bundles(ctx, y, index, x, p, scratch);
   if constexpr (kWindows<T>)
     if (const PlaneWindows windows = windows_of(p.from, p.t); !along_c && windows != PlaneWindows::none)
-      return space.run(ctx, max64(x.shape[4], y.shape[4]),
-                       [&](int worker, int64_t n, int64_t c, int64_t, int64_t d, int64_t h) {
-                         WindowRows<T> rows;
-                         Scratch mine{scratch.at + worker * bytes};
-                         I* place = nullptr;
-                         if (Where) place = p.places.target(n, c, d, h, mine.take<I>(p.to.W));
-                         T* out = (T*)p.to.at(n, c, d, h);
-                         if (ready) [[likely]]
-                           rows.find(p.from, p.t, p.height, p.from.at(n, c, 0, 0), d, h, sizeof(T));
-                         else out = rows.convert(p.to, p.from, p.t, p.height, n, c, d, h, mine);
-                         if (windows == PlaneWindows::wide)
-                           wide_windows(MaxWindows<T, true, false>{out, place}, rows, p.t[2]);
-                         else
-                           half_windows(MaxWindows<T, Where, false>{out, place}, MaxWindows<T, Where, true>{out, place},
-                                        rows, p.t[2]);
-                         if (!ready) [[unlikely]]
-                           put_row(p.to, n, c, d, h, out);
-                         if (Where) p.places.put(n, c, d, h, 1, place);
-                       });
+      return where_ready(p.from.direct && p.to.direct, [&]<bool Ready>(Ask<Ready>) {
+        space.run(ctx, max64(x.shape[4], y.shape[4]),
+                  [&](int worker, int64_t n, int64_t c, int64_t, int64_t d, int64_t h) {
+                    WindowRows<T> rows;
+                    Scratch mine{scratch.at + worker * bytes};
+                    I* place = nullptr;
+                    if (Where) place = p.places.target(n, c, d, h, mine.take<I>(p.to.W));
+                    T* out = (T*)p.to.at(n, c, d, h);
+                    if (Ready) rows.find(p.from, p.t, p.height, p.from.at(n, c, 0, 0), d, h, sizeof(T));
+                    else out = rows.convert(p.to, p.from, p.t, p.height, n, c, d, h, mine);
+                    if (windows == PlaneWindows::wide)
+                      wide_windows(MaxWindows<T, true, false>{out, place}, rows, p.t[2]);
+                    else
+                      half_windows(MaxWindows<T, Where, false>{out, place}, MaxWindows<T, Where, true>{out, place},
+                                   rows, p.t[2]);
+                    if (!Ready) put_row(p.to, n, c, d, h, out);
+                    if (Where) p.places.put(n, c, d, h, 1, place);
+                  });
+      });
   space.run(ctx, max64(x.shape[4], y.shape[4]) * space.L,
             [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {
               Scratch mine{scratch.at + worker * bytes};

@@ -75,6 +75,15 @@ struct WindowRows {
     return to.target(image, c, d, h, y);
   }
 };
+// f(Ask<true>) where rows of float32 are read and written where they lie, f(Ask<false>) where they are converted: asked
+// for each row, planes of float32 took 2 to 8 % longer.
+template <bool Ready>
+struct Ask {};
+template <class F>
+MIELINA_INLINE void where_ready(bool ready, F f) {
+  if (ready) f(Ask<true>{});
+  else f(Ask<false>{});
+}
 template <class T>
 [[gnu::noinline]] void put_row(const RowsOf<T>& to, int64_t n, int64_t c, int64_t d, int64_t h, const T* row) {
   to.put(n, c, d, h, 1, row);
