@@ -200,18 +200,29 @@ struct Tiles {
     const float* planes = (const float*)x.data + c * sc;
     runs(first, last, [&](const Run& run) __attribute__((always_inline)) {
       const int64_t top_row = run.row * size * pace + down;
+      // Rows [above, below) lie in the image. Asked for each row, and each for its columns, with what stands in memory
+      // for want of registers, a training step of ResNet-20 spent 17 % of its time here.
+      const int64_t above = min64(high, max64(0, (more - top_row) >> more));
+      const int64_t below = max64(above, min64(high, (H - top_row + more) >> more));
       for (int64_t part = 0; part < many; part++)
         for (int64_t i = 0; i < size * run.n; i += L) {
           const int64_t w = ((run.column + part) * size + i) * pace + right;  // more >> more: pace / 2
           const int64_t lo = min64(L, max64(0, (more - w) >> more)), hi = max64(lo, min64(L, (W - w + more) >> more));
-          const float* from = planes + run.image * sn + top_row * sh + w;
+          const float* from = planes + run.image * sn + (top_row + above * pace) * sh + w;
           float* at = to + part * pitch + size * run.at + i;
-          for (int64_t r = 0, h = top_row; r < high; r++, h += pace, from += pace * sh, at += many * pitch) {
-            if (part == 0) __builtin_prefetch(from + sc);  // the next channel's pixels are another page
-            if (h < 0 || h >= H || lo == hi) store(at, vf32{});
-            else if (pace == 2) store(at, load_even<float>(from, lo, hi));
-            else store(at, lo == 0 && hi == L ? load(from) : load_between<float>(from, lo, hi));
-          }
+          const int64_t next = many * pitch, down_rows = pace * sh;
+          float *first_row = at + above * next, *last_row = at + (lo < hi ? below : above) * next;
+          for (; at < first_row; at += next) store(at, vf32{});
+          if (part == 0)  // the next channel's pixels are another page
+            for (int64_t r = above; r < below; r++) __builtin_prefetch(from + (r - above) * down_rows + sc);
+          auto rows = [&](auto pixels) __attribute__((always_inline)) {
+            for (; at < last_row; at += next, from += down_rows) store(at, pixels(from));
+          };
+          if (pace == 2) rows([&](const float* p) { return load_even<float>(p, lo, hi); });
+          else if (lo == 0 && hi == L) rows([](const float* p) { return load(p); });
+          else rows([&](const float* p) { return load_between<float>(p, lo, hi); });
+          for (float* end = to + part * pitch + size * run.at + i + high * next; at < end; at += next)
+            store(at, vf32{});
         }
     });
   }
