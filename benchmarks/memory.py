@@ -15,12 +15,8 @@ import sys
 from typing import Any
 
 import numpy as np
-from mielina.bench.models import convolutional, perceptron, resnet20
-
-
-def _encoder(nn: Any) -> Any:
-    return nn.Sequential(*(nn.TransformerEncoderLayer(256, 4, 1024, 0.0, batch_first=True) for _ in range(4)))
-
+from mielina.bench.models import convolutional, encoder, perceptron, resnet20
+from mielina.bench.nets import training_step
 
 NETS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "perceptron 64-128-64-10, batch 64": (lambda nn: perceptron(nn, (64, 128, 64, 10)), (64, 64)),
@@ -28,7 +24,7 @@ NETS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "digits CNN, batch 64": (lambda nn: convolutional(nn, 8, (32, 32), (10,), 1), (64, 1, 8, 8)),
     "CNN 28x28, batch 64": (lambda nn: convolutional(nn, 28, (32, 64), (128, 10)), (64, 1, 28, 28)),
     "ResNet-20, batch 32": (resnet20, (32, 3, 32, 32)),
-    "4 transformer layers of 256, 8x128 tokens": (_encoder, (8, 128, 256)),
+    "4 transformer layers of 256, 8x128 tokens": (lambda nn: encoder(nn, 256, 4), (8, 128, 256)),
 }
 
 
@@ -48,21 +44,15 @@ def child(library: str, name: str, steps: int) -> dict[str, float]:
     lib = __import__(library)
     make, shape = NETS[name]
     lib.set_num_threads(2)
-    model = make(lib.nn)
     rng = np.random.default_rng(0)
-    x = lib.tensor(rng.standard_normal(shape).astype(np.float32))
-    rows = shape[0] * shape[1] if len(shape) == 3 else shape[0]
-    y = lib.tensor(rng.integers(0, 10, rows))
-    optimizer = lib.optim.Adam(model.parameters())
+    x = rng.standard_normal(shape).astype(np.float32)
+    y = rng.integers(0, 10, shape[:2] if len(shape) == 3 else shape[:1])  # one a token, or a sample
+    step = training_step(lib, make(lib.nn), x, y)
     built = _status("VmRSS")
     _reset_peak()
     early = 0
     for i in range(steps):
-        out = model(x)
-        loss = lib.nn.functional.cross_entropy(out.reshape(-1, out.shape[-1]), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        step()
         if i == steps // 10:
             early = _status("VmRSS")
     mb = 1e-6

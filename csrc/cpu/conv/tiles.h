@@ -209,20 +209,20 @@ struct Tiles {
           const int64_t w = ((run.column + part) * size + i) * pace + right;  // more >> more: pace / 2
           const int64_t lo = min64(L, max64(0, (more - w) >> more)), hi = max64(lo, min64(L, (W - w + more) >> more));
           const float* from = planes + run.image * sn + (top_row + above * pace) * sh + w;
-          float* at = to + part * pitch + size * run.at + i;
-          const int64_t next = many * pitch, down_rows = pace * sh;
-          float *first_row = at + above * next, *last_row = at + (lo < hi ? below : above) * next;
-          for (; at < first_row; at += next) store(at, vf32{});
           if (part == 0)  // the next channel's pixels are another page
-            for (int64_t r = above; r < below; r++) __builtin_prefetch(from + (r - above) * down_rows + sc);
-          auto rows = [&](auto pixels) __attribute__((always_inline)) {
-            for (; at < last_row; at += next, from += down_rows) store(at, pixels(from));
+            for (int64_t r = above; r < below; r++) __builtin_prefetch(from + (r - above) * pace * sh + sc);
+          float* at = to + part * pitch + size * run.at + i;
+          auto rows = [&](int64_t n, auto pixels) __attribute__((always_inline)) {
+            for (float* end = at + n * many * pitch; at < end; at += many * pitch, from += pace * sh)
+              store(at, pixels(from));
           };
-          if (pace == 2) rows([&](const float* p) { return load_even<float>(p, lo, hi); });
-          else if (lo == 0 && hi == L) rows([](const float* p) { return load(p); });
-          else rows([&](const float* p) { return load_between<float>(p, lo, hi); });
-          for (float* end = to + part * pitch + size * run.at + i + high * next; at < end; at += next)
-            store(at, vf32{});
+          const int64_t none = lo < hi ? above : high;  // rows of zeros above the others
+          for (int64_t r = 0; r < none; r++, at += many * pitch) store(at, vf32{});
+          if (lo == hi) continue;
+          if (pace == 2) rows(below - above, [&](const float* p) { return load_even<float>(p, lo, hi); });
+          else if (lo == 0 && hi == L) rows(below - above, [](const float* p) { return load(p); });
+          else rows(below - above, [&](const float* p) { return load_between<float>(p, lo, hi); });
+          for (int64_t r = below; r < high; r++, at += many * pitch) store(at, vf32{});
         }
     });
   }

@@ -219,8 +219,7 @@ MIELINA_INLINE void affine_tile(T* y, int64_t ys, const T* x, int64_t xs, int64_
 }
 // The same for a whole matrix: the three numbers of a channel are loaded once for the rows of 4 KB, and for four at
 // least (2048x2048 in inference 1.12 to 0.63 ms); but what is written past the caches goes row by row (4096x4096 in
-// fours 1.2 times as long). Whole vectors of halves are converted
-// where they lie.
+// fours 1.2 times as long). Whole vectors of halves are converted where they lie.
 template <class T>
 void affine_columns(const Ctx& ctx, const Shape& s, const View& y, const View& x, const T* mean, const T* scale,
                     const T* shift) {

@@ -70,3 +70,10 @@ def _residual(nn: Any, widths: Sequence[int], blocks: int, classes: int) -> list
             layers.append(Block(inputs, width, 1 if inputs == width else 2))
             inputs = width
     return [*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes)]
+
+
+def encoder(nn: Any, width: int, layers: int) -> Any:
+    """Vaswani et al. 2017: four heads, four times the width between, no dropout."""
+    return nn.Sequential(
+        *(nn.TransformerEncoderLayer(width, 4, 4 * width, 0.0, batch_first=True) for _ in range(layers))
+    )

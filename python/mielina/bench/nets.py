@@ -10,7 +10,7 @@ import numpy as np
 import mielina as mi
 
 from .case import Case, Rivals, family
-from .models import convolutional, perceptron, resnet20
+from .models import convolutional, encoder, perceptron, resnet20
 
 
 @family("overhead")
@@ -60,13 +60,10 @@ def _images(r: Rivals) -> Iterator[Case]:
 
 
 def _transformer(r: Rivals, name: str, n: int, t: int, d: int, layers: int) -> Case:
-    def make(nn: Any) -> Any:
-        return nn.Sequential(*(nn.TransformerEncoderLayer(d, 4, 4 * d, 0.0, batch_first=True) for _ in range(layers)))
-
     (x,) = r.arrays((n, t, d))
     y = np.random.default_rng(1).integers(0, d, (n, t))
     flops = 6.0 * n * t * layers * (12 * d * d + 2 * t * d)
-    return Case("nets", name, _steps(r, make, x, y), flops, terms=4 * d)
+    return Case("nets", name, _steps(r, lambda nn: encoder(nn, d, layers), x, y), flops, terms=4 * d)
 
 
 def _weights(sizes: Sequence[int]) -> dict[str, np.ndarray]:
@@ -81,19 +78,20 @@ def _steps(r: Rivals, make: Any, x: Any, y: Any) -> dict[str, Any]:
         mi.manual_seed(0)
         return make(mi.nn)
 
-    step = _step(mi, ours(), x, y)
-    captured = mi.capture(_step(mi, ours(), x, y, on_arguments=True))
+    step = training_step(mi, ours(), x, y)
+    captured = mi.capture(training_step(mi, ours(), x, y, on_arguments=True))
     mx, my = mi.tensor(x), mi.tensor(y)
     work: dict[str, Any] = {"mielina": step, "mielina captured": lambda: captured(mx, my)}
     if r.torch:
-        work["torch"] = _step(r.torch, r.twin(make, ours()), x, y)
+        work["torch"] = training_step(r.torch, r.twin(make, ours()), x, y)
         if x.ndim == 4 and x.shape[1] > 1:
             last = r.twin(make, ours()).to(memory_format=r.torch.channels_last)
-            work["torch channels last"] = _step(r.torch, last, x, y, memory_format=r.torch.channels_last)
+            work["torch channels last"] = training_step(r.torch, last, x, y, memory_format=r.torch.channels_last)
     return work
 
 
-def _step(library: Any, model: Any, x: Any, y: Any, on_arguments: bool = False, **order: Any) -> Any:
+def training_step(library: Any, model: Any, x: Any, y: Any, on_arguments: bool = False, **order: Any) -> Any:
+    """Forward, cross-entropy, backward and Adam as one function; **order: of the inputs' memory."""
     optimizer = library.optim.Adam(model.parameters())
     cross_entropy = library.nn.functional.cross_entropy
     inputs, targets = library.tensor(x).contiguous(**order), library.tensor(y)
