@@ -106,9 +106,28 @@ struct Strided {
       const S* next = data + p * width + (k0 + k + rows) * Op::Depth * sk;
       for (int64_t r = 0; r < rows && k + 2 * rows <= kc; r++, next += Op::Depth * sk)
         for (int64_t i = 0; i < count * width; i += kLine) __builtin_prefetch(next + i);
-      for (int64_t i = p; i < p + count; i++)
-        pack(to + (i - p) * apart + k * valid(i), valid(i), i, k0 + k, min64(rows, kc - k));
+      for (int64_t i = p; i < p + count; i++) {
+        const int64_t n = min64(rows, kc - k), step = valid(i);
+        In* at = to + (i - p) * apart + k * step;
+        const int64_t done = copy_rows(at, i, k0 + k, n, kc - k);
+        if (done < n) pack(at + done * step, step, i, k0 + k + done, n - done);
+      }
     }
+  }
+
+  // The first of n rows of panel i, as many as can be copied in whole vectors: what is too much is covered by the next
+  // of `left` rows. With AVX2's parts of vectors, six numbers in two stores after two branches, 768 x 1024 x 256 of
+  // A^T B took 1.1 times as long on one core of a Zen 3.
+  int64_t copy_rows(In* to, int64_t i, int64_t k, int64_t n, int64_t left) const {
+    int64_t r = 0;
+    if constexpr (VBYTES == 32 && Op::real && __is_same(S, In)) {
+      const int64_t step = valid(i), cut = (step + L - 1) / L * L;
+      const S* from = data + i * width + k * sk;
+      if (si == 1 && step < cut && i * width + cut <= size)
+        for (const int64_t end = min64(n, left + 1 - ceil_div(cut, step)); r < end; r++, to += step, from += sk)
+          for (int64_t j = 0; j < step; j += L) store(to + j, load(from + j));
+    }
+    return r;
   }
 
   // i runs through memory: copy rows. The last vector of a row may be cut by the panel's width.
