@@ -154,6 +154,9 @@ def test_gradients_where_they_are_delicate() -> None:
     a = mi.full((2,), -float("inf")).requires_grad_()
     mi.logsumexp(a, 0).backward()
     assert a.grad.tolist() == [0, 0]  # PyTorch: NaN
+    a = mi.tensor([[1.0, np.inf], [np.inf, np.inf]], requires_grad=True)  # exp(x) before: the infinite sum became a 0
+    mi.logsumexp(a, 1).sum().backward()
+    np.testing.assert_array_equal(a.grad.numpy(), [[0, np.nan], [np.nan, np.nan]])
     for f in (lambda x: mi.prod(x, 1), lambda x: mi.prod(x)):
         x = mi.tensor(zeros, requires_grad=True)
         gradcheck(f, [x])

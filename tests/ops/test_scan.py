@@ -136,6 +136,21 @@ def test_gradients_of_extremes_and_infinities() -> None:
         np.testing.assert_allclose(a.grad.numpy(), expected, rtol=1e-9, atol=1e-15, err_msg=name)
 
 
+@pytest.mark.parametrize(
+    "x, expected",
+    [
+        ([1.0, np.inf, 2.0], [1, np.nan, 0]),  # infinities are passed on to nobody
+        ([np.inf, 0.0], [np.nan, 0]),
+        ([-np.inf, -1000.0, 2.0], [0, 1, 1]),  # exp(1000) before: the leading -inf had become a 0
+    ],
+)
+def test_gradients_of_logcumsumexp_beside_infinities(x: list[float], expected: list[float]) -> None:
+    for dtype in (mi.float64, mi.float32, mi.float16, mi.bfloat16):
+        a = mi.tensor(x, dtype=dtype, requires_grad=True)
+        mi.logcumsumexp(a, 0).backward(mi.ones(len(x), dtype=dtype))
+        np.testing.assert_array_equal(a.grad.to(mi.float64).numpy(), expected)
+
+
 def test_differences_and_integrals() -> None:
     for kw in ({}, {"n": 2}, {"n": 0}, {"dim": 1}, {"n": 20}):
         np.testing.assert_array_equal(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .. import _core
@@ -117,10 +118,11 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
 def _logcumsumexp_rule(g: Tensor, needs: Any, x: Tensor, y: Tensor, dim: int) -> Any:
     """dx_k = exp(x_k - y_k) s_k with s_k = sum_{j>=k} g_j exp(y_k - y_j): s_k = g_k + exp(y_k - y_{k+1}) s_{k+1}.
 
-    y rises, so no factor is above 1. Where y is -inf so is x, and the gradient is 0.
+    y rises, so no factor is above 1. Where y is -inf so is x, and the gradient is 0: exp(-inf - lowest). Nothing
+    reaches back over an infinity: exp(largest - inf) is 0.
     """
-    y = ew.where(ew.isinf(y), ew.mul(g.detach(), 0), y)
-    s = recurrence(ew.exp(ew.sub(y, shift(y, dim, float("inf"), False))), g, dim, True)
+    y = ew.nan_to_num(y, math.nan, math.inf)
+    s = recurrence(ew.exp(ew.sub(ew.nan_to_num(y, math.nan), shift(y, dim, math.inf, False))), g, dim, True)
     return (ew.mul(ew.exp(ew.sub(x, y)), s),)
 
 

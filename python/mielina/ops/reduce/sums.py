@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ... import _core
@@ -251,7 +252,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
 
 
 def _logsumexp_rule(g: Tensor, needs: Any, x: Tensor, y: Tensor, dim: Any, keepdim: bool) -> Any:
-    y = ew.where(ew.isinf(y), ew.mul(g.detach(), 0), y)  # a row of -inf has gradient 0
+    y = ew.nan_to_num(y, math.nan, math.inf)  # a row of -inf has gradient 0: exp(-inf - lowest)
     return (ew.mul(unfold(g, x.shape, dim, keepdim), ew.exp(ew.sub(x, unfold(y, x.shape, dim, keepdim)))),)
 
 
