@@ -82,3 +82,14 @@ def test_results_keep_the_order_of_strides(part: str) -> None:
         assert [s for s, n in zip(mine.stride(), mine.shape) if n > 1] == [
             s for s, n in zip(theirs.stride(), theirs.shape) if n > 1
         ]
+
+
+def test_uniform_halves_are_below_their_bound() -> None:
+    """Drawn as float32 and rounded: of a million numbers 244 were 1 in float16, 1950 in bfloat16."""
+    for dtype in (mi.float16, mi.bfloat16):
+        x = mi.rand(1 << 20, dtype=dtype, generator=mi.Generator(0))
+        assert x.max().item() == 1 - (2**-11 if dtype is mi.float16 else 2**-8)
+        assert abs(x.to(mi.float64).mean().item() - 0.5) < 0.002
+        for low, high in ((-3.0, -1.0), (0.25, 1.75), (-1.0, 0.0), (1.0, 1.0078125)):
+            x = mi.empty(1 << 20, dtype=dtype).uniform_(low, high, generator=mi.Generator(1))
+            assert low <= x.min().item() <= x.max().item() < high
