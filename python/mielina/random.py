@@ -124,6 +124,15 @@ def drawing_from(generator: Generator) -> Iterator[None]:
 default_generator = _Default()
 
 
+def given(generator: Generator | None) -> Generator:
+    """The generator of an argument; None is the default one."""
+    if generator is None:
+        return default_generator
+    if not isinstance(generator, Generator):
+        raise TypeError(f"generator: expected a mielina.Generator, got {type(generator).__name__}")
+    return generator
+
+
 def manual_seed(seed: int) -> Generator:
     """Seeds the default generator.
 

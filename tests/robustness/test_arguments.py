@@ -89,6 +89,19 @@ A, B = mi.ones(2, 3), mi.ones(4, 5)
         (lambda: mi.nn.Linear(2, 2)("x"), TypeError, []),
         (lambda: mi.optim.SGD([np.ones(2)], lr=0.1), TypeError, ["ndarray"]),
         (lambda: mi.optim.SGD([], lr=0.1), ValueError, ["empty"]),
+        (lambda: mi.optim.SGD([{"lr": 0.1}]), TypeError, ["params"]),
+        (lambda: mi.optim.Adam([mi.ones(2)], betas=(0.9,)), ValueError, ["betas"]),
+        (lambda: mi.optim.Adam([mi.ones(2)]).load_state_dict({}), ValueError, ["param_groups"]),
+        (lambda: mi.optim.Adam([mi.ones(2)]).load_state_dict(None), ValueError, ["param_groups"]),
+        (lambda: mi.optim.lr_scheduler.StepLR(mi.optim.SGD([mi.ones(2)]), 0), ValueError, ["step_size"]),
+        (lambda: mi.optim.lr_scheduler.CosineAnnealingLR(mi.optim.SGD([mi.ones(2)]), 0), ValueError, ["T_max"]),
+        (lambda: mi.nn.GroupNorm(0, 3), ValueError, ["num_groups"]),
+        (lambda: mi.nn.GRU(3, 4)("x"), TypeError, ["GRU", "str"]),
+        (lambda: mi.nn.GRU(3, 4)(mi.ones(5, 2, 3), (mi.ones(1, 2, 4),)), TypeError, ["GRU", "tuple"]),
+        (lambda: mi.nn.LSTM(3, 4)(mi.ones(5, 2, 3), (mi.ones(1, 2, 4),)), ValueError, ["LSTM", "2 states"]),
+        (lambda: mi.nn.GRUCell(3, 4)(mi.ones(2, 3), "x"), TypeError, ["GRUCell", "str"]),
+        (lambda: mi.rand(3, generator=5), TypeError, ["generator", "int"]),
+        (lambda: list(mi.data.DataLoader([1, 2], shuffle=True, generator=5)), TypeError, ["generator", "int"]),
         (lambda: mi.manual_seed("a"), (TypeError, ValueError), []),
     ],
 )  # fmt: skip
@@ -97,6 +110,10 @@ def test_the_exception_that_is_expected(call, kind, words):
         call()
     text = str(e.value)
     assert text and all(w in text for w in words), text
+
+
+def test_lists_of_parameters_print_what_is_none():
+    assert "(1): Object of type: str" in repr(mi.nn.ParameterList([mi.ones(2), "a"]))
 
 
 def test_nan_and_what_does_not_fit_in_integer_casts():

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..ops.creation import as_tensor
-from ..random import Generator, default_generator, drawing_from
+from ..random import Generator, drawing_from, given
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset, batch_of
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
@@ -153,9 +153,7 @@ class DataLoader:
         def fetch(number: int, indices: Any) -> Any:
             with lock:
                 if not epoch:
-                    epoch.extend(
-                        _core.take_key((self.generator or default_generator).state, 4, dtypes.float32).tolist()
-                    )
+                    epoch.extend(_core.take_key(given(self.generator).state, 4, dtypes.float32).tolist())
             digest = hashlib.blake2b(struct.pack("<qqq", *epoch, number), digest_size=8).digest()
             with drawing_from(Generator(int.from_bytes(digest, "little"))):
                 return make(indices)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from .. import _core, dtypes
-from ..random import Generator, default_generator
+from ..random import Generator, given
 
 
 def numpy_generator(generator: Generator | None = None) -> np.random.Generator:
     """A NumPy generator keyed by the next block of a stream: the same seed gives the same orders, call after call."""
-    key = _core.take_key((generator or default_generator).state, 4, dtypes.float32).tolist()
+    key = _core.take_key(given(generator).state, 4, dtypes.float32).tolist()
     return np.random.Generator(np.random.Philox(key=np.array(key, dtype=np.int64).view(np.uint64)))
 
 

@@ -291,6 +291,9 @@ def _as_parameter(x: Any) -> Any:
 def _parameter_text(items: Iterable[tuple[Any, Any]]) -> str:
     lines = []
     for name, p in items:
+        if not isinstance(p, Tensor):
+            lines.append(f"  ({name}): Object of type: {type(p).__name__}")
+            continue
         kind, size = "Parameter" if isinstance(p, Parameter) else "Tensor", "x".join(map(str, p.shape))
         lines.append(f"  ({name}): {kind} containing: [{p.dtype} of size {size}]")
     return "\n".join(lines)

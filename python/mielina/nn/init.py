@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _core
 from ..devices import made_on
-from ..random import Generator, default_generator
+from ..random import Generator, given
 from ..tensor import Tensor
 
 _GAINS = {"sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 0.75}
@@ -36,7 +36,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def _uniform(tensor: Tensor, low: float, high: float, generator: Generator | None, dtype: Any = None) -> Tensor:
     dtype = dtype or tensor.dtype
-    key = _core.take_key((generator or default_generator).on(tensor._device), tensor.numel(), dtype)
+    key = _core.take_key(given(generator).on(tensor._device), tensor.numel(), dtype)
     return _core.uniform(tensor.shape, dtype, key, low, high)  # type: ignore[no-any-return]
 
 
@@ -54,7 +54,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     """Fills with numbers from N(mean, std^2)."""
     if not tensor.dtype.is_floating_point:
         raise TypeError(f"normal_: expected a floating tensor, got {tensor.dtype}")
-    key = _core.take_key((generator or default_generator).on(tensor._device), tensor.numel(), tensor.dtype)
+    key = _core.take_key(given(generator).on(tensor._device), tensor.numel(), tensor.dtype)
     return _put(tensor, _core.normal(tensor.shape, tensor.dtype, key, float(mean), float(std)))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from .. import _core
 from ..devices import made_on
 from ..ops import rnn as kernels
-from ..tensor import Tensor
+from ..tensor import Tensor, check_tensors
 from . import init
 from .linear import parameter
 from .module import Module
@@ -122,7 +122,11 @@ class RNNBase(Module):
             raise RuntimeError(
                 f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.shape[-1]}"
             )
-        for state, width in zip(self._unpack_states(hx), self._states()):
+        states = self._unpack_states(hx)
+        check_tensors(f"{type(self).__name__}: hidden state", *states)
+        if len(states) != len(self._states()):
+            raise ValueError(f"{type(self).__name__}: expected {len(self._states())} states, got {len(states)}")
+        for state, width in zip(states, self._states()):
             layers = self.num_layers * (1 + self.bidirectional)
             expected = (layers, width) if batch is None else (layers, batch, width)
             if tuple(state.shape) != expected:
@@ -133,6 +137,7 @@ class RNNBase(Module):
         outputs at all times, and the final states of all layers."""
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
+        check_tensors(type(self).__name__, input)
         if input.ndim not in (2, 3):
             raise ValueError(f"{type(self).__name__}: Expected input to be 2D or 3D, got {input.ndim}D instead")
         single = input.ndim == 2
@@ -313,6 +318,7 @@ class RNNCellBase(Module):
     def _states(self, input: Tensor, states: list[Tensor | None]) -> list[Tensor]:
         """The states, zeros where there are none, after PyTorch's checks."""
         name = type(self).__name__
+        check_tensors(name, input, *(s for s in states if s is not None))
         if input.ndim not in (1, 2):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.ndim}D instead")
         if input.shape[-1] != self.input_size:

@@ -13,7 +13,7 @@ from typing import Any
 from .. import _core, devices, dtypes
 from ..autograd import op, record
 from ..dtypes import dtype as DType
-from ..random import Generator, default_generator
+from ..random import Generator, default_generator, given
 from ..tensor import Tensor, check_tensors, method
 from .creation import made, shape_of, zeros_like
 from .layout import zeros
@@ -28,7 +28,7 @@ __functional__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout
 def _key(shape: Any, dtype: DType, generator: Generator | None, device: int | None = None) -> Tensor:
     """The key of a call: what is drawn with it is made on the key's device."""
     place = _core.current_device() if device is None else device
-    return _core.take_key((generator or default_generator).on(place), math.prod(shape), dtype)
+    return _core.take_key(given(generator).on(place), math.prod(shape), dtype)
 
 
 def _place(device: Any) -> int | None:

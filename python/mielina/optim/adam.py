@@ -13,7 +13,7 @@ class _Moments(Fused):
         self._check(
             group,
             lr=group["lr"] >= 0,
-            betas=all(0 <= b < 1 for b in group["betas"]),
+            betas=len(group["betas"]) == 2 and all(0 <= b < 1 for b in group["betas"]),
             eps=group["eps"] >= 0,
             weight_decay=group["weight_decay"] >= 0,
         )

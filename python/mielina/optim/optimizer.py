@@ -47,6 +47,8 @@ class Optimizer:
 
     def add_param_group(self, group: dict[str, Any]) -> None:
         """Adds {"params": [...], **settings}; missing settings take the defaults. ValueError for a parameter twice."""
+        if not isinstance(group, dict) or "params" not in group:
+            raise TypeError(f'a parameter group must be a dict with "params", got {group!r:.100}')
         given = group["params"]
         if isinstance(given, set):
             raise TypeError("optimizer parameters need to be organized in ordered collections: a set has no order")
@@ -124,6 +126,8 @@ class Optimizer:
 
         ValueError: other numbers of groups or parameters.
         """
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
+            raise ValueError('load_state_dict: expected an optimizer\'s state_dict(), with "state" and "param_groups"')
         saved = state_dict["param_groups"]
         if len(saved) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
