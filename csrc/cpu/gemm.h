@@ -144,10 +144,12 @@ struct Gemm {
             ld = p.nr;
             d = p.K <= Op::KC ? small : (Out*)(own + w.worker_sums) + ((i - i0) * (j1 - j0) + j - j0) * p.mr * p.nr;
           }
-          if (p.in_place_a)
-            MicroKernels<Op, false>::table.at[nv][rows - 1](kc, a.in_place(i, k0), pb, d, ld, cols, add, next, far,
-                                                            bias);
-          else {
+          if constexpr (Op::Depth == 1) {  // neighbours along K lie together in packed panels only
+            if (p.in_place_a)
+              MicroKernels<Op, false>::table.at[nv][rows - 1](kc, a.in_place(i, k0), pb, d, ld, cols, add, next, far,
+                                                              bias);
+          }
+          if (Op::Depth > 1 || !p.in_place_a) {
             const In* pa = p.share_a ? shared_a() + i * p.mr * p.K + k0 * rows : own_a + (i - i0) * p.mr * kc;
             MicroKernels<Op, true>::table.at[nv][rows - 1](kc, {pa, 1, rows}, pb, d, ld, cols, add, next, far, bias);
           }

@@ -9,7 +9,6 @@ const MicroTable<Op, Packed> MicroKernels<Op, Packed>::table{};
 
 #if defined(MIELINA_GEMM_ONLY)
 template struct MicroKernels<Bf16Pair, true>;
-template struct MicroKernels<Bf16Pair, false>;
 #else
 template struct MicroKernels<Plain<float>, true>;
 template struct MicroKernels<Plain<float>, false>;

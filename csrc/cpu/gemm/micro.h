@@ -180,7 +180,6 @@ extern template struct MicroKernels<Plain<uint64_t>, true>;
 extern template struct MicroKernels<Plain<uint64_t>, false>;
 #if defined(__AVX512BF16__)
 extern template struct MicroKernels<Bf16Pair, true>;
-extern template struct MicroKernels<Bf16Pair, false>;
 #endif
 
 }  // namespace MIELINA_ISA
