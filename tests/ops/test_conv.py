@@ -37,6 +37,8 @@ def channels_last(x: Any) -> Any:
         ("conv2d", (2, 18, 6, 5), (18, 1, 3, 3), {"padding": "same", "groups": 18}),
         ("conv2d", (2, 17, 14, 21), (17, 1, 5, 5), {"padding": 2, "groups": 17}),  # seven rows at once
         ("conv2d", (1, 17, 16, 36), (17, 1, 3, 3), {"stride": 2, "padding": 1, "groups": 17}),  # two columns at once
+        ("conv2d", (1, 3, 43, 45), (3, 1, 5, 5), {"stride": 2, "padding": 2, "groups": 3}),  # sums in two passes
+        ("conv2d", (1, 2, 40, 20), (2, 1, 33, 2), {"stride": 2, "padding": (16, 0), "groups": 2}),  # 17 and 16 taps
         ("conv2d", (1, 18, 9, 19), (18, 1, 3, 4), {"stride": (1, 2), "dilation": (2, 1), "padding": 3, "groups": 18}),
         ("conv2d", (2, 19, 14, 14), (19, 1, 3, 3), {"padding": 1, "groups": 19}),  # a vector of planes at once
         ("conv2d", (3, 37, 11, 9), (37, 1, 5, 4), {"stride": 2, "padding": 2, "groups": 37}),

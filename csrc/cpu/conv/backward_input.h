@@ -125,13 +125,17 @@ void conv_backward_input(const Ctx& ctx, const View& dx, const View& g, const Vi
       const int64_t size = kDTypeSize[int(dx.dtype)];
       __builtin_memset((char*)dx.data + i0 * size, 0, size_t((i1 - i0) * size));
     });
-  Problem even;
-  bool have_even = false;
+  Problem kept[4];
+  // Rows of both remainders at once, where both fit.
+  const int all = args.stride[1] == 2 && dx.shape[kH] >= 8 && w.shape[kH] <= DepthwiseRows::kTapRows ? 4 : 2;
+  int n = 0;
   each_phase(dx, gs, ws, args, [&](const Problem& q, int64_t groups) {
     if (two_columns(q, dx, w, args)) {  // even and odd ones of a row
-      if (have_even) DepthwisePlanes(even, q, 2).run(floats.rest());
-      even = q;
-      have_even = !have_even;
+      kept[n++] = q;
+      if (n < all) return;
+      DepthwisePlanes rows(kept[0], kept[1], 2), between(kept[n - 2], kept[n - 1], 2);
+      rows.run(floats.rest(), n == 4 ? &between : nullptr);
+      n = 0;
     } else if (!cleared || depth_of(q) > 0) {
       dispatch(gs.dtype, [&]<class T>(T) { convolve<T>(floats.rest(), q, groups); });
     }
@@ -147,7 +151,7 @@ __attribute__((cold)) int64_t conv_backward_input_workspace(const Ctx& ctx, cons
   if (once >= 0) return floats.bytes + once;
   each_phase(dx, gs, ws, args, [&](const Problem& q, int64_t groups) {
     const int64_t bytes = two_columns(q, dx, w, args)
-                              ? 2 * DepthwisePlanes(q).bytes()
+                              ? 4 * DepthwisePlanes(q).bytes()
                               : dispatch(gs.dtype, [&]<class T>(T) { return convolve_workspace<T>(ctx, q, groups); });
     most = max64(most, bytes);
   });

@@ -11,6 +11,15 @@ namespace MIELINA_ISA {
 struct DepthwiseRows {
   static constexpr int64_t L = lanes<float>, kRows = 8, kTaps = 128, kTapRows = 16;
   static constexpr int kShare = VBYTES == 16 ? 1 : 3;  // rows of a window at once; CPUs of before 2013 get less code
+  // With AVX2, under a stride of two along planar rows, one tap after the other, each by one shuffle of two loads,
+  // whose order of lanes the sums keep until they are stored.
+  static constexpr bool kMixed = VBYTES == 32;
+  // Rows of an output's block under a stride of two: four fill 28 and 56 and leave registers, and their nine lines
+  // nearly fit a set of the L1 cache, which lines of 56 pixels of 128 channels share (one core, 1.2 to 2.7 times as
+  // fast).
+  static constexpr int kPaced = kMixed ? 4 : 8;
+  template <int Pace>
+  static constexpr int kTogether = Pace == 2 && !kMixed ? 2 : 1;  // taps
 
   // Of the L (planes under a stride of two: 2 L) neighbours under a tap, [a, z) lie inside the image.
   struct Span {
@@ -50,7 +59,7 @@ struct DepthwiseRows {
   int64_t K, C, H, W, Q;
   int64_t pace;   // pixels from lane to lane
   int64_t step;   // rows of the image from row to row of the output, where its vectors are shared
-  int64_t block;  // rows of the output at once: eight, or seven where they fit better
+  int64_t block;  // rows of the output at once: eight, seven where they fit better, or kPaced
   int64_t apart;  // from the lines of a tap to those of the tap below
 
   static bool fits(const Problem& q) {
@@ -70,7 +79,7 @@ struct DepthwiseRows {
     const bool shared = part.gap[0] == 1 && part.stride[0] <= 2 && (pace == 1 || part.stride[0] == 2);
     step = shared ? part.stride[0] : pace;
     apart = shared ? 1 : step * kRows;
-    block = step == 1 && ceil_div(H, 7) * 7 < ceil_div(H, 8) * 8 ? 7 : 8;
+    block = step == 1 ? 8 - (ceil_div(H, 7) * 7 < ceil_div(H, 8) * 8) : kPaced;
   }
 
   // The rows of the image under a block of rows of the output from h on, for each of the window's.
@@ -101,15 +110,30 @@ struct DepthwiseRows {
 
   // Whether a vector needs no mask, which takes a cycle more (channels last, 32 x 56 x 56, 5 x 5: 0.56 to 0.40 ms).
   // Vectors of 16 along a row mostly do, and the question costs as much.
-  MIELINA_INLINE bool is_whole(const Block& b, Span s) {
-    return (VBYTES < 64 || b.span_step == 0) && s.a == 0 && s.z == L;
-  }
-  // L pixels under a tap and, under a stride of two, those under the next one.
   template <int Pace>
-  MIELINA_INLINE void get(const float* p, Span s, bool whole, vf32 (&v)[Pace]) {
+  MIELINA_INLINE bool is_whole(const Block& b, Span s) {
+    return (VBYTES < 64 || b.span_step == 0) && s.a == 0 && s.z >= Pace * (L - 1) + 1;
+  }
+  // The order of lanes that `get` makes, and back.
+  template <int Pace>
+  MIELINA_INLINE vf32 mixed(vf32 v) {
+#if MIELINA_V256
+    if constexpr (Pace == 2) return (vf32)_mm256_permute4x64_pd((__m256d)v, 0xd8);
+#endif
+    return v;
+  }
+  // L pixels under a tap and, where two are taken together, those under the next one.
+  template <int Pace>
+  MIELINA_INLINE void get(const float* p, Span s, bool whole, vf32 (&v)[kTogether<Pace>]) {
     if constexpr (Pace == 1) {
       if (whole) return void(v[0] = load(p));
       v[0] = load_between<float>(p, s.a, s.z);
+    } else if constexpr (kMixed) {
+#if MIELINA_V256
+      const vf32 low = whole ? load(p) : load_between<float>(p, s.a, s.z);
+      const vf32 high = whole ? load(p + L - 1) : load_between<float>(p + L - 1, s.a - (L - 1), s.z - (L - 1));
+      v[0] = (vf32)_mm256_shuffle_ps((__m256)low, (__m256)high, 0xd8);
+#endif
     } else {
       const int64_t a = s.a, z = s.z;
       const vf32 low = load_between<float>(p, min64(a, L), min64(z, L));
@@ -129,12 +153,13 @@ struct DepthwiseRows {
                                             const float* start, float* sum, int64_t next) {
     vf32 acc[N];
 #pragma GCC unroll 8
-    for (int i = 0; i < N; i++) acc[i] = load(start ? start : sum + i * next);
+    for (int i = 0; i < N; i++) acc[i] = mixed<Pace>(load(start ? start : sum + i * next));
     int64_t at = b.at;
     const Span* span = b.span;
     const float* w = w0;
-    for (int64_t s = 0; s < b.taps; s += Pace, at += b.gap * Pace, w += b.w_step * Pace, span += b.span_step * Pace) {
-      const bool two = Pace == 2 && s + 1 < b.taps;
+    constexpr int T = kTogether<Pace>;
+    for (int64_t s = 0; s < b.taps; s += T, at += b.gap * T, w += b.w_step * T, span += b.span_step * T) {
+      const bool two = T == 2 && s + 1 < b.taps;
       reload(line);
       vf32 weight[R][2];
 #pragma GCC unroll 3
@@ -143,23 +168,23 @@ struct DepthwiseRows {
         if (two) weight[r][1] = load(w + r * b.w_row + b.w_step);
       }
       const Span inside = *span;
-      const bool whole = is_whole(b, inside);
+      const bool whole = is_whole<Pace>(b, inside);
 #pragma GCC unroll 17
       for (int m = 0; m < Step * (N - 1) + R; m++) {
         if (R == 1 && m % Step != 0) continue;
-        vf32 v[Pace];
+        vf32 v[T];
         get<Pace>(line[m] + at, inside, whole, v);
 #pragma GCC unroll 3
         for (int r = 0; r < R; r++) {
           const int i = (m - r) / Step;
           if (m < r || (m - r) % Step != 0 || i >= N) continue;
           acc[i] = fma(weight[r][0], v[0], acc[i]);
-          if (two) acc[i] = fma(weight[r][1], v[Pace - 1], acc[i]);
+          if (two) acc[i] = fma(weight[r][1], v[T - 1], acc[i]);
         }
       }
     }
 #pragma GCC unroll 8
-    for (int i = 0; i < N; i++) store(sum + i * next, acc[i]);
+    for (int i = 0; i < N; i++) store(sum + i * next, mixed<Pace>(acc[i]));
   }
 
   // b.w += the products of N rows of g, of whose lanes `have` count, and of R rows of the window.
@@ -168,34 +193,34 @@ struct DepthwiseRows {
                                                  const float* const* g, int64_t have) {
     vf32 up[N];
 #pragma GCC unroll 8
-    for (int i = 0; i < N; i++) up[i] = load_between<float>(g[i], 0, have);
+    for (int i = 0; i < N; i++) up[i] = mixed<Pace>(load_between<float>(g[i], 0, have));
     int64_t at = b.at;
     const Span* span = b.span;
-    for (int64_t s = 0; s < b.taps;
-         s += Pace, at += b.gap * Pace, sums += b.w_step * Pace, span += b.span_step * Pace) {
+    constexpr int T = kTogether<Pace>;
+    for (int64_t s = 0; s < b.taps; s += T, at += b.gap * T, sums += b.w_step * T, span += b.span_step * T) {
       reload(line);
       vf32 acc[R][2] = {};  // of even and odd rows, or of two taps
       const Span inside = *span;
-      const bool whole = is_whole(b, inside);
+      const bool whole = is_whole<Pace>(b, inside);
 #pragma GCC unroll 17
       for (int m = 0; m < Step * (N - 1) + R; m++) {
         if (R == 1 && m % Step != 0) continue;
-        vf32 v[Pace];
+        vf32 v[T];
         get<Pace>(line[m] + at, inside, whole, v);
 #pragma GCC unroll 3
         for (int r = 0; r < R; r++) {
           const int i = (m - r) / Step;
           if (m < r || (m - r) % Step != 0 || i >= N) continue;
-          if (Pace == 1) acc[r][i % 2] = fma(up[i], v[0], acc[r][i % 2]);
+          if (T == 1) acc[r][i % 2] = fma(up[i], v[0], acc[r][i % 2]);
           else
-            for (int k = 0; k < 2; k++) acc[r][k] = fma(up[i], v[k % Pace], acc[r][k]);
+            for (int k = 0; k < 2; k++) acc[r][k] = fma(up[i], v[k % T], acc[r][k]);
         }
       }
 #pragma GCC unroll 3
       for (int r = 0; r < R; r++) {
         float* to = sums + r * b.w_row;
-        store(to, load(to) + (Pace == 1 ? acc[r][0] + acc[r][1] : acc[r][0]));
-        if (Pace == 2 && s + 1 < b.taps) store(to + b.w_step, load(to + b.w_step) + acc[r][1]);
+        store(to, load(to) + (T == 1 ? acc[r][0] + acc[r][1] : acc[r][0]));
+        if (T == 2 && s + 1 < b.taps) store(to + b.w_step, load(to + b.w_step) + acc[r][1]);
       }
     }
   }
@@ -211,15 +236,17 @@ struct DepthwiseRows {
       f(n, line, w);
     }
   }
-  // Which of the kernels below: rows of eight or seven outputs, every second row, and every second column, too.
+  // Which of the kernels below: blocks of eight or seven rows, every second row, fewer of them, every second column,
+  // too.
   static constexpr int two = kShare > 1 ? 2 : 1, three = kShare;
-  int64_t kind() const { return step == 1 ? 8 - block : 1 + pace; }
+  int64_t kind() const { return step == 1 ? 8 - block : pace == 2 ? 4 : block == 8 ? 2 : 3; }
   void sum_of(const Block& b, const float* start, float* sum, int64_t next) const {
     using Kernel = void (*)(const Block&, const float* const*, const float*, const float*, float*, int64_t);
-    static constexpr Kernel kernel[4][3] = {{add<1, 1, 1>, add<two, 1, 1>, add<three, 1, 1>},
+    static constexpr Kernel kernel[5][3] = {{add<1, 1, 1>, add<two, 1, 1>, add<three, 1, 1>},
                                             {add<1, 1, 1, 7>, add<two, 1, 1, 7>, add<three, 1, 1, 7>},
                                             {add<1, 2, 1>, add<two, 2, 1>, add<three, 2, 1>},
-                                            {add<1, 2, 2>, add<two, 2, 2>, add<three, 2, 2>}};
+                                            {add<1, 2, 1, kPaced>, add<two, 2, 1, kPaced>, add<three, 2, 1, kPaced>},
+                                            {add<1, 2, 2, kPaced>, add<two, 2, 2, kPaced>, add<three, 2, 2, kPaced>}};
     const Kernel* row = kernel[kind()];
     if (part.taps[0] == 0)
       for (int64_t i = 0; i < block; i++) store(sum + i * next, load(start));
@@ -230,10 +257,12 @@ struct DepthwiseRows {
   }
   void add_products(const Block& b, const float* const* g, int64_t have) const {
     using Kernel = void (*)(const Block&, const float* const*, float*, const float* const*, int64_t);
-    static constexpr Kernel kernel[4][3] = {{multiply<1, 1, 1>, multiply<two, 1, 1>, multiply<three, 1, 1>},
-                                            {multiply<1, 1, 1, 7>, multiply<two, 1, 1, 7>, multiply<three, 1, 1, 7>},
-                                            {multiply<1, 2, 1>, multiply<two, 2, 1>, multiply<three, 2, 1>},
-                                            {multiply<1, 2, 2>, multiply<two, 2, 2>, multiply<three, 2, 2>}};
+    static constexpr Kernel kernel[5][3] = {
+        {multiply<1, 1, 1>, multiply<two, 1, 1>, multiply<three, 1, 1>},
+        {multiply<1, 1, 1, 7>, multiply<two, 1, 1, 7>, multiply<three, 1, 1, 7>},
+        {multiply<1, 2, 1>, multiply<two, 2, 1>, multiply<three, 2, 1>},
+        {multiply<1, 2, 1, kPaced>, multiply<two, 2, 1, kPaced>, multiply<three, 2, 1, kPaced>},
+        {multiply<1, 2, 2, kPaced>, multiply<two, 2, 2, kPaced>, multiply<three, 2, 2, kPaced>}};
     const Kernel* row = kernel[kind()];
     groups(*this, b, [&](int64_t rows, const float* const* line, float* w) { row[rows - 1](b, line, w, g, have); });
   }
