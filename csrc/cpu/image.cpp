@@ -134,49 +134,14 @@ void row_pixels(T* y, const T* p, const Taps<T>& t, T divisor, bool divides) {
   for (int64_t o = last; o < t.n; o++) y[o] /= divisor * t.divisor[o];
 }
 
-// Planar windows (image/windows.h); the order of the sums is that by way of a row of sums, but in wide ones.
-// divisor 0: none.
+// Planar windows of many pixels (image/windows.h). divisor 0: none.
 template <class T>
 struct MeanWindows {
   using Cell = Vec<T>;
   T* y;
   const Taps<T>& t;
-  T divisor, factor = 0;
-  // Where all outputs of the row are divided by one power of two, the factor does the same without a division.
-  MeanWindows(T* y, const Taps<T>& t, T divisor, bool uniform) : y(y), t(t), divisor(divisor) {
-    const T by = divisor * t.divisor[0];
-    uint32_t bits;
-    __builtin_memcpy(&bits, &by, sizeof bits);
-    if (uniform && (bits & 0x7fffff) == 0 && by > T(0x1p-60) && by < T(0x1p60)) factor = 1 / by;
-  }
+  T divisor;
 
-  __attribute__((always_inline)) void rows(const WindowRows<T>& x, int64_t p, Cell& a, Cell& b) const {
-    const Cell w = splat<Cell>(x.weight[0]);
-    a = w * load(x.at[0] + p);
-    b = w * load(x.at[0] + p + lanes<T>);
-    for (int r = 1; r < x.n; r++) {
-      const Cell v = splat<Cell>(x.weight[r]);
-      a = madd<T>(v, load(x.at[r] + p), a);
-      b = madd<T>(v, load(x.at[r] + p + lanes<T>), b);
-    }
-  }
-  __attribute__((always_inline)) Cell pixel(const WindowRows<T>& x, int64_t p) const {
-    Cell s = splat<Cell>(x.weight[0]) * splat<Cell>(x.at[0][p]);
-    for (int r = 1; r < x.n; r++) s = madd<T>(splat<Cell>(x.weight[r]), splat<Cell>(x.at[r][p]), s);
-    return s;
-  }
-  bool holds(Cell) const { return true; }
-  template <bool odd>
-  __attribute__((always_inline)) Cell half(Cell a, Cell b) const {
-    return half_of<odd>(a, b);
-  }
-  __attribute__((always_inline)) Cell later(Cell a, Cell b) const { return later_lanes(a, b); }
-  __attribute__((always_inline)) Cell first(Cell v, int64_t k, Mask<Cell>) const {
-    return splat<Cell>(t.weight[k]) * v;
-  }
-  __attribute__((always_inline)) Cell next(Cell r, Cell v, int64_t k, Mask<Cell>) const {
-    return madd<T>(splat<Cell>(t.weight[k]), v, r);
-  }
   __attribute__((always_inline)) Cell many(const WindowRows<T>& x, int64_t p, int64_t n) const {
     Cell s{};
     for (int64_t i = 0; i < n; i += lanes<T>)
@@ -185,10 +150,50 @@ struct MeanWindows {
   }
   __attribute__((always_inline)) Cell across(Cell (&v)[lanes<T>]) const { return splat<Cell>(t.weight[0]) * hsums(v); }
   __attribute__((always_inline)) void put(Cell r, int64_t o, int64_t n) const {
-    if (factor != T(0)) r = r * splat<Cell>(factor);
-    else if (divisor != T(0)) r = r / (splat<Cell>(divisor) * load_part(t.divisor + o, n));
+    if (divisor != T(0)) r = r / (splat<Cell>(divisor) * load_part(t.divisor + o, n));
     store_part(y + o, r, n);
   }
+};
+// How rows end whose pixels all weigh the same, asked once a call: `product` by a factor where all outputs are divided
+// by one power of two, or by nothing.
+enum class MeanEnd { none, product, quotient };
+// Planar windows of two or three pixels; the order of the sums is that by way of a row of sums.
+template <class T>
+struct EvenMeans {
+  using Cell = Vec<T>;
+  T* y;
+  const Taps<T>& t;
+  T divisor, factor;
+  MeanEnd end;
+
+  __attribute__((always_inline)) void rows(const FirstRows<T>& x, int64_t p, Cell& a, Cell& b, Cell&) const {
+    a = load(x.first + p);
+    b = load(x.first + p + lanes<T>);
+    x.others([&](const T* row, int) __attribute__((always_inline)) {
+      a += load(row + p);
+      b += load(row + p + lanes<T>);
+    });
+  }
+  __attribute__((always_inline)) Cell pixel(const WindowRows<T>& x, int64_t p, Cell&) const {
+    Cell s = splat<Cell>(x.at[0][p]);
+    for (int r = 1; r < x.n; r++) s += splat<Cell>(x.at[r][p]);
+    return s;
+  }
+  template <bool odd>
+  __attribute__((always_inline)) Cell half(Cell a, Cell b) const {
+    return either_half<odd>(a, b);
+  }
+  __attribute__((always_inline)) Cell later(Cell a, Cell b) const { return later_lanes(a, b); }
+  __attribute__((always_inline)) Cell first(Cell v, Mask<Cell>) const { return v; }
+  __attribute__((always_inline)) Cell next(Cell r, Cell v, Mask<Cell>) const { return r + v; }
+  __attribute__((always_inline)) void put(Cell r, int64_t o, int64_t n) const {
+    if (end == MeanEnd::product) r = r * splat<Cell>(factor);
+    else r = r / (splat<Cell>(divisor) * load_part(t.divisor + o, n));
+    store_part(y + o, r, n);
+  }
+  void advance(const Alike<T>& alike) { y += alike.y; }
+  bool holds(Cell) const { return true; }
+  void again(const WindowRows<T>&, const Taps<T>&) const {}
 };
 
 // B vectors of channels of output o; B == 1: up to a vector, m channels.
@@ -444,6 +449,26 @@ void double_rows(const Ctx& ctx, const RowSpace& space, const Resample<T>& r) {
 }
 
 template <class T>
+[[gnu::cold]] MeanEnd mean_end(const Resample<T>& r, T& factor) {
+  factor = 1;
+  T by = r.divisor;
+  bool uniform = true;
+  for (const Taps<T>& axis : r.t) {
+    for (int64_t k = 1; k < axis.start[axis.n]; k++)
+      if (axis.weight[k] != axis.weight[0]) return MeanEnd::none;
+    for (int64_t o = 1; o < axis.n; o++) uniform &= axis.divisor[o] == axis.divisor[0];
+    factor *= axis.weight[0];
+    by *= axis.divisor[0];
+  }
+  if (!r.divides) return MeanEnd::product;
+  if (factor != T(1)) return MeanEnd::none;
+  uint32_t bits;
+  __builtin_memcpy(&bits, &by, sizeof bits);
+  if (!uniform || (bits & 0x7fffff) != 0 || !(by > T(0x1p-60) && by < T(0x1p60))) return MeanEnd::quotient;
+  factor = 1 / by;
+  return MeanEnd::product;
+}
+template <class T>
 void resample_as(const Ctx& ctx, const View& y, const View& x, const ImageMap& map) {
   bool along_c = lanes_along_c(x) && lanes_along_c(y);
   RowSpace space(y, x, along_c);
@@ -460,24 +485,29 @@ void resample_as(const Ctx& ctx, const View& y, const View& x, const ImageMap& m
   }
   if constexpr (kWindows<T>) {
     if (!along_c && doubles(r)) return double_rows(ctx, space, r);
-    if (const PlaneWindows windows = windows_of(r.from, r.t); !along_c && windows != PlaneWindows::none) {
-      bool uniform = r.divides;
-      for (int64_t o = 1; o < r.t[2].n; o++) uniform &= r.t[2].divisor[o] == r.t[2].divisor[0];
+    T factor = 1;
+    const PlaneWindows windows = along_c ? PlaneWindows::none : windows_of(r.from, r.t);
+    const MeanEnd end = windows == PlaneWindows::halves ? mean_end(r, factor) : MeanEnd::none;
+    if (windows == PlaneWindows::wide || end != MeanEnd::none)
       return where_ready(r.from.direct && r.to.direct, [&]<bool Ready>(Ask<Ready>) {
-        space.run(ctx, max64(x.shape[4], y.shape[4]),
-                  [&](int worker, int64_t n, int64_t c, int64_t, int64_t d, int64_t h) {
-                    WindowRows<T> rows;
-                    const T by = r.divides ? r.divisor * r.t[0].divisor[d] * r.t[1].divisor[h] : T(0);
-                    T* out = (T*)r.to.at(n, c, d, h);
-                    if (Ready) rows.find(r.from, r.t, x.shape[3], r.from.at(n, c, 0, 0), d, h, sizeof(T));
-                    else out = rows.convert(r.to, r.from, r.t, x.shape[3], n, c, d, h, {scratch.at + worker * bytes});
-                    const MeanWindows<T> mean(out, r.t[2], by, uniform);
-                    if (windows == PlaneWindows::wide) wide_windows(mean, rows, r.t[2]);
-                    else half_windows(mean, mean, rows, r.t[2]);
-                    if (!Ready) put_row(r.to, n, c, d, h, out);
-                  });
+        space.runs(ctx, max64(x.shape[4], y.shape[4]),
+                   [&](int worker, int64_t n, int64_t c, int64_t, int64_t d, int64_t h, int64_t left) {
+                     WindowRows<T> rows;
+                     const T by = r.divides ? r.divisor * r.t[0].divisor[d] * r.t[1].divisor[h] : T(0);
+                     T* out = (T*)r.to.at(n, c, d, h);
+                     if (Ready) rows.find(r.from, r.t, x.shape[3], r.from.at(n, c, 0, 0), d, h, sizeof(T));
+                     else out = rows.convert(r.to, r.from, r.t, x.shape[3], n, c, d, h, {scratch.at + worker * bytes});
+                     Alike<T> alike;
+                     if (windows == PlaneWindows::wide) {
+                       wide_windows(MeanWindows<T>{out, r.t[2], by}, rows, r.t[2]);
+                     } else {
+                       if (Ready) alike.find(r.to, r.from, r.t, h, left);
+                       half_windows(EvenMeans<T>{out, r.t[2], by, factor, end}, rows, r.t[2], alike);
+                     }
+                     if (!Ready) put_row(r.to, n, c, d, h, out);
+                     return alike.rows;
+                   });
       });
-    }
   }
   space.run(ctx, max64(x.shape[4], y.shape[4]) * space.L,
             [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {

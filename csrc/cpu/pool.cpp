@@ -249,76 +249,78 @@ struct MaxPool {
   }
 };
 
-// Planar windows (image/windows.h). place is null where the places are not asked for. Numbers: the sum of what was
-// taken shows whether there was NaN, which would take a comparison each; infinities of both signs look like it.
+// Planar windows (image/windows.h). place is null where the places are not asked for. Numbers: the sum of what a row
+// took shows whether there was NaN, which would take a comparison each; infinities of both signs look like it.
 template <class T, bool Where, bool Numbers>
 struct MaxWindows {
   using V = Vec<T>;
   using I = IndexVec<T>;
   static constexpr int64_t N = lanes<T>;
-  struct Cell : Best<T, Where> {
-    V sum;
-  };
+  using Cell = Best<T, Where>;
   T* y;
   IndexOf<T>* place;
 
   // Of a place after all those before.
   static __attribute__((always_inline)) void take(Cell& a, V v, I at) {
-    Mask<V> later;
-    if constexpr (Numbers) {
-      later = v > a.m;
-      a.sum += v;
-    } else {
-      later = replaces(v, a.m);
-    }
+    const Mask<V> later = Numbers ? v > a.m : replaces(v, a.m);
     if constexpr (Where) a.i = later ? at : a.i;
     if constexpr (Numbers && !Where) a.m = larger_number(v, a.m);
     else a.m = later ? v : a.m;
   }
-  static __attribute__((always_inline)) Cell cell(V v, I at) { return {{v, at}, v}; }
-  __attribute__((always_inline)) void rows(const WindowRows<T>& x, int64_t p, Cell& a, Cell& b) const {
-    const I at = splat<I>(x.place[0]);
-    a = cell(load(x.at[0] + p), at);
-    b = cell(load(x.at[0] + p + N), at);
-    for (int r = 1; r < x.n; r++) {
-      const I next = splat<I>(x.place[r]);
-      take(a, load(x.at[r] + p), next);
-      take(b, load(x.at[r] + p + N), next);
-    }
+  __attribute__((always_inline)) void rows(const FirstRows<T>& x, int64_t p, Cell& a, Cell& b, V& sum) const {
+    const I at = splat<I>(x.all.place[0]);
+    a = {load(x.first + p), at};
+    b = {load(x.first + p + N), at};
+    V s = a.m + b.m;
+    x.others([&](const T* row, int r) __attribute__((always_inline)) {
+      const I next = splat<I>(x.all.place[r]);
+      const V v = load(row + p), w = load(row + p + N);
+      take(a, v, next);
+      take(b, w, next);
+      s += v + w;
+    });
+    sum += s;
   }
-  __attribute__((always_inline)) Cell pixel(const WindowRows<T>& x, int64_t p) const {
-    Cell a = cell(splat<V>(x.at[0][p]), splat<I>(x.place[0]));
-    for (int r = 1; r < x.n; r++) take(a, splat<V>(x.at[r][p]), splat<I>(x.place[r]));
+  __attribute__((always_inline)) Cell pixel(const WindowRows<T>& x, int64_t p, V& sum) const {
+    Cell a{splat<V>(x.at[0][p]), splat<I>(x.place[0])};
+    sum = a.m;
+    for (int r = 1; r < x.n; r++) {
+      const V v = splat<V>(x.at[r][p]);
+      take(a, v, splat<I>(x.place[r]));
+      sum += v;
+    }
     return a;
   }
   template <bool odd>
   __attribute__((always_inline)) Cell half(const Cell& a, const Cell& b) const {
-    return {{half_of<odd>(a.m, b.m), (I)half_of<odd>((V)a.i, (V)b.i)}, odd ? a.sum : b.sum};
+    return {either_half<odd>(a.m, b.m), (I)either_half<odd>((V)a.i, (V)b.i)};
   }
   __attribute__((always_inline)) Cell later(const Cell& a, const Cell& b) const {
-    return {{later_lanes(a.m, b.m), (I)later_lanes((V)a.i, (V)b.i)}, b.sum};
+    return {later_lanes(a.m, b.m), (I)later_lanes((V)a.i, (V)b.i)};
   }
-  __attribute__((always_inline)) Cell first(Cell v, int64_t, I p) const {
+  __attribute__((always_inline)) Cell first(Cell v, I p) const {
     v.i += p;
     return v;
   }
-  __attribute__((always_inline)) Cell next(Cell r, const Cell& v, int64_t, I p) const {
-    const I at = v.i + p;
-    if constexpr (Numbers) {
-      if constexpr (Where) {
-        const Mask<V> take = (v.m > r.m) | ((v.m == r.m) & (at < r.i));
-        r.m = take ? v.m : r.m;
-        r.i = take ? at : r.i;
-      } else {
-        r.m = larger_number(v.m, r.m);
-      }
-      r.sum += v.sum;
+  __attribute__((always_inline)) Cell next(Cell r, const Cell& v, I p) const {
+    if constexpr (Where) {
+      const I at = v.i + p;
+      const Mask<V> take = (v.m > r.m) | ((v.m == r.m) & (at < r.i));
+      r.m = take ? v.m : r.m;
+      r.i = take ? at : r.i;
     } else {
-      r.offer(v.m, at);
+      r.m = larger_number(v.m, r.m);
     }
     return r;
   }
-  __attribute__((always_inline)) bool holds(const Cell& r) const { return !Numbers || !any_lane(is_nan(r.sum)); }
+  void advance(const Alike<T>& alike) {
+    y += alike.y;
+    if (Where) place += alike.places;
+  }
+  __attribute__((always_inline)) bool holds(V sum) const { return !any_lane(is_nan(sum)); }
+  void again(const WindowRows<T>& x, const Taps<T>& t) const {
+    wide_windows(MaxWindows<T, true, false>{y, place}, x, t);
+  }
   // Lanes beyond n repeat the first pixel.
   __attribute__((always_inline)) Cell many(const WindowRows<T>& x, int64_t p, int64_t n) const {
     const I ramp = lane_numbers<T>(), inside = ramp < splat<I>(IndexOf<T>(n)), shift = inside & ramp;
@@ -329,7 +331,7 @@ struct MaxWindows {
     for (int64_t i = 0; i < n; i += N) {
       const int64_t at = p + max64(0, min64(i, n - N));  // the last vector overlaps the one before
       const I from = shift + splat<I>(IndexOf<T>(at));
-      Cell c = cell(get(x.at[0] + at), from + splat<I>(x.place[0]));
+      Cell c{get(x.at[0] + at), from + splat<I>(x.place[0])};
       for (int r = 1; r < x.n; r++) take(c, get(x.at[r] + at), from + splat<I>(x.place[r]));
       if (i == 0) best = c;
       else best.offer(c.m, c.i);
@@ -345,7 +347,7 @@ struct MaxWindows {
     }
     transpose(m);
     transpose(i);
-    Cell best = cell(m[0], (I)i[0]);
+    Cell best{m[0], (I)i[0]};
     for (int j = 1; j < N; j++) best.offer(m[j], (I)i[j]);
     return best;
   }
@@ -419,23 +421,27 @@ void max_pool_as(const Ctx& ctx, const View& y, const View& index, const View& x
   if constexpr (kWindows<T>)
     if (const PlaneWindows windows = windows_of(p.from, p.t); !along_c && windows != PlaneWindows::none)
       return where_ready(p.from.direct && p.to.direct, [&]<bool Ready>(Ask<Ready>) {
-        space.run(ctx, max64(x.shape[4], y.shape[4]),
-                  [&](int worker, int64_t n, int64_t c, int64_t, int64_t d, int64_t h) {
-                    WindowRows<T> rows;
-                    Scratch mine{scratch.at + worker * bytes};
-                    I* place = nullptr;
-                    if (Where) place = p.places.target(n, c, d, h, mine.take<I>(p.to.W));
-                    T* out = (T*)p.to.at(n, c, d, h);
-                    if (Ready) rows.find(p.from, p.t, p.height, p.from.at(n, c, 0, 0), d, h, sizeof(T));
-                    else out = rows.convert(p.to, p.from, p.t, p.height, n, c, d, h, mine);
-                    if (windows == PlaneWindows::wide)
-                      wide_windows(MaxWindows<T, true, false>{out, place}, rows, p.t[2]);
-                    else
-                      half_windows(MaxWindows<T, Where, false>{out, place}, MaxWindows<T, Where, true>{out, place},
-                                   rows, p.t[2]);
-                    if (!Ready) put_row(p.to, n, c, d, h, out);
-                    if (Where) p.places.put(n, c, d, h, 1, place);
-                  });
+        space.runs(ctx, max64(x.shape[4], y.shape[4]),
+                   [&](int worker, int64_t n, int64_t c, int64_t, int64_t d, int64_t h, int64_t left) {
+                     WindowRows<T> rows;
+                     Alike<T> alike;
+                     Scratch mine{scratch.at + worker * bytes};
+                     I* place = nullptr;
+                     if (Where) place = p.places.target(n, c, d, h, mine.take<I>(p.to.W));
+                     T* out = (T*)p.to.at(n, c, d, h);
+                     if (Ready) rows.find(p.from, p.t, p.height, p.from.at(n, c, 0, 0), d, h, sizeof(T));
+                     else out = rows.convert(p.to, p.from, p.t, p.height, n, c, d, h, mine);
+                     if (windows == PlaneWindows::wide) {
+                       wide_windows(MaxWindows<T, true, false>{out, place}, rows, p.t[2]);
+                     } else {
+                       if (Ready && (!Where || p.places.direct)) alike.find(p.to, p.from, p.t, h, left);
+                       if (Where) alike.places = p.places.stride[3];
+                       half_windows(MaxWindows<T, Where, true>{out, place}, rows, p.t[2], alike);
+                     }
+                     if (!Ready) put_row(p.to, n, c, d, h, out);
+                     if (Where) p.places.put(n, c, d, h, 1, place);
+                     return alike.rows;
+                   });
       });
   space.run(ctx, max64(x.shape[4], y.shape[4]) * space.L,
             [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {

@@ -251,13 +251,15 @@ PLANE_WINDOWS: list[tuple[Any, Any, Any, bool]] = [
 
 @pytest.mark.parametrize("width", [65, 72, 83])
 @pytest.mark.parametrize(("kernel", "stride", "padding", "ceil"), PLANE_WINDOWS)
-@pytest.mark.parametrize("special", ["numbers", "nan", "infinities", "equal"])
+@pytest.mark.parametrize("special", ["numbers", "nan", "last", "infinities", "equal"])
 def test_windows_of_large_planes(width: int, kernel: Any, stride: Any, padding: Any, ceil: bool, special: str) -> None:
     """Straight from their rows: what double precision, which goes by rows, gives, with its places."""
     x = RNG.standard_normal((2, 3, 40, width)).astype(np.float32)
     where = RNG.random(x.shape)
     if special == "nan":
         x[where < 0.02] = np.nan
+    elif special == "last":  # of some rows, where nothing but a vector's end sees it
+        x[:, :, ::7, -1 - width % 2] = np.nan
     elif special == "infinities":
         x[where < 0.3] = -np.inf
         x[where > 0.98] = np.inf
@@ -269,6 +271,13 @@ def test_windows_of_large_planes(width: int, kernel: Any, stride: Any, padding: 
     np.testing.assert_array_equal(y.numpy(), z.numpy())
     np.testing.assert_array_equal(index.numpy(), places.numpy())
     np.testing.assert_array_equal(F.max_pool2d(t, *args, ceil_mode=ceil).numpy(), z.numpy())
+    up = RNG.standard_normal(z.shape)
+    leaves = [a.detach().requires_grad_(True) for a in (t, exact)]  # the places of a gradient are narrower ones
+    dx = [
+        mi.grad([F.max_pool2d(a, *args, ceil_mode=ceil)], [a], grad_outputs=[mi.tensor(up).to(a.dtype)])[0]
+        for a in leaves
+    ]
+    np.testing.assert_allclose(dx[0].numpy(), dx[1].numpy(), rtol=1e-5, atol=1e-5)
     for f in (lambda a: F.avg_pool2d(a, *args, ceil_mode=ceil), lambda a: F.adaptive_avg_pool2d(a, (7, 5))):
         np.testing.assert_allclose(f(t).numpy(), f(exact).numpy(), rtol=2e-6, atol=2e-6)
         for half, unit in ((mi.float16, 2.0**-11), (mi.bfloat16, 2.0**-8)):

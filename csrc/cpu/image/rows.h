@@ -57,7 +57,8 @@ struct RowsOf {
   }
 };
 
-// The output rows of an image, in blocks of channels: f(worker, n, c, L, d, h).
+// The output rows of an image, in blocks of channels: f(worker, n, c, L, d, h). With `runs` f is also told how many
+// rows follow in the same plane and task, itself among them, and gives how many it did.
 struct RowSpace {
   int64_t N, C, D, H, L;
   RowSpace(const View& y, const View& x, bool along_c)
@@ -69,13 +70,22 @@ struct RowSpace {
   }
   template <class F>
   void run(const Ctx& ctx, int64_t work, F f) const {
+    runs(ctx, work, [&](int worker, int64_t n, int64_t c, int64_t l, int64_t d, int64_t h, int64_t) {
+      f(worker, n, c, l, d, h);
+      return int64_t(1);
+    });
+  }
+  template <class F>
+  void runs(const Ctx& ctx, int64_t work, F f) const {
     int64_t blocks = ceil_div(C, L), rows = N * blocks * D * H, grain = max64(1, kTaskElements / max64(1, work));
     parallel_for(ctx, ceil_div(rows, grain), [&](int64_t task, int worker) {
       int64_t r = task * grain, end = min64(rows, r + grain), h = r % H, d = r / H % D, b = r / H / D % blocks,
               n = r / H / D / blocks;
-      for (; r < end; r++) {
-        f(worker, n, b * L, min64(L, C - b * L), d, h);
-        if (++h < H) continue;
+      while (r < end) {
+        const int64_t done = f(worker, n, b * L, min64(L, C - b * L), d, h, min64(end - r, H - h));
+        r += done;
+        h += done;
+        if (h < H) continue;
         h = 0;
         if (++d < D) continue;
         d = 0;
