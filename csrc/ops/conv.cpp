@@ -108,7 +108,7 @@ Array gradient_of_input(Convolution c, const Array& g, const Array& w, const Dim
   Array dx = empty_image(g, w.shape[1] * c.args.groups, size);
   drop_idle_strides(c, g);
   Cost cost = cost_of(c, g, dx, w);
-  Array to = as_volume(dx), from = as_volume(g), filters = as_volume(w);
+  Array to = as_volume(dx), from = as_volume(apart(g)), filters = as_volume(w);
   Ctx ctx = make_ctx(g.device());
   if (auto query = kernels(g.device()).conv_backward_input_workspace)
     cost.workspace = query(ctx, to.view(), from.view(), filters.view(), c.args);
@@ -194,7 +194,9 @@ Array conv_backward_weight(const Array& g, const Array& x, const Dims& size, con
   Convolution c = convolution("conv", g, dw, {}, stride, padding, dilation, groups);
   drop_idle_strides(c, g);
   Cost cost = cost_of(c, g, x, dw);
-  Array to = as_volume(dw), from = as_volume(g), image = as_volume(x);
+  Array up = g;
+  if (overlaps_itself(g)) copy_into(up = empty_image(x, g.shape[1], Dims(g.shape + 2, c.n)), g);
+  Array to = as_volume(dw), from = as_volume(up), image = as_volume(x);
   Ctx ctx = make_ctx(x.device());
   if (auto query = kernels(x.device()).conv_backward_weight_workspace)
     cost.workspace = query(ctx, to.view(), from.view(), image.view(), c.args);

@@ -85,7 +85,7 @@ static void as_one_row(Array& image, ImageMap& map) {
 
 Array resample(const char* name, const Array& x, int64_t dims, const ImageMap& asked) {
   ImageMap map = asked;
-  Array xv = as_volume(x, dims, name);
+  Array xv = as_volume(map.transposed ? apart(x) : x, dims, name);
   Dims shape{xv.shape[0], xv.shape[1]};
   for (int d = 0; d < 3; d++) {
     const AxisMap& m = map.axis[d];

@@ -25,6 +25,8 @@ Array contiguous(const Array& x) {
   return y;
 }
 
+Array apart(const Array& x) { return overlaps_itself(x) ? clone(x) : x; }
+
 Array clone(const Array& x) {
   Array y = empty_like(x);
   launch<&Kernels::copy>("clone", out(y), in(x));
