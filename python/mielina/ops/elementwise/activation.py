@@ -30,8 +30,8 @@ __functional__ = [
 Function = Callable[..., Any]
 
 
-def _activation(name: str, parameters: int = 0, derivative: Function | None = None) -> Function:
-    """apply(input, inplace, *parameters) for one kernel, whose gradient takes x."""
+def _activation(name: str, parameters: int = 0, derivative: Function | None = None) -> tuple[Function, Function]:
+    """(out of place, in place) for one kernel, whose gradient takes x."""
     made = unary_op(name, "x", derivative)
     call = _core.recorded(getattr(_core, name), made, tuple(range(1 + parameters)), 0, 1)
 
@@ -39,12 +39,7 @@ def _activation(name: str, parameters: int = 0, derivative: Function | None = No
         return call(input, *parameters)
 
     out_of_place.__name__ = name
-    in_place = add_in_place(out_of_place, getattr(_core, name + "_"), attach=False)
-
-    def apply(input: Tensor, inplace: bool, *parameters: float) -> Any:
-        return in_place(input, *parameters) if inplace else call(input, *parameters)
-
-    return apply
+    return call, add_in_place(out_of_place, getattr(_core, name + "_"), attach=False)
 
 
 # ---- pieces of straight lines ----------------------------------------------------------------------------------------
@@ -90,7 +85,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     >>> F.leaky_relu(mi.tensor([-1.0, 2.0]), 0.1)
     tensor([-0.1000,  2.0000])
     """
-    return _leaky_relu(input, inplace, negative_slope)
+    return _leaky_relu[1 if inplace else 0](input, negative_slope)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
@@ -107,7 +102,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         if input.dtype.name == "bool" or (input.dtype.name == "uint8" and (low < 0 or high < 0)):
             raise RuntimeError(f"hardtanh: {input.dtype.name} has no numbers from {min_val} to {max_val}")
         return (clamp_ if inplace else clamp)(input, low, high)
-    return _hardtanh(input, inplace, min_val, max_val)
+    return _hardtanh[1 if inplace else 0](input, min_val, max_val)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -136,7 +131,7 @@ def _thresholded(input: Tensor, threshold: float, value: float, inplace: bool) -
         least, value = _whole("threshold", threshold), _whole("threshold", value)
         y = where(gt(input, least), input, value)
         return copy_(input, y) if inplace else y
-    return _threshold(input, inplace, threshold, value)
+    return _threshold[1 if inplace else 0](input, threshold, value)
 
 
 @method
@@ -146,7 +141,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     >>> F.hardshrink(mi.tensor([-1.0, 0.3, 2.0]))
     tensor([-1.,  0.,  2.])
     """
-    return _hardshrink(input, False, lambd)
+    return _hardshrink[0](input, lambd)
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
@@ -158,7 +153,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     check_tensors("softshrink", input)
     if not 0 <= lambd < math.inf and input.dtype.is_floating_point:
         raise RuntimeError(f"softshrink: lambd must not be negative, got {lambd}")
-    return _softshrink(input, False, lambd)
+    return _softshrink[0](input, lambd)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
@@ -167,7 +162,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     >>> F.hardsigmoid(mi.tensor([-4.0, 0.0, 4.0]))
     tensor([0.0000, 0.5000, 1.0000])
     """
-    return _hardsigmoid(input, inplace)
+    return _hardsigmoid[1 if inplace else 0](input)
 
 
 def _hardswish_slope(x: Tensor) -> Tensor:
@@ -183,7 +178,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     >>> F.hardswish(mi.tensor([-4.0, 1.0, 4.0]))
     tensor([-0.0000, 0.6667, 4.0000])
     """
-    return _hardswish(input, inplace)
+    return _hardswish[1 if inplace else 0](input)
 
 
 @method
@@ -279,7 +274,7 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
-    return (_gelu if approximate == "none" else _gelu_tanh)(input, False)
+    return (_gelu if approximate == "none" else _gelu_tanh)[0](input)
 
 
 def _silu_slope(x: Tensor) -> Tensor:
@@ -320,7 +315,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> F.silu(mi.tensor([-1.0, 1.0]))
     tensor([-0.2689,  0.7311])
     """
-    return _silu(input, inplace)
+    return _silu[1 if inplace else 0](input)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
@@ -329,7 +324,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     >>> F.mish(mi.tensor([-1.0, 1.0]))
     tensor([-0.3034,  0.8651])
     """
-    return _mish(input, inplace)
+    return _mish[1 if inplace else 0](input)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -338,7 +333,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     >>> F.elu(mi.tensor([-1.0, 2.0]))
     tensor([-0.6321,  2.0000])
     """
-    return _elu(input, inplace, alpha, 1.0)
+    return _elu[1 if inplace else 0](input, alpha, 1.0)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -349,7 +344,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """
     if alpha == 0:
         raise RuntimeError("celu: alpha must not be 0")
-    return _elu(input, inplace, alpha, 1.0 / alpha)
+    return _elu[1 if inplace else 0](input, alpha, 1.0 / alpha)
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -358,7 +353,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     >>> mi.selu(mi.tensor([-1.0, 1.0]))
     tensor([-1.1113,  1.0507])
     """
-    return _selu(input, inplace)
+    return _selu[1 if inplace else 0](input)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -367,7 +362,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     >>> F.softplus(mi.tensor([0.0, 30.0]))
     tensor([ 0.6931, 30.0000])
     """
-    return _softplus(input, False, beta, threshold)
+    return _softplus[0](input, beta, threshold)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
@@ -376,7 +371,7 @@ def logsigmoid(input: Tensor) -> Tensor:
     >>> F.logsigmoid(mi.tensor([0.0, 100.0]))
     tensor([-6.9315e-01, -3.7835e-44])
     """
-    return _log_sigmoid(input, False)
+    return _log_sigmoid[0](input)
 
 
 def softsign(input: Tensor) -> Tensor:
@@ -388,7 +383,7 @@ def softsign(input: Tensor) -> Tensor:
     check_tensors("softsign", input)
     if not input.dtype.is_floating_point:
         return div(input, abs(input) + 1)
-    return _softsign(input, False)
+    return _softsign[0](input)
 
 
 def tanhshrink(input: Tensor) -> Tensor:
@@ -400,7 +395,7 @@ def tanhshrink(input: Tensor) -> Tensor:
     check_tensors("tanhshrink", input)
     if input.dtype.name == "bool":
         raise RuntimeError("tanhshrink: bools have no subtraction")
-    return _tanhshrink(input, False)
+    return _tanhshrink[0](input)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
