@@ -2,7 +2,7 @@
 //
 // Eight rows (columns) of B are read at once, and the next eight fetched into the L2 cache meanwhile: without that
 // 1 x 4096 x 4096 ran at 25 GB/s on one core and 44 on two, with it at 36 and 46, where a plain read of B reaches 35
-// and 48.
+// and 48. A Zen 3 fetches four long ones by itself: see narrow().
 #pragma once
 #include "cpu/gemm/epilogue.h"
 #include "cpu/gemm/pack.h"
@@ -23,6 +23,14 @@ struct ThinProduct {
 
   // What may lie in the L2 cache is not fetched: 1 x 256 x 256 took 5.6 us, so 4.4.
   bool far() const { return N * K * int64_t(sizeof(S)) > 1 << 20; }
+  // Four rows (columns) at once, and nothing fetched. On a Zen 3 1 x 1024 x 1024 took 130 us on one core, 2048 x 2048
+  // 480, so 75 and 360. But runs of 1600 bytes took 2.4 times as long so, four rows times 64 MB 1.2 times.
+  static constexpr int kNarrow = VBYTES != 32 || !__is_same(S, T) ? 0 : sizeof(T) == 4 ? 4 : 1;  // up to so many of a
+  bool narrow() const {
+    if (!kNarrow) return false;
+    const int64_t bytes = N * K * int64_t(sizeof(S)), run = (sj == 1 ? N : K) * int64_t(sizeof(S));
+    return far() && run > 2560 && (M == 1 || (M <= kNarrow && bytes <= 16 << 20));
+  }
   bool read_a_in_place() const { return __is_same(S, T) && ak == 1; }
   // B of few columns is cut along K, each piece with sums of its own.
   int64_t pieces() const {
@@ -45,13 +53,13 @@ struct ThinProduct {
     for (; m < M; m++) f(m, Rows<1>{});
   }
 
-  // B's rows run through memory: y (R, n) += x (R, 8) b (8, n) for whole vectors of n; what lies `ahead` elements
+  // B's rows run through memory: y (R, n) += x (R, G) b (G, n) for whole vectors of n; what lies `ahead` elements
   // further on is fetched.
-  template <int R>
+  template <int R, int G>
   static void add_rows(T* y, int64_t ld, const T* x, int64_t ldx, const S* b, int64_t sk, int64_t n, int64_t ahead) {
-    Vec<T> w[R][kGroup];
-    const S* row[kGroup];
-    for (int i = 0; i < kGroup; i++) {
+    Vec<T> w[R][G];
+    const S* row[G];
+    for (int i = 0; i < G; i++) {
       row[i] = b + i * sk;
       for (int r = 0; r < R; r++) w[r][i] = splat<Vec<T>>(x[r * ldx + i]);
     }
@@ -59,12 +67,12 @@ struct ThinProduct {
       Vec<T> s[R];
 #pragma GCC unroll 4
       for (int r = 0; r < R; r++) s[r] = load(y + r * ld + j);
-      if (ahead) {
+      if (G == kGroup && ahead) {
 #pragma GCC unroll 8
-        for (int i = 0; i < kGroup; i++) __builtin_prefetch(row[i] + j + ahead, 0, 2);
+        for (int i = 0; i < G; i++) __builtin_prefetch(row[i] + j + ahead, 0, 2);
       }
 #pragma GCC unroll 8
-      for (int i = 0; i < kGroup; i++) {
+      for (int i = 0; i < G; i++) {
         const Vec<T> v = load_as<T>(row[i] + j, L);
 #pragma GCC unroll 4
         for (int r = 0; r < R; r++) s[r] = fma(w[r][i], v, s[r]);
@@ -119,13 +127,19 @@ struct ThinProduct {
   // y (M, n) = x (M, rows k0 .. k1) B, columns j0 .. j0 + n.
   void add_all(T* y, int64_t ld, const T* x, int64_t ldx, int64_t j0, int64_t n, int64_t k0, int64_t k1) const {
     for (int64_t m = 0; m < M; m++) __builtin_memset(y + m * ld, 0, size_t(n) * sizeof(T));
-    for (int64_t k = k0; k < k1; k += kGroup) {
-      const int64_t ahead = far() && k + 2 * kGroup <= k1 ? kGroup * sk : 0;
-      const int64_t rows = min64(kGroup, k1 - k), whole = rows == kGroup ? n / L * L : 0;
+    const bool four = narrow();
+    const int64_t G = four ? 4 : kGroup;
+    for (int64_t k = k0; k < k1; k += G) {
+      const int64_t ahead = far() && k + 2 * G <= k1 ? G * sk : 0;
+      const int64_t rows = min64(G, k1 - k), whole = rows == G ? n / L * L : 0;
       const S* from = b + k * sk + j0;
       if (whole)
         row_blocks([&]<int R>(int64_t m, Rows<R>) {
-          add_rows<R>(y + m * ld, ld, x + m * ldx + k, ldx, from, sk, whole, ahead);
+          T* to = y + m * ld;
+          const T* w = x + m * ldx + k;
+          if constexpr (R <= kNarrow)
+            if (four) return add_rows<R, 4>(to, ld, w, ldx, from, sk, whole, 0);
+          add_rows<R, kGroup>(to, ld, w, ldx, from, sk, whole, ahead);
         });
       if (whole < n)
         for (int64_t m = 0; m < M; m++) add_rest(y + m * ld, x + m * ldx + k, from, sk, rows, whole, n);
@@ -185,16 +199,22 @@ struct ThinProduct {
     for (int64_t m = 0; m < M; m++) __builtin_memset(y + m * ld, 0, size_t(n) * sizeof(T));
     // Short columns: several groups ahead, 16 KB, since memory answers after 3.
     const int64_t step = kGroup * max64(1, 16384 / max64(1, kGroup * sj * int64_t(sizeof(S))));
+    const bool four = narrow();
     for (int64_t k = 0; k < K; k += kDepth)
       for (int64_t j = 0; j < n; j += kGroup) {
         const int64_t end = min64(n, j + kGroup), depth = min64(kDepth, K - k);
         const int64_t next = j + step + kGroup <= n ? step * sj : k + 2 * kDepth <= K ? kDepth - j * sj : 0;
-        const int64_t ahead = far() ? next : 0;
+        const int64_t ahead = far() && !four ? next : 0;
         row_blocks([&]<int R>(int64_t m, Rows<R>) {
+          auto dots = [&]<int C>(Rows<C>) {
+            for (int64_t c = j; c < end; c += C)
+              dot_columns<R, C>(y + m * ld + c, ld, x + m * ldx + k, ldx, b + (j0 + c) * sj + k, sj, min64(C, end - c),
+                                depth, ahead);
+          };
+          if constexpr (R == 1 && kNarrow)
+            if (four) return dots(Rows<4>{});
           constexpr int C = kSums / R < kGroup ? kSums / R : kGroup;
-          for (int64_t c = j; c < end; c += C)
-            dot_columns<R, C>(y + m * ld + c, ld, x + m * ldx + k, ldx, b + (j0 + c) * sj + k, sj, min64(C, end - c),
-                              depth, ahead);
+          dots(Rows<C>{});
         });
       }
   }
