@@ -128,15 +128,14 @@ void scatter_into(const Window& w, const Array& src, Scatter op, const Array& x,
   }
   Array values = src.dtype == x.dtype ? src : convert(src, x.dtype);
   if (may_overlap(x, values)) values = clone(values);
+  const Array places = expand(may_overlap(x, w.index) ? clone(w.index) : w.index, w.x.dims(), "scatter");
   // Rows are added as rows: the gradient of a sum of 512 rows of 512 took five times as long where it lay.
-  const int last = w.x.ndim - 1;
-  if (op == Scatter::add && last > 0 && w.x.shape[last] > 1 && w.index.stride[w.index.ndim - 1] == 0)
-    values = apart(values);
-  Array places = may_overlap(x, w.index) ? clone(w.index) : w.index;
+  const int last = places.ndim - 1;
+  if (op == Scatter::add && last > 0 && places.shape[last] > 1 && places.stride[last] == 0) values = apart(values);
   checked_after(
       [&] {
-        launch<&Kernels::scatter>("scatter", out(w.x), in(expand(values, w.x.dims(), "scatter")),
-                                  in(expand(places, w.x.dims(), "scatter")), lookup, op);
+        launch<&Kernels::scatter>("scatter", out(w.x), in(expand(values, w.x.dims(), "scatter")), in(places), lookup,
+                                  op);
       },
       [&] { check_bounds(w.asked, w.rule); });
 }

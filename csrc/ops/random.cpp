@@ -1,5 +1,8 @@
 #include "ops/random.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace mielina::ops {
 
 static void check_state(const Array& a, const char* name) {
@@ -16,11 +19,21 @@ Array take_key(const Array& state, int64_t numbers, DType dtype) {
   return key;
 }
 
+// Halves are drawn as float32 and rounded: what would be rounded up to `high` is left out.
+static double below(double high, double low, DType dtype) {
+  const int bits = dtype == DType::f16 ? 11 : dtype == DType::bf16 ? 8 : 0;  // of a significand
+  if (bits == 0 || !(low < high) || high == 0) return high;
+  int e;
+  const double m = std::frexp(high, &e);
+  const double step = std::ldexp(1.0, e - bits - (m == 0.5));  // from `high` to the number below it
+  return std::max(low, high - step * (0.5 + 0x1p-9));          // float32's rounding must not reach the middle either
+}
+
 Array uniform(const Dims& shape, DType dtype, const Array& key, double low, double high) {
   check_state(key, "uniform");
   check(is_floating(dtype), Kind::Type, "uniform: expected a floating dtype, got ", name_of(dtype));
   Array y = empty(shape, dtype);
-  launch<&Kernels::random_uniform>("uniform", out(y), in(key), low, high);
+  launch<&Kernels::random_uniform>("uniform", out(y), in(key), low, below(high, low, dtype));
   return y;
 }
 

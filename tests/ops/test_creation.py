@@ -91,5 +91,7 @@ def test_uniform_halves_are_below_their_bound() -> None:
         assert x.max().item() == 1 - (2**-11 if dtype is mi.float16 else 2**-8)
         assert abs(x.to(mi.float64).mean().item() - 0.5) < 0.002
         for low, high in ((-3.0, -1.0), (0.25, 1.75), (-1.0, 0.0), (1.0, 1.0078125)):
-            x = mi.empty(1 << 20, dtype=dtype).uniform_(low, high, generator=mi.Generator(1))
-            assert low <= x.min().item() <= x.max().item() < high
+            drawn = [mi.empty(1 << 20, dtype=dtype).uniform_(low, high, generator=mi.Generator(1))]
+            drawn.append(mi.nn.init.uniform_(mi.empty(1 << 20, dtype=dtype), low, high, generator=mi.Generator(1)))
+            for x in drawn:
+                assert low <= x.min().item() <= x.max().item() < high

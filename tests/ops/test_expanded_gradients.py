@@ -37,12 +37,7 @@ def test_gradient_of_a_sum(name: str, last: bool) -> None:
         inputs.append(mi.tensor(rng.standard_normal(size).astype(np.float32), requires_grad=True))
     y = f(*inputs)
     ones, expanded = mi.ones(y.shape), mi.ones(()).expand(y.shape)
-    if last and size:  # of filters in the image's order
-        ones = ones.contiguous(memory_format=mi.channels_last)
     wanted = mi.autograd.grad(f(*inputs), inputs, ones)
     got = mi.autograd.grad(f(*inputs), inputs, expanded)
-    summed = mi.autograd.grad(f(*inputs).sum(), inputs)
-    for a, b, c in zip(wanted, got, summed):
-        tolerance = 64 * np.finfo(np.float32).eps * float(abs(a).max().item())
-        np.testing.assert_allclose(b.numpy(), a.numpy(), rtol=0, atol=tolerance)
-        assert np.array_equal(b.numpy(), c.numpy())
+    for a, b in zip(wanted, got):
+        assert np.array_equal(a.numpy(), b.numpy())

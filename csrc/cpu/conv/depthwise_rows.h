@@ -15,7 +15,7 @@ struct DepthwiseRows {
   // whose order of lanes the sums keep until they are stored.
   static constexpr bool kMixed = VBYTES == 32;
   // Rows of an output's block under a stride of two: four fill 28 and 56 and leave registers, and their nine lines
-  // nearly fit a set of the L1 cache, which lines of 56 pixels of 128 channels share (one core, 1.2 to 2.7 times as
+  // nearly fit a set of the L1 cache, which lines of 56 pixels of 128 channels share (one core, 1.3 to 1.4 times as
   // fast).
   static constexpr int kPaced = kMixed ? 4 : 8;
   template <int Pace>

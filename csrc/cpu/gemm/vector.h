@@ -24,7 +24,7 @@ struct ThinProduct {
   // What may lie in the L2 cache is not fetched: 1 x 256 x 256 took 5.6 us, so 4.4.
   bool far() const { return N * K * int64_t(sizeof(S)) > 1 << 20; }
   // Four rows (columns) at once, and nothing fetched. On a Zen 3 1 x 1024 x 1024 took 130 us on one core, 2048 x 2048
-  // 480, so 75 and 360. But runs of 1600 bytes took 2.4 times as long so, four rows times 64 MB 1.2 times.
+  // 490, so 70 and 320. But runs of 1600 bytes took 2.4 times as long so, four rows times 64 MB 1.2 times.
   static constexpr int kNarrow = VBYTES != 32 || !__is_same(S, T) ? 0 : sizeof(T) == 4 ? 4 : 1;  // up to so many of a
   bool narrow() const {
     if (!kNarrow) return false;

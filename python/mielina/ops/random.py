@@ -42,18 +42,6 @@ def _drawn(name: str, dtype: DType | None) -> DType:
     return dtype
 
 
-_BITS = {dtypes.float16: 11, dtypes.bfloat16: 8}  # of a significand
-
-
-def uniform(shape: Any, dtype: DType, key: Tensor, low: float, high: float) -> Tensor:
-    """Numbers in [low, high). Halves are drawn as float32: what would be rounded up to `high` is left out."""
-    if dtype in _BITS and low < high != 0:
-        m, e = math.frexp(high)
-        step = 2.0 ** (e - _BITS[dtype] - (m == 0.5))  # from `high` to the number below it
-        high = max(low, high - step * (0.5 + 2**-9))  # float32's rounding must not reach the middle either
-    return _core.uniform(shape, dtype, key, low, high)
-
-
 # ---- new tensors -----------------------------------------------------------------------------------------------------
 def rand(
     *sizes: Any,
@@ -72,7 +60,7 @@ def rand(
     """
     shape, dtype = shape_of(sizes, size), _drawn("rand", dtype)
     key = _key(shape, dtype, generator, _place(device))
-    return made(uniform(shape, dtype, key, 0.0, 1.0), "rand", device, requires_grad)
+    return made(_core.uniform(shape, dtype, key, 0.0, 1.0), "rand", device, requires_grad)
 
 
 def randn(
@@ -345,7 +333,7 @@ def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generat
     dtype = _drawn("uniform_", self.dtype)
     return _fill(
         self,
-        uniform(self.shape, dtype, _key(self.shape, dtype, generator, self._device), float(a), float(b)),
+        _core.uniform(self.shape, dtype, _key(self.shape, dtype, generator, self._device), float(a), float(b)),
         "uniform_",
     )
 
