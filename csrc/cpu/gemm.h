@@ -89,7 +89,10 @@ struct Gemm {
   GemmLayout w;
   char* workspace;
 
-  static int64_t step_b(int64_t valid) { return (valid + L - 1) / L * L; }
+  // Whether a column alone is multiplied by A's rows as dot products.
+  static constexpr bool kDots = requires(PackA a, In* b, Out* d) { a.dots(0, 0, 0, b, d, 0, false); };
+  bool dots(int64_t valid) const { return kDots && p.in_place_a && valid == 1; }
+  int64_t step_b(int64_t valid) const { return dots(valid) ? 1 : (valid + L - 1) / L * L; }
   In* shared_a() const { return (In*)workspace; }
   In* shared_b() const { return (In*)(workspace + w.b); }
 
@@ -131,7 +134,7 @@ struct Gemm {
         else b.pack(panel_b, step, j, k0, kc);
         for (int64_t i = i0; i < i1; i++) {
           const int64_t rows = a.valid(i);
-          const int nv = int(step / L) - 1;
+          const int nv = int(ceil_div(step, L)) - 1;
           alignas(64) Out small[Op::MR * Op::NV * L];
           int64_t ld = Op::NV * L;
           Out* d = epilogue.target(i, j, ld);
@@ -144,8 +147,10 @@ struct Gemm {
             ld = p.nr;
             d = p.K <= Op::KC ? small : (Out*)(own + w.worker_sums) + ((i - i0) * (j1 - j0) + j - j0) * p.mr * p.nr;
           }
+          if constexpr (kDots)
+            if (dots(cols)) a.dots(i, k0, kc, pb.data, d, ld, add);
           if constexpr (Op::Depth == 1) {  // neighbours along K lie together in packed panels only
-            if (p.in_place_a)
+            if (p.in_place_a && !dots(cols))
               MicroKernels<Op, false>::table.at[nv][rows - 1](kc, a.in_place(i, k0), pb, d, ld, cols, add, next, far,
                                                               bias);
           }

@@ -318,7 +318,29 @@ struct Filters {
   int64_t panels() const { return ceil_div(size, width); }
   int64_t valid(int64_t p) const { return min64(width, size - p * width); }
   Strided<Op, In> matrix() const { return {data, size, channels * taps[0] * taps[1] * taps[2], si, sk, width}; }
-  Panel<In> in_place(int64_t, int64_t) const { return {nullptr, 0, 0}; }
+  // With AVX2 a filter whose numbers lie side by side needs no packing.
+  static constexpr bool kReads = VBYTES == 32 && __is_same(In, float);
+  bool readable() const { return kReads && flat && sk == 1; }
+  Panel<In> in_place(int64_t p, int64_t k) const { return {data + p * width * si + k, si, 1}; }
+  // d = or += the dot products of a panel's filters with b (kc): a single column would fill one of 16 lanes.
+  __attribute__((noinline)) void dots(int64_t p, int64_t k0, int64_t kc, const In* b, In* d, int64_t ld, bool add) const
+    requires kReads
+  {
+    constexpr int L = lanes<In>, kRows = Op::MR;
+    const int64_t n = valid(p);
+    const In* row[kRows];
+    for (int i = 0; i < kRows; i++) row[i] = data + (p * width + min64(i, n - 1)) * si + k0;
+    Vec<In> sums[L] = {};
+    for (int64_t k = 0; k < kc; k += L) {
+      const int64_t some = min64(L, kc - k);
+      const bool whole = some == L;
+      const Vec<In> x = whole ? load(b + k) : load_n(b + k, some);
+#pragma GCC unroll 8
+      for (int i = 0; i < kRows; i++) sums[i] = fma(whole ? load(row[i] + k) : load_n(row[i] + k, some), x, sums[i]);
+    }
+    const Vec<In> all = hsums(sums);
+    for (int64_t i = 0; i < n; i++) d[i * ld] = add ? d[i * ld] + all[i] : all[i];
+  }
   void pack(In* to, int64_t step, int64_t p, int64_t k0, int64_t kc) const {
     if (flat) return matrix().pack(to, step, p, k0, kc);
     const int64_t all = taps[0] * taps[1] * taps[2], n = valid(p);
@@ -337,7 +359,8 @@ struct Filters {
       const int64_t c = channels_inner ? k % channels : k / all, tap = channels_inner ? k / channels : k % all;
       const In* at = from + c * sc + tap % taps[2] * stride[2] + tap / taps[2] % taps[1] * stride[1] +
                      tap / (taps[2] * taps[1]) * stride[0];
-      for (int64_t i = 0; i < step; i++) to[i] = i < n ? at[i * si] : In(0);
+      if (si == 1) copy_row(at, to, n);  // the image's gradient by channels-last filters
+      for (int64_t i = si == 1 ? n : 0; i < step; i++) to[i] = i < n ? at[i * si] : In(0);
     }
   }
 };

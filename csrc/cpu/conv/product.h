@@ -47,22 +47,66 @@ struct PixelFinish {
   }
 };
 
+int64_t depth_of(const Problem& q) { return q.w.shape[kC] * q.window.taps[0] * q.window.taps[1] * q.window.taps[2]; }
+
+template <class Op>
+Filters<Op> filters_of(const Problem& q, bool channels_inner) {
+  Filters<Op> w{(const typename Op::In*)q.w.data,
+                q.y.shape[kC],
+                1,
+                q.w.stride[kN],
+                q.w.stride[kC],
+                q.w.shape[kC],
+                channels_inner};
+  for (int d = 0; d < 3; d++) {
+    w.taps[d] = q.window.taps[d];
+    w.stride[d] = q.w.stride[kD + d];
+  }
+  w.flatten();
+  return w;
+}
+
 struct ConvPlan {
   GemmPlan gemm;
   PixelSpace pixels;
-  bool few, turned;
+  bool inner, turned;  // whether channels run within taps along K; pixels are the product's rows
 };
 
 constexpr int64_t kFewPixels = Sliding::kFewPixels;
 
+int64_t pixels_of_all(const View& y) { return y.shape[kN] * y.shape[kD] * y.shape[kH] * y.shape[kW]; }
+
 template <class Op>
-ConvPlan conv_plan(const View& y, int64_t depth) {
+bool few_pixels(const View& y) {
+  return pixels_of_all(y) <= kFewPixels && y.shape[kC] >= 2 * Op::NV * lanes<typename Op::Out>;
+}
+// Whether channels run within taps along K, as in the image. A few pixels are gathered in the order in which the many
+// filters lie: put in the pixels' order number by number, 512 x 512 x 3 x 3 filters were half of the time of 7 x 7
+// pixels.
+template <class Op>
+bool channels_inner(const Problem& q) {
+  return lanes_along_c(q.x) && (!few_pixels<Op>(q.y) || filters_of<Op>(q, true).flat);
+}
+// Whether filters are the rows of a few pixels' product and read where they lie. Channels-last sums are then stored
+// number by number, which takes longer than packing short filters does (1 x 1, 256 -> 512, 7 x 7: 0.85 of the speed).
+template <class Op>
+bool filters_in_place(const Problem& q) {
+  const int64_t pixels = pixels_of_all(q.y);
+  return few_pixels<Op>(q.y) && (pixels == 1 || !lanes_along_c(q.y) || depth_of(q) >= 2048) &&
+         filters_of<Op>(q, channels_inner<Op>(q)).readable();
+}
+
+template <class Op>
+ConvPlan conv_plan(const Problem& q) {
   ConvPlan p;
-  const int64_t K = y.shape[kC], pixels = y.shape[kN] * y.shape[kD] * y.shape[kH] * y.shape[kW];
-  // A few pixels are rows of the product: their panels stay in the cache while each filter is packed once, right before
-  // its use (512 filters of 512 channels over 7 x 7 pixels: 2.2 -> 1.4 ms), and 49 are 4 panels of 13, not 2 of 32.
-  p.few = pixels <= kFewPixels && K >= 2 * Op::NV * lanes<typename Op::Out>;
-  p.turned = p.few || lanes_along_c(y);
+  const View& y = q.y;
+  const int64_t K = y.shape[kC], pixels = pixels_of_all(y), depth = depth_of(q);
+  // The panels of a few pixels stay in the cache while filters are read once. With AVX2 these are rows that are read
+  // where they lie (512 filters of 512 channels over 7 x 7 pixels: 1.67 -> 1.40 ms); else each is packed once, right
+  // before its use, and pixels are the rows: 49 are 4 panels of 13, not 2 of 32 (2.2 -> 1.4 ms with AVX-512).
+  const bool few = few_pixels<Op>(y), in_place = filters_in_place<Op>(q);
+  p.inner = channels_inner<Op>(q);
+  p.turned = in_place ? false : few || lanes_along_c(y);
   GemmPlan& g = p.gemm;
   g = p.turned ? gemm_plan<Op>(pixels, K, depth) : gemm_plan<Op>(K, pixels, depth);
   p.pixels = pixel_space(y, p.turned ? g.mr : g.nr, !p.turned);
@@ -77,11 +121,12 @@ ConvPlan conv_plan(const View& y, int64_t depth) {
   // Filters are packed first, pixels by the task that needs them.
   g.share_a = !p.turned || channel_tiles > 1;
   g.share_b = p.turned || channel_tiles > 1;
-  if (p.few) {
-    g.m_tiles = 1;
-    g.n_tiles = min64(g.n_panels, 16);
-    g.share_a = true;
-    g.share_b = false;
+  if (few) {
+    g.m_tiles = p.turned ? 1 : min64(g.m_panels, 16);
+    g.n_tiles = p.turned ? min64(g.n_panels, 16) : 1;
+    g.share_a = p.turned;
+    g.share_b = in_place;
+    g.in_place_a = in_place;
   }
   g.n_chunk = g.n_panels;
   return p;
@@ -104,27 +149,15 @@ Pixels<Op> pixels_of(const PixelSpace& space, const View& x, const Window& windo
   return p;
 }
 
-int64_t depth_of(const Problem& q) { return q.w.shape[kC] * q.window.taps[0] * q.window.taps[1] * q.window.taps[2]; }
-
 template <class Op>
 void product(const Ctx& ctx, const Problem& q) {
   using Out = typename Op::Out;
-  const ConvPlan p = conv_plan<Op>(q.y, depth_of(q));
+  const ConvPlan p = conv_plan<Op>(q);
   Pixels<Op> pixels = pixels_of<Op>(p.pixels, q.x, q.window);
-  const int64_t width = p.turned ? p.gemm.nr : p.gemm.mr, K = q.y.shape[kC], sc = q.y.stride[kC];
-  Filters<Op> filters{
-      (const typename Op::In*)q.w.data, K, width, q.w.stride[kN], q.w.stride[kC], q.w.shape[kC], pixels.channels_inner};
-  for (int d = 0; d < 3; d++) {
-    filters.taps[d] = q.window.taps[d];
-    filters.stride[d] = q.w.stride[kD + d];
-  }
-  filters.flatten();
-  // A few pixels are gathered in the order in which the many filters lie: put in the pixels' order number by number,
-  // 512 x 512 x 3 x 3 filters were half of the time of 7 x 7 pixels.
-  if (p.few && pixels.channels_inner && !filters.flat) {
-    pixels.channels_inner = filters.channels_inner = false;
-    filters.flatten();
-  }
+  pixels.channels_inner = p.inner;
+  const int64_t width = p.turned ? p.gemm.nr : p.gemm.mr, sc = q.y.stride[kC];
+  Filters<Op> filters = filters_of<Op>(q, p.inner);
+  filters.width = width;
   const int64_t step = p.pixels.step;
   const Matrix c{(char*)q.y.data, q.y.dtype, p.turned ? step : sc, p.turned ? sc : step};
   Matrix bias{};
@@ -141,7 +174,7 @@ void product(const Ctx& ctx, const Problem& q) {
 
 template <class Op>
 int64_t product_workspace(const Ctx& ctx, const Problem& q) {
-  return gemm_layout<Op>(conv_plan<Op>(q.y, depth_of(q)).gemm, true, ctx.threads).bytes;
+  return gemm_layout<Op>(conv_plan<Op>(q).gemm, true, ctx.threads).bytes;
 }
 
 }  // namespace

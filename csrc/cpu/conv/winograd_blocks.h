@@ -37,25 +37,37 @@ struct WinogradBlocks : LastTiles {
   int64_t filter_bytes() const { return align64(panels * panel_size() * int64_t(sizeof(float))); }
 
   // The taps of n filters' `some` channels, as lanes. Where a filter's lie in a row, squares of filters and taps are
-  // turned: of as many channels as fill them, since nine taps are two squares of eight (AVX2).
+  // turned: of as many channels as fill them, since nine taps are two squares of eight (AVX2). Where its channels do,
+  // squares of filters and channels: number by number they were half of the time of 512 x 512 filters on 10 x 10
+  // pixels.
   void taps_of(const float* at, int64_t n, int64_t some, float* to) const {
     const int64_t R = q.window.taps[1], sk = q.w.stride[kN], sc = q.w.stride[kC], sr = q.w.stride[kH],
                   ss = q.w.stride[kW], all = some * R * R;
-    if (ss != 1 || sr != R) {
+    const bool row = ss == 1 && sr == R;
+    if (!row && (sc != 1 || some == 1)) {
       for (int64_t t = 0; t < all; t++, to += L) {
         const float* from = at + t / (R * R) * sc + t / R % R * sr + t % R * ss;
-        for (int64_t i = 0; i < L; i++) to[i] = i < n ? from[i * sk] : 0.0f;
+        if (sk == 1) store(to, n < L ? load_n(from, n) : load(from));
+        else
+          for (int64_t i = 0; i < L; i++) to[i] = i < n ? from[i * sk] : 0.0f;
       }
       return;
     }
-    for (int64_t t = 0; t < all; t += L) {
-      vf32 v[L] = {};
+    // A square: `wide` numbers of each filter, which become vectors `apart`, `many` of them.
+    auto square = [&](const float* from, int64_t wide, float* put, int64_t apart, int64_t many)
+                      __attribute__((always_inline)) {
+                        vf32 v[L] = {};
 #pragma GCC unroll 16
-      for (int i = 0; i < L; i++) v[i] = i < n ? load_n(at + i * sk + t, min64(L, all - t)) : vf32{};
-      transpose(v);
+                        for (int i = 0; i < L; i++) v[i] = i < n ? load_n(from + i * sk, wide) : vf32{};
+                        transpose(v);
 #pragma GCC unroll 16
-      for (int i = 0; i < L; i++) store(to + (t + i) * L, v[i]);
-    }
+                        for (int i = 0; i < L; i++)
+                          if (i < many) store(put + i * apart, v[i]);
+                      };
+    if (row)
+      for (int64_t t = 0; t < all; t += L) square(at + t, min64(L, all - t), to + t * L, L, L);
+    else
+      for (int64_t t = 0; t < R * R; t++) square(at + t / R * sr + t % R * ss, some, to + t * L, R * R * L, some);
   }
 
   // Where the taps of a phase lie among a filter's, as lanes; those that it has not, behind the others.
@@ -78,12 +90,13 @@ struct WinogradBlocks : LastTiles {
     const float* w = (const float*)q.w.data + panel * mr * q.w.stride[kN];
     const int64_t valid = min64(mr, K - panel * mr), channels = q.x.shape[kC],
                   size = q.window.taps[1] * q.window.taps[1];
-    const int64_t at_once = phases() == 1 && q.w.stride[kC] == size ? kTaps / size : 1;
+    const int64_t sc = q.w.stride[kC], most = kTaps / size;
+    const int64_t at_once = phases() > 1 ? 1 : sc == size ? most : sc == 1 ? min64(L, most) : 1;
     for (int64_t phase = 0; phase < phases(); phase++) places_of_taps(phase, (kTaps + L) * L, place[phase]);
     for (int64_t c = c0, some; c < c1; c += some) {
       some = min64(at_once, c1 - c);
       for (int64_t k = 0; k < mr; k += L) {
-        taps_of(w + c * q.w.stride[kC] + k * q.w.stride[kN], max64(0, min64(L, valid - k)), some, all);
+        taps_of(w + c * sc + k * q.w.stride[kN], max64(0, min64(L, valid - k)), some, all);
         for (int64_t i = 0; i < some; i++) {
           // A whole vector reaches into the next channel's row, which is yet to come: AVX2 stores parts in pieces.
           const int64_t n = mr < L && c + i + 1 < c1 ? L : min64(L, mr - k);
