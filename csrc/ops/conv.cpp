@@ -181,16 +181,15 @@ Array conv_transpose(const Array& x, const Array& w, const MaybeArray& bias, con
   return y;
 }
 
-Array conv_backward_weight(const Array& g, const Array& x, const Dims& size, const Dims& stride, const Dims& padding,
+Array conv_backward_weight(const Array& g, const Array& x, const Array& w, const Dims& stride, const Dims& padding,
                            const Dims& dilation, int64_t groups) {
-  check(g.ndim == x.ndim && g.ndim > 2 && size.n == g.ndim - 2 && groups > 0 && x.shape[1] % groups == 0, Kind::Runtime,
-        "conv_backward_weight: expected images (N, C, ...) of one rank and a filter size, got ", text(g.dims()), ", ",
-        text(x.dims()), " and ", text(size));
+  check(g.ndim == x.ndim && g.ndim > 2 && w.ndim == g.ndim && groups > 0 && w.shape[0] == g.shape[1] &&
+            w.shape[1] * groups == x.shape[1],
+        Kind::Runtime, "conv_backward_weight: expected images (N, C, ...) of one rank and filters that fit them, got ",
+        text(g.dims()), ", ", text(x.dims()), " and ", text(w.dims()));
   check(g.shape[0] == x.shape[0], Kind::Runtime, "conv_backward_weight: batches differ: ", g.shape[0], " and ",
         x.shape[0]);
-  Dims shape{g.shape[1], x.shape[1] / groups};
-  for (int64_t taps : size) shape.push(taps);
-  Array dw = empty(shape, x.dtype);
+  Array dw = empty_image(w, w.shape[1], Dims(w.shape + 2, w.ndim - 2));
   Convolution c = convolution("conv", g, dw, {}, stride, padding, dilation, groups);
   drop_idle_strides(c, g);
   Cost cost = cost_of(c, g, x, dw);

@@ -14,8 +14,8 @@ Array conv(const Array& x, const Array& w, const MaybeArray& bias, const Dims& s
 // The gradient of conv with respect to x, whose spatial shape is `size`.
 Array conv_backward_input(const Array& g, const Array& w, const Dims& size, const Dims& stride, const Dims& padding,
                           const Dims& dilation, int64_t groups);
-// The gradient of conv with respect to w, whose filters have the shape `size`.
-Array conv_backward_weight(const Array& g, const Array& x, const Dims& size, const Dims& stride, const Dims& padding,
+// The gradient of conv with respect to w, of its shape and in its memory order.
+Array conv_backward_weight(const Array& g, const Array& x, const Array& w, const Dims& stride, const Dims& padding,
                            const Dims& dilation, int64_t groups);
 // conv_backward_input as a layer: x takes the place of g, and output_padding picks one of the sizes that a stride
 // allows.

@@ -125,6 +125,31 @@ def test_state_dict_shares_memory_and_keep_vars_keeps_the_parameters() -> None:
     assert layer.state_dict(keep_vars=True)["weight"] is layer.weight
 
 
+def test_channels_last_networks() -> None:
+    mi.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 20, 3), nn.Flatten(), nn.Linear(720, 4))
+    last = copy.deepcopy(net)
+    weights = [p for p in last.parameters() if p.ndim == 4]
+    assert last.to(memory_format=mi.channels_last) is last
+    assert all(any(p is w for w in weights) for p in last.parameters() if p.ndim == 4)
+    assert [p.is_contiguous(memory_format=mi.channels_last) for p in weights] == [True, True]
+    assert last[4].weight.is_contiguous()
+    x, y = mi.randn(5, 3, 8, 8), mi.tensor([0, 1, 2, 3, 0])
+    for model, image in ((net, x), (last, x.contiguous(memory_format=mi.channels_last))):
+        optimizer = mi.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        for _ in range(3):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(image), y).backward()
+            optimizer.step()
+    for a, b in zip(net.parameters(), last.parameters(), strict=True):
+        assert b.grad.stride() == b.stride(), "gradients lie as their parameters do"
+        assert (a - b).abs().max() < 1e-5
+    last.load_state_dict(net.state_dict())
+    assert last[0].weight.stride() == (27, 1, 9, 3) and (last[0].weight == net[0].weight).all()
+    assert last.to(memory_format=mi.contiguous_format)[0].weight.is_contiguous()
+    assert nn.Conv3d(2, 3, 2).to(memory_format=mi.channels_last_3d).weight.stride() == (16, 1, 8, 4, 2)
+
+
 def test_modes_dtypes_and_gradients() -> None:
     net = Net()
     assert net.eval() is net and not any(m.training for m in net.modules())

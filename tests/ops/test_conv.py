@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mielina.testing import assert_close, check_op, gradcheck, gradgradcheck, reference, tolerance
+from mielina import _core
+from mielina.testing import assert_close, check_op, gradcheck, gradgradcheck, reference, tolerance, use_isa
 
 F = mi.nn.functional
+ISAS = [name for name, supported, _ in _core.isas() if supported]
 RNG = np.random.default_rng(3)
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 
@@ -187,16 +189,37 @@ def test_channels_last_stays_channels_last() -> None:
             assert getattr(F, f"{name}{n}d")(mi.tensor(image), mi.tensor(f)).is_contiguous()
 
 
+@pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("orders", ["pp", "pl", "lp", "ll"])
-def test_memory_orders_of_a_few_pixels_and_many_filters(orders: str) -> None:
+@pytest.mark.parametrize(
+    ("image", "filters"),
+    [
+        ((1, 67, 7, 5), (70, 67, 3, 3)),
+        ((1, 67, 7, 7), (70, 67, 3, 3)),  # of 49 pixels one is left alone
+        ((3, 230, 3, 3), (37, 230, 3, 3)),  # panels of pixels run over images
+        ((1, 520, 1, 1), (65, 520, 1, 1)),
+        ((5, 300, 3, 7), (33, 150, 1, 1)),
+    ],
+)
+def test_memory_orders_of_a_few_pixels_and_many_filters(image: Any, filters: Any, orders: str, isa: str) -> None:
     """Sums of more than one block of 512 steps, whose blocks begin inside a channel's taps."""
-    x, w = normal(1, 67, 7, 5).astype("f"), normal(70, 67, 3, 3).astype("f")
+    x, w, b = normal(*image).astype("f"), normal(*filters).astype("f"), normal(filters[0]).astype("f")
     ours = [channels_last(a) if order == "l" else mi.tensor(a) for a, order in zip((x, w), orders, strict=True)]
+    groups, length = image[1] // filters[1], int(np.prod(filters[1:]))
+    if groups > 1:  # an odd number of filters for each
+        w, b = np.repeat(w, groups, 0), np.repeat(b, groups)
+        ours[1] = channels_last(w) if orders[1] == "l" else mi.tensor(w)
     for stride in (1, 2):
-        y = F.conv2d(*ours, stride=stride, padding=1).numpy()
-        expected = reference.conv2d(x.astype("d"), w.astype("d"), stride=stride, padding=1)
-        size = reference.conv2d(np.abs(x).astype("d"), np.abs(w).astype("d"), stride=stride, padding=1)
-        assert np.all(np.abs(y - expected) <= 603 * 2.0**-24 * size)
+        how = {"stride": stride, "padding": filters[2] // 2, "groups": groups}
+        expected = reference.conv2d(x.astype("d"), w.astype("d"), b.astype("d"), **how)
+        size = reference.conv2d(np.abs(x).astype("d"), np.abs(w).astype("d"), np.abs(b).astype("d"), **how)
+        results = []
+        with use_isa(isa):
+            for threads in (1, 3):
+                mi.set_num_threads(threads)
+                results.append(F.conv2d(*ours, mi.tensor(b), **how).numpy())
+        assert np.all(np.abs(results[0] - expected) <= (length + 1) * 2.0**-24 * size)
+        assert results[0].tobytes() == results[1].tobytes(), "the same bits on any number of threads"
 
 
 def test_a_padding_beyond_the_filter_and_empty_batches() -> None:

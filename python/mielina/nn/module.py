@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .. import devices, dtypes
+from ..ops.layout.memory import preserve_format
 from ..tensor import Tensor
 from . import text
 from .hooks import Hookable
@@ -153,9 +154,20 @@ class Module(Stateful, Hookable):
             x.data = fn(x.detach())
         return self
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False) -> Module:
+    def to(
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: bool = False,
+        memory_format: Any = preserve_format,
+    ) -> Module:
         """Moves parameters and buffers to a device and converts the floating ones to a dtype; a tensor names both.
-        Returns self. RuntimeError: no such device, with the reason."""
+
+        memory_format=mi.channels_last puts those of four dimensions in that order (channels_last_3d: of five), so that
+        convolutions of channels-last images read their filters along the channels. Returns self. RuntimeError: no such
+        device, with the reason.
+        """
         for a in args:
             if isinstance(a, Tensor):
                 dtype, device = a.dtype, a.device
@@ -167,11 +179,14 @@ class Module(Stateful, Hookable):
         dtype = dtypes.given(dtype)
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
-        if place is None and dtype is None:
+        order = memory_format.order
+        if place is None and dtype is None and memory_format is preserve_format:
             return self
         return self._apply(
             lambda x: x.to(
-                dtype=dtype if x.dtype.is_floating_point else None, device=None if place is None else devices.of(place)
+                dtype=dtype if x.dtype.is_floating_point else None,
+                device=None if place is None else devices.of(place),
+                memory_format=memory_format if order is None or len(order) == x.ndim else preserve_format,
             )
         )
 

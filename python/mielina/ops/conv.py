@@ -31,7 +31,7 @@ def _conv(x: Tensor, w: Tensor, bias: Tensor | None, size: Any, geometry: Any) -
 def _conv_rule(g: Tensor, needs: Any, x: Tensor, w: Tensor, geometry: Any) -> Any:
     return (
         _conv_input(g, w, x.shape[2:], geometry) if needs[0] else None,
-        _conv_weight(g, x, w.shape[2:], geometry) if needs[1] else None,
+        _conv_weight(g, x, w, geometry) if needs[1] else None,
         _over_channels(g) if needs[2] else None,
     )
 
@@ -54,7 +54,7 @@ def _conv_input(g: Tensor, w: Tensor, size: Any, geometry: Any) -> Tensor:
 def _conv_input_rule(h: Tensor, needs: Any, g: Tensor, w: Tensor, geometry: Any) -> Any:
     return (
         _conv(h, w, None, g.shape[2:], geometry) if needs[0] else None,
-        _conv_weight(g, h, w.shape[2:], geometry) if needs[1] else None,
+        _conv_weight(g, h, w, geometry) if needs[1] else None,
         *(_over_channels(h) if need else None for need in needs[2:]),
     )
 
@@ -62,9 +62,9 @@ def _conv_input_rule(h: Tensor, needs: Any, g: Tensor, w: Tensor, geometry: Any)
 CONV_INPUT = op("conv_input", _conv_input_rule)
 
 
-def _conv_weight(g: Tensor, x: Tensor, size: Any, geometry: Any) -> Tensor:
-    """The gradient with respect to filters of shape `size`."""
-    dw = _core.conv_backward_weight(g, x, size, *geometry)
+def _conv_weight(g: Tensor, x: Tensor, w: Tensor, geometry: Any) -> Tensor:
+    """The gradient with respect to filters, of w's shape and in its memory order."""
+    dw = _core.conv_backward_weight(g, x, w, *geometry)
     return record(dw, CONV_WEIGHT, (g, x), (g, x, geometry))  # type: ignore[no-any-return]
 
 
