@@ -127,7 +127,9 @@ def test_state_dict_shares_memory_and_keep_vars_keeps_the_parameters() -> None:
 
 def test_channels_last_networks() -> None:
     mi.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 20, 3), nn.Flatten(), nn.Linear(720, 4))
+    net = nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 20, 3), nn.Flatten(), nn.Linear(720, 4)
+    )
     last = copy.deepcopy(net)
     weights = [p for p in last.parameters() if p.ndim == 4]
     assert last.to(memory_format=mi.channels_last) is last

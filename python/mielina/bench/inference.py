@@ -41,7 +41,8 @@ def _forwards(r: Rivals, make: Callable[[Any], Any], x: Any) -> dict[str, Callab
         "mielina captured": lambda: captured(inputs),
     }
     if x.ndim == 4:
-        work["mielina channels last"] = _run(mi, ours, inputs.contiguous(memory_format=mi.channels_last))
+        last = copy.deepcopy(ours).to(memory_format=mi.channels_last)
+        work["mielina channels last"] = _run(mi, last, inputs.contiguous(memory_format=mi.channels_last))
     if r.torch:
         work |= _by_torch(r, r.twin(make, ours).eval(), r.torch.tensor(x))
     return work

@@ -82,9 +82,13 @@ def _steps(r: Rivals, make: Any, x: Any, y: Any) -> dict[str, Any]:
     captured = mi.capture(training_step(mi, ours(), x, y, on_arguments=True))
     mx, my = mi.tensor(x), mi.tensor(y)
     work: dict[str, Any] = {"mielina": step, "mielina captured": lambda: captured(mx, my)}
+    image = x.ndim == 4 and x.shape[1] > 1
+    if image:
+        last = ours().to(memory_format=mi.channels_last)
+        work["mielina channels last"] = training_step(mi, last, x, y, memory_format=mi.channels_last)
     if r.torch:
         work["torch"] = training_step(r.torch, r.twin(make, ours()), x, y)
-        if x.ndim == 4 and x.shape[1] > 1:
+        if image:
             last = r.twin(make, ours()).to(memory_format=r.torch.channels_last)
             work["torch channels last"] = training_step(r.torch, last, x, y, memory_format=r.torch.channels_last)
     return work
