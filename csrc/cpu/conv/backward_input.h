@@ -1,6 +1,7 @@
 // The gradient of the image, as convolutions.
 #pragma once
 #include "cpu/conv/algorithms.h"
+#include "cpu/conv/columns.h"
 #include "cpu/conv/floats.h"
 
 namespace mielina {
@@ -118,6 +119,7 @@ void conv_backward_input(const Ctx& ctx, const View& dx, const View& g, const Vi
   Floats floats{ctx, false};
   const View gs = floats(g), ws = floats(w);
   if (bundled(floats.rest(), dx, gs, ws, args, false) >= 0) return;
+  if (Columns::fits(dx, gs, ws, args)) return Columns(dx, gs, ws, args).run(floats.rest());
   // Zeroed at once: phase by phase took three quarters of the gradient of a 1 x 1 window of stride 2.
   const bool cleared = has_gaps(w, args) && is_dense(dx);
   if (cleared)
@@ -149,6 +151,7 @@ __attribute__((cold)) int64_t conv_backward_input_workspace(const Ctx& ctx, cons
   const View gs = floats(g), ws = floats(w);
   const int64_t once = bundled(ctx, dx, gs, ws, args, true);
   if (once >= 0) return floats.bytes + once;
+  if (Columns::fits(dx, gs, ws, args)) return floats.bytes + Columns(dx, gs, ws, args).bytes(ctx.threads);
   each_phase(dx, gs, ws, args, [&](const Problem& q, int64_t groups) {
     const int64_t bytes = two_columns(q, dx, w, args)
                               ? 4 * DepthwisePlanes(q).bytes()

@@ -30,13 +30,6 @@ static bool in_rows(DType dtype, int64_t stride) {
   return stride == 1 && dtype == dtype_of<T>;
 }
 
-// One copy, since it is large and products take most of the time.
-template <class T>
-__attribute__((noinline)) static void activate_row(T* y, int64_t n, Activation f) {
-  constexpr int L = lanes<T>;
-  for (int64_t i = 0; i < n; i += L) store_n(y + i, activate(load_n(y + i, min64(L, n - i)), f), min64(L, n - i));
-}
-
 template <class T>
 struct Planes {
   static constexpr int64_t L = lanes<T>, kChunk = 4;  // vectors of an output row at once, at most

@@ -36,6 +36,23 @@ MIELINA_INLINE V activate(V x, Activation f) {
   }
 }
 
+// Rows of y, n wide. One copy of the functions, since they are large: two in each epilogue were 11 KB a level.
+template <class T>
+__attribute__((noinline)) static void activate_rows(T* y, int64_t ld, int64_t rows, int64_t n, Activation f) {
+  constexpr int L = lanes<T>;
+  for (int64_t r = 0; r < rows; r++, y += ld)
+    for (int64_t i = 0; i < n; i += L) {
+      const bool whole = i + L <= n;
+      const Vec<T> v = activate(whole ? load(y + i) : load_n(y + i, n - i), f);
+      if (whole) store(y + i, v);
+      else store_n(y + i, v, n - i);
+    }
+}
+template <class T>
+static void activate_row(T* y, int64_t n, Activation f) {
+  activate_rows(y, n, 1, n, f);
+}
+
 // A matrix of any dtype and strides; data == nullptr: absent.
 struct Matrix {
   char* data;
@@ -98,7 +115,6 @@ struct Finish {
   }
   // stored: the sums d lie in c.
   void finish_at(Spot spot, Out* d, int64_t ld, int64_t rows, int64_t cols, bool stored) const {
-    constexpr int L = lanes<Out>;
     alignas(64) Out buf[kRow];
     Matrix to = c;
     to.data += spot.offset * kDTypeSize[int(c.dtype)];
@@ -107,15 +123,10 @@ struct Finish {
       if (accumulate && !stored) add(x, row(to, r, 0, cols, buf), cols);
       if (bias.data) add(x, row(bias, spot.i + r, spot.j, cols, buf), cols);
       if (residual.data) add(x, row(residual, spot.i + r, spot.j, cols, buf), cols);
-      if constexpr (Out(0.5) != Out(0)) {
-        if (activation != Activation::none) {
-          int64_t j = 0;
-          for (; j + L <= cols; j += L) store(x + j, activate(load(x + j), activation));
-          if (j < cols) store_n(x + j, activate(load_n(x + j, cols - j), activation), cols - j);
-        }
-      }
-      if (!stored) row_to_fn<Out>(c.dtype)(x, to.at(r, 0), c.sj, cols);
     }
+    if constexpr (Out(0.5) != Out(0))
+      if (activation != Activation::none) activate_rows(d, ld, rows, cols, activation);
+    for (int64_t r = 0; !stored && r < rows; r++) row_to_fn<Out>(c.dtype)(d + r * ld, to.at(r, 0), c.sj, cols);
   }
 };
 
