@@ -69,17 +69,17 @@ void check_bias(const Convolution& c, const MaybeArray& bias, int64_t channels) 
         channels, ",), got ", text(bias ? bias->dims() : Dims{}));
 }
 
-// The result of an image's convolution: as many axes, and channels-last where the image is.
-Array empty_image(const Array& image, int64_t channels, const Dims& size) {
-  Dims shape{image.shape[0], channels}, last{image.shape[0]}, axes{0, size.n + 1};
+// n images of `channels`: as many axes as `order` has, and channels-last where it is.
+Array empty_image(int64_t n, int64_t channels, const Dims& size, const Array& order) {
+  Dims shape{n, channels}, last{n}, axes{0, size.n + 1};
   for (int d = 0; d < size.n; d++) {
     shape.push(size[d]);
     last.push(size[d]);
     axes.push(d + 1);
   }
   last.push(channels);
-  bool turned = image.ndim > 3 && image.shape[1] > 1 && image.stride[1] == 1 && !is_contiguous(image);
-  return turned ? permute(empty(last, image.dtype), axes) : empty(shape, image.dtype);
+  bool turned = order.ndim > 3 && order.shape[1] > 1 && order.stride[1] == 1 && !is_contiguous(order);
+  return turned ? permute(empty(last, order.dtype), axes) : empty(shape, order.dtype);
 }
 
 // Where there is one output there is no step: a stride beyond the image would only make the kernels walk its
@@ -105,7 +105,9 @@ Cost cost_of(const Convolution& c, const Array& y, const Array& x, const Array& 
 Array gradient_of_input(Convolution c, const Array& g, const Array& w, const Dims& size) {
   check(g.shape[1] == w.shape[0], Kind::Runtime, c.name, ": weight of shape ", text(w.dims()), " expects ", w.shape[0],
         " input channels, got ", g.shape[1], " (input: ", text(g.dims()), ")");
-  Array dx = empty_image(g, w.shape[1] * c.args.groups, size);
+  bool single = true;  // pixels, which have no order: their filters' is taken
+  for (int d = 2; d < g.ndim; d++) single &= g.shape[d] == 1;
+  Array dx = empty_image(g.shape[0], w.shape[1] * c.args.groups, size, single ? w : g);
   drop_idle_strides(c, g);
   Cost cost = cost_of(c, g, dx, w);
   Array to = as_volume(dx), from = as_volume(apart(g)), filters = as_volume(w);
@@ -139,7 +141,7 @@ Array conv(const Array& x, const Array& w, const MaybeArray& bias, const Dims& s
           reach, ") along axis ", d + 2, " (input: ", text(x.dims()), ", weight: ", text(w.dims()), ")");
     fits.push((padded - reach) / c.stride(d) + 1);
   }
-  Array y = empty_image(x, w.shape[0], fits);
+  Array y = empty_image(x.shape[0], w.shape[0], fits, x);
   drop_idle_strides(c, y);
   Cost cost = cost_of(c, y, x, w);
   Array to = as_volume(y), from = as_volume(x), filters = as_volume(w);
@@ -189,12 +191,12 @@ Array conv_backward_weight(const Array& g, const Array& x, const Array& w, const
         text(g.dims()), ", ", text(x.dims()), " and ", text(w.dims()));
   check(g.shape[0] == x.shape[0], Kind::Runtime, "conv_backward_weight: batches differ: ", g.shape[0], " and ",
         x.shape[0]);
-  Array dw = empty_image(w, w.shape[1], Dims(w.shape + 2, w.ndim - 2));
+  Array dw = empty_image(w.shape[0], w.shape[1], Dims(w.shape + 2, w.ndim - 2), w);
   Convolution c = convolution("conv", g, dw, {}, stride, padding, dilation, groups);
   drop_idle_strides(c, g);
   Cost cost = cost_of(c, g, x, dw);
   Array up = g;
-  if (overlaps_itself(g)) copy_into(up = empty_image(x, g.shape[1], Dims(g.shape + 2, c.n)), g);
+  if (overlaps_itself(g)) copy_into(up = empty_image(g.shape[0], g.shape[1], Dims(g.shape + 2, c.n), x), g);
   Array to = as_volume(dw), from = as_volume(up), image = as_volume(x);
   Ctx ctx = make_ctx(x.device());
   if (auto query = kernels(x.device()).conv_backward_weight_workspace)

@@ -77,6 +77,12 @@ def channels_last(x: Any) -> Any:
         ("conv1d", (2, 64, 301), (40, 32, 5), {"padding": 4, "dilation": 2, "groups": 2}),  # several bands
         ("conv3d", (1, 18, 4, 5, 12), (16, 18, 2, 3, 2), {"stride": (1, 2, 1), "padding": (2, 1, 0)}),
         ("conv_transpose2d", (1, 35, 4, 9), (35, 18, 4, 4), {"stride": 2, "padding": 1}),
+        ("conv_transpose2d", (2, 33, 5, 9), (33, 3, 4, 4), {"stride": 2, "padding": 1}),  # sums of shifted rows
+        ("conv_transpose2d", (1, 9, 4, 7), (9, 5, 3, 4), {"stride": (3, 2), "dilation": (2, 1), "output_padding": 1}),
+        ("conv_transpose2d", (1, 40, 6, 400), (40, 2, 3, 5), {"padding": (0, 3)}),  # in several blocks of columns
+        ("conv2d", (1, 1, 9, 20), (35, 1, 3, 4), {"padding": (2, 5), "dilation": (1, 3)}),  # the same as dx
+        ("conv1d", (2, 2, 37), (520, 2, 5), {"stride": 2, "padding": 3}),  # more than one block of 512 steps
+        ("conv_transpose2d", (5, 20, 1, 1), (20, 6, 4, 3), {}),  # one pixel's taps
         ("conv_transpose2d", (2, 4, 5, 4), (4, 5, 3, 2), {"stride": 2, "padding": 1, "output_padding": (1, 0)}),
         ("conv_transpose1d", (2, 6, 9), (6, 5, 3), {"stride": 3, "groups": 2, "dilation": 2}),
     ],
@@ -187,6 +193,8 @@ def test_channels_last_stays_channels_last() -> None:
             assert y.permute(*axes).is_contiguous() and not y.is_contiguous()
             assert mi.grad(y, [image_last], y.detach())[0].permute(*axes).is_contiguous()
             assert getattr(F, f"{name}{n}d")(mi.tensor(image), mi.tensor(f)).is_contiguous()
+    y = F.conv_transpose2d(mi.ones(2, 3, 1, 1), channels_last(normal(3, 5, 4, 4)).float())
+    assert y.is_contiguous(memory_format=mi.channels_last), "one pixel has the order of its filters"
 
 
 @pytest.mark.parametrize("isa", ISAS)
