@@ -207,9 +207,12 @@ MIELINA_INLINE void lane_pixel(T* y, const T* p, int64_t pixel, int64_t m, const
   };
   Vec<T> s[B] = {};
   if (at < end)
+#pragma GCC unroll 8
     for (int b = 0; b < B; b++) s[b] = splat<Vec<T>>(t.weight[at]) * get(at, b);
   for (int64_t k = at + 1; k < end; k++)
+#pragma GCC unroll 8
     for (int b = 0; b < B; b++) s[b] = madd<T>(splat<Vec<T>>(t.weight[k]), get(k, b), s[b]);
+#pragma GCC unroll 8
   for (int b = 0; b < B; b++) {
     if (divisor != T(0)) s[b] = s[b] / splat<Vec<T>>(divisor);
     if constexpr (B == 1) store_part(y, s[b], m);
@@ -247,9 +250,11 @@ void lane_window(T* y, const T* p, const RowsOf<T>& from, const Taps<T> (&t)[3],
       for (int64_t k = t[2].start[o]; k < t[2].start[o + 1]; k++) {
         const T* x = row + t[2].index[k] * from.stride[4];
         Vec<T> w = splat<Vec<T>>(weight * t[2].weight[k]);
+#pragma GCC unroll 8
         for (int i = 0; i < B; i++) s[i] = madd<T>(w, load(x + i * N), s[i]);
       }
     }
+#pragma GCC unroll 8
   for (int i = 0; i < B; i++) store(y + i * N, divisor != T(0) ? s[i] / splat<Vec<T>>(divisor) : s[i]);
 }
 
@@ -273,7 +278,7 @@ struct Resample {
   // stride 2 gains nothing).
   bool windows_pay(int64_t d, int64_t h) const {
     int64_t rows = (t[0].start[d + 1] - t[0].start[d]) * (t[1].start[h + 1] - t[1].start[h]);
-    return rows * t[2].start[t[2].n] <= from.W * (rows + 1);
+    return rows * t[2].start[t[2].n] <= max64(from.W * (rows + 1), 9 * t[2].n);
   }
   // The weighted sum of the source rows of output row (d, h): where it lies, pixels `pixel` apart.
   const T* sum_rows(int64_t n, int64_t c, int64_t L, int64_t d, int64_t h, T* sum, T* const* buf,
