@@ -24,10 +24,12 @@ template <class T, int K>
 void weigh(T* r, const T* const* x, const T* w, int64_t n, bool add, bool whole) {
   constexpr int64_t N = lanes<T>;
   Vec<T> weight[K];
+#pragma GCC unroll 4
   for (int k = 0; k < K; k++) weight[k] = splat<Vec<T>>(w[k]);
   for (int64_t i = 0; i < n; i += N) {
     Vec<T> first = load_part(x[0] + i, n - i),
            s = add ? madd<T>(weight[0], first, load_part(r + i, whole ? N : n - i)) : weight[0] * first;
+#pragma GCC unroll 4
     for (int k = 1; k < K; k++) s = madd<T>(weight[k], load_part(x[k] + i, n - i), s);
     store_part(r + i, s, whole ? N : n - i);
   }
