@@ -240,6 +240,8 @@ PLANE_WINDOWS: list[tuple[Any, Any, Any, bool]] = [
     (2, 2, 0, False),
     (3, 2, 1, False),
     (3, 2, 1, True),
+    (3, 2, 0, False),
+    (2, 2, 1, True),
     ((1, 3), (3, 2), 0, True),
     ((4, 2), (1, 2), (2, 1), False),
     (8, 8, 0, False),
@@ -288,6 +290,18 @@ def test_windows_of_large_planes(width: int, kernel: Any, stride: Any, padding: 
             z, places = F.max_pool2d(h.to(mi.float64), *args, ceil_mode=ceil, return_indices=True)
             np.testing.assert_array_equal(y.to(mi.float64).numpy(), z.numpy())
             np.testing.assert_array_equal(index.numpy(), places.numpy())
+
+
+@pytest.mark.parametrize("width", [64, 71])
+@pytest.mark.parametrize("args", [(2, 2, 0), (3, 2, 1), (3, 2, 0), (2, 2, 1), ((1, 3, 3), (2, 2, 2), (0, 1, 1))])
+def test_gradient_of_maxima_in_large_volumes(width: int, args: Any) -> None:
+    """Rows of planes written in pairs: what double precision gives, which adds gradients one by one."""
+    x = RNG.standard_normal((1, 2, 4, 21, width)).astype(np.float32)
+    leaves = [mi.tensor(x).to(d).requires_grad_(True) for d in (mi.float32, mi.float64)]
+    results = [F.max_pool3d(a, *args) for a in leaves]
+    up = RNG.standard_normal(results[0].shape).astype(np.float32)
+    a, b = (mi.grad([y], [x], grad_outputs=[mi.tensor(up).to(y.dtype)])[0].numpy() for y, x in zip(results, leaves))
+    np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("width", [16, 33, 34, 57, 72])
