@@ -52,16 +52,31 @@ void in_order(const Ctx& ctx, const View& y, const View* x, const Key& key, F f)
   });
 }
 
+// The number before x.
 template <class T>
-void uniform_of(const Ctx& ctx, const View& y, const Key& key, T low, T span) {
+T before(T x) {
+  using U = Elem<Bits<Vec<T>>>;
+  U bits;
+  __builtin_memcpy(&bits, &x, sizeof x);
+  bits = x > 0 ? bits - 1 : x < 0 ? bits + 1 : (U(1) << (8 * sizeof(U) - 1)) + 1;
+  __builtin_memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+// A sum that is rounded up to `high`, as one in 2^24 floats in [1, 2), becomes the number before it.
+template <class T>
+void uniform_of(const Ctx& ctx, const View& y, const Key& key, T low, T span, T high) {
   using V = Vec<T>;
-  in_order<T>(ctx, y, nullptr, key,
-              [=](V u, V) __attribute__((always_inline)) { return splat<V>(low) + u * splat<V>(span); });
+  const T last = low < high ? before(high) : high;
+  in_order<T>(ctx, y, nullptr, key, [=](V u, V) __attribute__((always_inline)) {
+    const V v = splat<V>(low) + u * splat<V>(span), end = splat<V>(last);
+    return select<V>(v < end, v, end);
+  });
 }
 void random_uniform(const Ctx& ctx, const View& y, const View& key, double low, double high) noexcept {
   Key k = read_key(key);
-  if (y.dtype == DType::f64) uniform_of<double>(ctx, y, k, low, high - low);
-  else uniform_of<float>(ctx, y, k, float(low), float(high - low));
+  if (y.dtype == DType::f64) uniform_of<double>(ctx, y, k, low, high - low, high);
+  else uniform_of<float>(ctx, y, k, float(low), float(high - low), float(high));
 }
 
 // f(words, i): element i of a block of C order, made of `per` words; blocks hold an even number of elements.

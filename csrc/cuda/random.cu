@@ -46,16 +46,20 @@ void random_take(const Ctx& ctx, const View& key, const View& state, int64_t cou
 }
 
 template <class T>
-__global__ void uniform_kernel(View y, View key, int64_t n, T low, T width) {
+__global__ void uniform_kernel(View y, View key, int64_t n, T low, T width, T high) {
   const Key k(key);
-  for (int64_t i = first_index(); i < n; i += index_step()) put(y, place(y, i), low + unit(k, i, T()) * width);
+  const T last = low < high ? nextafter(high, low) : high;
+  for (int64_t i = first_index(); i < n; i += index_step()) {
+    const T v = low + unit(k, i, T()) * width;
+    put(y, place(y, i), v < last ? v : last);
+  }
 }
 void random_uniform(const Ctx& ctx, const View& y, const View& key, double low, double high) noexcept {
   int64_t n = numel(y);
   if (n == 0) return;
   with_floating(y.dtype, [&](auto zero) {
     using T = decltype(zero);
-    uniform_kernel<T><<<blocks_for(n), kThreads, 0, stream_of(ctx)>>>(y, key, n, T(low), T(high - low));
+    uniform_kernel<T><<<blocks_for(n), kThreads, 0, stream_of(ctx)>>>(y, key, n, T(low), T(high - low), T(high));
   });
   note(cudaGetLastError());
 }

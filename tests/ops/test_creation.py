@@ -95,3 +95,23 @@ def test_uniform_halves_are_below_their_bound() -> None:
             drawn.append(mi.nn.init.uniform_(mi.empty(1 << 20, dtype=dtype), low, high, generator=mi.Generator(1)))
             for x in drawn:
                 assert low <= x.min().item() <= x.max().item() < high
+
+
+@pytest.mark.parametrize("dtype", [mi.float32, mi.float64])
+def test_uniform_numbers_are_below_their_bound(dtype: mi.dtype) -> None:
+    """Of numbers with as many bits as a significand, plus a bound, some are rounded up to the other bound."""
+    top = 2.0**24 if dtype is mi.float32 else 2.0**53
+    for low, high in ((top - 2, top), (-top / 2 - 1, -top / 2 + 1), (1 - 2 / top, 1.0), (-1.0, -1.0 + 4 / top)):
+        x = mi.empty(5000, dtype=dtype).uniform_(low, high, generator=mi.Generator(0))
+        y = mi.nn.init.uniform_(mi.empty(5000, dtype=dtype), low, high, generator=mi.Generator(0))
+        assert low <= x.min().item() and x.max().item() < high and (x == y).all()
+    assert (mi.empty(9, dtype=dtype).uniform_(2.5, 2.5) == 2.5).all()
+    assert -1e-9 <= mi.empty(99, dtype=dtype).uniform_(-1e-9, 0).max().item() < 0
+
+
+def test_the_largest_of_uniform_numbers_is_below_two() -> None:
+    """1 + (1 - 2^-24) rounds to 2: number 3,729,118 of seed 8."""
+    u = mi.rand(3_729_119, generator=mi.Generator(8))
+    x = mi.empty(3_729_119).uniform_(1, 2, generator=mi.Generator(8))
+    assert u[-1].item() == 1 - 2**-24 and (1 + u[-1]).item() == 2
+    assert x[-1].item() == 2 - 2**-23 and (x[:-1] == 1 + u[:-1]).all()
