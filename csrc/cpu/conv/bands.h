@@ -37,13 +37,14 @@ struct Bands {
                         (!q.bias.data || q.bias.dtype == DType::f32);
     const int64_t taps = q.window.taps[0] * q.window.taps[1] * q.window.taps[2], K = q.y.shape[kC];
     // To turn planes costs as much as 20 filters or more: the product of planar images and few filters reads them as
-    // they are (32 x 96 -> 24, 56 x 56 10.0 ms here, 6.5 there).
+    // they are (32 x 96 -> 24, 56 x 56 10.0 ms here, 6.5 there). So it does with AVX-512, where its time is known.
     const bool planar = taps == 1 && q.x.stride[kW] == 1 && q.y.stride[kW] == 1;
     // Rows of 7 pixels, tiles of 4 and 3 rows where 6 fit, lost to panels that run over images (256 -> 512, 7 x 7:
     // 0.9).
     const Window& v = q.window;
     const int64_t W = q.y.shape[kW], single = v.stride[0] * v.stride[1] * v.stride[2];
     const bool filled = taps * single == 1 || 2 * W > (Op::MR + 1) * ceil_div(W, Op::MR);
+    if (planar && VBYTES == 64) return false;
     return VBYTES > 16 && floats && filled && q.x.shape[kC] * v.taps[2] >= 32 && K >= (planar ? 96 : L) && taps > 0;
   }
 
