@@ -41,3 +41,18 @@ def test_gradient_of_a_sum(name: str, last: bool) -> None:
     got = mi.autograd.grad(f(*inputs), inputs, expanded)
     for a, b in zip(wanted, got):
         assert np.array_equal(a.numpy(), b.numpy())
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 17), (2, 4, 9, 9), (2, 4, 5, 5, 5)])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_convolutions_gradient_is_written_out_once(shape: tuple[int, ...], last: bool) -> None:
+    x, n = mi.randn(*shape), len(shape) - 2
+    if last and n > 1:
+        x = x.contiguous(memory_format=mi.channels_last if n == 2 else mi.channels_last_3d)
+    w, b = mi.randn(6, 4, *(3,) * n, requires_grad=True), mi.randn(6, requires_grad=True)
+    y = (F.conv1d, F.conv2d, F.conv3d)[n - 1](x.requires_grad_(), w, b)
+    with mi.profile(quiet=True) as p:
+        dx, _, db = mi.autograd.grad(y.sum(), (x, w, b), create_graph=True)
+    assert sum(calls for name, calls, *_ in p.rows if name in ("contiguous", "clone", "copy_", "ordered")) == 1
+    assert dx.stride() == x.stride() and (db == y.numel() / 6).all()
+    assert mi.autograd.grad(dx.sum(), w)[0].shape == w.shape  # whose history goes through the copy

@@ -14,7 +14,7 @@ from .. import _core, amp, dtypes
 from ..autograd import op, record
 from ..tensor import Tensor, check_tensors
 from .elementwise import cast
-from .layout import squeeze, unsqueeze
+from .layout import channels_last, channels_last_3d, contiguous, squeeze, unsqueeze
 from .reduce import sum
 
 __all__: list[str] = []
@@ -29,11 +29,21 @@ def _conv(x: Tensor, w: Tensor, bias: Tensor | None, size: Any, geometry: Any) -
 
 
 def _conv_rule(g: Tensor, needs: Any, x: Tensor, w: Tensor, geometry: Any) -> Any:
+    db = _over_channels(g) if needs[2] else None
+    if needs[0] and needs[1] and 0 in g.stride():
+        g = _written_out(g, x)  # once for both
     return (
         _conv_input(g, w, x.shape[2:], geometry) if needs[0] else None,
         _conv_weight(g, x, w, geometry) if needs[1] else None,
-        _over_channels(g) if needs[2] else None,
+        db,
     )
+
+
+def _written_out(g: Tensor, x: Tensor) -> Tensor:
+    """g, whose elements share memory as those of a sum's gradient do, with a place for each, in the order of x."""
+    if x.ndim == 3 or x.is_contiguous() or x.stride(1) != 1:
+        return contiguous(g)
+    return contiguous(g, memory_format=channels_last if x.ndim == 4 else channels_last_3d)
 
 
 CONV = op("conv", _conv_rule)
