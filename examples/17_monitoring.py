@@ -16,7 +16,11 @@ from _common import Run
 from mielina import nn
 from mielina.plot import figure, weights_over_time
 from sklearn.datasets import load_digits
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+try:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+except ImportError as e:
+    raise SystemExit('this example needs tensorboard: pip install "mielina[tensorboard]"') from e
 
 
 class Watch(mi.Callback):

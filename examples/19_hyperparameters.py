@@ -7,11 +7,15 @@ of them matters is the share of the log losses' variance that a parabola in it a
 
 import mielina as mi
 import numpy as np
-import optuna
 from _common import Run
 from mielina import nn, tune
 from mielina.plot import figure
 from sklearn.datasets import load_digits
+
+try:
+    import optuna
+except ImportError as e:
+    raise SystemExit('this example needs Optuna: pip install "mielina[tune]"') from e
 
 
 def build(hp):

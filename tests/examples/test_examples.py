@@ -34,6 +34,18 @@ def test_example(script, tmp_path, monkeypatch, capsys):
     assert "wanted" in capsys.readouterr().out.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("script", "module", "extra"),
+    [("17_monitoring.py", "tensorboard", "tensorboard"), ("19_hyperparameters.py", "optuna", "tune")],
+)
+def test_a_missing_package_is_named(script, module, extra, monkeypatch):
+    for name in [n for n in sys.modules if n == module or n.startswith(f"{module}.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(SystemExit, match=re.escape(f'pip install "mielina[{extra}]"')):
+        run(script, monkeypatch)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("script", SCRIPTS)
