@@ -385,7 +385,11 @@ class Tensor(Methods):
         return tensor_repr(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self.ndim == 0 else str(self)
+        if self.ndim == 0:
+            return format(self.item(), spec)
+        if spec:
+            raise TypeError(f"format {spec!r} is for a single number; the tensor has shape {self.shape}")
+        return str(self)
 
     def __reduce__(self) -> Any:
         if self._node is not None:

@@ -1,5 +1,6 @@
 """Rows of docs/differences.md that no other test shows: what this library gives and, where it is installed, PyTorch."""
 
+import warnings
 from typing import Any
 
 import mielina as mi
@@ -83,3 +84,39 @@ def test_an_array_beside_a_tensor_is_one() -> None:
     torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match="must be Tensor"):
         torch.add(np.ones(2, np.float32), 1)
+
+
+def test_what_is_accepted_here() -> None:
+    """Integer targets, a layer before super().__init__(), and no warnings where PyTorch warns or raises."""
+    loss = F.binary_cross_entropy_with_logits(mi.zeros(2), mi.tensor([0, 1]))
+    assert loss.item() == pytest.approx(np.log(2))
+
+    class Early(mi.nn.Module):
+        def __init__(self) -> None:
+            self.layer = mi.nn.Linear(1, 1)
+            super().__init__()
+
+    assert [name for name, _ in Early().named_parameters()] == ["layer.weight", "layer.bias"]
+    p = mi.nn.Parameter(mi.ones(1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (p * 2).grad is None
+        mi.optim.lr_scheduler.StepLR(mi.optim.SGD([p], lr=0.1), 1).step()
+
+
+def test_what_is_not_here() -> None:
+    """The last table of docs/differences.md."""
+    for name in ("fft", "linalg", "sparse", "distributions", "func", "vmap", "compile", "jit", "utils", "FloatTensor"):
+        assert not hasattr(mi, name)
+    assert not hasattr(mi.nn, "DataParallel") and not hasattr(mi.nn.utils, "parametrizations")
+    with pytest.raises(TypeError, match=r"use mielina\.tensor\(data\)"):
+        mi.Tensor([1, 2])  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="complex128"):
+        mi.tensor([1j])
+
+
+def test_a_format_is_for_a_number() -> None:
+    """As in PyTorch: what the format would do to several numbers was silently left out."""
+    assert f"{mi.tensor(1.25):.1f} {mi.ones(1)}" == "1.2 tensor([1.])"
+    with pytest.raises(TypeError, match="single number"):
+        format(mi.ones(2), ".2f")

@@ -16,15 +16,15 @@ DIRECTIONS = 3
 
 def gradcheck(
     fn: Callable[..., Any],
-    inputs: Sequence[Any],
+    inputs: Sequence[Any] | Tensor,
     eps: float = 1e-6,
     atol: float = 1e-7,
     rtol: float = 1e-5,
     *,
     seed: int = 0,
     library: Library = MIELINA,
-) -> None:
-    """Compare the gradients of fn(*inputs) with (f(x + eps u) - f(x - eps u)) / 2 eps; AssertionError if they differ.
+) -> bool:
+    """Compare the gradients of fn(*inputs) with (f(x + eps u) - f(x - eps u)) / 2 eps. True, or AssertionError.
 
     inputs: float64 tensors that require gradients are differentiated, other tensors and values are passed through. fn
     returns a tensor or a sequence; floating outputs are checked. Three random directions are compared,
@@ -34,6 +34,7 @@ def gradcheck(
     Also checked: two calls give the same bits, gradients have their input's shape and dtype, a strided cotangent gives
     the gradient of a contiguous one. ValueError: a floating input is not float64, or none requires a gradient.
     """
+    inputs = [inputs] if library.is_tensor(inputs) else inputs
     wanted = _differentiable(inputs, library)
     problem = _Problem(fn, inputs, wanted, library)
     rng = np.random.default_rng(seed)
@@ -55,19 +56,21 @@ def gradcheck(
     if rows * columns <= FULL_JACOBIAN:
         for index, analytic, numeric_jacobian in problem.jacobians(again, eps):
             _compare(analytic, numeric_jacobian, atol, rtol, f"Jacobian (inputs x outputs) of input {index}")
+    return True
 
 
 def gradgradcheck(
     fn: Callable[..., Any],
-    inputs: Sequence[Any],
+    inputs: Sequence[Any] | Tensor,
     eps: float = 1e-6,
     atol: float = 1e-7,
     rtol: float = 1e-5,
     *,
     seed: int = 0,
     library: Library = MIELINA,
-) -> None:
+) -> bool:
     """gradcheck of the gradients themselves: of (inputs, cotangents v) -> J^T v, taken with create_graph."""
+    inputs = [inputs] if library.is_tensor(inputs) else inputs
     wanted = _differentiable(inputs, library)
     problem = _Problem(fn, inputs, wanted, library)
     rng = np.random.default_rng(seed)
@@ -82,7 +85,7 @@ def gradgradcheck(
         found = library.grad([y for y, _ in kept], leaves, [c for _, c in kept], create_graph=True)
         return [g if g is not None else x * 0.0 for g, x in zip(found, leaves, strict=True)]
 
-    gradcheck(gradient, [*inputs, *cotangents], eps, atol, rtol, seed=seed + 1, library=library)
+    return gradcheck(gradient, [*inputs, *cotangents], eps, atol, rtol, seed=seed + 1, library=library)
 
 
 class _Problem:
