@@ -66,6 +66,12 @@ def test_every_dtype_bit_by_bit(path, kind):
     assert back.dtype is dtype and bits(back) == raw
 
 
+def test_load_names_the_function_that_reads_them(path):
+    path.write_bytes(zipped(parts({"x": tensor((6,), (1,))}, [bytes(24)])))
+    with pytest.raises(ValueError, match=r"read by mi\.io\.load_pth"):
+        mi.load(path)
+
+
 def test_values_of_every_kind(path):
     value = {
         "model": OrderedDict(w=1), "epoch": 3, "lr": 0.1, "inf": -math.inf, "none": None, "on": True, "off": False,

@@ -125,9 +125,9 @@ def save(obj: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | N
 def load(path: str | os.PathLike[str], device: Any = None) -> Any:
     """What `save` wrote (tuples come back as lists), or the dict of tensors in any safetensors file.
 
-    The tensors lie in the mapped file (written to, they change in memory only), or on `device`. ValueError: the file is
-    not a whole, valid safetensors file, or holds a dtype that tensors lack. OSError: it is missing, a folder, or must
-    not be read.
+    The tensors lie in the mapped file (written to, they change in memory only), or on `device`. Files of PyTorch's
+    `torch.save` are read by `mi.io.load_pth`. ValueError: the file is not a whole, valid safetensors file, or holds a
+    dtype that tensors lack. OSError: it is missing, a folder, or must not be read.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -141,7 +141,8 @@ def load(path: str | os.PathLike[str], device: Any = None) -> Any:
             with safe_open(path, framework="numpy"):
                 pass
         except SafetensorError as e:
-            raise ValueError(f"{path}: not a valid safetensors file: {e}") from None
+            why = "files of torch.save are read by mi.io.load_pth" if f.read(4) == b"PK\3\4" else str(e)
+            raise ValueError(f"{path}: not a valid safetensors file: {why}") from None
         start, header = _header(f, size)
         data = np.memmap(f, dtype=np.uint8, mode="c")
     try:
