@@ -81,6 +81,8 @@ def channels_last(x: Any) -> Any:
         ("conv_transpose2d", (1, 9, 4, 7), (9, 5, 3, 4), {"stride": (3, 2), "dilation": (2, 1), "output_padding": 1}),
         ("conv_transpose2d", (1, 40, 6, 400), (40, 2, 3, 5), {"padding": (0, 3)}),  # in several blocks of columns
         ("conv2d", (1, 1, 9, 20), (35, 1, 3, 4), {"padding": (2, 5), "dilation": (1, 3)}),  # the same as dx
+        ("conv2d", (2, 40, 9, 11), (3, 40, 3, 3), {"padding": 1}),  # the same forward, backwards
+        ("conv2d", (2, 70, 7, 6), (4, 35, 2, 5), {"padding": (0, 3), "dilation": (3, 1), "groups": 2}),
         ("conv1d", (2, 2, 37), (520, 2, 5), {"stride": 2, "padding": 3}),  # more than one block of 512 steps
         ("conv_transpose2d", (5, 20, 1, 1), (20, 6, 4, 3), {}),  # one pixel's taps
         ("conv_transpose2d", (2, 4, 5, 4), (4, 5, 3, 2), {"stride": 2, "padding": 1, "output_padding": (1, 0)}),

@@ -1,6 +1,7 @@
 // Which algorithm a convolution goes by, forward and as the gradient of its input: all groups at once, or each alone.
 #pragma once
 #include "cpu/conv/bands.h"
+#include "cpu/conv/columns.h"
 #include "cpu/conv/depthwise.h"
 #include "cpu/conv/depthwise_bundles.h"
 #include "cpu/conv/depthwise_planes.h"
@@ -69,6 +70,7 @@ bool with_floats(const Problem& q, int64_t groups, F f) {
   if (depthwise(q, groups) && DepthwiseBundles::fits(q)) f.template operator()<DepthwiseBundles>(1);
   else if (depthwise(q, groups) && DepthwiseLast::fits(q)) f.template operator()<DepthwiseLast>(1);
   else if (depthwise(q, groups) && DepthwisePlanes::fits(q)) f.template operator()<DepthwisePlanes>(1);
+  else if (Columns::fits(first)) f.template operator()<Columns>(groups);
   else if (is_direct(q, groups)) return false;
   else if (WinogradFew::fits(first)) f.template operator()<WinogradFew>(groups);
   else if (Winograd::fits(first)) f.template operator()<Winograd>(groups);

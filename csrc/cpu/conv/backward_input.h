@@ -1,7 +1,6 @@
 // The gradient of the image, as convolutions.
 #pragma once
 #include "cpu/conv/algorithms.h"
-#include "cpu/conv/columns.h"
 #include "cpu/conv/floats.h"
 
 namespace mielina {

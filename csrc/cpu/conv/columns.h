@@ -1,7 +1,7 @@
-// Transposed windows with few channels out of them, float32: the gradient of a first layer's image, a generator's last
-// layer. Each tap of each such channel is a row of one product with the pixels, whose columns become sums of shifted
-// rows while they lie in the L2 cache. A convolution of each remainder modulo the stride fills three of eight lanes, or
-// of six rows, with three channels: 64 x 64 -> 3, 32 x 32, 4 x 4 of stride 2 took 22.8 ms.
+// Windows with few channels out of them, float32, transposed or of stride 1: the gradient of a first layer's image, a
+// generator's last layer. Each tap of each such channel is a row of one product with the pixels, whose columns become
+// sums of shifted rows while they lie in the L2 cache. With three channels a convolution, of each remainder modulo the
+// stride, fills three of eight lanes or of six rows: 64 x 64 -> 3, 32 x 32, 4 x 4 of stride 2 took 22.8 ms, 5.8 so.
 #pragma once
 #include "cpu/conv/direct.h"
 #include "cpu/copy.h"
@@ -16,8 +16,8 @@ struct Columns {
   static constexpr int64_t kBytes = 320 << 10;         // of a block: what stays in the L2 cache
   static constexpr int64_t kTasks = 16;
 
-  View y, x, w;  // the gradient; what it comes from; filters (K, C, taps)
-  ConvArgs args;
+  View y, x, w, bias;  // y[i] = bias + sum of x[o] w[t] over i = o * stride - padding + t * dilation; w: (K, C, taps)
+  ConvArgs args;       // a window that runs backwards has a negative dilation, and padding
   int64_t K, C, R, S, rows, panels;          // channels of x, of y; taps; rows of a panel of the product; panels
   int64_t first = 0, last = 0;               // columns of x beside those of y that have no remainder
   int64_t band, span;                        // rows and columns of a block of y
@@ -25,23 +25,56 @@ struct Columns {
   int64_t rest = 0;                          // zeros behind the last row
 
   static bool fits(const View& y, const View& x, const View& w, const ConvArgs& a) {
-    const int64_t taps = w.shape[kH] * w.shape[kW];
-    return x.dtype == DType::f32 && w.dtype == DType::f32 && a.groups == 1 && w.shape[kC] <= kChannels &&
-           (w.shape[kN] >= 32 || a.stride[1] * a.stride[2] > 1 || w.shape[kC] == 1) &&
-           w.shape[kN] >= 8 && taps > 1 && taps <= kTaps && w.shape[kD] == 1 && a.stride[0] == 1 && a.padding[0] == 0 &&
-           y.shape[kD] == x.shape[kD] && y.shape[kD] == 1 && a.stride[2] <= 2 && numel(x) > 0;
+    const int64_t taps = w.shape[kH] * w.shape[kW], C = w.shape[kC], K = w.shape[kN];
+    // Of few channels, 16 -> 3 or 32 -> 8 in windows of stride 1, the sums take longer than the product (0.7).
+    const bool pays = K >= 8 && (C == 1 || a.stride[1] * a.stride[2] > 1 || K >= (C < 8 ? 32 : 48));
+    const bool flat = w.shape[kD] == 1 && y.shape[kD] == 1 && x.shape[kD] == 1 && a.padding[0] == 0;
+    return x.dtype == DType::f32 && w.dtype == DType::f32 && a.groups == 1 && C <= kChannels && pays && taps > 1 &&
+           taps <= kTaps && flat && a.stride[2] <= 2 && numel(x) > 0;
   }
+
+  static View turned(const View& w) {
+    View v = w;
+    v.shape[kN] = w.shape[kC];
+    v.stride[kN] = w.stride[kC];
+    v.shape[kC] = w.shape[kN];
+    v.stride[kC] = w.stride[kN];
+    return v;
+  }
+  // A convolution's window of stride 1, backwards.
+  static ConvArgs backwards(const Problem& q) {
+    ConvArgs a{{1, 1, 1}, {}, {}, 1, q.activation, q.direct};
+    for (int d = 0; d < 3; d++) {
+      a.padding[d] = -q.window.padding[d];
+      a.dilation[d] = -q.window.dilation[d];
+    }
+    return a;
+  }
+  static bool fits(const Problem& q) {
+    const int64_t* step = q.window.stride;
+    return step[0] * step[1] * step[2] == 1 && fits(q.y, q.x, turned(q.w), backwards(q));
+  }
+  explicit Columns(const Problem& q) : Columns(q.y, q.x, turned(q.w), backwards(q), q.bias) {}
 
   static int64_t down(int64_t a, int64_t b) { return a >= 0 ? a / b : -ceil_div(-a, b); }
 
-  __attribute__((cold)) Columns(const View& to, const View& from, const View& filters, const ConvArgs& a)
-      : y(to), x(from), w(filters), args(a), K(w.shape[kN]), C(w.shape[kC]), R(w.shape[kH]), S(w.shape[kW]) {
+  __attribute__((cold)) Columns(const View& to, const View& from, const View& filters, const ConvArgs& a,
+                                const View& offset = {})
+      : y(to),
+        x(from),
+        w(filters),
+        bias(offset),
+        args(a),
+        K(w.shape[kN]),
+        C(w.shape[kC]),
+        R(w.shape[kH]),
+        S(w.shape[kW]) {
     const int64_t M = C * R * S, s = args.stride[2], W = x.shape[kW];
     panels = ceil_div(M, Op::MR);
     rows = ceil_div(M, panels);
     panels = ceil_div(M, rows);
-    first = down(args.padding[2] - (S - 1) * args.dilation[2], s);
-    last = down(s - 1 + args.padding[2], s);
+    first = down(args.padding[2] - max64(0, reach(2)), s);
+    last = down(s - 1 + args.padding[2] - min64(0, reach(2)), s);
     band = y.shape[kH];
     span = y.shape[kW];
     // Low blocks first: long rows are fetched ahead by the hardware.
@@ -61,6 +94,8 @@ struct Columns {
       layout_rows();
     }
   }
+  // From the first tap to the last one.
+  int64_t reach(int d) const { return (w.shape[kD + d] - 1) * args.dilation[d]; }
   void layout() {
     bands = ceil_div(y.shape[kH], band);
     spans = ceil_div(y.shape[kW], span);
@@ -68,7 +103,7 @@ struct Columns {
     layout_rows();
   }
   void layout_rows() {
-    lines = min64(x.shape[kH], (band - 1 + (R - 1) * args.dilation[1]) / args.stride[1] + 1);
+    lines = min64(x.shape[kH], (band - 1 + max64(reach(1), -reach(1))) / args.stride[1] + 1);
     pitch = (ceil_div(lines * wide + rest, 16) | 1) * 16;  // an odd number of lines
   }
   int64_t image_floats() const { return K * pitch + kWide; }
@@ -133,8 +168,13 @@ struct Columns {
                 sums + (c * R * S + r * S + q) * pitch + (o / args.stride[1] - a) * wide + at / s - first;
         }
     }
+    float number = 0;
+    if (bias.data)
+      row_from_fn<float>(bias.dtype)((const char*)bias.data + c * bias.stride[0] * kDTypeSize[int(bias.dtype)], 1,
+                                     &number, 1);
+    const vf32 offset = splat<vf32>(number);
     for (int64_t j = 0; s * j < n; j += L) {
-      vf32 all[2] = {};
+      vf32 all[2] = {offset, offset};
       for (int64_t e = 0; e < s; e++)
         for (int i = 0; i < count[e]; i++) all[e] += load(part[e][i] + j);
       if (s == 2) interleave(all[0], all[1], all[0], all[1]);
@@ -146,8 +186,9 @@ struct Columns {
     float *sums = image + image_floats(), *line = sums + sums_floats();
     const int64_t n = task / (bands * spans), h0 = task / spans % bands * band, w0 = task % spans * span;
     const int64_t h1 = min64(y.shape[kH], h0 + band), some = min64(span, y.shape[kW] - w0);
-    const int64_t a = max64(0, -down((R - 1) * args.dilation[1] - h0 - args.padding[1], args.stride[1])),
-                  b = max64(a, min64(x.shape[kH], (h1 - 1 + args.padding[1]) / args.stride[1] + 1));
+    const int64_t a = max64(0, -down(max64(0, reach(1)) - h0 - args.padding[1], args.stride[1])),
+                  b = max64(
+                      a, min64(x.shape[kH], down(h1 - 1 + args.padding[1] - min64(0, reach(1)), args.stride[1]) + 1));
     fill(n, a, b, w0 / args.stride[2] + first, image);
     for (int64_t j = 0; j < (b - a) * wide + rest; j += kWide)
       for (int64_t panel = 0; panel < panels; panel++) {
@@ -162,6 +203,7 @@ struct Columns {
     for (int64_t c = 0; c < C; c++)
       for (int64_t h = h0; h < h1; h++) {
         sum(sums, c, h, some, a, b, line);
+        if (args.activation != Activation::none) activate_row(line, some, args.activation);
         row_to(line,
                (char*)y.data + (n * y.stride[kN] + c * y.stride[kC] + h * y.stride[kH] + w0 * y.stride[kW]) * size,
                y.stride[kW], some);
