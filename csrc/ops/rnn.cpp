@@ -75,6 +75,8 @@ struct Layer {
   int64_t width() const { return mode.gates * H; }
   bool lstm() const { return mode.kind == Recurrence::lstm; }
   bool gru() const { return mode.kind == Recurrence::gru; }
+  // Whether the kernel makes the input's products step by step, too.
+  bool fused() const { return I > 0 && N >= 16 && (I + P) * width() <= 256 * 1024; }
 };
 
 Layer layer(const std::string& name, const Array& x, const Array& h0, const MaybeArray& c0,
@@ -150,7 +152,7 @@ MaybeArray input_bias(const Layer& l, int64_t d) {
   const int64_t n = l.gru() ? 2 * l.H : l.width();
   const Array hidden = slice(l.weight(d, 3), 0, 0, n, 1);
   binary_into(Binary::add, slice(sum, 0, 0, n, 1), Operand{&hidden, {}, {}});
-  return expand(sum, Dims{l.R, l.width()}, kName);
+  return sum;
 }
 
 // The gradients of one direction's biases.
@@ -163,25 +165,35 @@ void bias_gradients(const Layer& l, const Array& dgates, const Array& dhidden, s
 }  // namespace
 
 std::vector<Array> rnn_layer(const std::string& mode, const Array& x, const Array& h0, const MaybeArray& c0,
-                             const std::vector<Array>& weights, bool bias, const MaybeArray& sizes) {
+                             const std::vector<Array>& weights, bool bias, const MaybeArray& sizes, bool keep) {
   const Layer l = layer(mode, x, h0, c0, weights, bias, sizes);
   const DType dtype = x.dtype;
+  const bool fused = l.fused();
+  const Array input = rows_contiguous(l.x);
+  const int64_t rows = keep || !fused ? l.R : 0;
   Array y = empty(Dims{l.R, l.D * l.P}, dtype), h = copy_of(h0, h0.dims(), dtype);
   Array c = l.lstm() ? copy_of(c0, c0->dims(), dtype) : none(dtype);
-  Array gates = empty(Dims{l.D, l.R, l.width()}, dtype);
-  Array cells = l.lstm() || l.gru() ? empty(Dims{l.D, l.R, l.H}, dtype) : none(dtype);
+  Array gates = empty(Dims{l.D, rows, l.width()}, dtype);
+  Array cells = l.lstm() || l.gru() ? empty(Dims{l.D, rows, l.H}, dtype) : none(dtype);
   for (int64_t d = 0; d < l.D; d++) {
     const Array g = part(gates, d), hd = part(h, d), cd = l.lstm() ? part(c, d) : c;
-    product(g, l.x, turned(l.w_ih(d)), input_bias(l, d), false);
+    MaybeArray b = input_bias(l, d), w_ih;
+    if (fused) {
+      w_ih = l.w_ih(d);
+    } else {
+      if (b) b = expand(*b, Dims{l.R, l.width()}, kName);
+      product(g, input, turned(l.w_ih(d)), b, false);
+      b.reset();
+    }
     const MaybeArray b_hn = l.gru() && bias ? MaybeArray(slice(l.weight(d, 3), 0, 2 * l.H, 3 * l.H, 1)) : MaybeArray();
     const MaybeArray w_hr = l.w_hr(d);
     Cost cost;
-    cost.flops = 2.0 * double(l.R) * double(l.width()) * double(l.P);
-    cost.workspace = workspace_of<&Kernels::rnn_workspace>(x.device(), hd.view(), l.w_hh(d).view(),
-                                                           w_hr ? w_hr->view() : View{}, l.args(d));
+    cost.flops = 2.0 * double(l.R) * double(l.width()) * double(fused ? l.I + l.P : l.P);
+    cost.workspace = workspace_of<&Kernels::rnn_workspace>(x.device(), hd.view(), w_ih ? w_ih->view() : View{},
+                                                           l.w_hh(d).view(), w_hr ? w_hr->view() : View{}, l.args(d));
     launch<&Kernels::rnn>(kName, cost, out(slice(y, 1, d * l.P, (d + 1) * l.P, 1)), out(hd), out(cd), out(g),
-                          out(cells.ndim == 3 ? part(cells, d) : cells), in(l.w_hh(d)), in(b_hn), in(w_hr), in(l.sizes),
-                          l.args(d));
+                          out(cells.ndim == 3 ? part(cells, d) : cells), in(input), in(w_ih), in(b), in(l.w_hh(d)),
+                          in(b_hn), in(w_hr), in(l.sizes), l.args(d));
   }
   Dims shape = x.dims();
   shape[shape.n - 1] = l.D * l.P;
@@ -208,7 +220,11 @@ std::vector<Array> rnn_layer_backward(const std::string& mode, const MaybeArray&
   Array dc = l.lstm() ? copy_of(gc, c0->dims(), dtype) : none(dtype);
   std::vector<Array> result{dx, dh, dc};
   Array dgates = empty(Dims{l.R, l.width()}, dtype), dhidden = l.gru() ? empty(dgates.dims(), dtype) : none(dtype);
-  Array prev = empty(Dims{l.R, l.P}, dtype), dproj = l.projected ? empty(prev.dims(), dtype) : none(dtype);
+  // [x h]: the gradients of W_ih and W_hh are one product, which packs dgates once; not GRU's, where they differ.
+  Array inputs = l.gru() ? l.x : empty(Dims{l.R, l.I + l.P}, dtype);
+  if (!l.gru() && l.I > 0) copy_into(slice(inputs, 1, 0, l.I, 1), l.x);
+  Array prev = l.gru() ? empty(Dims{l.R, l.P}, dtype) : slice(inputs, 1, l.I, l.I + l.P, 1);
+  Array dproj = l.projected ? empty(prev.dims(), dtype) : none(dtype);
   Array full = l.projected ? empty(Dims{l.R, l.H}, dtype) : none(dtype);
   for (int64_t d = 0; d < l.D; d++) {
     auto columns = [&](const Array& a) { return slice(a, 1, d * l.P, (d + 1) * l.P, 1); };
@@ -222,11 +238,15 @@ std::vector<Array> rnn_layer_backward(const std::string& mode, const MaybeArray&
                                    out(prev), out(dproj), out(full), in(g ? MaybeArray(columns(*g)) : MaybeArray()),
                                    in(state(gates)), in(state(cells)), in(columns(rows)), in(state(first)),
                                    in(state(first_c)), in(l.w_hh(d)), in(w_hr), in(l.sizes), l.args(d));
-    Array dw_ih = empty(l.w_ih(d).dims(), dtype), dw_hh = empty(l.w_hh(d).dims(), dtype);
-    product(dw_ih, turned(dgates), l.x, {}, false);
-    product(dw_hh, turned(l.gru() ? dhidden : dgates), prev, {}, false);
-    result.push_back(dw_ih);
-    result.push_back(dw_hh);
+    Array dw = empty(Dims{l.width(), inputs.shape[1]}, dtype);
+    product(dw, turned(dgates), inputs, {}, false);
+    result.push_back(l.gru() ? dw : contiguous(slice(dw, 1, 0, l.I, 1)));
+    if (l.gru()) {
+      result.push_back(empty(l.w_hh(d).dims(), dtype));
+      product(result.back(), turned(dhidden), prev, {}, false);
+    } else {
+      result.push_back(contiguous(slice(dw, 1, l.I, l.I + l.P, 1)));
+    }
     bias_gradients(l, dgates, dhidden, result);
     if (l.projected) {
       result.push_back(empty(Dims{l.P, l.H}, dtype));

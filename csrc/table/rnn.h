@@ -17,12 +17,15 @@ struct RnnArgs {
 
 struct RnnTable {
   // y: (R, P), contiguous rows. h: (N, P), c: (N, H; LSTM only), contiguous: the first state, left as the last one.
-  // gates: (R, G H) contiguous: W_ih x + b on entry, the gates after their nonlinearity on return. cells: (R, H)
-  // contiguous: LSTM's c, GRU's W_hn h + b_hn. w_hh: (G H, P), w_hr: (P, H) or data == nullptr, contiguous rows; b_hn:
-  // (H) or data == nullptr, GRU only.
+  // gates: (R, G H) contiguous, the gates after their nonlinearity; cells: (R, H) contiguous: LSTM's c, GRU's W_hn h +
+  // b_hn. With w_ih (G H, I), x is (R, I) and bias (G H) or data == nullptr, and gates and cells may have no rows: they
+  // are not kept. Without it gates hold W_ih x + bias on entry. w_hh: (G H, P), w_hr: (P, H) or data == nullptr; all
+  // with contiguous rows. b_hn: (H) or data == nullptr, GRU only.
   void (*rnn)(const Ctx&, const View& y, const View& h, const View& c, const View& gates, const View& cells,
-              const View& w_hh, const View& b_hn, const View& w_hr, const View& sizes, RnnArgs) noexcept;
-  int64_t (*rnn_workspace)(const Ctx&, const View& h, const View& w_hh, const View& w_hr, RnnArgs) noexcept;
+              const View& x, const View& w_ih, const View& bias, const View& w_hh, const View& b_hn, const View& w_hr,
+              const View& sizes, RnnArgs) noexcept;
+  int64_t (*rnn_workspace)(const Ctx&, const View& h, const View& w_ih, const View& w_hh, const View& w_hr,
+                           RnnArgs) noexcept;
 
   // dgates: (R, G H), the gradient of what `rnn` found in gates; dhidden: (R, 3 H), GRU only: that of W_hh h + b_hh.
   // dh, dc: gradients of the last state on entry, of the first on return. prev: (R, P), the h that entered each step.

@@ -108,6 +108,24 @@ def test_options(mode: str, sizes: tuple[int, ...], bias: bool, both: bool, proj
 
 
 @pytest.mark.parametrize("mode", GATES)
+@pytest.mark.parametrize("hidden", [20, 520])
+def test_without_a_gradient_nothing_is_kept(mode: str, hidden: int) -> None:
+    """The input's products are made with the steps' (20) or before them (520); the same bits with and without."""
+    states, weights = arrays(mode, 19, 7, hidden)
+    x, states = mi.tensor(normal(3, 19, 7)), [mi.tensor(s) for s in states]
+    weights = [mi.tensor(w * min(1, 60 / hidden)) for w in weights]
+    kept = run(mode, x, states, weights)
+    with mi.no_grad():
+        compare(run(mode, x, states, weights), [k.numpy() for k in kept], length=0)
+    compare(kept, expected(mode, x.numpy(), [s.numpy() for s in states], [w.numpy() for w in weights]), length=hidden)
+    h, *c = states
+    arguments = (mode, x, h, c[0] if c else None, tuple(weights), True, None)
+    gates = [mi._core.rnn_layer(*arguments, keep)[3] for keep in (False, True)]
+    assert gates[1].shape[1] == 3 * 19
+    assert gates[0].shape[1] == (0 if hidden == 20 else 3 * 19)
+
+
+@pytest.mark.parametrize("mode", GATES)
 @pytest.mark.parametrize("packed", [False, True])
 def test_gradients(mode: str, packed: bool) -> None:
     P = 2 if mode == "LSTM" and not packed else 0

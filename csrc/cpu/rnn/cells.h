@@ -8,11 +8,37 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-// One sample at one step; pointers are to the first of H numbers.
+// sigmoid as 1 / (1 + exp(-x)) in 16 instructions instead of 26, since a gate below exp(-86) may be just that: 4.9 ns a
+// vector of 8 on a Zen 3 instead of 5.9. Max error: 2.2 ULP (f32) for x > -86.
+template <class V>
+MIELINA_INLINE V gate(V x) {
+  if constexpr (!is_f32<V>) return sigmoid(x);
+  else {  // n by way of its bits, as in tanh
+    const V b = at_least(at_most(x, 86), -86), shift = c<V>(0x1.8p23 + 127);
+    const V shifted = fma(b, c<V>(-0x1.71547652b82fep0), shift), n = shifted - shift;
+    const V r = -fma(n, c<V>(kLn2Lo<V>), fma(n, c<V>(kLn2Hi<V>), b)), scale = from_bits<V>(bits(shifted) << 23);
+    return c<V>(1) / fma(scale, exp_tail(r), scale + c<V>(1));
+  }
+}
+
+// to = sigmoid or tanh of sums, over a tile at a time.
+template <bool Tanh, class T>
+__attribute__((noinline)) static void activate(int64_t rows, T* to, int64_t ldt, const T* from, int64_t ldf,
+                                               int64_t n) {
+  for (; rows > 0; rows--, to += ldt, from += ldf)
+    for (int64_t j = 0; j < n; j += lanes<T>) {
+      const int64_t m = min64(lanes<T>, n - j);
+      const Vec<T> x = get(from + j, m);
+      put_lanes(to + j, Tanh ? tanh(x) : gate(x), m);
+    }
+}
+
+// One sample at one step; pointers are to the first of a panel's numbers.
 template <class T>
 struct CellRow {
-  T* gates;       // G of H: sums in, gates out
-  T* cells;       // LSTM: c out; GRU: W_hn h in, W_hn h + b_hn out
+  const T* in;    // G of H, `gap` apart: LSTM's gates, GRU's r and z, the sums of the others; GRU: then W_hn h
+  T* gates;       // G of H, out, or nullptr
+  T* cells;       // LSTM: c out; GRU: W_hn h + b_hn out; or nullptr
   T* c;           // LSTM: c in and out
   const T* h;     // GRU: the h before
   const T* b_hn;  // GRU, or nullptr
@@ -37,9 +63,9 @@ template <bool Relu>
 struct ElmanCell {
   static constexpr int gates = 1;
   template <class T>
-  MIELINA_INLINE void forward(const CellRow<T>& r, int64_t, int64_t j, int64_t n) {
-    const Vec<T> s = get(r.gates + j, n), h = Relu ? select<Vec<T>>(s < Vec<T>{}, Vec<T>{}, s) : tanh(s);
-    put_lanes(r.gates + j, h, n);
+  MIELINA_INLINE void forward(const CellRow<T>& r, int64_t, int64_t, int64_t j, int64_t n) {
+    const Vec<T> s = get(r.in + j, n), h = Relu ? select<Vec<T>>(s < Vec<T>{}, Vec<T>{}, s) : tanh(s);
+    if (r.gates) put_lanes(r.gates + j, h, n);
     put_lanes(r.out + j, h, n);
   }
   template <class T>
@@ -54,18 +80,20 @@ struct ElmanCell {
 struct LstmCell {
   static constexpr int gates = 4;
   template <class T>
-  MIELINA_INLINE void forward(const CellRow<T>& r, int64_t H, int64_t j, int64_t n) {
+  MIELINA_INLINE void forward(const CellRow<T>& r, int64_t gap, int64_t H, int64_t j, int64_t n) {
     using V = Vec<T>;
-    T* p = r.gates + j;
-    const V i = sigmoid(get(p, n)), f = sigmoid(get(p + H, n)), g = tanh(get(p + 2 * H, n)),
-            o = sigmoid(get(p + 3 * H, n));
+    const T* in = r.in + j;
+    const V i = get(in, n), f = get(in + gap, n), g = get(in + 2 * gap, n), o = get(in + 3 * gap, n);
     const V c = fma(f, get(r.c + j, n), i * g);
-    put_lanes(p, i, n);
-    put_lanes(p + H, f, n);
-    put_lanes(p + 2 * H, g, n);
-    put_lanes(p + 3 * H, o, n);
+    if (r.gates) {
+      T* p = r.gates + j;
+      put_lanes(p, i, n);
+      put_lanes(p + H, f, n);
+      put_lanes(p + 2 * H, g, n);
+      put_lanes(p + 3 * H, o, n);
+      put_lanes(r.cells + j, c, n);
+    }
     put_lanes(r.c + j, c, n);
-    put_lanes(r.cells + j, c, n);
     put_lanes(r.out + j, o * tanh(c), n);
   }
   template <class T>
@@ -90,16 +118,19 @@ struct LstmCell {
 struct GruCell {
   static constexpr int gates = 3;
   template <class T>
-  MIELINA_INLINE void forward(const CellRow<T>& x, int64_t H, int64_t j, int64_t n) {
+  MIELINA_INLINE void forward(const CellRow<T>& x, int64_t gap, int64_t H, int64_t j, int64_t n) {
     using V = Vec<T>;
-    T* p = x.gates + j;
-    V hidden = get(x.cells + j, n);
+    const T* in = x.in + j;
+    V hidden = get(in + 3 * gap, n);
     if (x.b_hn) hidden += get(x.b_hn + j, n);
-    const V r = sigmoid(get(p, n)), z = sigmoid(get(p + H, n)), m = tanh(fma(r, hidden, get(p + 2 * H, n)));
-    put_lanes(p, r, n);
-    put_lanes(p + H, z, n);
-    put_lanes(p + 2 * H, m, n);
-    put_lanes(x.cells + j, hidden, n);
+    const V r = get(in, n), z = get(in + gap, n), m = tanh(fma(r, hidden, get(in + 2 * gap, n)));
+    if (x.gates) {
+      T* p = x.gates + j;
+      put_lanes(p, r, n);
+      put_lanes(p + H, z, n);
+      put_lanes(p + 2 * H, m, n);
+      put_lanes(x.cells + j, hidden, n);
+    }
     put_lanes(x.out + j, fma(z, get(x.h + j, n) - m, m), n);
   }
   template <class T>

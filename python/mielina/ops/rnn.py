@@ -168,7 +168,7 @@ def _layer(
     h0, c0 = states if mode == "LSTM" else (states[0], None)
     weights = tuple(weights)
     try:
-        y = _core.rnn_layer(mode, x, h0, c0, weights, bias, sizes)
+        y = _core.rnn_layer(mode, x, h0, c0, weights, bias, sizes, _core.grad_enabled())
     except _core.NoKernel:
         return _layer_composite(x, h0, c0, *weights, mode, bias, sizes, None, None, None)  # type: ignore[no-any-return]
     inputs = (x, h0, c0, *weights)
