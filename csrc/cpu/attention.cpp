@@ -99,22 +99,25 @@ void forward(const Ctx& ctx, const View& y, const View& lse, const View& q, cons
       store(sum + i, V{});
     }
     const int64_t keys = d.keys(args.causal, i0 + n);
-    if (keys == 0) __builtin_memset(w.out, 0, size_t(n * d.width_f) * sizeof(T));
+    bool started = false;
     each_key_block<T>(keys, [&](int64_t j0, int64_t count) {
       const Block b{i0, n, step, j0, count};
+      if (mask.data && kept_of(b, sheet(mask, bi, hi, gi)) == Kept::none) return;
       multiply_tile<T, false>(count, step, d.E, rows_of(ks, j0, count, d.E, w.keys), {w.turned, 1, step}, w.scores,
                               step, false, ahead(vs, j0, count, d.F));
       if (mask.data) mask_scores(b, sheet(mask, bi, hi, gi), w.scores, w.mask);
       if (args.causal && b.crosses_diagonal()) mask_causal(b, w.scores);
-      if (online_softmax(b, w.scores, m, sum, factor) && j0 > 0) scale_rows(w.out, n, d.width_f, factor);
+      if (online_softmax(b, w.scores, m, sum, factor) && started) scale_rows(w.out, n, d.width_f, factor);
       if (key.data) {
         draw_factors(b, stream, args.dropout, head * d.L + i0, d.S, w.keep, w.draws);
         multiply_into(w.scores, w.keep, count * step);
       }
       const Panel<T> values = rows_of(vs, j0, count, d.F, w.values);
       multiply_tile<T, true>(n, d.width_f, count, {w.scores, 1, step}, {values.data, 1, values.si}, w.out, d.width_f,
-                             j0 > 0, ahead(ks, j0 + count, min64(count, keys - j0 - count), d.E));
+                             started, ahead(ks, j0 + count, min64(count, keys - j0 - count), d.E));
+      started = true;
     });
+    if (!started) __builtin_memset(w.out, 0, size_t(n * d.width_f) * sizeof(T));
     T* to = (T*)lse.data + head * d.L + i0;
     for (int64_t i = 0; i < step; i += lanes<T>) {
       const V total = load(sum + i);

@@ -54,6 +54,23 @@ def test_shapes_and_masks(lead: tuple[int, ...], sizes: tuple[int, ...], mask: s
     assert_close(y.numpy(), expected, "float64", tolerance("float64", max(S, 1), 32), 1.0)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_blocks_that_a_bool_mask_keeps_or_drops_whole(dtype: str) -> None:
+    """Below the diagonal blocks are kept, above it dropped; queries of the second block see only the last key, of the
+    third none."""
+    q, k, v = operands(2, L=200, S=250, E=8, F=9)
+    m = np.tril(np.ones((200, 250), bool))
+    m[64:128] = np.arange(250) == 249
+    m[128:192] = False
+    ours = [mi.tensor(x).to(getattr(mi, dtype)) for x in (q, k, v)]
+    expected = reference.scaled_dot_product_attention(q, k, v, m)
+    y = attend(*ours, mi.tensor(m))
+    assert_close(y.to(mi.float64).numpy(), expected, dtype, tolerance(dtype, 250, 32), 1.0)
+    assert not y[:, 128:192].numpy().any()
+    numbers = mi.tensor(np.where(m, 0.0, -np.inf)).to(getattr(mi, dtype))
+    assert_close(y.numpy(), attend(*ours, numbers).numpy(), dtype, 0.0, 0.0)
+
+
 def test_rows_masked_with_the_lowest_number() -> None:
     """Such a row sees all keys alike, as in PyTorch; scores to another base must not overflow there."""
     q, k, v = (mi.tensor(x.astype(np.float32)).requires_grad_() for x in operands(L=66, S=115, E=5, F=3))

@@ -144,10 +144,31 @@ MIELINA_INLINE V to_base_two(V m) {
   return select<V>(abs(m) <= c<V>(most), scaled, m);
 }
 
+// What a mask keeps of a block. Bools that lie side by side are looked at, eight at a time, until some are kept and
+// some are not; any other mask may keep some.
+enum class Kept { none, some, all };
+static Kept kept_of(const Block& b, const Sheet& mask) {
+  if (mask.dtype != DType::b8 || mask.sj != 1 || b.keys < 8) return Kept::some;
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  uint64_t all = kOnes, any = 0;
+  for (int64_t i = 0; i < (mask.si == 0 ? 1 : b.n); i++) {
+    const char* row = mask.at(b.i0 + i, b.j0);
+    for (int64_t j = 0; j < b.keys; j += 8) {
+      uint64_t word;
+      __builtin_memcpy(&word, row + min64(j, b.keys - 8), 8);
+      all &= word;
+      any |= word;
+    }
+    if (any != 0 && all != kOnes) return Kept::some;
+  }
+  return any == 0 ? Kept::none : Kept::all;
+}
+
 // s = s + mask, or -inf where a bool mask is false. buf: (kKeys, kQueries).
 template <class T>
 static void mask_scores(const Block& b, const Sheet& mask, T* s, T* buf) {
   using V = Vec<T>;
+  if (kept_of(b, mask) == Kept::all) return;
   const bool rows_alike = mask.si == 0 || b.n == 1;
   const char* from = mask.at(b.i0, b.j0);
   if (rows_alike) row_from_fn<T>(mask.dtype)(from, mask.sj, buf, b.keys);
