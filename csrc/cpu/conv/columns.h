@@ -14,7 +14,7 @@ struct Columns {
   static constexpr int64_t L = lanes<float>, kWide = Op::NV * L;
   static constexpr int64_t kChannels = 8, kTaps = 64;  // of y, at most; of a window
   static constexpr int64_t kBytes = 320 << 10;         // of a block: what stays in the L2 cache
-  static constexpr int64_t kTasks = 16;
+  static constexpr int64_t kTasks = 16, kReach = 32;
 
   View y, x, w, bias;  // y[i] = bias + sum of x[o] w[t] over i = o * stride - padding + t * dilation; w: (K, C, taps)
   ConvArgs args;       // a window that runs backwards has a negative dilation, and padding
@@ -28,7 +28,9 @@ struct Columns {
     const int64_t taps = w.shape[kH] * w.shape[kW], C = w.shape[kC], K = w.shape[kN];
     // Of few channels, 16 -> 3 or 32 -> 8 in windows of stride 1, the sums take longer than the product (0.7).
     const bool pays = K >= 8 && (C == 1 || a.stride[1] * a.stride[2] > 1 || K >= (C < 8 ? 32 : 48));
-    const bool flat = w.shape[kD] == 1 && y.shape[kD] == 1 && x.shape[kD] == 1 && a.padding[0] == 0;
+    bool near = true;  // wider windows would leave the L2 cache
+    for (int d = 1; d < 3; d++) near &= (w.shape[kD + d] - 1) * max64(a.dilation[d], -a.dilation[d]) <= kReach;
+    const bool flat = near && w.shape[kD] == 1 && y.shape[kD] == 1 && x.shape[kD] == 1 && a.padding[0] == 0;
     return x.dtype == DType::f32 && w.dtype == DType::f32 && a.groups == 1 && C <= kChannels && pays && taps > 1 &&
            taps <= kTaps && flat && a.stride[2] <= 2 && numel(x) > 0;
   }
