@@ -333,6 +333,7 @@ double piece_norm(const T* x, int64_t n, double order) {
   };
   int64_t i = 0;
   for (; i + 4 * L <= n; i += 4 * L)
+#pragma GCC unroll 4
     for (int k = 0; k < 4; k++) put(acc[k], load(x + i + k * L));
   for (; i < n; i += L) put(acc[0], load_n(x + i, min64(L, n - i)));
   if constexpr (N == Norm::infinity) return hmax(max(max(acc[0], acc[1]), max(acc[2], acc[3])));
