@@ -207,6 +207,7 @@ MIELINA_INLINE void affine_tile(T* y, int64_t ys, const T* x, int64_t xs, int64_
     else return load_part(p, w);
   };
   Vec<T> m[W], k[W], add[W];
+#pragma GCC unroll 4
   for (int j = 0; j < W; j++) m[j] = get(mean + j * L), k[j] = get(scale + j * L), add[j] = get(shift + j * L);
   for (int64_t r = 0; r < rows; r++, x += xs, y += ys)
 #pragma GCC unroll 4
