@@ -154,6 +154,7 @@ template <class T, bool Largest, class P>
 // on numbers; last(w, n, p), the result. W: the type across blocks.
 struct MaxOf;
 struct MinOf;
+struct SumOf;
 // The loops of M: of M::Loop, where it differs from that in the last step alone.
 template <class M>
 struct LoopOf {
@@ -205,10 +206,15 @@ template <class T, class M, class P>
     for (int64_t j = 0; j < width; j += L) {
       V acc = r ? load(part + j) : start;
       const P x = p + (r * stride + j);
-      if (count == 8 && width - j >= L)
-        for (int64_t k = 0; k < 8; k++) acc = M::step(acc, load(x + k * stride), q);
-      else
+      if (count < 8 || width - j < L) {
         for (int64_t k = 0; k < count; k++) acc = M::step(acc, load_some(x + k * stride, width - j), q);
+      } else if constexpr (__is_same(M, SumOf) && __is_same(P, const T*)) {
+        // Rolled, the counting takes as long as the sums; all of the folds unrolled would be 32 KB.
+#pragma GCC unroll 8
+        for (int64_t k = 0; k < 8; k++) acc = M::step(acc, load(x + k * stride), q);
+      } else {
+        for (int64_t k = 0; k < 8; k++) acc = M::step(acc, load(x + k * stride), q);
+      }
       store(part + j, acc);
     }
   }
