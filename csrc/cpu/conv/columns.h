@@ -106,8 +106,10 @@ struct Columns {
   }
   void layout_rows() {
     lines = min64(x.shape[kH], (band - 1 + max64(reach(1), -reach(1))) / args.stride[1] + 1);
-    pitch = (ceil_div(lines * wide + rest, 16) | 1) * 16;  // an odd number of lines
+    pitch = (columns(lines) / 16 | 1) * 16;  // an odd number of cache lines
   }
+  // Columns of the product of n rows of x.
+  int64_t columns(int64_t n) const { return ceil_div(ceil_div(n * wide + rest, kWide) * kWide, 16) * 16; }
   int64_t image_floats() const { return K * pitch + kWide; }
   int64_t sums_floats() const { return C * R * S * pitch + kWide; }
   int64_t line_floats() const { return ceil_div(span, kWide) * kWide; }
@@ -131,7 +133,7 @@ struct Columns {
   // Rows [a, b) of one image, columns [c, c + wide), zeros where there are none.
   void fill(int64_t image, int64_t a, int64_t b, int64_t c, float* to) const {
     const int64_t lo = min64(wide, max64(0, -c)), hi = max64(lo, min64(wide, x.shape[kW] - c)), n = hi - lo;
-    const int64_t sc = x.stride[kC], sw = x.stride[kW], end = ceil_div((b - a) * wide + rest, kWide) * kWide;
+    const int64_t sc = x.stride[kC], sw = x.stride[kW], end = columns(b - a);
     const float* from = (const float*)x.data + image * x.stride[kN] + a * x.stride[kH] + (c + lo) * sw;
     auto clear = [](float* p, int64_t n) {
       for (int64_t i = 0; i < n; i++) p[i] = 0;
