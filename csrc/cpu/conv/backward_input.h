@@ -115,8 +115,8 @@ __attribute__((cold)) int64_t bundled(const Ctx& ctx, const View& dx, const View
 }
 
 // Whether every pixel of dx is one tap of the only pixel of g, as in a generator's first layer, and dx and the filters
-// lie in one order: then dx is a product, of as many channels as an image has numbers. (As a convolution, all places but
-// one multiplied zeros: 64 x 100 -> 256, 1 x 1, 4 x 4 6.5 ms on two threads, 0.6 so.)
+// lie in one order: then dx is a product, of as many channels as an image has numbers. (As a convolution, all places
+// but one multiplied zeros: 64 x 100 -> 256, 1 x 1, 4 x 4 6.5 ms on two threads, 0.6 so.)
 bool spreads(const View& dx, const View& g, const View& w, const ConvArgs& args, Problem& q) {
   if (args.groups != 1) return false;
   for (int d = 0; d < 3; d++)
