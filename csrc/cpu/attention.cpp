@@ -102,10 +102,11 @@ void forward(const Ctx& ctx, const View& y, const View& lse, const View& q, cons
     bool started = false;
     each_key_block<T>(keys, [&](int64_t j0, int64_t count) {
       const Block b{i0, n, step, j0, count};
-      if (mask.data && kept_of(b, sheet(mask, bi, hi, gi)) == Kept::none) return;
+      const Kept kept = mask.data ? kept_of(b, sheet(mask, bi, hi, gi)) : Kept::all;
+      if (kept == Kept::none) return;
       multiply_tile<T, false>(count, step, d.E, rows_of(ks, j0, count, d.E, w.keys), {w.turned, 1, step}, w.scores,
                               step, false, ahead(vs, j0, count, d.F));
-      if (mask.data) mask_scores(b, sheet(mask, bi, hi, gi), w.scores, w.mask);
+      if (kept == Kept::some) mask_scores(b, sheet(mask, bi, hi, gi), w.scores, w.mask);
       if (args.causal && b.crosses_diagonal()) mask_causal(b, w.scores);
       if (online_softmax(b, w.scores, m, sum, factor) && started) scale_rows(w.out, n, d.width_f, factor);
       if (key.data) {
@@ -233,7 +234,8 @@ void backward_block(const BackwardViews& x, const Shape<T>& d, const AttentionAr
     const Block b{i0, n, step, j0, count};
     const Panel<T> kr = rows_of(ks, j0, count, d.E, w.f.keys), vr = rows_of(vs, j0, count, d.F, w.f.values);
     multiply_tile<T, false>(count, step, d.E, kr, {w.f.turned, 1, step}, w.f.scores, step, false);
-    if (x.mask.data) mask_scores(b, sheet(x.mask, bi, hi, gi), w.f.scores, w.f.mask);
+    if (x.mask.data && kept_of(b, sheet(x.mask, bi, hi, gi)) != Kept::all)
+      mask_scores(b, sheet(x.mask, bi, hi, gi), w.f.scores, w.f.mask);
     if (args.causal && b.crosses_diagonal()) mask_causal(b, w.f.scores);
     if (x.key.data) draw_factors(b, stream, args.dropout, row, d.S, w.f.keep, w.f.draws);
     multiply_tile<T, false>(count, step, d.F, vr, {w.turned_g, 1, step}, w.ds, step, false);

@@ -164,11 +164,10 @@ static Kept kept_of(const Block& b, const Sheet& mask) {
   return any == 0 ? Kept::none : Kept::all;
 }
 
-// s = s + mask, or -inf where a bool mask is false. buf: (kKeys, kQueries).
+// s = s + mask, or -inf where a bool mask is false: of a block that it does not keep whole. buf: (kKeys, kQueries).
 template <class T>
 static void mask_scores(const Block& b, const Sheet& mask, T* s, T* buf) {
   using V = Vec<T>;
-  if (kept_of(b, mask) == Kept::all) return;
   const bool rows_alike = mask.si == 0 || b.n == 1;
   const char* from = mask.at(b.i0, b.j0);
   if (rows_alike) row_from_fn<T>(mask.dtype)(from, mask.sj, buf, b.keys);

@@ -45,14 +45,7 @@ __attribute__((cold)) void each_phase_as(const View& dx, const View& g, const Vi
       each_phase_as(slice(dx, kC, i * C, C), slice(g, kC, i * K, K), slice(w, kN, i * K, K), one, f, arg);
     return;
   }
-  View turned = w;
-  if (!depthwise) {
-    turned.shape[kN] = w.shape[kC];
-    turned.stride[kN] = w.stride[kC];
-    turned.shape[kC] = w.shape[kN];
-    turned.stride[kC] = w.stride[kN];
-  }
-  const Problem whole{dx, g, turned, View{}, {}, Activation::none, args.direct};
+  const Problem whole{dx, g, depthwise ? w : exchanged(w), View{}, {}, Activation::none, args.direct};
   for (int64_t r = 0; r < args.stride[0] * args.stride[1] * args.stride[2]; r++) {
     Problem q = whole;
     const int64_t remainder[3] = {r / (args.stride[1] * args.stride[2]), r / args.stride[2] % args.stride[1],
@@ -134,9 +127,8 @@ bool spreads(const View& dx, const View& g, const View& w, const ConvArgs& args,
     }
   }
   if (!found) return false;
-  q = {dx, g, w, View{}, {{1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}}, Activation::none, args.direct};
-  q.w.shape[kC] = w.shape[kN];
-  q.w.stride[kC] = w.stride[kN];
+  const Window pixel{{1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}};
+  q = {dx, g, exchanged(w), View{}, pixel, Activation::none, args.direct};
   q.y.shape[kC] = q.w.shape[kN] = numbers;
   q.y.stride[kC] = q.w.stride[kN] = 1;
   for (int d = kD; d <= kW; d++) q.y.shape[d] = q.y.stride[d] = q.w.shape[d] = q.w.stride[d] = 1;

@@ -273,12 +273,7 @@ struct Bands {
     char* shared = (char*)bias + bias_bytes();
     const int64_t bytes = band_bytes(band), each = (groups > 1 ? 0 : bytes) + sums_bytes();
     char* own = shared + (groups > 1 ? tasks * bytes : 0);
-    Filters<Op> w{(const float*)q.w.data, K, kWidth, q.w.stride[kN], q.w.stride[kC], C, true};
-    for (int d = 0; d < 3; d++) {
-      w.taps[d] = q.window.taps[d];
-      w.stride[d] = q.w.stride[kD + d];
-    }
-    w.flatten();
+    const Filters<Op> w = filters_of<Op>(q, kWidth, true);
     for (int64_t k = 0; k < K; k++) bias[k] = q.bias.data ? ((const float*)q.bias.data)[k * q.bias.stride[0]] : 0.0f;
     const int64_t fills = groups > 1 && !in_place ? tasks : 0;
     parallel_for(ctx, panels + fills, [&](int64_t i, int) {

@@ -35,14 +35,6 @@ struct Columns {
            taps <= kTaps && flat && a.stride[2] <= 2 && numel(x) > 0;
   }
 
-  static View turned(const View& w) {
-    View v = w;
-    v.shape[kN] = w.shape[kC];
-    v.stride[kN] = w.stride[kC];
-    v.shape[kC] = w.shape[kN];
-    v.stride[kC] = w.stride[kN];
-    return v;
-  }
   // A convolution's window of stride 1, backwards.
   static ConvArgs backwards(const Problem& q) {
     ConvArgs a{{1, 1, 1}, {}, {}, 1, q.activation, q.direct};
@@ -54,9 +46,9 @@ struct Columns {
   }
   static bool fits(const Problem& q) {
     const int64_t* step = q.window.stride;
-    return step[0] * step[1] * step[2] == 1 && fits(q.y, q.x, turned(q.w), backwards(q));
+    return step[0] * step[1] * step[2] == 1 && fits(q.y, q.x, exchanged(q.w), backwards(q));
   }
-  explicit Columns(const Problem& q) : Columns(q.y, q.x, turned(q.w), backwards(q), q.bias) {}
+  explicit Columns(const Problem& q) : Columns(q.y, q.x, exchanged(q.w), backwards(q), q.bias) {}
 
   static int64_t down(int64_t a, int64_t b) { return a >= 0 ? a / b : -ceil_div(-a, b); }
 
@@ -157,7 +149,7 @@ struct Columns {
   }
 
   // Row h of n columns of one channel, from the product of rows [a, b) of x.
-  void sum(const float* sums, int64_t c, int64_t h, int64_t n, int64_t a, int64_t b, float* line) const {
+  void sum(const float* sums, int64_t c, int64_t h, int64_t n, int64_t a, int64_t b, float offset, float* line) const {
     const int64_t s = args.stride[2];
     const float* part[2][kTaps];
     int count[2] = {};
@@ -172,13 +164,9 @@ struct Columns {
                 sums + (c * R * S + r * S + q) * pitch + (o / args.stride[1] - a) * wide + at / s - first;
         }
     }
-    float number = 0;
-    if (bias.data)
-      row_from_fn<float>(bias.dtype)((const char*)bias.data + c * bias.stride[0] * kDTypeSize[int(bias.dtype)], 1,
-                                     &number, 1);
-    const vf32 offset = splat<vf32>(number);
+    const vf32 all_of = splat<vf32>(offset);
     for (int64_t j = 0; s * j < n; j += L) {
-      vf32 all[2] = {offset, offset};
+      vf32 all[2] = {all_of, all_of};
       for (int64_t e = 0; e < s; e++)
         for (int i = 0; i < count[e]; i++) all[e] += load(part[e][i] + j);
       if (s == 2) interleave(all[0], all[1], all[0], all[1]);
@@ -204,14 +192,19 @@ struct Columns {
       }
     const RowTo<float> row_to = row_to_fn<float>(y.dtype);
     const int64_t size = kDTypeSize[int(y.dtype)];
-    for (int64_t c = 0; c < C; c++)
+    for (int64_t c = 0; c < C; c++) {
+      float offset = 0;
+      if (bias.data)
+        row_from_fn<float>(bias.dtype)((const char*)bias.data + c * bias.stride[0] * kDTypeSize[int(bias.dtype)], 1,
+                                       &offset, 1);
       for (int64_t h = h0; h < h1; h++) {
-        sum(sums, c, h, some, a, b, line);
+        sum(sums, c, h, some, a, b, offset, line);
         if (args.activation != Activation::none) activate_row(line, some, args.activation);
         row_to(line,
                (char*)y.data + (n * y.stride[kN] + c * y.stride[kC] + h * y.stride[kH] + w0 * y.stride[kW]) * size,
                y.stride[kW], some);
       }
+    }
   }
 
   void run(const Ctx& ctx) const {

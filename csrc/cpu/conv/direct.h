@@ -17,6 +17,29 @@ struct Problem {
   bool direct;  // no other algorithm than the definition
 };
 
+// A problem's filters in panels of `width`.
+template <class Op>
+static Filters<Op> filters_of(const Problem& q, int64_t width, bool channels_inner) {
+  const View& w = q.w;
+  Filters<Op> f{
+      (const typename Op::In*)w.data, q.y.shape[kC], width, w.stride[kN], w.stride[kC], w.shape[kC], channels_inner};
+  for (int d = 0; d < 3; d++) {
+    f.taps[d] = q.window.taps[d];
+    f.stride[d] = w.stride[kD + d];
+  }
+  f.flatten();
+  return f;
+}
+// Filters with their two channel axes exchanged, as the image's gradient takes them.
+static View exchanged(const View& w) {
+  View v = w;
+  v.shape[kN] = w.shape[kC];
+  v.stride[kN] = w.stride[kC];
+  v.shape[kC] = w.shape[kN];
+  v.stride[kC] = w.stride[kN];
+  return v;
+}
+
 // Output channels a group, up to which planes beat the product. With AVX2 and floats Sliding and the product win
 // earlier (8 x 128 of 28 x 28 in 16 groups 4.5 and 2.3 ms on one core, channels last 6.8 and 2.8).
 constexpr int64_t kDirectChannels = VBYTES == 32 ? 2 : 8;

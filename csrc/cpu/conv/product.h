@@ -49,23 +49,6 @@ struct PixelFinish {
 
 int64_t depth_of(const Problem& q) { return q.w.shape[kC] * q.window.taps[0] * q.window.taps[1] * q.window.taps[2]; }
 
-template <class Op>
-Filters<Op> filters_of(const Problem& q, bool channels_inner) {
-  Filters<Op> w{(const typename Op::In*)q.w.data,
-                q.y.shape[kC],
-                1,
-                q.w.stride[kN],
-                q.w.stride[kC],
-                q.w.shape[kC],
-                channels_inner};
-  for (int d = 0; d < 3; d++) {
-    w.taps[d] = q.window.taps[d];
-    w.stride[d] = q.w.stride[kD + d];
-  }
-  w.flatten();
-  return w;
-}
-
 struct ConvPlan {
   GemmPlan gemm;
   PixelSpace pixels;
@@ -85,7 +68,7 @@ bool few_pixels(const View& y) {
 // pixels.
 template <class Op>
 bool channels_inner(const Problem& q) {
-  return lanes_along_c(q.x) && (!few_pixels<Op>(q.y) || filters_of<Op>(q, true).flat);
+  return lanes_along_c(q.x) && (!few_pixels<Op>(q.y) || filters_of<Op>(q, 1, true).flat);
 }
 // Whether filters are the rows of a few pixels' product and read where they lie. Channels-last sums are then stored
 // number by number, which takes longer than packing short filters does (1 x 1, 256 -> 512, 7 x 7: 0.85 of the speed).
@@ -93,7 +76,7 @@ template <class Op>
 bool filters_in_place(const Problem& q) {
   const int64_t pixels = pixels_of_all(q.y);
   return few_pixels<Op>(q.y) && (pixels == 1 || !lanes_along_c(q.y) || depth_of(q) >= 2048) &&
-         filters_of<Op>(q, channels_inner<Op>(q)).readable();
+         filters_of<Op>(q, 1, channels_inner<Op>(q)).readable();
 }
 
 template <class Op>
@@ -156,8 +139,7 @@ void product(const Ctx& ctx, const Problem& q) {
   Pixels<Op> pixels = pixels_of<Op>(p.pixels, q.x, q.window);
   pixels.channels_inner = p.inner;
   const int64_t width = p.turned ? p.gemm.nr : p.gemm.mr, sc = q.y.stride[kC];
-  Filters<Op> filters = filters_of<Op>(q, p.inner);
-  filters.width = width;
+  const Filters<Op> filters = filters_of<Op>(q, width, p.inner);
   const int64_t step = p.pixels.step;
   const Matrix c{(char*)q.y.data, q.y.dtype, p.turned ? step : sc, p.turned ? sc : step};
   Matrix bias{};

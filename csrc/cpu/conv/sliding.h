@@ -320,12 +320,7 @@ struct Sliding {
     int64_t* places = (int64_t*)((char*)bias + align64(bias_bytes()));
     char* padded = (char*)places + places_bytes();
     fill_places(places);
-    Filters<Plain<float>> w{(const float*)q.w.data, K, width, q.w.stride[kN], q.w.stride[kC], q.w.shape[kC], false};
-    for (int d = 0; d < 3; d++) {
-      w.taps[d] = q.window.taps[d];
-      w.stride[d] = q.w.stride[kD + d];
-    }
-    w.flatten();
+    const auto w = filters_of<Plain<float>>(q, width, false);
     for (int64_t i = 0; i < panels; i++) w.pack(filters + i * width * depth, width, i, 0, depth);
     for (int64_t k = 0; k < panels * width; k++)
       bias[k] = q.bias.data && k < K ? ((const float*)q.bias.data)[k * q.bias.stride[0]] : 0.0f;
