@@ -30,7 +30,12 @@ def amplification(taps=3):
 
 
 def test_the_amplification_is_what_the_page_says():
-    assert [round(amplification(taps)) for taps in (3, 4, 5)] == [84, 68, 61]
+    assert [round(amplification(taps)) for taps in (2, 3, 4, 5)] == [115, 84, 68, 61]
+
+
+def of_phase(taps, stride):
+    """Taps along an axis of what the tiles see: of one remainder modulo the stride, or of a large window's quarter."""
+    return -(-taps // (2 if taps > 5 else stride))
 
 
 @pytest.fixture
@@ -91,12 +96,19 @@ def is_winograd(x, f, **how):
         ((2, 20, 40, 43, 33), {"padding": 2, "stride": 2, "taps": 5}),
         ((2, 40, 43, 40, 40), {"padding": (0, 1), "stride": 2, "taps": 6, "groups": 2}),
         ((2, 17, 41, 40, 20), {"padding": (4, 1), "stride": 2, "taps": 9}),
+        ((10, 20, 39, 40, 33), {"padding": 1, "stride": 2, "taps": 4}),
+        ((40, 17, 20, 19, 18), {"padding": (1, 0), "stride": 2, "taps": 4}),
+        ((5, 20, 24, 25, 30), {"padding": 1, "taps": 2}),
+        ((1, 16, 33, 30, 32), {"padding": 2, "taps": 6}),
+        ((2, 40, 21, 19, 34), {"padding": (3, 2), "taps": 7, "groups": 2}),
+        ((2, 33, 29, 28, 20), {"padding": 0, "taps": 8}),
+        ((1, 18, 40, 43, 16), {"padding": 4, "taps": 10}),
     ],
 )
 def test_values(shape, how, isa):
     how = dict(how)
     x, f, b = data(*shape, groups=how.get("groups", 1), taps=how.pop("taps", 3))
-    taps = -(-f.shape[2] // how.get("stride", 1))
+    taps = of_phase(f.shape[2], how.get("stride", 1))
     with use_isa(isa):
         assert is_winograd(x, f, **how)
         y = F.conv2d(x, f, b, **how)
@@ -145,11 +157,16 @@ def test_any_shape(n, c, h, w, k, ph, pw, seed):
         ((3, 20, 40, 43, 33), (2, 2, 5)),
         ((3, 20, 40, 44, 33), (1, 2, 5)),
         ((2, 60, 40, 44, 70), (1, 2, 6)),
+        ((10, 20, 39, 40, 33), (1, 2, 4)),
+        ((40, 17, 20, 19, 18), (0, 2, 4)),
+        ((2, 16, 45, 42, 32), (2, 1, 6)),
+        ((4, 20, 33, 31, 17), (3, 1, 7)),
+        ((1, 18, 40, 43, 16), (4, 1, 10)),
     ],
 )
 def test_gradients(shape, padding, isa):
     padding, stride, taps = padding if isinstance(padding, tuple) else (padding, 1, 3)
-    how, phase = {"padding": padding, "stride": stride}, -(-taps // stride)
+    how, phase = {"padding": padding, "stride": stride}, of_phase(taps, stride)
     x, f, _ = data(*shape, taps=taps)
     x.requires_grad_()
     f.requires_grad_()
@@ -192,6 +209,67 @@ def test_transposed_convolution():
         close(found, F.conv_transpose2d(x.double(), f.double(), padding=padding).numpy(), 9 * 24)
 
 
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    "shape, taps, padding, extra",
+    [
+        ((16, 20, 11, 9, 17), 4, 1, 0),
+        ((8, 32, 16, 15, 33), 4, 0, 0),
+        ((8, 32, 13, 16, 20), 4, 2, 1),
+        ((8, 17, 13, 16, 33), 4, 3, 0),
+        ((24, 24, 16, 16, 20), 4, 1, 0),  # planar images, which tasks turn for themselves
+        ((9, 600, 12, 12, 16), 4, 1, 0),  # more channels than one chain of sums has
+        ((8, 20, 14, 19, 33), 5, 2, 1),
+        ((8, 20, 14, 19, 16), 5, (1, 4), (0, 1)),
+        ((8, 20, 13, 16, 24), 6, 2, 0),
+        ((3, 20, 33, 36, 24), 7, 5, 1),
+    ],
+)
+def test_transposed_windows_of_stride_2(shape, taps, padding, extra, isa):
+    """All four remainders of the output come of the same tiles."""
+    n, c, h, w, k = shape
+    x, f, b = (mi.tensor(RNG.standard_normal(s).astype(np.float32)) for s in ((n, c, h, w), (c, k, taps, taps), (k,)))
+    how = {"stride": 2, "padding": padding, "output_padding": extra}
+    xd, fd = (t.double().requires_grad_() for t in (x, f))
+    z = F.conv_transpose2d(xd, fd, b.double(), **how)
+    g = mi.tensor(RNG.standard_normal(z.shape).astype(np.float32))
+    z.backward(g.double())
+    with use_isa(isa):
+        mi.set_conv_algorithm("direct")
+        plain = F.conv_transpose2d(x, f, b, **how)
+        mi.set_conv_algorithm("auto")
+        found = []
+        for last, turned in itertools.product((False, True), repeat=2):
+            image = (channels_last(x) if last else x).detach().requires_grad_()
+            filters = (channels_last(f) if turned else f).detach().requires_grad_()
+            y = F.conv_transpose2d(image, filters, b, **how)
+            assert (y.stride(1) == 1) == last
+            y.backward(channels_last(g) if last else g)
+            close(y, z.detach().numpy(), c * taps * taps / 4, isa, of_phase(taps, 2))
+            close(image.grad, xd.grad.numpy(), k * taps * taps, isa, of_phase(taps, 2))
+            close(filters.grad, fd.grad.numpy(), n * h * w, isa, of_phase(taps, 2))
+            found.append(y.detach())
+        assert not (found[0] == plain).all(), "the fast way was taken"
+        assert all((y == found[0]).all() for y in found), "the same bits in either memory order"
+
+
+def test_bits_of_stride_2_do_not_depend_on_threads():
+    """Four by four taps, transposed and not: where tasks turn planar images for themselves, too."""
+    before = mi.get_num_threads()
+    x, f = (mi.tensor(RNG.standard_normal(s).astype(np.float32)) for s in ((24, 24, 16, 16), (24, 20, 4, 4)))
+    z, w = (mi.tensor(RNG.standard_normal(s).astype(np.float32)) for s in ((16, 20, 40, 38), (33, 20, 4, 4)))
+    found = []
+    for n in (1, 2, 7):
+        mi.set_num_threads(n)
+        for order in (lambda t: t, channels_last):
+            y = F.conv2d(order(z), w, stride=2, padding=1)
+            dw = _core.conv_backward_weight(y, order(z), w, (2, 2), (1, 1), (1, 1), 1)
+            up = F.conv_transpose2d(order(x), f, stride=2, padding=1)
+            found.append(b"".join(t.numpy().tobytes() for t in (y, dw, up)))
+    mi.set_num_threads(before)
+    assert is_winograd(z, w, stride=2, padding=1) and len(set(found)) == 1
+
+
 def test_views_and_filters_of_any_strides():
     x, f, b = data(2, 40, 25, 44, 36)
     cut = x[:, ::2, 3:24, 2:-1]
@@ -203,7 +281,7 @@ def test_views_and_filters_of_any_strides():
         close(F.conv2d(image, filters, bias, padding=1), in_float64(image, filters, bias, padding=1), 9 * 20)
 
 
-@pytest.mark.parametrize("channels, taps, stride, padding", [(40, 3, 1, 1), (40, 5, 1, 2), (3, 7, 2, 3)])
+@pytest.mark.parametrize("channels, taps, stride, padding", [(40, 3, 1, 1), (40, 5, 1, 2), (3, 7, 2, 3), (40, 7, 1, 3)])
 def test_bits_do_not_depend_on_threads_or_the_rest_of_the_batch(channels, taps, stride, padding):
     before = mi.get_num_threads()
     x, f, _ = data(6, channels, 30 * stride, 28, 50, taps=taps)

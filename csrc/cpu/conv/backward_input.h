@@ -141,6 +141,15 @@ bool spreads(const View& dx, const View& g, const View& w, const ConvArgs& args,
   return true;
 }
 
+// A transposed window of stride 2 by Winograd's tiles, all four phases of dx at once.
+bool by_tiles(const View& dx, const View& g, const View& w, const ConvArgs& args, Problem& q) {
+  Window window = window_of(w, args);
+  if (args.groups != 1 || window.stride[0] != 1 || window.stride[1] != 2 || window.stride[2] != 2) return false;
+  window.stride[1] = window.stride[2] = 1;
+  q = {dx, g, exchanged(w), View{}, window, Activation::none, args.direct, 2};
+  return WinogradLast::fits(q);
+}
+
 void conv_backward_input(const Ctx& ctx, const View& dx, const View& g, const View& w, ConvArgs args) noexcept {
   Floats floats{ctx, false};
   const View gs = floats(g), ws = floats(w);
@@ -149,6 +158,7 @@ void conv_backward_input(const Ctx& ctx, const View& dx, const View& g, const Vi
   if (spreads(dx, gs, ws, args, one))
     return dispatch(gs.dtype, [&]<class T>(T) { convolve<T>(floats.rest(), one, 1); });
   if (Columns::fits(dx, gs, ws, args)) return Columns(dx, gs, ws, args).run(floats.rest());
+  if (by_tiles(dx, gs, ws, args, one)) return WinogradLast(one).run(floats.rest());
   // Zeroed at once: phase by phase took three quarters of the gradient of a 1 x 1 window of stride 2.
   const bool cleared = has_gaps(w, args) && is_dense(dx);
   if (cleared)
@@ -184,6 +194,7 @@ __attribute__((cold)) int64_t conv_backward_input_workspace(const Ctx& ctx, cons
   if (spreads(dx, gs, ws, args, one))
     return floats.bytes + dispatch(gs.dtype, [&]<class T>(T) { return convolve_workspace<T>(ctx, one, 1); });
   if (Columns::fits(dx, gs, ws, args)) return floats.bytes + Columns(dx, gs, ws, args).bytes(ctx.threads);
+  if (by_tiles(dx, gs, ws, args, one)) return floats.bytes + WinogradLast(one).bytes(ctx.threads);
   each_phase(dx, gs, ws, args, [&](const Problem& q, int64_t groups) {
     const int64_t bytes = two_columns(q, dx, w, args)
                               ? 4 * DepthwisePlanes(q).bytes()

@@ -181,8 +181,9 @@ void conv_backward_weight(const Ctx& all, const View& dw, const View& gradient, 
   const Window window = window_of(dw, args);
   Floats floats{all, false};
   const bool whole = args.groups == 1 && WinogradWeight::fits(dw, gradient, input, window, args.direct);
-  const View g = whole ? gradient : floats(gradient);
-  View x = whole ? input : floats(input);
+  const bool turned = args.groups == 1 && WinogradWeight::turns(dw, gradient, input, window, args.direct);
+  const View g = whole ? gradient : floats(gradient, turned);
+  View x = whole ? input : floats(input, turned);
   if (with_few_channels(dw, g, x, args, [&](auto& few) { few.gradient(floats.rest(), dw); })) return;
   if (turns(dw, g, x, window, args)) x = floats(x, true);
   const Ctx ctx = floats.rest();
@@ -203,8 +204,9 @@ __attribute__((cold)) int64_t conv_backward_weight_workspace(const Ctx& ctx, con
   Floats floats{ctx, true};
   const Window window = window_of(dw, args);
   const bool whole = args.groups == 1 && WinogradWeight::fits(dw, gradient, input, window, args.direct);
-  const View g = whole ? gradient : floats(gradient);
-  View x = whole ? input : floats(input);
+  const bool turned = args.groups == 1 && WinogradWeight::turns(dw, gradient, input, window, args.direct);
+  const View g = whole ? gradient : floats(gradient, turned);
+  View x = whole ? input : floats(input, turned);
   int64_t bytes = 0;
   if (with_few_channels(dw, g, x, args, [&](const auto& few) { bytes = few.gradient_bytes(ctx.threads); }))
     return floats.bytes + bytes;

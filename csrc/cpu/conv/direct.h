@@ -15,6 +15,9 @@ struct Problem {
   Window window;
   Activation activation;
   bool direct;  // no other algorithm than the definition
+  // Of a transposed convolution as Winograd's tiles make it (conv/winograd_last.h): the window's stride in y. Its taps
+  // and padding are then those of the convolution that it transposes.
+  int64_t zoom = 1;
 };
 
 // A problem's filters in panels of `width`.

@@ -5,7 +5,11 @@
 // the largest output: F(2x2, 5x5) 6.9e-6 and 2.2e-6, F(3x3, 4x4) 9.1e-6 and 2.0e-6, F(4x4, 3x3) 18e-6 and 2.6e-6).
 //
 // A window of stride 2 is one of stride 1 over four images, one for each remainder of row and column, with half as
-// many taps. These are gathered from the image as further channels: number (phase, channel).
+// many taps. These are gathered from the image as further channels: number (phase, channel). So are the quarters of a
+// window of six taps or more, each the window of an image that begins where the last one ends.
+//
+// A transposed window of stride 2 has four such images as its output. All see the same 6 x 6 pixels of the input,
+// turned once, and where a tile's 2m x 2m outputs begin, each takes as many taps back from there.
 #pragma once
 #include "cpu/conv/direct.h"
 #include "cpu/transpose.h"
@@ -25,46 +29,79 @@ struct Tiles {
   static constexpr float a = 0.75f, b = 1.5f, a2 = a * a, b2 = b * b;
   static constexpr float na = 1 / (2 * a2 * (a2 - b2)), nb = 1 / (2 * b2 * (b2 - a2)), n0 = 1 / (a2 * b2);
 
-  int64_t step, taps, m;  // the window's stride; taps a phase, and outputs a tile, along an axis
-  int64_t lead;           // a zero before each row of taps, so that phases begin at an even pixel
-  int64_t top, left;      // input coordinates of output (0, 0)'s first tap
+  int64_t step, zoom;  // the window's stride in the image; in the output
+  int64_t size;        // the window's taps along an axis
+  int64_t side, pace;  // phases along an axis; pixels from one's begin to the next one's
+  int64_t taps, m;     // of a phase, and outputs of a tile, along an axis
+  bool flipped;        // the window runs backwards
+  int64_t skip[2];     // rows and columns of the first tiles before the output's, in a transposed window
+  int64_t lead;        // a zero before each row of taps, so that phases begin at an even pixel
+  int64_t top, left;   // input coordinates of output (0, 0)'s first tap
   int64_t height, width, rows, columns, count;
 
-  Tiles(const View& y, const Window& v) {
+  Tiles(const View& y, const Window& v, int64_t out = 1) {
     step = v.stride[1];
-    taps = ceil_div(v.taps[1], step);
+    zoom = out;
+    size = v.taps[1];
+    flipped = v.dilation[1] < 0;
+    side = step * zoom == 1 && size > 5 ? 2 : step;
+    taps = ceil_div(size, side * zoom);
+    pace = step == 2 ? 1 : taps;
     m = 7 - taps;
-    lead = step == 2 && v.taps[1] % 2 == 1 ? v.padding[2] % 2 : 0;
-    const int64_t back = v.dilation[1] < 0 ? taps - 1 : 0;
+    lead = step == 2 && size % 2 == 1 ? v.padding[2] % 2 : 0;
+    const int64_t back = flipped ? size - 1 : 0;
     top = -v.padding[1] - back;
     left = -v.padding[2] - back - lead;
+    for (int d = 0; d < 2; d++) skip[d] = zoom == 2 ? v.padding[1 + d] % 2 : 0;
+    if (zoom == 2) {
+      top = v.padding[1] / 2 - (taps - 1);
+      left = v.padding[2] / 2 - (taps - 1);
+    }
     height = y.shape[kH];
     width = y.shape[kW];
-    rows = ceil_div(height, max64(1, m));
-    columns = ceil_div(width, max64(1, m));
+    rows = ceil_div(height + skip[0], max64(1, m * zoom));
+    columns = ceil_div(width + skip[1], max64(1, m * zoom));
     count = y.shape[kN] * rows * columns;
   }
-  int64_t phases() const { return step * step; }
+  int64_t phases() const { return side * side; }
+  // Which of the window's taps along an axis is number r of a phase, if there is one.
+  int64_t tap(int64_t r, int64_t phase) const {
+    if (zoom == 2) return 2 * (taps - 1 - r) + phase;
+    const int64_t i = step == 2 ? 2 * r + phase : phase * taps + r;
+    return flipped ? size - 1 - i : i;
+  }
+  bool has(int64_t tap) const { return tap >= 0 && tap < size; }
 
   static bool planar(const View& v) { return v.stride[kW] == 1 || v.shape[kW] == 1; }
 
+  struct Limits {
+    int64_t together, pixels = kPixels, least = 2, most = 4, zoom = 1;  // tiles at once; least pixels; m's bounds
+  };
   // A square window on float32 images of two dimensions. Pixels enough to pay for the 36 numbers that a filter's taps
-  // become; tiles that reach over an image's edge, or are missing in the last `together`, waste less than half.
-  __attribute__((noinline)) static bool pays(const View& y, const View& x, const Window& v, int64_t together,
-                                             int64_t least = kPixels) {
+  // become; tiles that reach over an image's edge, or are missing in the last `together`, waste less than half or so.
+  __attribute__((noinline)) static bool pays(const View& y, const View& x, const Window& v, Limits limits) {
     const bool plane = y.shape[kD] == 1 && x.shape[kD] == 1 && v.taps[0] == 1 && v.padding[0] == 0;
     const bool window = v.taps[1] == v.taps[2] && v.stride[1] == v.stride[2] && v.dilation[1] == v.dilation[2] &&
                         v.stride[1] <= 2 && (v.dilation[1] == 1 || (v.dilation[1] == -1 && v.stride[1] == 1));
     if (!plane || !window || x.dtype != DType::f32 || y.dtype != DType::f32) return false;
-    const Tiles t(y, v);
-    const int64_t pixels = y.shape[kN] * y.shape[kH] * y.shape[kW];
-    return t.m >= 2 && t.m <= 4 && x.shape[kC] * t.phases() >= kChannels && y.shape[kC] >= kFilters &&
-           pixels >= least && t.m * t.m * round_up(t.count, together) <= 2 * pixels;
+    const Tiles t(y, v, limits.zoom);
+    const int64_t pixels = y.shape[kN] * y.shape[kH] * y.shape[kW], side = t.m * t.zoom;
+    // Each way has its own gain, and loses it to outputs that are not wanted and to the filters' turning.
+    const bool two = t.zoom == 2, five = !two && t.m == 5, quarters = t.step * t.zoom < t.side;
+    if (two && (t.size < 4 || t.count < 64)) return false;
+    if (five && (t.size != 2 * t.step || t.count < 128)) return false;
+    if (quarters && x.shape[kC] < 16) return false;
+    const int64_t fifths = two ? 11 : five ? 8 : quarters ? 7 : 10;
+    return t.m >= limits.least && t.m <= limits.most && x.shape[kC] * t.phases() >= kChannels &&
+           y.shape[kC] >= kFilters && pixels >= limits.pixels &&
+           5 * side * side * round_up(t.count, limits.together) <= fifths * pixels;
   }
 
-  // f for tiles of this size.
-  template <class F>
+  // f for tiles of this size; of five outputs in channels-last images alone, where nothing is shuffled.
+  template <int most = 4, class F>
   void sized(F f) const {
+    if constexpr (most == 5)
+      if (m == 5) return f(Size<5>{});
     if (m == 4) f(Size<4>{});
     else if (m == 3) f(Size<3>{});
     else f(Size<2>{});
@@ -141,10 +178,10 @@ struct Tiles {
 #pragma GCC unroll 6
       for (int j = 0; j < 6; j++) v[j] = load(sums + (6 * i + j) * pitch);
       back<M>(v, z);
-#pragma GCC unroll 4
+#pragma GCC unroll 5
       for (int s = 0; s < M; s++) half[s][i] = z[s];
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 5
     for (int s = 0; s < M; s++) back<M>(half[s], y[s]);
   }
   // N x N numbers of a tile, `row` by row, to the 36 places, `pitch` apart.
@@ -192,34 +229,34 @@ struct Tiles {
   // The 6 x 6 pixels of tiles [first, last) in one channel of one phase of the image, or the m x m of its output's
   // gradient. Copied first: a vector loaded from pixels just stored by halves waits for them to reach the cache.
   void gather(bool image, const View& x, int64_t channel, int64_t first, int64_t last, int64_t wide, float* to) const {
-    const int64_t size = m, high = image ? 6 : m, many = parts(image), pace = image ? step : 1, more = pace - 1;
+    const int64_t size = m, high = image ? 6 : m, many = parts(image), hop = image ? step : 1, more = hop - 1;
     const int64_t phase = channel / x.shape[kC], c = channel - phase * x.shape[kC];
-    const int64_t down = image ? top + phase / pace : 0, right = image ? left + phase % pace : 0;
+    const int64_t down = image ? top + phase / side * pace : 0, right = image ? left + phase % side * pace : 0;
     const int64_t H = x.shape[kH], W = x.shape[kW], sn = x.stride[kN], sc = x.stride[kC], sh = x.stride[kH];
     const int64_t pitch = line(wide);
     const float* planes = (const float*)x.data + c * sc;
     runs(first, last, [&](const Run& run) __attribute__((always_inline)) {
-      const int64_t top_row = run.row * size * pace + down;
+      const int64_t top_row = run.row * size * hop + down;
       // Rows [above, below) lie in the image. Asked for each row, and each for its columns, with what stands in memory
       // for want of registers, a training step of ResNet-20 spent 17 % of its time here.
       const int64_t above = min64(high, max64(0, (more - top_row) >> more));
       const int64_t below = max64(above, min64(high, (H - top_row + more) >> more));
       for (int64_t part = 0; part < many; part++)
         for (int64_t i = 0; i < size * run.n; i += L) {
-          const int64_t w = ((run.column + part) * size + i) * pace + right;  // more >> more: pace / 2
+          const int64_t w = ((run.column + part) * size + i) * hop + right;  // more >> more: hop / 2
           const int64_t lo = min64(L, max64(0, (more - w) >> more)), hi = max64(lo, min64(L, (W - w + more) >> more));
-          const float* from = planes + run.image * sn + (top_row + above * pace) * sh + w;
+          const float* from = planes + run.image * sn + (top_row + above * hop) * sh + w;
           if (part == 0)  // the next channel's pixels are another page
-            for (int64_t r = above; r < below; r++) __builtin_prefetch(from + (r - above) * pace * sh + sc);
+            for (int64_t r = above; r < below; r++) __builtin_prefetch(from + (r - above) * hop * sh + sc);
           float* at = to + part * pitch + size * run.at + i;
           auto rows = [&](int64_t n, auto pixels) __attribute__((always_inline)) {
-            for (float* end = at + n * many * pitch; at < end; at += many * pitch, from += pace * sh)
+            for (float* end = at + n * many * pitch; at < end; at += many * pitch, from += hop * sh)
               store(at, pixels(from));
           };
           const int64_t none = lo < hi ? above : high;  // rows of zeros above the others
           for (int64_t r = 0; r < none; r++, at += many * pitch) store(at, vf32{});
           if (lo == hi) continue;
-          if (pace == 2) rows(below - above, [&](const float* p) { return load_even<float>(p, lo, hi); });
+          if (hop == 2) rows(below - above, [&](const float* p) { return load_even<float>(p, lo, hi); });
           else if (lo == 0 && hi == L) rows(below - above, [](const float* p) { return load(p); });
           else rows(below - above, [&](const float* p) { return load_between<float>(p, lo, hi); });
           for (int64_t r = below; r < high; r++, at += many * pitch) store(at, vf32{});

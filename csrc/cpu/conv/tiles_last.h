@@ -56,7 +56,7 @@ struct LastTile {
 struct LastTiles : Tiles {
   int64_t wide, groups;  // channels taken at once; how often
 
-  LastTiles(const View& y, const View& x, const Window& v) : Tiles(y, v) {
+  LastTiles(const View& y, const View& x, const Window& v, int64_t out = 1) : Tiles(y, v, out) {
     const bool pairs = step == 2 && x.stride[kW] == x.shape[kC] && left % 2 == 0 && x.shape[kW] % 2 == 0;
     wide = x.shape[kC] * (pairs ? 2 : 1);
     groups = phases() * x.shape[kC] / wide;
@@ -66,8 +66,9 @@ struct LastTiles : Tiles {
 
   void image(const View& x, int64_t tile, float* to, int64_t pitch) const {
     const int64_t at = tile / columns, h = at % rows * m * step + top, w = tile % columns * m * step + left;
+    const int64_t row = groups / side;  // side, or 1 of pairs
     for (int64_t i = 0; i < groups; i++)
-      LastTile<6>(x, at / rows, h + i * step / groups, w + i % (groups / step), step).turn(wide, to + i * wide, pitch);
+      LastTile<6>(x, at / rows, h + i / row * pace, w + i % row * pace, step).turn(wide, to + i * wide, pitch);
   }
   template <int M>
   void gradient(const View& g, int64_t tile, float* to, int64_t pitch) const {

@@ -15,7 +15,7 @@ struct Winograd : WinogradBlocks {
   static constexpr int kTiles = Op::NV * L;  // of a block
 
   static bool fits(const Problem& q) {
-    return !q.direct && pays(q.y, q.x, q.window, kTiles) && planar(q.y) && planar(q.x);
+    return !q.direct && pays(q.y, q.x, q.window, {kTiles}) && planar(q.y) && planar(q.x);
   }
 
   __attribute__((noinline)) explicit Winograd(const Problem& problem) : WinogradBlocks(problem, Op::MR) {

@@ -14,15 +14,21 @@ struct WinogradBlocks : LastTiles {
   int64_t K, C;                                      // channels out of the tiles; of all phases, into them
   int64_t mr, panels;                                // output channels of a panel; how many panels
   int64_t blocks, held, block_bytes, scratch_bytes;  // blocks held at once; scratch: the sums of a panel
+  float* ready = nullptr;                            // filters that are turned already
   bool alone;  // a task turns a block and multiplies it, while it is in its L2 cache
   static constexpr int64_t kAlone = 768 << 10, kHeld = 16 << 20;
 
-  WinogradBlocks(const Problem& problem, int64_t most) : LastTiles(problem.y, problem.x, problem.window), q(problem) {
+  WinogradBlocks(const Problem& problem, int64_t most)
+      : LastTiles(problem.y, problem.x, problem.window, problem.zoom), q(problem) {
     K = q.y.shape[kC];
     C = q.x.shape[kC] * phases();
     panels = ceil_div(K, most);
     mr = ceil_div(K, panels);
+    panels *= zoom * zoom;
   }
+  // A panel has some channels of one phase of the output.
+  int64_t channel_of(int64_t panel) const { return panel / (zoom * zoom) * mr; }
+  int64_t phase_of(int64_t panel) const { return panel % (zoom * zoom); }
   // Blocks of so many tiles, each a matrix of `pitch` floats a place.
   void cut(int64_t tiles, int64_t pitch) {
     blocks = ceil_div(count, tiles);
@@ -72,13 +78,11 @@ struct WinogradBlocks : LastTiles {
 
   // Where the taps of a phase lie among a filter's, as lanes; those that it has not, behind the others.
   void places_of_taps(int64_t phase, int64_t missing, int64_t* place) const {
-    const int64_t size = q.window.taps[1];
-    const bool flipped = q.window.dilation[1] < 0;
+    const int64_t row = zoom * side;  // phases of one side
     for (int64_t r = 0; r < taps; r++)
       for (int64_t s = 0; s < taps; s++) {
-        const int64_t i = flipped ? size - 1 - r : r * step + phase / step,
-                      j = flipped ? size - 1 - s : s * step + phase % step - lead;
-        *place++ = i < size && j >= 0 && j < size ? (i * size + j) * L : missing;
+        const int64_t i = tap(r, phase / row), j = tap(s, phase % row) - lead;
+        *place++ = has(i) && has(j) ? (i * size + j) * L : missing;
       }
   }
 
@@ -87,12 +91,12 @@ struct WinogradBlocks : LastTiles {
     constexpr int64_t kTaps = 10 * 10;  // of five taps a phase
     alignas(64) float all[(kTaps + L + 1) * L] = {};
     int64_t place[4][5 * 5];
-    const float* w = (const float*)q.w.data + panel * mr * q.w.stride[kN];
-    const int64_t valid = min64(mr, K - panel * mr), channels = q.x.shape[kC],
-                  size = q.window.taps[1] * q.window.taps[1];
-    const int64_t sc = q.w.stride[kC], most = kTaps / size;
-    const int64_t at_once = phases() > 1 ? 1 : sc == size ? most : sc == 1 ? min64(L, most) : 1;
-    for (int64_t phase = 0; phase < phases(); phase++) places_of_taps(phase, (kTaps + L) * L, place[phase]);
+    const float* w = (const float*)q.w.data + channel_of(panel) * q.w.stride[kN];
+    const int64_t valid = min64(mr, K - channel_of(panel)), channels = q.x.shape[kC], all_taps = size * size;
+    const int64_t sc = q.w.stride[kC], most = kTaps / all_taps;
+    const int64_t at_once = phases() > 1 ? 1 : sc == all_taps ? most : sc == 1 ? min64(L, most) : 1;
+    for (int64_t phase = 0; phase < phases(); phase++)
+      places_of_taps(phase + phase_of(panel), (kTaps + L) * L, place[phase]);
     for (int64_t c = c0, some; c < c1; c += some) {
       some = min64(at_once, c1 - c);
       for (int64_t k = 0; k < mr; k += L) {
@@ -101,8 +105,8 @@ struct WinogradBlocks : LastTiles {
           // A whole vector reaches into the next channel's row, which is yet to come: AVX2 stores parts in pieces.
           const int64_t n = mr < L && c + i + 1 < c1 ? L : min64(L, mr - k);
           for (int64_t phase = 0; phase < phases(); phase++)
-            sized([&]<int M>(Size<M>) {
-              turn_taps<7 - M>(all + i * size * L, place[phase], u + (phase * channels + c - c0 + i) * mr + k,
+            sized<5>([&]<int M>(Size<M>) {
+              turn_taps<7 - M>(all + i * all_taps * L, place[phase], u + (phase * channels + c - c0 + i) * mr + k,
                                depth * mr, n);
             });
         }
@@ -130,13 +134,16 @@ struct WinogradBlocks : LastTiles {
     }
   }
 
+  void all_filters(const Ctx& ctx, float* u) const {
+    parallel_for(ctx, panels, [&](int64_t p, int) { filters(p, 0, q.x.shape[kC], C, u + p * panel_size()); });
+  }
   // turn(block, part, v) fills a part of a block; multiply(block, panel, u, v, sums) goes on to the outputs.
   template <class Turn, class Multiply>
   void run(const Ctx& ctx, int64_t parts, Turn turn, Multiply multiply) const {
-    float* u = (float*)ctx.workspace;
-    char* images = (char*)ctx.workspace + filter_bytes();
+    float* u = ready ? ready : (float*)ctx.workspace;
+    char* images = (char*)ctx.workspace + (ready ? 0 : filter_bytes());
     char* scratch = images + (alone ? ctx.threads : held) * block_bytes;
-    parallel_for(ctx, panels, [&](int64_t p, int) { filters(p, 0, q.x.shape[kC], C, u + p * panel_size()); });
+    if (!ready) all_filters(ctx, u);
     if (alone) {
       parallel_for(ctx, blocks, [&](int64_t block, int worker) {
         float *v = (float*)(images + worker * block_bytes), *sums = (float*)(scratch + worker * scratch_bytes);

@@ -3,71 +3,31 @@
 // filters of some channels and multiplies all tiles by them while they lie in its L2 cache.
 #pragma once
 #include "cpu/conv/winograd_last.h"
-#include "cpu/copy.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 
-// In either memory order: planar images of a few pixels are turned, which costs less than another kernel.
 struct WinogradFew : WinogradLast {
   static constexpr int64_t kChunk = 64, kMostTiles = 64, kLeastFilters = 64 * 128;
   // With AVX2 four whole tiles are enough: 256 x 256 channels on 8 x 8 pixels 1.35 ms, 0.92 so, 512 x 512 on 10 x
   // 10 7.9 and 5.4 (one core of a Zen 3); of 7 x 7 pixels, which waste a quarter of theirs, 3.6 and 4.0.
   static constexpr int64_t kLeastPixels = VBYTES == 32 ? 64 : 128;
   static constexpr int64_t kPitch = kChunk + 1;  // distances of a multiple of 4 KB share a set of the L1 cache
-  View y, x;                                     // the caller's
-  bool turned;
 
   __attribute__((noinline)) static bool fits(const Problem& q) {
     const bool last = lanes_along_c(q.y) && lanes_along_c(q.x), planes = planar(q.y) && planar(q.x);
-    return !q.direct && (last || planes) && q.window.stride[1] == 1 && pays(q.y, q.x, q.window, 1, kLeastPixels) &&
-           Tiles(q.y, q.window).count <= kMostTiles && q.y.shape[kC] * q.x.shape[kC] >= kLeastFilters;
+    return !q.direct && (last || planes) && q.window.stride[1] == 1 && q.window.taps[1] <= 5 &&
+           pays(q.y, q.x, q.window, {1, kLeastPixels}) && Tiles(q.y, q.window).count <= kMostTiles &&
+           q.y.shape[kC] * q.x.shape[kC] >= kLeastFilters;
   }
 
-  static View last_of(View v) {
-    const int order[4] = {kW, kH, kD, kN};
-    int64_t step = v.shape[kC];
-    v.stride[kC] = 1;
-    for (int axis : order) {
-      v.stride[axis] = step;
-      step *= v.shape[axis];
-    }
-    return v;
-  }
-  static Problem last_of(Problem p) {
-    if (lanes_along_c(p.y) && lanes_along_c(p.x)) return p;
-    p.x = last_of(p.x);
-    p.y = last_of(p.y);
-    return p;
-  }
-
-  __attribute__((noinline)) explicit WinogradFew(const Problem& problem)
-      : WinogradLast(last_of(problem)), y(problem.y), x(problem.x) {
-    turned = !(lanes_along_c(y) && lanes_along_c(x));
+  __attribute__((cold)) explicit WinogradFew(const Problem& problem) : WinogradLast(problem) {
     tiles = count;
     pitch = tiles * pace + L;
     cut(tiles, pitch);
   }
-  static int64_t floats(const View& v) { return align64(numel(v) * int64_t(sizeof(float))); }
-  int64_t turned_bytes() const { return turned ? floats(x) + floats(y) : 0; }
   static constexpr int64_t kChunkBytes = kPlaces * kPitch * kColumns * int64_t(sizeof(float));
   int64_t bytes(int threads) const { return turned_bytes() + block_bytes + threads * (kChunkBytes + scratch_bytes); }
-
-  // Planes to channels-last pixels, or back.
-  __attribute__((noinline)) static void turn_image(const Ctx& ctx, const View& from, const View& to, bool back) {
-    const View &plane = back ? to : from, &pixels = back ? from : to;
-    const int64_t C = plane.shape[kC], H = plane.shape[kH], W = plane.shape[kW], parts = ceil_div(C, L);
-    parallel_ranges(ctx, plane.shape[kN] * parts, 1 + 16 * 1024 / (H * W * L + 1), [&](int64_t i0, int64_t i1) {
-      for (int64_t i = i0; i < i1; i++)
-        for (int64_t h = 0; h < H; h++) {
-          const int64_t n = i / parts, c = i % parts * L, some = min64(L, C - c), step = plane.stride[kC];
-          uint32_t* a = (uint32_t*)plane.data + n * plane.stride[kN] + c * step + h * plane.stride[kH];
-          uint32_t* b = (uint32_t*)pixels.data + n * pixels.stride[kN] + c + h * pixels.stride[kH];
-          if (back) turn_planes(a, step, b, C, some, W);
-          else turn_planes(b, C, a, step, W, some);
-        }
-    });
-  }
 
   // A 36th of the taps that the next chunk turns, while this one's are multiplied.
   void fetch(int64_t panel, int64_t c, int64_t place) const {
@@ -96,26 +56,21 @@ struct WinogradFew : WinogradLast {
     const int64_t k = panel * kColumns;
     for (int64_t t = 0; t < tiles; t++)
       for (int64_t i = 0; i < min64(kColumns, K - k); i += L)
-        outputs(sums + t * kColumns + i, t, k + i, min64(L, K - k - i));
+        outputs(sums + t * kColumns + i, t, 0, k + i, min64(L, K - k - i));
   }
 
   __attribute__((noinline)) void run(const Ctx& ctx) {
-    char* at = (char*)ctx.workspace;
-    if (turned) {
-      q.x.data = at;
-      q.y.data = at + floats(x);
-      turn_image(ctx, x, q.x, false);
-    }
-    float* v = (float*)(at += turned_bytes());
-    at += block_bytes;
-    parallel_ranges(ctx, tiles, 1 + 2048 / C, [&](int64_t t0, int64_t t1) {
-      for (int64_t t = t0; t < t1; t++) image(0, t, v);
+    turning(ctx, [&](const Ctx& rest) {
+      float* v = (float*)rest.workspace;
+      char* at = (char*)rest.workspace + block_bytes;
+      parallel_ranges(ctx, tiles, 1 + 2048 / C, [&](int64_t t0, int64_t t1) {
+        for (int64_t t = t0; t < t1; t++) image(0, t, v);
+      });
+      parallel_for(ctx, panels, [&](int64_t panel, int worker) {
+        float* u = (float*)(at + worker * (kChunkBytes + scratch_bytes));
+        panel_of(panel, v, u, (float*)((char*)u + kChunkBytes));
+      });
     });
-    parallel_for(ctx, panels, [&](int64_t panel, int worker) {
-      float* u = (float*)(at + worker * (kChunkBytes + scratch_bytes));
-      panel_of(panel, v, u, (float*)((char*)u + kChunkBytes));
-    });
-    if (turned) turn_image(ctx, q.y, y, true);
   }
 };
 

@@ -2,28 +2,106 @@
 // their columns output channels, so that both what is read and what is stored lies along the channels.
 #pragma once
 #include "cpu/conv/winograd_blocks.h"
+#include "cpu/copy.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 
 struct WinogradLast : WinogradBlocks {
   static constexpr int64_t kColumns = Op::NV * L, kMost = 4;
+  static constexpr int64_t kTurned = 384 << 10, kTasks = 8;  // bytes of images that a task turns, at most
 
   int64_t tiles, pace, pitch;  // of a block; floats from tile to tile; from place to place
 
-  static bool fits(const Problem& q) {
-    return !q.direct && pays(q.y, q.x, q.window, Op::MR) && lanes_along_c(q.y) && lanes_along_c(q.x);
+  View y, x;           // the caller's
+  bool turned;         // planar ones, made channels-last first
+  int64_t images = 0;  // that a task turns for itself, or 0
+
+  static bool in_order(const Problem& q) { return lanes_along_c(q.y) && lanes_along_c(q.x); }
+  __attribute__((noinline)) static bool fits(const Problem& q) {
+    const bool last = in_order(q), planes = planar(q.y) && planar(q.x);
+    return !q.direct && (last || planes) &&
+           pays(q.y, q.x, q.window, {Op::MR, kPixels, last || q.zoom == 2 ? 2 : 5, 5, q.zoom});
   }
 
-  __attribute__((noinline)) explicit WinogradLast(const Problem& problem) : WinogradBlocks(problem, kColumns) {
+  static View last_of(View v) {
+    const int order[4] = {kW, kH, kD, kN};
+    int64_t step = v.shape[kC];
+    v.stride[kC] = 1;
+    for (int axis : order) {
+      v.stride[axis] = step;
+      step *= v.shape[axis];
+    }
+    return v;
+  }
+  __attribute__((cold)) static Problem last_of(Problem p) {
+    if (in_order(p)) return p;
+    p.x = last_of(p.x);
+    p.y = last_of(p.y);
+    return p;
+  }
+
+  __attribute__((cold)) explicit WinogradLast(const Problem& problem, bool part = false)
+      : WinogradBlocks(last_of(problem), kColumns), y(problem.y), x(problem.x), turned(!in_order(problem)) {
     mr = kColumns;
-    const int64_t vectors = ceil_div(row(), L);
+    const int64_t vectors = ceil_div(row(), L), N = y.shape[kN];
     pace = (vectors > 2 ? vectors | 1 : vectors) * L;
     const int64_t row_bytes = kPlaces * Op::MR * pace * int64_t(sizeof(float)), fit = kAlone / row_bytes;
     alone = fit >= 2 && count >= 16 * Op::MR;
     tiles = Op::MR * (alone ? min64(kMost, fit) : kMost);
     pitch = tiles * pace + L;
     cut(tiles, pitch);
+    if (part || !turned || N < kTasks) return;
+    const int64_t some = min64(kTurned * N / turned_bytes(), ceil_div(N, kTasks));
+    if (some * rows * columns >= kMost * Op::MR / 2) images = some;
+  }
+  int64_t bytes_of_some() const { return WinogradLast(some_images(0), true).bytes(1) - filter_bytes(); }
+  // Images from `first` on as a problem of their own.
+  __attribute__((cold)) Problem some_images(int64_t first) const {
+    Problem p = q;
+    p.y = y;
+    p.x = x;
+    p.y.shape[kN] = p.x.shape[kN] = min64(images, y.shape[kN] - first);
+    p.y.data = (float*)y.data + first * y.stride[kN];
+    p.x.data = (float*)x.data + first * x.stride[kN];
+    return p;
+  }
+
+  static int64_t floats(const View& v) { return align64(numel(v) * int64_t(sizeof(float))); }
+  int64_t turned_bytes() const { return turned ? floats(x) + floats(y) : 0; }
+  int64_t bytes(int threads) const {
+    if (images > 0) return filter_bytes() + threads * bytes_of_some();
+    return turned_bytes() + WinogradBlocks::bytes(threads);
+  }
+
+  // Planes to channels-last pixels, or back.
+  __attribute__((noinline)) static void turn_image(const Ctx& ctx, const View& from, const View& to, bool back) {
+    const View &plane = back ? to : from, &pixels = back ? from : to;
+    const int64_t C = plane.shape[kC], H = plane.shape[kH], W = plane.shape[kW], parts = ceil_div(C, L);
+    parallel_ranges(ctx, plane.shape[kN] * parts, 1 + 16 * 1024 / (H * W * L + 1), [&](int64_t i0, int64_t i1) {
+      for (int64_t i = i0; i < i1; i++)
+        for (int64_t h = 0; h < H; h++) {
+          const int64_t n = i / parts, c = i % parts * L, some = min64(L, C - c), step = plane.stride[kC];
+          uint32_t* a = (uint32_t*)plane.data + n * plane.stride[kN] + c * step + h * plane.stride[kH];
+          uint32_t* b = (uint32_t*)pixels.data + n * pixels.stride[kN] + c + h * pixels.stride[kH];
+          if (back) turn_planes(a, step, b, C, some, W);
+          else turn_planes(b, C, a, step, W, some);
+        }
+    });
+  }
+
+  // f(rest of the workspace) between the turning of the image and that of the output.
+  template <class F>
+  void turning(const Ctx& ctx, F f) {
+    Ctx rest = ctx;
+    if (turned) {
+      q.x.data = ctx.workspace;
+      q.y.data = (char*)ctx.workspace + floats(x);
+      rest.workspace = (char*)ctx.workspace + turned_bytes();
+      turn_image(ctx, x, q.x, false);
+    }
+    f(rest);
+    if (turned) turn_image(ctx, q.y, y, true);
   }
 
   // A block's tile: v (36, tiles, pace) at it.
@@ -34,7 +112,7 @@ struct WinogradLast : WinogradBlocks {
 
   // A panel of output channels of a block, from the sums (36, tiles, kColumns).
   void products(int64_t block, int64_t panel, const float* u, const float* v, float* sums) const {
-    const int64_t n = tiles_of(block), k = panel * kColumns;
+    const int64_t n = tiles_of(block), k = channel_of(panel);
     for (int64_t place = 0; place < kPlaces; place++)
       for (int64_t t = 0; t < n; t += Op::MR) {
         const Micro<Op> micro = MicroKernels<Op, false>::table.at[Op::NV - 1][min64(Op::MR, n - t) - 1];
@@ -46,46 +124,67 @@ struct WinogradLast : WinogradBlocks {
       }
     for (int64_t t = 0; t < n; t++)
       for (int64_t i = 0; i < min64(kColumns, K - k); i += L)
-        outputs(sums + t * kColumns + i, block * tiles + t, k + i, min64(L, K - k - i));
+        outputs(sums + t * kColumns + i, block * tiles + t, phase_of(panel), k + i, min64(L, K - k - i));
   }
 
-  // n channels from k of one tile: from sums tiles * kColumns apart to its pixels.
-  void outputs(const float* sums, int64_t tile, int64_t k, int64_t n) const {
+  // n channels from k of one phase of a tile: from sums tiles * kColumns apart to its pixels.
+  void outputs(const float* sums, int64_t tile, int64_t phase, int64_t k, int64_t n) const {
     alignas(64) float channels[L] = {};
     for (int64_t i = 0; q.bias.data && i < n; i++)
       channels[i] = ((const float*)q.bias.data)[(k + i) * q.bias.stride[0]];
     const vf32 bias = load((const float*)channels);
-    const int64_t at = tile / columns, h = at % rows * m, w = tile % columns * m;
+    const int64_t at = tile / columns, h = at % rows * m * zoom + phase / zoom - skip[0],
+                  w = tile % columns * m * zoom + phase % zoom - skip[1];
+    const int64_t h0 = h < 0, w0 = w < 0, h1 = min64(m, ceil_div(height - h, zoom)),
+                  w1 = min64(m, ceil_div(width - w, zoom));  // of the tile's outputs, those in the image
     float* y = (float*)q.y.data + at / rows * q.y.stride[kN] + h * q.y.stride[kH] + w * q.y.stride[kW] + k;
-    alignas(64) float z[4 * 4 * L];
-    sized([&]<int M>(Size<M>) { pixels<M>(sums, z); });
-    for (int64_t s = 0; s < min64(m, width - w); s++)
-      for (int64_t r = 0; r < min64(m, height - h); r++) {
-        float* to = y + r * q.y.stride[kH] + s * q.y.stride[kW];
-        const vf32 v = activate(load((const float*)z + (s * m + r) * L) + bias, q.activation);
-        if (n == L) store(to, v);
-        else store_n(to, v, n);
+    const int64_t down = zoom * q.y.stride[kH], right = zoom * q.y.stride[kW];
+    if (n == L && h0 + w0 == 0 && h1 + w1 == 2 * m && q.activation == Activation::none)
+      return sized<5>([&]<int M>(Size<M>) { pixels<M>(sums, bias, y, down, right); });
+    alignas(64) float z[5 * 5 * L];
+    sized<5>([&]<int M>(Size<M>) { pixels<M>(sums, bias, z, L, M * L); });
+    if (q.activation != Activation::none) activate_row(z, m * m * L, q.activation);
+    for (int64_t s = w0; s < w1; s++)
+      for (int64_t r = h0; r < h1; r++) {
+        const vf32 v = load((const float*)z + (s * m + r) * L);
+        if (n == L) store(y + r * down + s * right, v);
+        else store_n(y + r * down + s * right, v, n);
       }
   }
   template <int M>
-  __attribute__((noinline)) void pixels(const float* sums, float* to) const {
+  __attribute__((noinline)) void pixels(const float* sums, vf32 bias, float* to, int64_t down, int64_t right) const {
     vf32 y[M][M];
     back(sums, tiles * kColumns, y);
-#pragma GCC unroll 4
+#pragma GCC unroll 5
     for (int s = 0; s < M; s++)
-#pragma GCC unroll 4
-      for (int r = 0; r < M; r++) store(to + (s * M + r) * L, y[s][r]);
+#pragma GCC unroll 5
+      for (int r = 0; r < M; r++) store(to + r * down + s * right, y[s][r] + bias);
   }
 
-  void run(const Ctx& ctx) const {
-    WinogradBlocks::run(
-        ctx, tiles,
-        [&](int64_t block, int64_t tile, float* v) {
-          if (tile < tiles_of(block)) image(block, tile, v);
-        },
-        [&](int64_t block, int64_t panel, const float* u, const float* v, float* sums) {
-          products(block, panel, u, v, sums);
-        });
+  __attribute__((noinline)) void run(const Ctx& ctx) {
+    if (images > 0) {
+      float* u = (float*)ctx.workspace;
+      all_filters(ctx, u);
+      const int64_t each = bytes_of_some();
+      return parallel_for(ctx, ceil_div(y.shape[kN], images), [&](int64_t task, int worker) {
+        WinogradLast some(some_images(task * images), true);
+        Ctx alone = ctx;
+        alone.threads = 1;
+        alone.workspace = (char*)ctx.workspace + filter_bytes() + worker * each;
+        some.ready = u;
+        some.run(alone);
+      });
+    }
+    turning(ctx, [&](const Ctx& rest) {
+      WinogradBlocks::run(
+          rest, tiles,
+          [&](int64_t block, int64_t tile, float* v) {
+            if (tile < tiles_of(block)) image(block, tile, v);
+          },
+          [&](int64_t block, int64_t panel, const float* u, const float* v, float* sums) {
+            products(block, panel, u, v, sums);
+          });
+    });
   }
 };
 

@@ -25,9 +25,15 @@ struct WinogradWeight : LastTiles {
   int64_t g_pitch, x_pitch, u_pitch;  // from place to place, of the sums, too
   int64_t mr, panels;
 
+  // Whether planes become channels-last images first: tiles of five outputs are made of these alone.
+  static bool turns(const View& dw, const View& g, const View& x, const Window& v, bool direct) {
+    return !direct && planar(g) && planar(x) && !lanes_along_c(x) && dw.dtype == DType::f32 && v.stride[1] == 2 &&
+           v.dilation[1] == 1 && pays(g, x, v, {1, kPixels, 5, 5});
+  }
   static bool fits(const View& dw, const View& g, const View& x, const Window& v, bool direct) {
     const bool order = (planar(g) && planar(x)) || (lanes_along_c(g) && lanes_along_c(x));
-    return !direct && order && dw.dtype == DType::f32 && pays(g, x, v, 1) && v.dilation[1] == 1;
+    return !direct && order && dw.dtype == DType::f32 && v.dilation[1] == 1 &&
+           pays(g, x, v, {1, kPixels, 2, lanes_along_c(g) ? 5 : 4});
   }
 
   WinogradWeight(const View& filters, const View& gradient, const View& image, const Window& v)
@@ -112,14 +118,13 @@ struct WinogradWeight : LastTiles {
         }
     for (int64_t c = 0; c < C; c += L) {
       alignas(64) float w[5 * 5 * L];
-      sized([&]<int M>(Size<M>) { taps_of<7 - M>(u + k * c_step + c, w); });
+      sized<5>([&]<int M>(Size<M>) { taps_of<7 - M>(u + k * c_step + c, w); });
       for (int64_t i = 0; i < min64(L, C - c); i++) {
         const int64_t phase = (c + i) / x.shape[kC], channel = (c + i) % x.shape[kC];
         float* to = (float*)dw.data + k * dw.stride[kN] + channel * dw.stride[kC];
         for (int64_t t = 0; t < taps * taps; t++) {
-          const int64_t r = t / taps * step + phase / step, s = t % taps * step + phase % step - lead;
-          if (r < window.taps[1] && s >= 0 && s < window.taps[2])
-            to[r * dw.stride[kH] + s * dw.stride[kW]] = w[t * L + i];
+          const int64_t r = tap(t / taps, phase / side), s = tap(t % taps, phase % side) - lead;
+          if (has(r) && has(s)) to[r * dw.stride[kH] + s * dw.stride[kW]] = w[t * L + i];
         }
       }
     }
@@ -149,7 +154,7 @@ struct WinogradWeight : LastTiles {
   void turn_part(int64_t part, int64_t t, int64_t first, float* gs, float* xs) const {
     if (along_c)
       for (int64_t i = t; i < min64(count, t + L); i++) {
-        if (part == 0) sized([&]<int M>(Size<M>) { gradient<M>(g, i, gs + (i - first) * k_step, g_pitch); });
+        if (part == 0) sized<5>([&]<int M>(Size<M>) { gradient<M>(g, i, gs + (i - first) * k_step, g_pitch); });
         else image(x, i, xs + (i - first) * c_step, x_pitch);
       }
     else if (part < K) gradients(t, first, part, gs);
