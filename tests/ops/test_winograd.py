@@ -223,6 +223,7 @@ def test_transposed_convolution():
         ((8, 20, 14, 19, 16), 5, (1, 4), (0, 1)),
         ((8, 20, 13, 16, 24), 6, 2, 0),
         ((3, 20, 33, 36, 24), 7, 5, 1),
+        ((9, 16, 26, 13, 17), 9, 6, 0),  # the last task has fewer images, which are cut in another way
     ],
 )
 def test_transposed_windows_of_stride_2(shape, taps, padding, extra, isa):

@@ -23,18 +23,24 @@ struct Floats {
   View operator()(const View& v, bool turned = false) {
     const bool along_c = lanes_along_c(v), few = v.shape[kC] < 8;
     if (v.dtype == DType::f64 || (v.dtype == DType::f32 && !(along_c && few) && !turned) || numel(v) == 0) return v;
+    int order[5];
+    const View to = room(v, turned || (along_c && !few), order);
+    if (!plan) convert(v, to, order);
+    return to;
+  }
+  // Floats of v's shape, channels-last or planar.
+  View room(const View& v, bool last, int (&order)[5]) {
     View to = v;
     to.dtype = DType::f32;
     to.data = (char*)ctx.workspace + bytes;
     bytes += align64(numel(v) * int64_t(sizeof(float)));
-    const bool last = turned || (along_c && !few);
-    const int order[5] = {kN, last ? kD : kC, last ? kH : kD, last ? kW : kH, last ? kC : kW};
+    const int axes[5] = {kN, last ? kD : kC, last ? kH : kD, last ? kW : kH, last ? kC : kW};
     int64_t step = 1;
     for (int i = 4; i >= 0; i--) {
-      to.stride[order[i]] = step;
-      step *= v.shape[order[i]];
+      order[i] = axes[i];
+      to.stride[axes[i]] = step;
+      step *= v.shape[axes[i]];
     }
-    if (!plan) convert(v, to, order);
     return to;
   }
   void convert(const View& v, const View& to, const int (&order)[5]) const {

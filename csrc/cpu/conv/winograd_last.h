@@ -55,7 +55,12 @@ struct WinogradLast : WinogradBlocks {
     const int64_t some = min64(kTurned * N / turned_bytes(), ceil_div(N, kTasks));
     if (some * rows * columns >= kMost * Op::MR / 2) images = some;
   }
-  int64_t bytes_of_some() const { return WinogradLast(some_images(0), true).bytes(1) - filter_bytes(); }
+  // Of a task; the last images are fewer, and may be cut in another way.
+  int64_t bytes_of_some() const {
+    const int64_t last = (y.shape[kN] - 1) / images * images;
+    return max64(WinogradLast(some_images(0), true).bytes(1), WinogradLast(some_images(last), true).bytes(1)) -
+           filter_bytes();
+  }
   // Images from `first` on as a problem of their own.
   __attribute__((cold)) Problem some_images(int64_t first) const {
     Problem p = q;
