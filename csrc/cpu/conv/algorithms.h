@@ -73,8 +73,8 @@ bool with_floats(const Problem& q, int64_t groups, F f) {
   else if (Columns::fits(first)) f.template operator()<Columns>(groups);
   else if (is_direct(q, groups)) return false;
   else if (WinogradFew::fits(first)) f.template operator()<WinogradFew>(groups);
-  else if (Winograd::fits(first)) f.template operator()<Winograd>(groups);
   else if (WinogradLast::fits(first)) f.template operator()<WinogradLast>(groups);
+  else if (Winograd::fits(first)) f.template operator()<Winograd>(groups);
   else if (Sliding::fits(first) && !long_runs(first)) f.template operator()<Sliding>(groups);
   else if (Bands::fits(first) && !filters_in_place<Plain<float>>(first)) f.template operator()<Bands>(groups);
   else return false;

@@ -180,8 +180,8 @@ void conv_backward_weight(const Ctx& all, const View& dw, const View& gradient, 
   const int64_t K = dw.shape[kN] / args.groups, C = dw.shape[kC];
   const Window window = window_of(dw, args);
   Floats floats{all, false};
-  const bool whole = args.groups == 1 && WinogradWeight::fits(dw, gradient, input, window, args.direct);
   const bool turned = args.groups == 1 && WinogradWeight::turns(dw, gradient, input, window, args.direct);
+  const bool whole = args.groups == 1 && !turned && WinogradWeight::fits(dw, gradient, input, window, args.direct);
   const View g = whole ? gradient : floats(gradient, turned);
   View x = whole ? input : floats(input, turned);
   if (with_few_channels(dw, g, x, args, [&](auto& few) { few.gradient(floats.rest(), dw); })) return;
@@ -203,8 +203,8 @@ __attribute__((cold)) int64_t conv_backward_weight_workspace(const Ctx& ctx, con
   if (numel(dw) == 0) return 0;
   Floats floats{ctx, true};
   const Window window = window_of(dw, args);
-  const bool whole = args.groups == 1 && WinogradWeight::fits(dw, gradient, input, window, args.direct);
   const bool turned = args.groups == 1 && WinogradWeight::turns(dw, gradient, input, window, args.direct);
+  const bool whole = args.groups == 1 && !turned && WinogradWeight::fits(dw, gradient, input, window, args.direct);
   const View g = whole ? gradient : floats(gradient, turned);
   View x = whole ? input : floats(input, turned);
   int64_t bytes = 0;
