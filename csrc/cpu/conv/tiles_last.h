@@ -15,13 +15,17 @@ struct LastTile {
   LastTile() = default;
   // From column and row (w0, h0) of the image on, `step` apart.
   LastTile(const View& x, int64_t image, int64_t h0, int64_t w0, int64_t step) {
-    const float* from = (const float*)x.data + image * x.stride[kN];
-    for (int64_t r = 0; r < N; r++)
-      for (int64_t s = 0; s < N; s++) {
-        const int64_t h = h0 + r * step, w = w0 + s * step;
-        const bool inside = h >= 0 && h < x.shape[kH] && w >= 0 && w < x.shape[kW];
-        pixel[r][s] = inside ? from + h * x.stride[kH] + w * x.stride[kW] : nullptr;
-      }
+    const int64_t W = x.shape[kW], H = x.shape[kH], down = step * x.stride[kH], right = step * x.stride[kW];
+    const float* line = (const float*)x.data + image * x.stride[kN] + h0 * x.stride[kH] + w0 * x.stride[kW];
+    const bool inside = w0 >= 0 && w0 + (N - 1) * step < W;
+    for (int64_t r = 0; r < N; r++, line += down) {
+      const int64_t h = h0 + r * step;
+      const bool none = h < 0 || h >= H;
+#pragma GCC unroll 6
+      for (int64_t s = 0; s < N; s++) pixel[r][s] = none ? nullptr : line + s * right;
+      for (int64_t s = 0; !inside && s < N; s++)
+        if (w0 + s * step < 0 || w0 + s * step >= W) pixel[r][s] = nullptr;
+    }
   }
 
   // n channels to the 36 places, `pitch` apart, in whole vectors.

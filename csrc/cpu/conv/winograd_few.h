@@ -53,10 +53,7 @@ struct WinogradFew : WinogradLast {
         }
       }
     }
-    const int64_t k = panel * kColumns;
-    for (int64_t t = 0; t < tiles; t++)
-      for (int64_t i = 0; i < min64(kColumns, K - k); i += L)
-        outputs(sums + t * kColumns + i, t, 0, k + i, min64(L, K - k - i));
+    outputs(sums, 0, tiles, panel);
   }
 
   __attribute__((noinline)) void run(const Ctx& ctx) {

@@ -124,7 +124,7 @@ struct WinogradLast : WinogradBlocks {
 
   // A panel of output channels of a block, from the sums (36, tiles, kColumns).
   void products(int64_t block, int64_t panel, const float* u, const float* v, float* sums) const {
-    const int64_t n = tiles_of(block), k = channel_of(panel);
+    const int64_t n = tiles_of(block);
     for (int64_t place = 0; place < kPlaces; place++)
       for (int64_t t = 0; t < n; t += Op::MR) {
         const Micro<Op> micro = MicroKernels<Op, false>::table.at[Op::NV - 1][min64(Op::MR, n - t) - 1];
@@ -134,30 +134,47 @@ struct WinogradLast : WinogradBlocks {
                 kColumns, kColumns, c > 0, filters + min64(Op::KC, C - c) * kColumns);
         }
       }
-    for (int64_t t = 0; t < n; t++)
-      for (int64_t i = 0; i < min64(kColumns, K - k); i += L)
-        outputs(sums + t * kColumns + i, block * tiles + t, phase_of(panel), k + i, min64(L, K - k - i));
+    outputs(sums, block * tiles, n, panel);
   }
 
-  // n channels from k of one phase of a tile: from sums tiles * kColumns apart to its pixels.
-  void outputs(const float* sums, int64_t tile, int64_t phase, int64_t k, int64_t n) const {
-    alignas(64) float channels[L] = {};
-    for (int64_t i = 0; q.bias.data && i < n; i++)
-      channels[i] = ((const float*)q.bias.data)[(k + i) * q.bias.stride[0]];
-    const vf32 bias = load((const float*)channels);
-    const int64_t at = tile / columns, h = at % rows * m * zoom + phase / zoom - skip[0],
-                  w = tile % columns * m * zoom + phase % zoom - skip[1];
-    const int64_t h0 = h < 0, w0 = w < 0, h1 = min64(m, ceil_div(height - h, zoom)),
-                  w1 = min64(m, ceil_div(width - w, zoom));  // of the tile's outputs, those in the image
-    float* y = (float*)q.y.data + at / rows * q.y.stride[kN] + h * q.y.stride[kH] + w * q.y.stride[kW] + k;
+  // n tiles of a panel of output channels, from `first` on, from sums tiles * kColumns apart to their pixels. Where a
+  // tile lies is counted: divided for every vector of it, it was a tenth of a first layer.
+  void outputs(const float* sums, int64_t first, int64_t n, int64_t panel) const {
+    const int64_t k = channel_of(panel), many = min64(kColumns, K - k), phase = phase_of(panel);
+    alignas(64) float bias[kColumns] = {};
+    for (int64_t i = 0; q.bias.data && i < many; i++) bias[i] = ((const float*)q.bias.data)[(k + i) * q.bias.stride[0]];
+    const int64_t up = (zoom == 2 ? phase / 2 : 0) - skip[0], over = (zoom == 2 ? phase % 2 : 0) - skip[1];
+    int64_t column = first % columns, row = first / columns % rows, image = first / columns / rows;
+    for (int64_t t = 0; t < n; t++, column++) {
+      if (column == columns) {
+        column = 0;
+        if (++row == rows) {
+          row = 0;
+          image++;
+        }
+      }
+      const int64_t h = row * m * zoom + up, w = column * m * zoom + over;
+      const Part part{h < 0, min64(m, (height - h + zoom - 1) >> (zoom - 1)), w < 0,
+                      min64(m, (width - w + zoom - 1) >> (zoom - 1))};
+      float* to = (float*)q.y.data + image * q.y.stride[kN] + h * q.y.stride[kH] + w * q.y.stride[kW] + k;
+      for (int64_t i = 0; i < many; i += L)
+        vector(sums + t * kColumns + i, load((const float*)bias + i), min64(L, many - i), part, to + i);
+    }
+  }
+  struct Part {
+    int64_t h0, h1, w0, w1;  // of a tile's outputs, those in the image
+  };
+  // n channels of one tile.
+  void vector(const float* sums, vf32 bias, int64_t n, const Part& part, float* y) const {
     const int64_t down = zoom * q.y.stride[kH], right = zoom * q.y.stride[kW];
-    if (n == L && h0 + w0 == 0 && h1 + w1 == 2 * m && q.activation == Activation::none)
+    const bool whole = n == L && part.h0 + part.w0 == 0 && part.h1 + part.w1 == 2 * m;
+    if (whole && q.activation == Activation::none)
       return sized<5>([&]<int M>(Size<M>) { pixels<M>(sums, bias, y, down, right); });
     alignas(64) float z[5 * 5 * L];
     sized<5>([&]<int M>(Size<M>) { pixels<M>(sums, bias, z, L, M * L); });
     if (q.activation != Activation::none) activate_row(z, m * m * L, q.activation);
-    for (int64_t s = w0; s < w1; s++)
-      for (int64_t r = h0; r < h1; r++) {
+    for (int64_t s = part.w0; s < part.w1; s++)
+      for (int64_t r = part.h0; r < part.h1; r++) {
         const vf32 v = load((const float*)z + (s * m + r) * L);
         if (n == L) store(y + r * down + s * right, v);
         else store_n(y + r * down + s * right, v, n);
