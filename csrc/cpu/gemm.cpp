@@ -1,4 +1,4 @@
-// gemm: C = activation([C +] A B + bias + residual) for any strides and batch dims.
+// gemm: C = [C +] A B + bias for any strides and batch dims.
 #include "cpu/gemm.h"
 
 #include "cpu/gemm/vector.h"
@@ -12,7 +12,7 @@ namespace {
 // few rows instead of few columns.
 struct Problem {
   int64_t M, N, K;
-  Matrix c, a, b, bias, residual;
+  Matrix c, a, b, bias;
   bool turned;
 };
 
@@ -22,7 +22,7 @@ Matrix matrix(const View& v, bool turn) {
   return {(char*)v.data, v.dtype, turn ? sj : si, turn ? si : sj};
 }
 
-Problem problem(const View& c, const View& a, const View& b, const View* bias, const View* residual) {
+Problem problem(const View& c, const View& a, const View& b, const View* bias) {
   Problem p;
   const int n = c.ndim;
   p.M = c.shape[n - 2];
@@ -34,7 +34,6 @@ Problem problem(const View& c, const View& a, const View& b, const View* bias, c
   p.a = matrix(turn ? b : a, turn);
   p.b = matrix(turn ? a : b, turn);
   p.bias = bias && bias->data ? matrix(*bias, turn) : Matrix{};
-  p.residual = residual && residual->data ? matrix(*residual, turn) : Matrix{};
   p.turned = turn;
   if (turn) {
     const int64_t m = p.M;
@@ -124,8 +123,7 @@ bool direct(const Problem& q) {
 template <class Op, class S>
 void product(const Ctx& ctx, const Problem& q, const GemmPlan& p, GemmArgs args) {
   const Plane plane{p.mr, p.nr, q.c.si, q.c.sj};
-  Finish<typename Op::Out, Plane> finish{q.c,   q.bias, q.residual, args.activation, args.accumulate,
-                                         plane, false,  false};
+  Finish<typename Op::Out, Plane> finish{q.c, q.bias, args.accumulate, plane, false, false};
   finish.prepare(p.K <= Op::KC);
   const Strided<Op, S> a{(const S*)q.a.data, q.M, q.K, q.a.si, q.a.sj, p.mr};
   const Strided<Op, S> b{(const S*)q.b.data, q.N, q.K, q.b.sj, q.b.si, p.nr};
@@ -136,8 +134,7 @@ template <class Op, class S>
 void thin_product(const Ctx& ctx, const Problem& q, GemmArgs args) {
   using Out = typename Op::Out;
   const auto p = thin<Op, S>(q);
-  Finish<Out, Plane> finish{
-      q.c, q.bias, q.residual, args.activation, args.accumulate, {q.M, p.kPanel, q.c.si, q.c.sj}, false, false};
+  Finish<Out, Plane> finish{q.c, q.bias, args.accumulate, {q.M, p.kPanel, q.c.si, q.c.sj}, false, false};
   p.run(ctx, finish);
 }
 
@@ -212,7 +209,7 @@ bool whole_products(const Problem& q, const GemmPlan& p, int64_t batch) {
 
 template <class Op, class S>
 void batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c, const View& a, const View& b,
-             const View& bias, const View& residual, GemmArgs args) {
+             const View& bias, GemmArgs args) {
   const GemmPlan p = plan_of<Op, S>(first);
   auto item = [&](const Ctx& inner, int64_t i) {
     Problem q = first;
@@ -221,7 +218,6 @@ void batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c,
       q.a.data += batch_offset(q.turned ? b : a, i);
       q.b.data += batch_offset(q.turned ? a : b, i);
       if (bias.data) q.bias.data += batch_offset(bias, i);
-      if (residual.data) q.residual.data += batch_offset(residual, i);
     }
     if constexpr (Op::real) {
       if (is_thin<S, typename Op::Out>(q)) return thin_product<Op, S>(inner, q, args);
@@ -242,19 +238,17 @@ void batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c,
   });
 }
 
-void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias, const View& residual,
-          GemmArgs args) noexcept {
+void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias, GemmArgs args) noexcept {
   if (one_matrix(c, b)) {
     bool ok = true;
     const View tall = folded(c, ok), rows = folded(a, ok);
-    const View offset = bias.data ? folded(bias, ok) : bias, rest = residual.data ? folded(residual, ok) : residual;
-    if (ok) return gemm(ctx, tall, rows, last_matrix(b), offset, rest, args);
+    const View offset = bias.data ? folded(bias, ok) : bias;
+    if (ok) return gemm(ctx, tall, rows, last_matrix(b), offset, args);
   }
-  const Problem first = problem(c, a, b, &bias, &residual);
+  const Problem first = problem(c, a, b, &bias);
   const int64_t batch = batch_size(c);
   if (first.M * first.N * batch == 0) return;
-  dispatch(a.dtype,
-           [&]<class Op, class S>(Op, S) { batched<Op, S>(ctx, batch, first, c, a, b, bias, residual, args); });
+  dispatch(a.dtype, [&]<class Op, class S>(Op, S) { batched<Op, S>(ctx, batch, first, c, a, b, bias, args); });
 }
 
 int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View& b) noexcept {
@@ -267,11 +261,11 @@ int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View&
     });
   };
   const int64_t batch = batch_size(c);
-  const int64_t apart = bytes(problem(c, a, b, nullptr, nullptr), batch);
+  const int64_t apart = bytes(problem(c, a, b, nullptr), batch);
   if (!one_matrix(c, b)) return apart;
   bool ok = true;
   const View tall = folded(c, ok), rows = folded(a, ok);
-  return ok ? max64(apart, bytes(problem(tall, rows, last_matrix(b), nullptr, nullptr), 1)) : apart;
+  return ok ? max64(apart, bytes(problem(tall, rows, last_matrix(b), nullptr), 1)) : apart;
 }
 
 }  // namespace
@@ -281,9 +275,9 @@ int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View&
 namespace {
 decltype(Kernels::gemm) gemm_below;
 decltype(Kernels::gemm_workspace) workspace_below;
-void gemm_or_below(const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias, const View& residual,
+void gemm_or_below(const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias,
                    GemmArgs args) noexcept {
-  (a.dtype == DType::bf16 ? gemm : gemm_below)(ctx, c, a, b, bias, residual, args);
+  (a.dtype == DType::bf16 ? gemm : gemm_below)(ctx, c, a, b, bias, args);
 }
 int64_t workspace_or_below(const Ctx& ctx, const View& c, const View& a, const View& b) noexcept {
   return (a.dtype == DType::bf16 ? gemm_workspace : workspace_below)(ctx, c, a, b);

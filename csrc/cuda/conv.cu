@@ -43,7 +43,7 @@ __global__ void conv_kernel(View y, View x, View w, View bias, ConvArgs args, in
         if (inside) sum += get<T>(x, xi) * get<T>(w, wi);
       }
     if (bias.data) sum += get<T>(bias, at.c * bias.stride[0]);
-    put(y, place(y, i), activate(sum, args.activation));
+    put(y, place(y, i), sum);
   }
 }
 

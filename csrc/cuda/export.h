@@ -8,7 +8,7 @@
 
 namespace mielina::cuda {
 
-enum { kAbi = 4 };
+enum { kAbi = 5 };
 
 struct Card {
   char name[256];

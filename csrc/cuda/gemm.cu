@@ -8,7 +8,7 @@ namespace {
 constexpr int kSide = 16, kEach = 4, kTile = kSide * kEach, kStep = 16;
 
 template <class T>
-__global__ void gemm_kernel(View c, View a, View b, View bias, View residual, GemmArgs args, int64_t batches) {
+__global__ void gemm_kernel(View c, View a, View b, View bias, GemmArgs args, int64_t batches) {
   using W = Wrap<T>;
   __shared__ T sa[kStep][kTile + 1], sb[kStep][kTile + 1];
   const int rows = c.ndim - 2, cols = c.ndim - 1, tx = threadIdx.x, ty = threadIdx.y, t = ty * kSide + tx;
@@ -41,15 +41,13 @@ __global__ void gemm_kernel(View c, View a, View b, View bias, View residual, Ge
           W v = sum[i][j];
           if (args.accumulate) v += W(get<T>(c, at(c)));
           if (bias.data) v += W(get<T>(bias, at(bias)));
-          if (residual.data) v += W(get<T>(residual, at(residual)));
-          put(c, at(c), activate(T(v), args.activation));
+          put(c, at(c), T(v));
         }
     }
   }
 }
 
-void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias, const View& residual,
-          GemmArgs args) noexcept {
+void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias, GemmArgs args) noexcept {
   if (numel(c) == 0) return;
   int64_t batches = 1, rows = c.ndim - 2;
   for (int d = 0; d < rows; d++) batches *= c.shape[d];
@@ -58,7 +56,7 @@ void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const Vie
   dim3 grid(unsigned(tiles(c.shape[rows + 1])), most(tiles(c.shape[rows])), most(batches));
   with_compute(a.dtype, [&](auto zero) {
     gemm_kernel<decltype(zero)>
-        <<<grid, dim3(kSide, kSide), 0, stream_of(ctx)>>>(c, a, b, bias, residual, args, batches);
+        <<<grid, dim3(kSide, kSide), 0, stream_of(ctx)>>>(c, a, b, bias, args, batches);
   });
   note(cudaGetLastError());
 }

@@ -171,22 +171,5 @@ struct Wide {
 MIELINA_INLINE Wide widen(float x) { return {double(x), double(x)}; }
 MIELINA_INLINE float narrow(double low, double) { return float(low); }
 
-// What an epilogue applies to a finished element.
-template <class T>
-__device__ T activate(T x, Activation a) {
-  if constexpr (!__is_same(T, int64_t)) {
-    switch (a) {
-      case Activation::relu: return x < T(0) ? T(0) : x;
-      case Activation::gelu: return gelu(x);
-      case Activation::gelu_tanh: return x * sigmoid(T(1.59576912160573071176) * x * (T(1) + T(0.044715) * x * x));
-      case Activation::silu: return x * sigmoid(x);
-      case Activation::sigmoid: return sigmoid(x);
-      case Activation::tanh: return tanh(x);
-      default: break;
-    }
-  }
-  return x;
-}
-
 }  // namespace cuda
 }  // namespace mielina

@@ -49,7 +49,7 @@ Convolution convolution(const char* name, const Array& x, const Array& w, const 
         text(w.dims()));
   Convolution c{name + std::to_string(n) + "d",
                 n,
-                {{1, 1, 1}, {0, 0, 0}, {1, 1, 1}, groups, Activation::none, g_direct.load(std::memory_order_relaxed)}};
+                {{1, 1, 1}, {0, 0, 0}, {1, 1, 1}, groups, g_direct.load(std::memory_order_relaxed)}};
   check(is_floating(x.dtype), Kind::NotImplemented, c.name, ": expected a floating dtype, got ", name_of(x.dtype));
   check(x.dtype == w.dtype && (!bias || bias->dtype == x.dtype), Kind::Runtime, c.name,
         ": input, weight and bias must have one dtype, got ", name_of(x.dtype), ", ", name_of(w.dtype), " and ",

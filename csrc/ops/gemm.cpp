@@ -25,8 +25,7 @@ static void product(const char* name, const Array& c, const Array& a, const Arra
   cost.flops = 2.0 * double(c.numel()) * double(a.shape[a.ndim - 1]);
   Ctx ctx = make_ctx(c.device());
   if (auto query = kernels(c.device()).gemm_workspace) cost.workspace = query(ctx, c.view(), a.view(), b.view());
-  launch<&Kernels::gemm>(name, cost, out(c), in(a), in(b), in(bias), in(MaybeArray{}),
-                         GemmArgs{false, Activation::none});
+  launch<&Kernels::gemm>(name, cost, out(c), in(a), in(b), in(bias), GemmArgs{false});
 }
 
 Array matmul(const Array& a, const Array& b) {

@@ -130,8 +130,7 @@ void product(const Array& c, const Array& a, const Array& b, const MaybeArray& b
   Cost cost;
   cost.flops = 2.0 * double(c.numel()) * double(a.shape[1]);
   cost.workspace = workspace_of<&Kernels::gemm_workspace>(c.device(), c.view(), a.view(), b.view());
-  launch<&Kernels::gemm>("rnn_product", cost, out(c), in(a), in(b), in(bias), in(MaybeArray{}),
-                         GemmArgs{accumulate, Activation::none});
+  launch<&Kernels::gemm>("rnn_product", cost, out(c), in(a), in(b), in(bias), GemmArgs{accumulate});
 }
 
 Array turned(const Array& x) { return transpose(x, 0, 1); }

@@ -32,7 +32,6 @@ Problem group_of(const Problem& q, int64_t groups, int64_t group) {
           slice(q.w, kN, group * K, K),
           slice(q.bias, 0, group * K, K),
           q.window,
-          q.activation,
           q.direct};
 }
 

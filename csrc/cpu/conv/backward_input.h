@@ -45,7 +45,7 @@ __attribute__((cold)) void each_phase_as(const View& dx, const View& g, const Vi
       each_phase_as(slice(dx, kC, i * C, C), slice(g, kC, i * K, K), slice(w, kN, i * K, K), one, f, arg);
     return;
   }
-  const Problem whole{dx, g, depthwise ? w : exchanged(w), View{}, {}, Activation::none, args.direct};
+  const Problem whole{dx, g, depthwise ? w : exchanged(w), View{}, {}, args.direct};
   for (int64_t r = 0; r < args.stride[0] * args.stride[1] * args.stride[2]; r++) {
     Problem q = whole;
     const int64_t remainder[3] = {r / (args.stride[1] * args.stride[2]), r / args.stride[2] % args.stride[1],
@@ -128,7 +128,7 @@ bool spreads(const View& dx, const View& g, const View& w, const ConvArgs& args,
   }
   if (!found) return false;
   const Window pixel{{1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}};
-  q = {dx, g, exchanged(w), View{}, pixel, Activation::none, args.direct};
+  q = {dx, g, exchanged(w), View{}, pixel, args.direct};
   q.y.shape[kC] = q.w.shape[kN] = numbers;
   q.y.stride[kC] = q.w.stride[kN] = 1;
   for (int d = kD; d <= kW; d++) q.y.shape[d] = q.y.stride[d] = q.w.shape[d] = q.w.stride[d] = 1;
@@ -146,7 +146,7 @@ bool by_tiles(const View& dx, const View& g, const View& w, const ConvArgs& args
   Window window = window_of(w, args);
   if (args.groups != 1 || window.stride[0] != 1 || window.stride[1] != 2 || window.stride[2] != 2) return false;
   window.stride[1] = window.stride[2] = 1;
-  q = {dx, g, exchanged(w), View{}, window, Activation::none, args.direct, 2};
+  q = {dx, g, exchanged(w), View{}, window, args.direct, 2};
   return WinogradLast::fits(q);
 }
 

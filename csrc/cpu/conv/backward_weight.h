@@ -133,7 +133,7 @@ void group_gradients(const Ctx& ctx, const View& dw, const Problem& q, int64_t g
 
 // dw takes no part in the window's walk, so the problem carries it only for its channels.
 Problem weight_problem(const View& dw, const View& g, const View& x, const ConvArgs& args) {
-  return {g, x, dw, View{}, window_of(dw, args), Activation::none, true};
+  return {g, x, dw, View{}, window_of(dw, args), true};
 }
 bool by_groups(const View& dw, const View& g, int64_t groups) {
   return groups > 1 && dw.shape[kN] / groups <= direct_channels(g, true) && numel(g) > 0;

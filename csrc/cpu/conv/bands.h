@@ -240,13 +240,10 @@ struct Bands {
     }
     finish(rows, at.h, to, line, ld, n, y);
   }
-  // Activates the sums of n channels, and turns them to their planes where they do not lie in y.
+  // Turns the sums of n channels to their planes where they do not lie in y.
   __attribute__((noinline)) void finish(int64_t rows, int64_t h0, float* sums, int64_t line, int64_t ld, int64_t n,
                                         float* y) const {
     const int64_t sw = q.y.stride[kW], sc = q.y.stride[kC];
-    if (q.activation != Activation::none)
-      for (int64_t h = 0; h < rows; h++)
-        for (int64_t i = 0; i < width(h0 + h); i++) activate_row(sums + h * line + i * ld, n, q.activation);
     if (direct) return;
     const bool whole = q.y.stride[kH] == W * sw;  // all rows at once
     for (int64_t h = 0; h < rows; h += whole ? rows : 1) {

@@ -37,7 +37,7 @@ struct Columns {
 
   // A convolution's window of stride 1, backwards.
   static ConvArgs backwards(const Problem& q) {
-    ConvArgs a{{1, 1, 1}, {}, {}, 1, q.activation, q.direct};
+    ConvArgs a{{1, 1, 1}, {}, {}, 1, q.direct};
     for (int d = 0; d < 3; d++) {
       a.padding[d] = -q.window.padding[d];
       a.dilation[d] = -q.window.dilation[d];
@@ -199,7 +199,6 @@ struct Columns {
                                        &offset, 1);
       for (int64_t h = h0; h < h1; h++) {
         sum(sums, c, h, some, a, b, offset, line);
-        if (args.activation != Activation::none) activate_row(line, some, args.activation);
         row_to(line,
                (char*)y.data + (n * y.stride[kN] + c * y.stride[kC] + h * y.stride[kH] + w0 * y.stride[kW]) * size,
                y.stride[kW], some);

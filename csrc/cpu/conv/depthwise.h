@@ -44,7 +44,7 @@ struct DepthwiseLast : DepthwiseRows {
     const int64_t blocks = ceil_div(C, some()), parts = ceil_div(H, block), size = kDTypeSize[int(q.y.dtype)];
     const int64_t steps = block * Q * min64(wide(), some()) / L * (1 + taps());  // vector multiply-adds of a task
     const RowTo<float> row_to = row_to_fn<float>(q.y.dtype);
-    const bool plain = in_rows<float>(q.y.dtype, 1), active = q.activation != Activation::none;
+    const bool plain = in_rows<float>(q.y.dtype, 1);
     parallel_ranges(ctx, q.y.shape[kN] * parts * blocks, 1 + 16 * 1024 / steps, [&](int64_t i0, int64_t i1) {
       alignas(64) float sum[kRows * L];
       for (int64_t i = i0; i < i1; i++) {
@@ -55,9 +55,8 @@ struct DepthwiseLast : DepthwiseRows {
           column((const float*)q.x.data + n * q.x.stride[kN], h, j, c0, c1, zeros, w, [&](int64_t c, const Block& b) {
             char* to = y + c * size;
             const int64_t have = min64(L, c1 - c), next = q.y.stride[kH];
-            if (plain && !active && have == L && rows == block) return sum_of(b, start + c, (float*)to, next);
+            if (plain && have == L && rows == block) return sum_of(b, start + c, (float*)to, next);
             sum_of(b, start + c, sum, L);
-            if (active) activate_row(sum, rows * L, q.activation);
             for (int64_t k = 0; k < rows; k++, to += next * size) {
               if (plain && have == L) store((float*)to, load(sum + k * L));
               else row_to(sum + k * L, to, 1, have);

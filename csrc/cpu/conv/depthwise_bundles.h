@@ -118,7 +118,6 @@ struct DepthwiseBundles : DepthwiseRows {
           }
           sum_of(b, start + c, sum + (h * Q + j) * L, Q * L);
         });
-        if (q.activation != Activation::none) activate_row(sum, pixels(q.y) * L, q.activation);
         put(sum, planes, y, c);
       }
     });

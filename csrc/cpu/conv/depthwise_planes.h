@@ -64,7 +64,7 @@ struct DepthwisePlanes : DepthwiseRows {
     const float* x = (const float*)q.x.data + n * q.x.stride[kN] + c / (K / C) * q.x.stride[kC];
     const int64_t size = kDTypeSize[int(q.y.dtype)], step = q.y.stride[kW] / parts, next = q.y.stride[kH];
     const RowTo<float> row_to = row_to_fn<float>(q.y.dtype);
-    const bool plain = in_rows<float>(q.y.dtype, step), active = q.activation != Activation::none;
+    const bool plain = in_rows<float>(q.y.dtype, step);
     char* y = (char*)q.y.data + (n * q.y.stride[kN] + c * q.y.stride[kC]) * size;
     alignas(64) float w[2][kTaps * L], start[L], sum[2][kRows * L];
     store(start, splat<vf32>(bias(c)));
@@ -82,14 +82,13 @@ struct DepthwisePlanes : DepthwiseRows {
       for (int64_t chunk = 0; chunk < chunks; chunk++) {
         const int64_t j = first(chunk, true), have = min64(parts * L, columns - parts * j), rows = min64(block, H - h);
         char* to = y + (h * next + parts * j * step) * size;
-        const bool in_place = plain && parts == 1 && !active && have == L && rows == block;
+        const bool in_place = plain && parts == 1 && have == L && rows == block;
         move(even, part, j, chunk, spans);
         if (in_place) {
           sum_of(even, start, (float*)to, next);
           continue;
         }
         sum_of(even, start, sum[0], L);
-        if (active) activate_row(sum[0], rows * L, q.activation);
         if (parts == 2) {
           move(other, odd, j, chunk, spans + chunks * part.taps[1]);
           sum_of(other, start, sum[1], L);

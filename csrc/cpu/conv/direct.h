@@ -13,7 +13,6 @@ namespace MIELINA_ISA {
 struct Problem {
   View y, x, w, bias;
   Window window;
-  Activation activation;
   bool direct;  // no other algorithm than the definition
   // Of a transposed convolution as Winograd's tiles make it (conv/winograd_last.h): the window's stride in y. Its taps
   // and padding are then those of the convolution that it transposes.
@@ -165,7 +164,6 @@ struct Planes {
           for (int64_t i = 0; i < step; i++) {
             alignas(64) T out[kChunk * L];
             for (int64_t m = 0; m < vectors; m++) store(out + m * L, sum[i * vectors + m] + splat<Vec<T>>(bias));
-            if (q.activation != Activation::none) activate_row(out, vectors * L, q.activation);
             char* to = y + (d * q.y.stride[kD] + (h + i) * q.y.stride[kH] + j * q.y.stride[kW]) * size;
             if (plain) copy_row(out, (T*)to, wide);
             else row_to(out, to, q.y.stride[kW], wide);

@@ -147,7 +147,7 @@ void product(const Ctx& ctx, const Problem& q) {
     const int64_t sb = q.bias.stride[0];
     bias = {(char*)q.bias.data, q.bias.dtype, p.turned ? 0 : sb, p.turned ? sb : 0};
   }
-  Finish<Out, PixelPlace> finish{c, bias, {}, q.activation, false, {p.pixels, width, sc, p.turned}, false, false};
+  Finish<Out, PixelPlace> finish{c, bias, false, {p.pixels, width, sc, p.turned}, false, false};
   finish.prepare();
   const PixelFinish<Out> each{finish};
   if (p.turned) gemm_run<Op>(ctx, p.gemm, pixels, filters, finish);

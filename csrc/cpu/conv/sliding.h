@@ -28,7 +28,6 @@ struct Sliding {
     int64_t apart;  // from one row's pixel to the next's
     float* to[kVectors];
     int64_t ld, rows, lanes[kVectors];
-    Activation activation;
     bool far;  // `to` may lie outside the caches
   };
 
@@ -223,9 +222,6 @@ struct Sliding {
     if (vectors == 1 && (Last || VBYTES == 64)) multiply<Last, 1>(t);
     else if (Last && kLastRows == 6 && t.rows <= 5) multiply<Last, most, 5>(t);
     else multiply<Last, most>(t);
-    if (t.activation == Activation::none) return;
-    for (int64_t i = 0; i < t.rows; i++)
-      for (int64_t v = 0; v < vectors; v++) activate_row(t.to[v] + i * t.ld, t.lanes[v], t.activation);
   }
 
   // One panel of output channels of n rows of W pixels; x, y: the first.
@@ -272,7 +268,7 @@ struct Sliding {
 
   Tile tile(const int64_t* places) const {
     const int64_t ld = turned ? width : q.y.stride[last ? kW : kC];
-    return {places, depth, {}, nullptr, nullptr, apart(), {}, ld, 0, {}, q.activation, flat};
+    return {places, depth, {}, nullptr, nullptr, apart(), {}, ld, 0, {}, flat};
   }
   void use_panel(Tile& t, int64_t panel, const float* filters, const float* bias) const {
     t.bias = bias + panel * width;

@@ -51,7 +51,6 @@ struct Winograd : WinogradBlocks {
         const float bias = q.bias.data ? ((const float*)q.bias.data)[channel * q.bias.stride[0]] : 0.0f;
         for (int64_t t = 0; t < kTiles; t += L)
           sized([&]<int M>(Size<M>) { outputs<M>(sums + k * kTiles + t, bias, lines[k - k0] + M * t); });
-        if (q.activation != Activation::none) activate_row(lines[k - k0], m * m * kTiles, q.activation);
       }
       runs(block * kTiles, min64(count, (block + 1) * kTiles), [&](const Run& run) {
         const int64_t w = run.column * m, h = run.row * m, wide = min64(m * run.n, width - w),

@@ -168,11 +168,9 @@ struct WinogradLast : WinogradBlocks {
   void vector(const float* sums, vf32 bias, int64_t n, const Part& part, float* y) const {
     const int64_t down = zoom * q.y.stride[kH], right = zoom * q.y.stride[kW];
     const bool whole = n == L && part.h0 + part.w0 == 0 && part.h1 + part.w1 == 2 * m;
-    if (whole && q.activation == Activation::none)
-      return sized<5>([&]<int M>(Size<M>) { pixels<M>(sums, bias, y, down, right); });
+    if (whole) return sized<5>([&]<int M>(Size<M>) { pixels<M>(sums, bias, y, down, right); });
     alignas(64) float z[5 * 5 * L];
     sized<5>([&]<int M>(Size<M>) { pixels<M>(sums, bias, z, L, M * L); });
-    if (q.activation != Activation::none) activate_row(z, m * m * L, q.activation);
     for (int64_t s = part.w0; s < part.w1; s++)
       for (int64_t r = part.h0; r < part.h1; r++) {
         const vf32 v = load((const float*)z + (s * m + r) * L);

@@ -4,8 +4,6 @@
 // need a buffer first; and finish(i, j, d, ld, rows, cols), called once a tile when its sums in d are complete.
 #pragma once
 #include "cpu/block.h"
-#include "cpu/math/normal.h"
-#include "cpu/simd_math.h"
 #include "table/gemm.h"
 
 namespace mielina {
@@ -18,41 +16,6 @@ inline constexpr DType dtype_of_sum<uint32_t> = DType::i32;
 template <>
 inline constexpr DType dtype_of_sum<uint64_t> = DType::i64;
 
-template <class V>
-MIELINA_INLINE V activate(V x, Activation f) {
-  using T = Elem<V>;
-  const V half = splat<V>(T(0.5));
-  switch (f) {
-    case Activation::relu: return select<V>(x < V{}, V{}, x);  // keeps NaN
-    case Activation::gelu: return gelu(x);
-    case Activation::gelu_tanh:
-      return half * x *
-             (splat<V>(1) + tanh(x * fma(x * x, splat<V>(T(0.035677408136300125)),  // sqrt(2 / pi) 0.044715
-                                         splat<V>(T(0.79788456080286536)))));
-    case Activation::silu: return x * sigmoid(x);
-    case Activation::sigmoid: return sigmoid(x);
-    case Activation::tanh: return tanh(x);
-    default: return x;
-  }
-}
-
-// Rows of y, n wide. One copy of the functions, since they are large: two in each epilogue were 11 KB a level.
-template <class T>
-__attribute__((noinline)) static void activate_rows(T* y, int64_t ld, int64_t rows, int64_t n, Activation f) {
-  constexpr int L = lanes<T>;
-  for (int64_t r = 0; r < rows; r++, y += ld)
-    for (int64_t i = 0; i < n; i += L) {
-      const bool whole = i + L <= n;
-      const Vec<T> v = activate(whole ? load(y + i) : load_n(y + i, n - i), f);
-      if (whole) store(y + i, v);
-      else store_n(y + i, v, n - i);
-    }
-}
-template <class T>
-static void activate_row(T* y, int64_t n, Activation f) {
-  activate_rows(y, n, 1, n, f);
-}
-
 // A matrix of any dtype and strides; data == nullptr: absent.
 struct Matrix {
   char* data;
@@ -61,7 +24,7 @@ struct Matrix {
   char* at(int64_t i, int64_t j) const { return data + (i * si + j * sj) * kDTypeSize[int(dtype)]; }
 };
 
-// Where a tile's first element lies: its row and column for bias and residual, and its offset in c.
+// Where a tile's first element lies: its row and column for the bias, and its offset in c.
 struct Spot {
   int64_t i, j, offset;
 };
@@ -72,12 +35,11 @@ struct Plane {
   Spot operator()(int64_t pi, int64_t pj) const { return {pi * mr, pj * nr, pi * mr * si + pj * nr * sj}; }
 };
 
-// c = activation([c +] sums + bias + residual); `place` maps a tile to its Spot.
+// c = [c +] sums + bias; `place` maps a tile to its Spot.
 template <class Out, class Place>
 struct Finish {
   static constexpr int64_t kRow = 256;  // widest panel of B
-  Matrix c, bias, residual;
-  Activation activation;
+  Matrix c, bias;
   bool accumulate;
   Place place;
   bool direct;  // sums may lie in c
@@ -87,7 +49,7 @@ struct Finish {
   // once: K is not cut, and a tile's sums are complete when they are stored.
   void prepare(bool once = false) {
     direct = c.dtype == dtype_of_sum<Out> && c.sj == 1;
-    plain = direct && !residual.data && activation == Activation::none;
+    plain = direct;
     in_tile = Out(0.5) != Out(0) && plain && once && !accumulate && bias.data && bias.dtype == c.dtype &&
               bias.si == 0 && bias.sj == 1;
     plain &= !bias.data || in_tile;
@@ -122,10 +84,7 @@ struct Finish {
       Out* x = d + r * ld;
       if (accumulate && !stored) add(x, row(to, r, 0, cols, buf), cols);
       if (bias.data) add(x, row(bias, spot.i + r, spot.j, cols, buf), cols);
-      if (residual.data) add(x, row(residual, spot.i + r, spot.j, cols, buf), cols);
     }
-    if constexpr (Out(0.5) != Out(0))
-      if (activation != Activation::none) activate_rows(d, ld, rows, cols, activation);
     for (int64_t r = 0; !stored && r < rows; r++) row_to_fn<Out>(c.dtype)(d + r * ld, to.at(r, 0), c.sj, cols);
   }
 };
