@@ -304,6 +304,29 @@ def test_gradient_of_maxima_in_large_volumes(width: int, args: Any) -> None:
     np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("width", [32, 33, 57, 72])
+@pytest.mark.parametrize(
+    ("window", "kwargs"),
+    [
+        ((3, 2, 1), {}),
+        ((3, 2, 1), {"count_include_pad": False, "ceil_mode": True}),
+        ((3, 2, 0), {"divisor_override": 5}),
+        (((2, 3), (1, 2), 0), {}),
+        (((1, 3), (2, 2), (0, 1)), {"ceil_mode": True}),
+        (((2, 2), (3, 2), 1), {}),
+    ],
+)
+def test_gradient_of_means_in_planes(width: int, window: Any, kwargs: dict[str, Any]) -> None:
+    """Pairs of pixels straight from one or two rows: what double precision gives, which goes by way of a row."""
+    x = RNG.standard_normal((2, 19, 13, width)).astype(np.float32)
+    leaves = [mi.tensor(x).to(d).requires_grad_(True) for d in (mi.float32, mi.float64)]
+    results = [F.avg_pool2d(a, *window, **kwargs) for a in leaves]
+    up = RNG.standard_normal(results[0].shape).astype(np.float32)
+    up[0, 0, 1, 1], up[1, 1, 2, -1] = np.inf, np.nan
+    a, b = (mi.grad([y], [x], grad_outputs=[mi.tensor(up).to(y.dtype)])[0].numpy() for y, x in zip(results, leaves))
+    np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("width", [16, 33, 34, 57, 72])
 @pytest.mark.parametrize("height", [6, 7])
 def test_pixels_doubled(width: int, height: int) -> None:
