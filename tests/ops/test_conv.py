@@ -232,6 +232,41 @@ def test_memory_orders_of_a_few_pixels_and_many_filters(image: Any, filters: Any
         assert results[0].tobytes() == results[1].tobytes(), "the same bits on any number of threads"
 
 
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize(
+    ("image", "filters", "stride"),
+    [
+        ((2, 96, 9, 14), (104, 12, 3, 3), 1),
+        ((2, 96, 10, 13), (80, 12, 3, 3), 2),
+        ((3, 144, 7, 6), (288, 16, 1, 1), 1),
+        ((1, 288, 8, 8), (288, 32, 3, 3), 1),
+        ((5, 80, 56, 56), (80, 10, 2, 3), 1),  # channels-last, a few images at a time
+    ],
+)
+def test_many_groups(image: Any, filters: Any, stride: int, last: bool, isa: str) -> None:
+    """Groups dealt to threads: the same bits on any number of them, and what double precision gives."""
+    groups = image[1] // filters[1]
+    x, w, b = (normal(*shape) for shape in (image, filters, filters[:1]))
+    how = {"stride": stride, "padding": filters[2] // 2, "groups": groups}
+    results: list[list[np.ndarray]] = []
+    up = None
+    with use_isa(isa):
+        for dtype, threads in ((mi.float64, 1), (mi.float32, 1), (mi.float32, 2), (mi.float32, 5)):
+            mi.set_num_threads(threads)
+            ours = [channels_last(a) if last and a.ndim == 4 else mi.tensor(a) for a in (x, w, b)]
+            inputs = [a.to(dtype).requires_grad_(True) for a in ours]
+            y = F.conv2d(*inputs, **how)
+            up = normal(*y.shape) if up is None else up
+            g = channels_last(up) if last else mi.tensor(up)
+            results.append([a.detach().numpy() for a in (y, *mi.grad(y, inputs[:2], g.to(dtype)))])
+    length = filters[1] * filters[2] * filters[3]
+    sizes = [length, filters[0] // groups * filters[2] * filters[3], up[:, 0].size]
+    for exact, *found, n in zip(*results, sizes, strict=True):
+        assert all(a.tobytes() == found[0].tobytes() for a in found)
+        assert np.abs(found[0] - exact).max() < 8 * n**0.5 * 2.0**-24 * np.abs(exact).max()
+
+
 def test_a_padding_beyond_the_filter_and_empty_batches() -> None:
     x, w = normal(1, 1, 2), normal(1, 1, 2)
     check_op(F.conv1d, reference.conv1d, [x, w], {"padding": 5}, length=2, magnitude="abs", grad=True)

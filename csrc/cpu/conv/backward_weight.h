@@ -1,6 +1,7 @@
 // The gradient of the filters: which algorithm it goes by, and the product of all others.
 #pragma once
 #include "cpu/conv/algorithms.h"
+#include "cpu/conv/deal.h"
 #include "cpu/conv/floats.h"
 #include "cpu/conv/weight.h"
 #include "cpu/conv/weight_rows.h"
@@ -174,10 +175,31 @@ bool with_few_channels(const View& dw, const View& g, const View& x, const ConvA
   return true;
 }
 
+// Of one group by none of the ways above.
+template <class T>
+__attribute__((noinline)) void product_gradient(const Ctx& ctx, const Part& p, const ConvArgs& args) {
+  const Window window = window_of(p.w, args);
+  if (WinogradWeight::fits(p.w, p.y, p.x, window, args.direct)) WinogradWeight(p.w, p.y, p.x, window).run(ctx);
+  else if constexpr (WeightRows::fits && __is_same(T, float)) weight_rows(p.w, p.y, p.x, window).run(ctx);
+  else weight_gradient<Plain<T>>(ctx, p.w, p.y, p.x, args);
+}
+template <class T>
+__attribute__((cold, noinline)) int64_t product_gradient_bytes(const Part& part, const ConvArgs& args, int threads) {
+  const Window window = window_of(part.w, args);
+  if (WinogradWeight::fits(part.w, part.y, part.x, window, args.direct))
+    return WinogradWeight(part.w, part.y, part.x, window).bytes(threads);
+  if constexpr (WeightRows::fits && __is_same(T, float)) {
+    return weight_rows(part.w, part.y, part.x, window).bytes(threads);
+  } else {
+    const WeightPlan p = weight_plan<Plain<T>>(part.w, part.y, 1);
+    const int64_t bytes = gemm_layout<Plain<T>>(p.gemm, false, threads).bytes;
+    return p.partials + (p.pieces > 1 ? threads * bytes : bytes);
+  }
+}
+
 void conv_backward_weight(const Ctx& all, const View& dw, const View& gradient, const View& input,
                           ConvArgs args) noexcept {
   if (numel(dw) == 0) return;
-  const int64_t K = dw.shape[kN] / args.groups, C = dw.shape[kC];
   const Window window = window_of(dw, args);
   Floats floats{all, false};
   const bool turned = args.groups == 1 && WinogradWeight::turns(dw, gradient, input, window, args.direct);
@@ -189,11 +211,15 @@ void conv_backward_weight(const Ctx& all, const View& dw, const View& gradient, 
   const Ctx ctx = floats.rest();
   dispatch(x.dtype, [&]<class T>(T) {
     if (by_groups(dw, g, args.groups)) return group_gradients<T>(ctx, dw, weight_problem(dw, g, x, args), args.groups);
+    const Groups groups(g, x, dw, args.groups);
+    const bool dealt = __is_same(T, float) && Groups::dealt(g, dw, args.groups);
+    Part p;
     for (int64_t i = 0; i < args.groups; i++) {
-      const View w = slice(dw, kN, i * K, K), y = slice(g, kC, i * K, K), image = slice(x, kC, i * C, C);
-      if (WinogradWeight::fits(w, y, image, window, args.direct)) WinogradWeight(w, y, image, window).run(ctx);
-      else if constexpr (WeightRows::fits && __is_same(T, float)) weight_rows(w, y, image, window).run(ctx);
-      else weight_gradient<Plain<T>>(ctx, w, y, image, args);
+      groups.part(i, p);
+      if (dealt)
+        return groups.deal(ctx, product_gradient_bytes<T>(p, args, 1),
+                           [&](const Ctx& one, const Part& part, int64_t) { product_gradient<T>(one, part, args); });
+      product_gradient<T>(ctx, p, args);
     }
   });
 }
@@ -211,21 +237,15 @@ __attribute__((cold)) int64_t conv_backward_weight_workspace(const Ctx& ctx, con
   if (with_few_channels(dw, g, x, args, [&](const auto& few) { bytes = few.gradient_bytes(ctx.threads); }))
     return floats.bytes + bytes;
   if (turns(dw, g, x, window, args)) x = floats(x, true);
-  const int64_t inner = dispatch(x.dtype, [&]<class T>(T) {
-    using Op = Plain<T>;
+  const int64_t inner = dispatch(x.dtype, [&]<class T>(T) -> int64_t {
     if (by_groups(dw, g, args.groups)) {
       const Planes<T> planes(group_of(weight_problem(dw, g, x, args), args.groups, 0));
       return ctx.threads * (planes.bytes + align64(numel(dw) / args.groups * VBYTES));
     }
-    const View y = slice(g, kC, 0, dw.shape[kN] / args.groups), image = slice(x, kC, 0, dw.shape[kC]);
-    if (WinogradWeight::fits(dw, y, image, window, args.direct))
-      return WinogradWeight(dw, y, image, window).bytes(ctx.threads);
-    if constexpr (WeightRows::fits && __is_same(T, float)) {
-      return weight_rows(slice(dw, kN, 0, y.shape[kC]), y, image, window).bytes(ctx.threads);
-    }
-    const WeightPlan p = weight_plan<Op>(dw, g, args.groups);
-    const int64_t bytes = gemm_layout<Op>(p.gemm, false, ctx.threads).bytes;
-    return p.partials + (p.pieces > 1 ? ctx.threads * bytes : bytes);
+    Part first;
+    Groups(g, x, dw, args.groups).part(0, first);
+    const int threads = Groups::dealt(g, dw, args.groups) ? ctx.threads : 1;
+    return threads * product_gradient_bytes<T>(first, args, ctx.threads / threads);
   });
   return floats.bytes + inner;
 }

@@ -167,7 +167,7 @@ struct WeightRows {
     float* sums = (float*)ctx.workspace;
     char* own = (char*)sums + align64(pieces * sum_bytes());
     const bool cut = pieces > 1;
-    const int64_t tasks = cut ? pieces : large ? min64(panels, 4 * ctx.threads) : 1;
+    const int64_t tasks = cut ? pieces : large && ctx.threads > 1 ? min64(panels, 4 * ctx.threads) : 1;
     parallel_for(ctx, tasks, [&](int64_t i, int worker) {
       part(cut ? total * i / tasks : 0, cut ? total * (i + 1) / tasks : total, cut ? 0 : panels * i / tasks,
            cut ? panels : panels * (i + 1) / tasks, sums + (cut ? i : 0) * rows * ld,
