@@ -69,6 +69,8 @@ void check_bias(const Convolution& c, const MaybeArray& bias, int64_t channels) 
         channels, ",), got ", text(bias ? bias->dims() : Dims{}));
 }
 
+bool is_channels_last(const Array& x) { return x.ndim > 3 && x.shape[1] > 1 && x.stride[1] == 1 && !is_contiguous(x); }
+
 // n images of `channels`: as many axes as `order` has, and channels-last where it is.
 Array empty_image(int64_t n, int64_t channels, const Dims& size, const Array& order) {
   Dims shape{n, channels}, last{n}, axes{0, size.n + 1};
@@ -78,8 +80,19 @@ Array empty_image(int64_t n, int64_t channels, const Dims& size, const Array& or
     axes.push(d + 1);
   }
   last.push(channels);
-  bool turned = order.ndim > 3 && order.shape[1] > 1 && order.stride[1] == 1 && !is_contiguous(order);
-  return turned ? permute(empty(last, order.dtype), axes) : empty(shape, order.dtype);
+  return is_channels_last(order) ? permute(empty(last, order.dtype), axes) : empty(shape, order.dtype);
+}
+
+// Whether channels-last images are convolved as planes: groups of two to four channels fill no vector, and were
+// gathered number by number (8 x 128 -> 128, 28 x 28, 32 groups on a Zen 3: 2.5 ms, 1.3 so; halves 0.7 of the speed).
+bool go_as_planes(const Array& x, const Array& w, int64_t groups) {
+  return groups > 1 && w.shape[1] > 1 && w.shape[1] <= 4 && w.shape[0] <= 4 * groups && is_channels_last(x) &&
+         (x.dtype == DType::f32 || x.dtype == DType::f64) && x.numel() >= 4096 && x.device() == 0;
+}
+Array in_order_of(const Array& x, Array y) {
+  Array to = empty_image(y.shape[0], y.shape[1], Dims(y.shape + 2, y.ndim - 2), x);
+  copy_into(to, y);
+  return to;
 }
 
 // Where there is one output there is no step: a stride beyond the image would only make the kernels walk its
@@ -105,6 +118,7 @@ Cost cost_of(const Convolution& c, const Array& y, const Array& x, const Array& 
 Array gradient_of_input(Convolution c, const Array& g, const Array& w, const Dims& size) {
   check(g.shape[1] == w.shape[0], Kind::Runtime, c.name, ": weight of shape ", text(w.dims()), " expects ", w.shape[0],
         " input channels, got ", g.shape[1], " (input: ", text(g.dims()), ")");
+  if (go_as_planes(g, w, c.args.groups)) return in_order_of(g, gradient_of_input(c, contiguous(g), w, size));
   bool single = true;  // pixels, which have no order: their filters' is taken
   for (int d = 2; d < g.ndim; d++) single &= g.shape[d] == 1;
   Array dx = empty_image(g.shape[0], w.shape[1] * c.args.groups, size, single ? w : g);
@@ -141,6 +155,8 @@ Array conv(const Array& x, const Array& w, const MaybeArray& bias, const Dims& s
           reach, ") along axis ", d + 2, " (input: ", text(x.dims()), ", weight: ", text(w.dims()), ")");
     fits.push((padded - reach) / c.stride(d) + 1);
   }
+  if (go_as_planes(x, w, groups))
+    return in_order_of(x, conv(contiguous(x), w, bias, fits, stride, padding, dilation, groups));
   Array y = empty_image(x.shape[0], w.shape[0], fits, x);
   drop_idle_strides(c, y);
   Cost cost = cost_of(c, y, x, w);
@@ -191,6 +207,8 @@ Array conv_backward_weight(const Array& g, const Array& x, const Array& w, const
         text(g.dims()), ", ", text(x.dims()), " and ", text(w.dims()));
   check(g.shape[0] == x.shape[0], Kind::Runtime, "conv_backward_weight: batches differ: ", g.shape[0], " and ",
         x.shape[0]);
+  if (go_as_planes(x, w, groups) || go_as_planes(g, w, groups))
+    return conv_backward_weight(contiguous(g), contiguous(x), w, stride, padding, dilation, groups);
   Array dw = empty_image(w.shape[0], w.shape[1], Dims(w.shape + 2, w.ndim - 2), w);
   Convolution c = convolution("conv", g, dw, {}, stride, padding, dilation, groups);
   drop_idle_strides(c, g);

@@ -242,10 +242,12 @@ def test_memory_orders_of_a_few_pixels_and_many_filters(image: Any, filters: Any
         ((3, 144, 7, 6), (288, 16, 1, 1), 1),
         ((1, 288, 8, 8), (288, 32, 3, 3), 1),
         ((5, 80, 56, 56), (80, 10, 2, 3), 1),  # channels-last, a few images at a time
+        ((2, 32, 12, 13), (32, 4, 3, 3), 1),  # channels-last, by way of planes
+        ((3, 24, 9, 20), (16, 3, 3, 2), 2),
     ],
 )
 def test_many_groups(image: Any, filters: Any, stride: int, last: bool, isa: str) -> None:
-    """Groups dealt to threads: the same bits on any number of them, and what double precision gives."""
+    """Groups dealt to threads, or as planes: the same bits on any number of them, and what double precision gives."""
     groups = image[1] // filters[1]
     x, w, b = (normal(*shape) for shape in (image, filters, filters[:1]))
     how = {"stride": stride, "padding": filters[2] // 2, "groups": groups}
@@ -254,11 +256,13 @@ def test_many_groups(image: Any, filters: Any, stride: int, last: bool, isa: str
     with use_isa(isa):
         for dtype, threads in ((mi.float64, 1), (mi.float32, 1), (mi.float32, 2), (mi.float32, 5)):
             mi.set_num_threads(threads)
-            ours = [channels_last(a) if last and a.ndim == 4 else mi.tensor(a) for a in (x, w, b)]
+            turned = last and dtype is mi.float32
+            ours = [channels_last(a) if turned and a.ndim == 4 else mi.tensor(a) for a in (x, w, b)]
             inputs = [a.to(dtype).requires_grad_(True) for a in ours]
             y = F.conv2d(*inputs, **how)
             up = normal(*y.shape) if up is None else up
-            g = channels_last(up) if last else mi.tensor(up)
+            g = channels_last(up) if turned else mi.tensor(up)
+            assert y.is_contiguous(memory_format=mi.channels_last) is turned
             results.append([a.detach().numpy() for a in (y, *mi.grad(y, inputs[:2], g.to(dtype)))])
     length = filters[1] * filters[2] * filters[3]
     sizes = [length, filters[0] // groups * filters[2] * filters[3], up[:, 0].size]
