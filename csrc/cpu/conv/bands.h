@@ -155,16 +155,7 @@ struct Bands {
 
   // n pixels of the image, `unit` apart, to the band.
   void copy_pixels(const float* from, float* to, int64_t n) const {
-    const int64_t sc = q.x.stride[kC], sw = unit[1] * q.x.stride[kW];
-    if (sc == 1) {
-      if (sw == C && pitch == C) return copy_row(from, to, n * C);
-      for (int64_t i = 0; i < n; i++) copy_row(from + i * sw, to + i * pitch, C);
-    } else if (sw == 1) {
-      turn_planes((uint32_t*)to, pitch, (const uint32_t*)from, sc, n, C);
-    } else {
-      for (int64_t i = 0; i < n; i++)
-        for (int64_t c = 0; c < C; c++) to[i * pitch + c] = from[i * sw + c * sc];
-    }
+    channels_of_pixels(from, unit[1] * q.x.stride[kW], q.x.stride[kC], to, pitch, n, C);
   }
   static void clear(float* to, int64_t n) { __builtin_memset(to, 0, size_t(n) * sizeof(float)); }
 

@@ -1,6 +1,7 @@
 // The columns of an image: the matrix of (output pixel, filter tap x channel) that a convolution multiplies by its
 // filters. It is never written down; a panel of it is gathered when the product asks for it.
 #pragma once
+#include "cpu/copy.h"
 #include "cpu/gemm.h"
 #include "table/conv.h"
 
@@ -114,6 +115,20 @@ MIELINA_INLINE void copy_even(const T* from, T* to, int64_t n) {
   int64_t i = 0;
   for (; i + L <= n; i += L) store(to + i, load_even<T>(from + 2 * i, 0, L));
   if (i < n) store_n(to + i, load_even<T>(from + 2 * i, 0, n - i), n - i);
+}
+
+// n pixels of C channels, of any strides, to channels side by side, pixels `pitch` apart.
+__attribute__((noinline)) inline void channels_of_pixels(const float* from, int64_t sw, int64_t sc, float* to,
+                                                         int64_t pitch, int64_t n, int64_t C) {
+  if (sc == 1) {
+    if (sw == C && pitch == C) return copy_row(from, to, n * C);
+    for (int64_t i = 0; i < n; i++) copy_row(from + i * sw, to + i * pitch, C);
+  } else if (sw == 1) {
+    turn_planes((uint32_t*)to, pitch, (const uint32_t*)from, sc, n, C);
+  } else {
+    for (int64_t i = 0; i < n; i++)
+      for (int64_t c = 0; c < C; c++) to[i * pitch + c] = from[i * sw + c * sc];
+  }
 }
 
 // How a window moves: input coordinate = output * stride - padding + tap * dilation, along (depth, height, width).

@@ -4,6 +4,10 @@
 // Many channels: a panel is a vector or two of the image's channels under one tap, copied pixel by pixel, and its rows
 // are the channels of g. Few channels: a panel is a vector or two of g's channels, which all taps share, and its rows
 // are the image's channels, whose pixels under a tap are neighbours or a stride apart: nothing of the image is copied.
+// With AVX2, from 8 channels on under a vector or two of g's in windows of stride 1, a row of taps is one run of
+// numbers in a copy of the image's rows, and g's rows have zeros behind them, so that all rows of a block are one
+// product: 14 pixels under one tap at a time were calls of 14 steps, four sums each (8 x 256 in 32 groups, 14 x 14 0.97
+// and 1.07 ms, 0.74 so).
 #pragma once
 #include "cpu/conv/pixels.h"
 
@@ -14,7 +18,7 @@ struct WeightRows {
   using Op = Plain<float>;
   using Run = Pixels<Op>::Run;
   static constexpr int64_t L = lanes<float>, kWidth = Op::NV * L;
-  static constexpr int64_t kSteps = 256, kPieces = 8, kSumBytes = 16 << 20, kFew = 16, kCrowded = 128;
+  static constexpr int64_t kSteps = 256, kPieces = 8, kSumBytes = 16 << 20, kFew = 16, kCrowded = 128, kBelow = 16;
   static constexpr int64_t kTile = Op::MR * kSteps + 16;  // from tile to tile of packed rows
   static_assert(Op::MR <= L);
 
@@ -24,7 +28,8 @@ struct WeightRows {
   bool few, packs;            // whether the rows are packed, too
   int64_t per, panels;        // panels of a tap, of all
   int64_t rows, ld;           // of the sums: (tap, c), k or k, (tap, c)
-  int64_t tiles, mr;          // of the product's rows under a tap
+  int64_t across, line;       // taps of a row that are one run, or 1; pixels of g's rows with the zeros behind them
+  int64_t count, tiles, mr;   // the product's rows under a tap, or a row of taps
   int64_t pieces;             // of the pixels; one where all threads cut the panels
   bool large;
 
@@ -37,7 +42,13 @@ struct WeightRows {
     few = C < kFew;
     per = ceil_div(few ? K : C, kWidth);
     panels = few ? per : taps * per;
-    const int64_t count = few ? C : K;
+    const Window& v = pixels.window;
+    line = s.shape[3] + v.taps[2] - 1;
+    const bool single = v.stride[1] == 1 && v.stride[2] == 1 && v.dilation[2] == 1;
+    // Long rows under two vectors of filters gain nothing (8 -> 64, 56 x 56 0.92 to 0.99).
+    const bool pays = few && C >= L && K <= (line <= 32 ? kWidth : L);
+    across = VBYTES == 32 && pays && single && line <= kSteps && below() <= kBelow ? v.taps[2] : 1;
+    count = few ? across * C : K;
     tiles = ceil_div(count, Op::MR);
     mr = ceil_div(count, tiles);
     rows = few ? taps * C : K;
@@ -49,7 +60,11 @@ struct WeightRows {
     pieces = large && total >= kPieces * 256 && kPieces * sum_bytes() <= kSumBytes ? kPieces : 1;
   }
   int64_t sum_bytes() const { return rows * ld * int64_t(sizeof(float)); }
-  int64_t row_bytes() const { return packs ? tiles * kTile * int64_t(sizeof(float)) : 0; }
+  int64_t below() const { return (pixels.window.taps[1] - 1) * pixels.window.dilation[1]; }
+  int64_t row_bytes() const {
+    if (across > 1) return align64(((kSteps / line + below()) * line + across) * C * int64_t(sizeof(float)));
+    return packs ? tiles * kTile * int64_t(sizeof(float)) : 0;
+  }
   int64_t bytes(int64_t threads) const { return align64(pieces * sum_bytes()) + threads * row_bytes(); }
 
   // Of a run's pixels, those under which tap t lies inside the image, and the image's number there.
@@ -79,7 +94,7 @@ struct WeightRows {
   // d = or += rows of numbers that lie si apart, from step to step sk, times the columns of a panel.
   void multiply(int64_t steps, const float* from, int64_t si, int64_t sk, const float* panel, int64_t n, float* d,
                 bool add, const float* packed = nullptr) const {
-    const int64_t wide = ceil_div(n, L) * L, count = few ? C : K;
+    const int64_t wide = ceil_div(n, L) * L;
     const Panel<float> b{panel, 1, wide};
     for (int64_t k = 0; k < count; k += mr, from += mr * si, d += mr * ld) {
       const int64_t some = min64(mr, count - k);
@@ -121,6 +136,37 @@ struct WeightRows {
     }
   }
 
+  // The image's row `down` below that under a run of pixels and tap t, between zeros.
+  void copy_line(const Run& r, int64_t t, int64_t down, float* to) const {
+    int64_t o[3];
+    pixels.tap_offsets(t, o);
+    const int64_t d = o[0] + r.origin[0], h = o[1] + r.origin[1] + down, w = r.origin[2], W = pixels.shape[2];
+    const bool inside = d >= 0 && d < pixels.shape[0] && h >= 0 && h < pixels.shape[1];
+    const int64_t lo = min64(line, max64(0, -w)), hi = inside ? max64(lo, min64(line, W - w)) : lo;
+    __builtin_memset(to, 0, size_t(lo * C) * sizeof(float));
+    if (hi > lo)
+      channels_of_pixels(r.image + d * pixels.stride[0] + h * pixels.stride[1] + (w + lo) * pixels.stride[2],
+                         pixels.stride[2], pixels.sc, to + lo * C, C, hi - lo, C);
+    __builtin_memset(to + hi * C, 0, size_t((line - hi) * C) * sizeof(float));
+  }
+  // Rows of one plane, or a piece of one, under all taps, a row of them at a time.
+  __attribute__((noinline)) void lines(const Run* run, int runs, const float* gs, int64_t wide, float* panel,
+                                       float* sum, float* copy) const {
+    const int64_t step = ceil_div(wide, L) * L, gap = pixels.space.step, R = pixels.window.taps[1];
+    for (int j = 0; j < runs; j++) {
+      float* to = panel + j * line * step;
+      pack(gs + run[j].at * gap, g.stride[kC], gap, to, wide, run[j].n);
+      __builtin_memset(to + run[j].n * step, 0, size_t((line - run[j].n) * step) * sizeof(float));
+    }
+    const int64_t all = runs + below();
+    __builtin_memset(copy + all * line * C, 0, size_t(across * C) * sizeof(float));
+    for (int64_t t = 0; t < taps / across; t++) {
+      for (int64_t j = 0; j < all && t % R == 0; j++) copy_line(run[0], t * across, j, copy + j * line * C);
+      multiply(runs * line, copy + t % R * pixels.window.dilation[1] * line * C, 1, C, panel, wide,
+               sum + t * count * ld, true);
+    }
+  }
+
   // Pixels [first, last) of panels [p0, p1).
   __attribute__((noinline)) void part(int64_t first, int64_t last, int64_t p0, int64_t p1, float* sum,
                                       float* packed) const {
@@ -133,17 +179,23 @@ struct WeightRows {
     for (int64_t at = first, n; at < last; at += n) {
       n = min64(kSteps, last - at);
       if (!packs) n = min64(n, s.size - at % s.size);
-      if (Q < kSteps) n = min64(n, kSteps / Q * Q - at % Q);  // whole rows
-      const int count = pixels.runs(at, n, run);
+      if (VBYTES == 32 && across > 1)  // a piece of a row, or whole rows of a plane
+        n = min64(n, at % Q > 0 ? Q - at % Q : min64(kSteps / line, s.shape[2] - at / Q % s.shape[2]) * Q);
+      else if (Q < kSteps) n = min64(n, kSteps / Q * Q - at % Q);  // whole rows
+      const int runs = pixels.runs(at, n, run);
       const float* gs = (const float*)g.data + s.offset(at);
       const int64_t sc = g.stride[kC];
       if (packs) pack_rows(at, n, packed);
       for (int64_t p = p0; p < p1; p++) {
         const int64_t c = p % per * kWidth, wide = min64(kWidth, (few ? K : C) - c), step = ceil_div(wide, L) * L;
+        if (VBYTES == 32 && across > 1) {
+          lines(run, runs, gs + c * sc, wide, panel, sum + c, packed);
+          continue;
+        }
         if (few) {
           pack(gs + c * sc, sc, s.step, panel, wide, n);
           for (int64_t t = 0; t < taps; t++)
-            for (int j = 0; j < count; j++) {
+            for (int j = 0; j < runs; j++) {
               const Under u = under(run[j], t);
               if (u.hi > u.lo)
                 multiply(u.hi - u.lo, u.at, pixels.sc, pace, panel + (run[j].at + u.lo) * step, wide,
@@ -151,7 +203,7 @@ struct WeightRows {
             }
           continue;
         }
-        for (int j = 0; j < count; j++) {
+        for (int j = 0; j < runs; j++) {
           const Under u = under(run[j], p / per);
           float* to = panel + run[j].at * step;
           __builtin_memset(to, 0, size_t(u.lo * step) * sizeof(float));
