@@ -20,13 +20,12 @@ Problem forward(Floats& floats, const View& y, const View& x, const View& w, con
 __attribute__((cold, noinline)) int64_t conv_groups(const Ctx& ctx, const Problem& q, int64_t count, bool plan) {
   Groups groups(q.y, q.x, q.w, count);
   groups.cut_images();
-  Part first;
-  groups.part(0, first);
   auto problem = [&](const Part& p, int64_t group) -> Problem {
     const int64_t K = p.w.shape[kN];
-    return {p.y, p.x, p.w, slice(q.bias, 0, group * K, K), q.window, q.activation, q.direct};
+    return {p.y, p.x, p.w, slice(q.bias, 0, group * K, K), q.window, q.direct};
   };
-  const int64_t bytes = convolve_workspace<float>(alone(ctx), problem(first, 0), 1);
+  const int64_t bytes =
+      groups.most([&](const Part& p) { return convolve_workspace<float>(alone(ctx), problem(p, 0), 1); });
   if (!plan)
     groups.deal(ctx, bytes,
                 [&](const Ctx& one, const Part& p, int64_t group) { convolve<float>(one, problem(p, group), 1); });
@@ -58,9 +57,8 @@ __attribute__((cold, noinline)) int64_t input_groups(const Ctx& ctx, const View&
   Groups groups(dx, gs, ws, args.groups);
   groups.cut_images();
   args.groups = 1;
-  Part first;
-  groups.part(0, first);
-  const int64_t bytes = conv_backward_input_workspace(alone(ctx), first.y, first.x, first.w, args);
+  const int64_t bytes =
+      groups.most([&](const Part& p) { return conv_backward_input_workspace(alone(ctx), p.y, p.x, p.w, args); });
   if (!plan)
     groups.deal(floats.rest(), bytes,
                 [&](const Ctx& one, const Part& p, int64_t) { conv_backward_input(one, p.y, p.x, p.w, args); });

@@ -40,6 +40,14 @@ struct Groups {
     const int64_t n = w.shape[kN] / count;
     p = {images(y, i), images(x, i), slice(w, kN, i % count * n, n)};
   }
+  // The most that f(part) is: the last images may be fewer, and be convolved in another way.
+  template <class F>
+  int64_t most(F f) const {
+    Part first, last;
+    part(0, first);
+    part(count * chunks - 1, last);
+    return max64(f(first), f(last));
+  }
   // f(context of one thread, part) for all parts; bytes: of such a context's workspace.
   template <class F>
   void deal(const Ctx& ctx, int64_t bytes, F f) const {
