@@ -118,8 +118,8 @@ MIELINA_INLINE void copy_even(const T* from, T* to, int64_t n) {
 }
 
 // n pixels of C channels, of any strides, to channels side by side, pixels `pitch` apart.
-__attribute__((noinline)) inline void channels_of_pixels(const float* from, int64_t sw, int64_t sc, float* to,
-                                                         int64_t pitch, int64_t n, int64_t C) {
+static void channels_of_pixels(const float* from, int64_t sw, int64_t sc, float* to, int64_t pitch, int64_t n,
+                               int64_t C) {
   if (sc == 1) {
     if (sw == C && pitch == C) return copy_row(from, to, n * C);
     for (int64_t i = 0; i < n; i++) copy_row(from + i * sw, to + i * pitch, C);
