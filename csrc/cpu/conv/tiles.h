@@ -29,14 +29,14 @@ struct Tiles {
   static constexpr float a = 0.75f, b = 1.5f, a2 = a * a, b2 = b * b;
   static constexpr float na = 1 / (2 * a2 * (a2 - b2)), nb = 1 / (2 * b2 * (b2 - a2)), n0 = 1 / (a2 * b2);
 
-  int64_t step, zoom;  // the window's stride in the image; in the output
-  int64_t size;        // the window's taps along an axis
-  int64_t side, pace;  // phases along an axis; pixels from one's begin to the next one's
-  int64_t taps, m;     // of a phase, and outputs of a tile, along an axis
-  bool flipped;        // the window runs backwards
-  int64_t skip[2];     // rows and columns of the first tiles before the output's, in a transposed window
-  int64_t lead;        // a zero before each row of taps, so that phases begin at an even pixel
-  int64_t top, left;   // input coordinates of output (0, 0)'s first tap
+  int64_t step, zoom;   // the window's stride in the image; in the output
+  int64_t size;         // the window's taps along an axis
+  int64_t side, apart;  // phases along an axis; pixels from one's begin to the next one's
+  int64_t taps, m;      // of a phase, and outputs of a tile, along an axis
+  bool flipped;         // the window runs backwards
+  int64_t skip[2];      // rows and columns of the first tiles before the output's, in a transposed window
+  int64_t lead;         // a zero before each row of taps, so that phases begin at an even pixel
+  int64_t top, left;    // input coordinates of output (0, 0)'s first tap
   int64_t height, width, rows, columns, count;
 
   Tiles(const View& y, const Window& v, int64_t out = 1) {
@@ -46,7 +46,7 @@ struct Tiles {
     flipped = v.dilation[1] < 0;
     side = step * zoom == 1 && size > 5 ? 2 : step;
     taps = ceil_div(size, side * zoom);
-    pace = step == 2 ? 1 : taps;
+    apart = step == 2 ? 1 : taps;
     m = 7 - taps;
     lead = step == 2 && size % 2 == 1 ? v.padding[2] % 2 : 0;
     const int64_t back = flipped ? size - 1 : 0;
@@ -231,7 +231,7 @@ struct Tiles {
   void gather(bool image, const View& x, int64_t channel, int64_t first, int64_t last, int64_t wide, float* to) const {
     const int64_t size = m, high = image ? 6 : m, many = parts(image), hop = image ? step : 1, more = hop - 1;
     const int64_t phase = channel / x.shape[kC], c = channel - phase * x.shape[kC];
-    const int64_t down = image ? top + phase / side * pace : 0, right = image ? left + phase % side * pace : 0;
+    const int64_t down = image ? top + phase / side * apart : 0, right = image ? left + phase % side * apart : 0;
     const int64_t H = x.shape[kH], W = x.shape[kW], sn = x.stride[kN], sc = x.stride[kC], sh = x.stride[kH];
     const int64_t pitch = line(wide);
     const float* planes = (const float*)x.data + c * sc;

@@ -72,7 +72,7 @@ struct LastTiles : Tiles {
     const int64_t at = tile / columns, h = at % rows * m * step + top, w = tile % columns * m * step + left;
     const int64_t row = groups / side;  // side, or 1 of pairs
     for (int64_t i = 0; i < groups; i++)
-      LastTile<6>(x, at / rows, h + i / row * pace, w + i % row * pace, step).turn(wide, to + i * wide, pitch);
+      LastTile<6>(x, at / rows, h + i / row * apart, w + i % row * apart, step).turn(wide, to + i * wide, pitch);
   }
   template <int M>
   void gradient(const View& g, int64_t tile, float* to, int64_t pitch) const {
