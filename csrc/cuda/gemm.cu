@@ -55,8 +55,7 @@ void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const Vie
   auto most = [](int64_t n) { return unsigned(n < 65535 ? n : 65535); };  // the loops take what is beyond
   dim3 grid(unsigned(tiles(c.shape[rows + 1])), most(tiles(c.shape[rows])), most(batches));
   with_compute(a.dtype, [&](auto zero) {
-    gemm_kernel<decltype(zero)>
-        <<<grid, dim3(kSide, kSide), 0, stream_of(ctx)>>>(c, a, b, bias, args, batches);
+    gemm_kernel<decltype(zero)><<<grid, dim3(kSide, kSide), 0, stream_of(ctx)>>>(c, a, b, bias, args, batches);
   });
   note(cudaGetLastError());
 }
