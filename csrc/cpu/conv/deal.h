@@ -52,22 +52,13 @@ struct Groups {
   template <class F>
   void deal(const Ctx& ctx, int64_t bytes, F f) const {
     auto each = [&](int64_t i, int worker) {
-      Ctx one = ctx;
       Part p;
       part(i, p);
-      one.threads = 1;
-      one.workspace = (char*)ctx.workspace + worker * bytes;
-      f(one, p, i % count);
+      f(alone(ctx, worker * bytes), p, i % count);
     };
     parallel_for(ctx, count * chunks, each);
   }
 };
-
-Ctx alone(const Ctx& ctx) {
-  Ctx one = ctx;
-  one.threads = 1;
-  return one;
-}
 
 }  // namespace
 }  // namespace MIELINA_ISA

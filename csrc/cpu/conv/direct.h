@@ -19,6 +19,14 @@ struct Problem {
   int64_t zoom = 1;
 };
 
+// A context of one thread, `bytes` into the workspace.
+static Ctx alone(const Ctx& ctx, int64_t bytes = 0) {
+  Ctx one = ctx;
+  one.threads = 1;
+  one.workspace = (char*)ctx.workspace + bytes;
+  return one;
+}
+
 // A problem's filters in panels of `width`.
 template <class Op>
 static Filters<Op> filters_of(const Problem& q, int64_t width, bool channels_inner) {

@@ -15,8 +15,8 @@ struct WinogradFew : WinogradLast {
   static constexpr int64_t kPitch = kChunk + 1;  // distances of a multiple of 4 KB share a set of the L1 cache
 
   __attribute__((noinline)) static bool fits(const Problem& q) {
-    const bool last = lanes_along_c(q.y) && lanes_along_c(q.x), planes = planar(q.y) && planar(q.x);
-    return !q.direct && (last || planes) && q.window.stride[1] == 1 && q.window.taps[1] <= 5 &&
+    const bool planes = planar(q.y) && planar(q.x);
+    return !q.direct && (in_order(q) || planes) && q.window.stride[1] == 1 && q.window.taps[1] <= 5 &&
            pays(q.y, q.x, q.window, {1, kLeastPixels}) && Tiles(q.y, q.window).count <= kMostTiles &&
            q.y.shape[kC] * q.x.shape[kC] >= kLeastFilters;
   }

@@ -195,11 +195,8 @@ struct WinogradLast : WinogradBlocks {
       const int64_t each = bytes_of_some();
       return parallel_for(ctx, ceil_div(y.shape[kN], images), [&](int64_t task, int worker) {
         WinogradLast some(some_images(task * images), true);
-        Ctx alone = ctx;
-        alone.threads = 1;
-        alone.workspace = (char*)ctx.workspace + filter_bytes() + worker * each;
         some.ready = u;
-        some.run(alone);
+        some.run(MIELINA_ISA::alone(ctx, filter_bytes() + worker * each));
       });
     }
     turning(ctx, [&](const Ctx& rest) {

@@ -17,7 +17,6 @@ struct WinogradWeight : LastTiles {
   static constexpr int64_t kChunkBytes = 4 << 20, kPieceBytes = 512 << 10, kSmall = 4096, kPieces = 8;
 
   View dw, g, x;
-  Window window;
   int64_t K, C, c_step;               // channels of both, of all phases; from tile to tile of x, whole vectors
   int64_t pieces, held;               // tiles of a chunk
   bool along_c;                       // vectors run along the channels of both images
@@ -41,7 +40,7 @@ struct WinogradWeight : LastTiles {
   }
 
   WinogradWeight(const View& filters, const View& gradient, const View& image, const Window& v)
-      : LastTiles(gradient, image, v), dw(filters), g(gradient), x(image), window(v) {
+      : LastTiles(gradient, image, v), dw(filters), g(gradient), x(image) {
     K = g.shape[kC];
     C = x.shape[kC] * phases();
     along_c = lanes_along_c(g) && lanes_along_c(x);
