@@ -137,7 +137,9 @@ def test_channels_last_networks() -> None:
     assert [p.is_contiguous(memory_format=mi.channels_last) for p in weights] == [True, True]
     assert last[4].weight.is_contiguous()
     x, y = mi.randn(5, 3, 8, 8), mi.tensor([0, 1, 2, 3, 0])
-    for model, image in ((net, x), (last, x.contiguous(memory_format=mi.channels_last))):
+    turned = x.contiguous(memory_format=mi.channels_last)
+    assert (last(x) == last(turned)).all() and last[:3](x).is_contiguous(memory_format=mi.channels_last)
+    for model, image in ((net, x), (last, turned)):
         optimizer = mi.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
         for _ in range(3):
             optimizer.zero_grad()

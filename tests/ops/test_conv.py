@@ -199,6 +199,32 @@ def test_channels_last_stays_channels_last() -> None:
     assert y.is_contiguous(memory_format=mi.channels_last), "one pixel has the order of its filters"
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("name", ["conv2d", "conv_transpose2d"])
+def test_channels_last_filters_take_planar_images_along(name: str, groups: int) -> None:
+    """A network in that order gives the same bits for images in either, and gradients in its own."""
+    function, last = getattr(F, name), mi.channels_last
+    for dtype in (mi.float32, mi.float16):
+        x, w = (mi.tensor(normal(*shape)).to(dtype) for shape in ((2, 16, 6, 5), (16, 8, 3, 3)))
+        w = w.contiguous(memory_format=last)
+        if name == "conv2d":
+            w = w if groups == 2 else mi.cat([w, w], 1)
+        y, up, results = None, None, []
+        for turned in (True, False):
+            image = (x.contiguous(memory_format=last) if turned else x.clone()).requires_grad_()
+            filters = w.clone().requires_grad_()
+            y = function(image, filters, groups=groups)
+            up = mi.tensor(normal(*y.shape)).to(dtype)
+            up = up.contiguous(memory_format=last) if turned else up
+            y.backward(up if not results else results[0][3].contiguous())
+            results.append((y.detach(), image.grad, filters.grad, up))
+        for a, b in zip(results[0][:3], results[1][:3], strict=True):
+            assert b.is_contiguous(memory_format=last) and a.numpy().tobytes() == b.numpy().tobytes()
+    one = F.conv2d(mi.ones(2, 1, 6, 5), mi.ones(4, 1, 3, 3).contiguous(memory_format=last))
+    each = F.conv2d(mi.ones(2, 4, 6, 5), mi.ones(4, 1, 3, 3).contiguous(memory_format=last), groups=4)
+    assert one.is_contiguous() and each.is_contiguous(), "one channel has no order"
+
+
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("orders", ["pp", "pl", "lp", "ll"])
 @pytest.mark.parametrize(

@@ -165,8 +165,8 @@ class Module(Stateful, Hookable):
         """Moves parameters and buffers to a device and converts the floating ones to a dtype; a tensor names both.
 
         memory_format=mi.channels_last puts those of four dimensions in that order (channels_last_3d: of five), so that
-        convolutions of channels-last images read their filters along the channels. Returns self. RuntimeError: no such
-        device, with the reason.
+        convolutions read their filters along the channels and give channels-last images. Returns self. RuntimeError:
+        no such device, with the reason.
         """
         for a in args:
             if isinstance(a, Tensor):

@@ -166,7 +166,8 @@ def conv2d(
 
     input: (N, C, H, W) or (C, H, W); weight: (K, C / groups, R, S): output channel k sees the input channels of its
     group only; bias: (K) or None. stride, padding, dilation: an int or one an axis; padding also "valid" (none) or
-    "same" (as much as keeps the size, the odd zero behind the image). Channels-last input gives channels-last output.
+    "same" (as much as keeps the size, the odd zero behind the image). Channels-last input or filters give channels-last
+    output (filters of several groups from 8 channels a group on).
     Integers are summed in float64 (exact below 2^53) and wrap; they have no gradient.
     RuntimeError: sizes, dtypes or groups that do not fit, "same" with a stride, bool.
 
