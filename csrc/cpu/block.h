@@ -142,53 +142,6 @@ MIELINA_INLINE T element(const bfloat_t* p) {
   return T(from_bf16(load_half_n(p, 1))[0]);
 }
 
-template <class T>
-MIELINA_INLINE void put(float* p, T x) {
-  *p = float(x);
-}
-template <class T>
-MIELINA_INLINE void put(double* p, T x) {
-  *p = double(x);
-}
-// Float to integer goes through i64, so that every width wraps the same way.
-template <class T>
-MIELINA_INLINE int64_t integer(T x) {
-  if constexpr (T(0.5) != T(0)) return x >= T(-9.3e18) && x <= T(9.2e18) ? int64_t(x) : INT64_MIN;
-  else return int64_t(x);
-}
-template <class T>
-MIELINA_INLINE void put(int64_t* p, T x) {
-  *p = integer(x);
-}
-template <class T>
-MIELINA_INLINE void put(int32_t* p, T x) {
-  *p = int32_t(integer(x));
-}
-template <class T>
-MIELINA_INLINE void put(int16_t* p, T x) {
-  *p = int16_t(integer(x));
-}
-template <class T>
-MIELINA_INLINE void put(int8_t* p, T x) {
-  *p = int8_t(integer(x));
-}
-template <class T>
-MIELINA_INLINE void put(uint8_t* p, T x) {
-  *p = uint8_t(integer(x));
-}
-template <class T>
-MIELINA_INLINE void put(bool* p, T x) {
-  *(uint8_t*)p = x != T(0);
-}
-template <class T>
-MIELINA_INLINE void put(half_t* p, T x) {
-  store_half_n(p, to_f16(splat<vf32>(float(x))), 1);
-}
-template <class T>
-MIELINA_INLINE void put(bfloat_t* p, T x) {
-  store_half_n(p, to_bf16(splat<vf32>(float(x))), 1);
-}
-
 template <class S, class T>
 static void row_from(const void* from, int64_t stride, void* into, int64_t n) {
   const S* p = (const S*)from;
@@ -219,31 +172,7 @@ static void row_from(const void* from, int64_t stride, void* into, int64_t n) {
     for (int64_t i = 0; i < n; i++) to[i] = element<T>(p + i * stride);
   }
 }
-// Streamed: halves go past the caches, `to` is aligned then.
-template <class S, class T, bool Streamed = false>
-static void row_to(const void* source, void* to, int64_t stride, int64_t n) {
-  S* p = (S*)to;
-  const T* from = (const T*)source;
-  if (stride == 1) {
-    int64_t i = 0;
-    if constexpr (__is_same(S, T)) {
-      __builtin_memcpy(p, from, size_t(n) * sizeof(T));
-      return;
-    } else if constexpr (__is_same(T, float) && (__is_same(S, half_t) || __is_same(S, bfloat_t))) {
-      for (; i + lanes<float> <= n; i += lanes<float>) {
-        vf32 x = load(from + i);
-        const vu16h h = __is_same(S, half_t) ? to_f16(x) : to_bf16(x);
-        if constexpr (Streamed) stream_half(p + i, h);
-        else store_half(p + i, h);
-      }
-    }
-    for (; i < n; i++) put(p + i, from[i]);
-  } else {
-    for (int64_t i = 0; i < n; i++) put(p + i * stride, from[i]);
-  }
-}
-
-// The functions above as values, chosen once a block. They are instantiated in block.cpp, once a level and not once a
+// Conversions of rows as values, chosen once a block. They are instantiated in block.cpp, once a level and not once a
 // file: T is float, double, an integer of 32 or 64 bits, and for row_from_fn also bool. All are of one type, so that
 // who knows T as a dtype only can hold them, too.
 template <class T>

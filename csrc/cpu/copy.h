@@ -64,18 +64,13 @@ static void copy_bits(const Space<2>& s, int64_t begin, int64_t end) {
   });
 }
 
-// Through T, which holds every number of the source exactly (halves in f32, integers in i64).
+// Through T: what it is read as is where the target wants it, or is written from there.
 template <class T>
 static void copy_via(const Space<2>& s, int64_t begin, int64_t end) {
   alignas(64) T buf[kBlock];
-  auto row = row_to_fn<T>(s.dtype[0]);
-  int64_t size = kDTypeSize[int(s.dtype[0])];
   for (int64_t i = begin; i < end; i += kBlock) {
-    int64_t n = min64(kBlock, end - i);
-    const T* x = fetch<T>(s, 1, i, n, buf);
-    for_rows(s, 0, i, n, [&](int64_t offset, int64_t run, int64_t done) {
-      row(x + done, s.data[0] + offset * size, s.stride[0][s.ndim - 1], run);
-    });
+    const int64_t n = min64(kBlock, end - i);
+    flush<T>(s, 0, i, n, fetch<T>(s, 1, i, n, target<T>(s, 0, i, buf)));
   }
 }
 
@@ -88,8 +83,13 @@ static void copy_range(const Space<2>& s, int64_t begin, int64_t end) {
       default: return copy_bits<uint64_t>(s, begin, end);
     }
   }
-  if (s.dtype[1] == DType::f64) copy_via<double>(s, begin, end);
-  else if (s.dtype[1] <= DType::bf16) copy_via<float>(s, begin, end);
+  // Small integers become the target's floats at once (bytes as int64 first: 1024 x 1024 on one core of a Zen 3 590 us,
+  // 106 so, int32 499 and 129); else what holds every number of the source: halves in f32.
+  const DType to = s.dtype[0], from = s.dtype[1];
+  const bool itself = to > DType::bf16 || from == DType::f16 || from == DType::bf16 || from == DType::i64;
+  const DType via = itself ? from : to;
+  if (via == DType::f64) copy_via<double>(s, begin, end);
+  else if (via <= DType::bf16) copy_via<float>(s, begin, end);
   else copy_via<int64_t>(s, begin, end);
 }
 

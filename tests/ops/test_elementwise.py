@@ -173,6 +173,29 @@ def test_shifts():
         mi.tensor([1.0]) & 1
 
 
+@pytest.mark.parametrize("level", Library().isas())
+@pytest.mark.parametrize("dtype", [*INTEGERS, "bool"])
+def test_bits_of_neighbours_go_as_words(dtype, level):
+    """Any length and place in memory, beside arrays and numbers, in place; strided ones go element by element."""
+    with use_isa(level):
+        for n in (1, 3, 7, 8, 9, 31, 64, 100):
+            a, b = (RNG.integers(0, 2 if dtype == "bool" else 120, n + 3).astype(dtype) for _ in range(2))
+            x, y = mi.tensor(a), mi.tensor(b)
+            number = dtype != "bool" and 45
+            for f in (lambda u, v: u & v, lambda u, v: u | v, lambda u, v: u ^ v):
+                for i in (0, 1, 3):
+                    np.testing.assert_array_equal(
+                        f(x[i : i + n], y[3 - i : 3 - i + n]).numpy(), f(a[i : i + n], b[3 - i : 3 - i + n])
+                    )
+                np.testing.assert_array_equal(f(x, number).numpy(), f(a, np.asarray(number, dtype)))
+                np.testing.assert_array_equal(f(x[::2], y[::2]).numpy(), f(a[::2], b[::2]))
+                np.testing.assert_array_equal(f(x, y[:1]).numpy(), f(a, b[:1]))
+            np.testing.assert_array_equal((~x).numpy(), ~a)
+            x[1 : n + 1] ^= y[1 : n + 1]
+            a[1 : n + 1] ^= b[1 : n + 1]
+            np.testing.assert_array_equal(x.numpy(), a)
+
+
 COMPARISONS = ["eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor"]
 
 
@@ -306,6 +329,42 @@ def test_conversion_to_integers_is_defined(dtype, to):
     y = x.to(getattr(mi, to)).tolist()
     assert y[:3] == ([False, True, True] if to == "bool" else [0, 1, 255 if to == "uint8" else -1])
     assert y == x.expand(2, 8).to(getattr(mi, to))[1].tolist()
+
+
+@pytest.mark.parametrize("level", Library().isas())
+@pytest.mark.parametrize("source", [*FLOATS, *INTEGERS, "bool"])
+def test_conversions(source, level):
+    """Every pair of dtypes: what NumPy gives where numbers fit, and the same for neighbours as for single elements."""
+    wide = np.array(
+        [0, 1, -1, 2.5, -2.5, 127, 128, 255, 256, 3e4, 7e4, 2.0**24 + 2, 2.0**31, -(2.0**31), 2.0**40, 1e30, np.nan]
+    )
+    a = np.concatenate([wide[:13], np.round(RNG.standard_normal(20) * 90), wide, np.arange(40) - 20.0, wide[:5]])
+    if source == "bool":
+        a = a > 0
+    elif source in INTEGERS:
+        a = np.nan_to_num(np.clip(a, -(2.0**40), 2.0**40)).astype(np.int64).astype(source)
+    a = np.concatenate([a, np.arange(300).astype(a.dtype), a])  # whole pieces of numbers that fit
+    x = mi.tensor(a) if source in INTEGERS or source == "bool" else mi.tensor(a).to(getattr(mi, source))
+    exact = x.double().numpy() if source == "bfloat16" else x.numpy()
+    with use_isa(level):
+        for to in (*FLOATS, *INTEGERS, "bool"):
+            dtype = getattr(mi, to)
+            y = x.to(dtype)
+            for i in (0, 1, 5):
+                assert x[i:].to(dtype).tolist()[:9] == pytest.approx(y.tolist()[i : i + 9], nan_ok=True, rel=0)
+            singles = mi.stack([x[i : i + 1].to(dtype) for i in range(len(a))])[:, 0]
+            np.testing.assert_array_equal(y.float().numpy(), singles.float().numpy())
+            np.testing.assert_array_equal(x.flip(0).to(dtype).float().numpy(), y.float().numpy()[::-1])
+            with np.errstate(all="ignore"):
+                if to in INTEGERS:
+                    fit = np.isfinite(exact) & (np.abs(exact.astype(float)) < 2.0**62)
+                    expected = np.where(fit, exact, 0).astype(np.int64).astype(to)
+                elif to != "bfloat16":
+                    fit, expected = np.ones(len(a), bool), exact.astype(to)
+                else:
+                    fit, expected = np.zeros(len(a), bool), exact
+            if fit.any():
+                np.testing.assert_array_equal(y.numpy()[fit], expected[fit])
 
 
 def test_conversion_methods():
