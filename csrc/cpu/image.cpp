@@ -241,6 +241,36 @@ void pair_rows(const Resample<T>& r, int64_t first, int64_t n, int64_t c, int64_
   }
 }
 
+// Pixels of one tap or none, straight from x; rows h and on that are alike are copied. Gives how many those are. The
+// backward of means of 3 x 3, 16 x 64 x 56 x 56: 15.3 ms, 4.9 so with the forward (one core of a Zen 3).
+template <class T>
+int64_t single_rows(const Resample<T>& r, int64_t n, int64_t c, int64_t d, int64_t h, int64_t left) {
+  const Taps<T>&depth = r.t[0], &down = r.t[1], &t = r.t[2];
+  const int64_t i = depth.start[d], j = down.start[h];
+  T* y = (T*)r.to.at(n, c, d, h);
+  if (i == depth.start[d + 1] || j == down.start[h + 1]) {
+    __builtin_memset(y, 0, size_t(t.n) * sizeof(T));
+    return 1;
+  }
+  const T* x = (const T*)r.from.at(n, c, depth.index[i], down.index[j]);
+  const T w = depth.weight[i] * down.weight[j];
+  if (t.each == 1)
+    for (int64_t o = 0; o < t.n; o++) y[o] = t.weight[o] * (w * x[t.index[o]]);
+  else
+    for (int64_t o = 0; o < t.n; o++) {
+      const int64_t k = t.start[o];
+      y[o] = k == t.start[o + 1] ? T(0) : t.weight[k] * (w * x[t.index[k]]);
+    }
+  int64_t rows = 1;
+  for (; rows < left; rows++) {
+    const int64_t k = down.start[h + rows];
+    if (k == down.start[h + rows + 1] || down.index[k] != down.index[j] || down.weight[k] != down.weight[j]) break;
+    for (int64_t o = 0; o < t.n; o += lanes<T>)
+      store_part(y + rows * r.to.stride[3] + o, load_part(y + o, t.n - o), t.n - o);
+  }
+  return rows;
+}
+
 template <class T>
 [[gnu::cold]] MeanEnd mean_end(const Resample<T>& r, T& factor) {
   factor = 1;
@@ -282,6 +312,11 @@ void resample_as(const Ctx& ctx, const View& y, const View& x, const ImageMap& m
       return space.runs(ctx, y.shape[4], [&](int, int64_t n, int64_t c, int64_t, int64_t d, int64_t h, int64_t left) {
         pair_rows(r, pair, n, c, d, h, left);
         return left;
+      });
+    const bool regular = r.t[2].period == 1 && 2 * (r.t[2].last - r.t[2].first) > r.t[2].n;  // row_pixels has vectors
+    if (!along_c && r.single && !regular && r.to.direct && r.from.direct)
+      return space.runs(ctx, y.shape[4], [&](int, int64_t n, int64_t c, int64_t, int64_t d, int64_t h, int64_t left) {
+        return single_rows(r, n, c, d, h, left);
       });
     T factor = 1;
     const PlaneWindows windows = along_c ? PlaneWindows::none : windows_of(r.from, r.t);

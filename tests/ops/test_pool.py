@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mielina.testing import check_op, gradcheck, gradgradcheck, reference
+from mielina.testing import Library, check_op, gradcheck, gradgradcheck, reference, use_isa
 from mielina.testing.strategies import sample
 
 F = mi.nn.functional
@@ -124,6 +124,29 @@ def test_avg_pool(dims: int, kwargs: dict[str, Any]) -> None:
         length=9,
         grad=True,
     )
+
+
+@pytest.mark.parametrize("isa", Library().isas())
+@pytest.mark.parametrize(
+    ("kernel", "stride", "size"),
+    [((3, 3), (3, 3), (12, 33)), ((4, 4), (5, 5), (29, 37)), ((8, 8), (8, 8), (19, 70)), ((2, 3), (4, 3), (11, 41))],
+)
+def test_windows_that_do_not_overlap_give_each_pixel_its_share(kernel: Any, stride: Any, size: Any, isa: str) -> None:
+    """Planes wide enough for rows of vectors; pixels of no window get zero."""
+    x = mi.zeros(2, 3, *size).requires_grad_()
+    with use_isa(isa):
+        y = F.avg_pool2d(x, kernel, stride)
+        g = RNG.integers(-64, 64, y.shape).astype(np.float32)
+        expected = np.zeros(x.shape, np.float32)
+        for h, w in np.ndindex(*y.shape[2:]):
+            top, left = h * stride[0], w * stride[1]
+            expected[:, :, top : top + kernel[0], left : left + kernel[1]] = g[:, :, h : h + 1, w : w + 1]
+        (dx,) = mi.grad(y, [x], mi.tensor(g))
+        np.testing.assert_allclose(dx.numpy(), expected / np.prod(kernel), rtol=2e-7, atol=0)
+        image = RNG.standard_normal((2, 3, 9, 21)).astype(np.float32)
+        for n, m in ((3, 3), (2, 5), (4, 1)):
+            z = F.interpolate(mi.tensor(image), size=(9 * n, 21 * m), mode="nearest")
+            np.testing.assert_array_equal(z.numpy(), image.repeat(n, 2).repeat(m, 3))
 
 
 def test_avg_pool_integers() -> None:
