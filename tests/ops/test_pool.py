@@ -127,6 +127,41 @@ def test_avg_pool(dims: int, kwargs: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("isa", Library().isas())
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64"])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "size"),
+    [
+        (3, 3, 0, (9, 61)),
+        (4, 4, 1, (8, 70)),
+        (5, 3, 2, (11, 68)),
+        (8, 8, 0, (17, 160)),
+        (13, 3, 4, (16, 75)),
+        (2, 5, 1, (7, 99)),
+    ],
+)
+def test_maxima_far_apart(kernel: int, stride: int, padding: int, size: Any, dtype: str, isa: str) -> None:
+    """Rows of many windows three pixels apart and more: ties go to the first place, NaN to the last."""
+    x = RNG.integers(-20, 20, (2, 2, *size)).astype(dtype)
+    if dtype != "int64":
+        x[RNG.random(x.shape) < 0.02] = np.nan
+    with use_isa(isa):
+        y = F.max_pool2d(mi.tensor(x), kernel, stride, padding).numpy()
+        z, index = (a.numpy() for a in F.max_pool2d(mi.tensor(x), kernel, stride, padding, return_indices=True))
+    np.testing.assert_array_equal(y, z)
+    for n, c, h, w in np.ndindex(*z.shape):
+        rows, columns = (
+            slice(max(0, i * stride - padding), min(i * stride - padding + kernel, m))
+            for i, m in zip((h, w), size, strict=True)
+        )
+        window = x[n, c, rows, columns].ravel()
+        places = np.arange(size[0] * size[1]).reshape(size)[rows, columns].ravel()
+        nan = np.flatnonzero(np.isnan(window)) if dtype != "int64" else []
+        best = nan[-1] if len(nan) else window.argmax()
+        assert index[n, c, h, w] == places[best]
+        np.testing.assert_array_equal(z[n, c, h, w], window[best])
+
+
+@pytest.mark.parametrize("isa", Library().isas())
 @pytest.mark.parametrize(
     ("kernel", "stride", "size"),
     [((3, 3), (3, 3), (12, 33)), ((4, 4), (5, 5), (29, 37)), ((8, 8), (8, 8), (19, 70)), ((2, 3), (4, 3), (11, 41))],
