@@ -241,6 +241,10 @@ void pair_rows(const Resample<T>& r, int64_t first, int64_t n, int64_t c, int64_
   }
 }
 
+template <class T>
+MIELINA_INLINE void copy_row(const T* from, T* to, int64_t n) {
+  for (int64_t i = 0; i < n; i += lanes<T>) store_part(to + i, load_part(from + i, n - i), n - i);
+}
 // Pixels of one tap or none, straight from x; rows h and on that are alike are copied. Gives how many those are. The
 // backward of means of 3 x 3, 16 x 64 x 56 x 56: 15.3 ms, 4.9 so with the forward (one core of a Zen 3).
 template <class T>
@@ -265,8 +269,7 @@ int64_t single_rows(const Resample<T>& r, int64_t n, int64_t c, int64_t d, int64
   for (; rows < left; rows++) {
     const int64_t k = down.start[h + rows];
     if (k == down.start[h + rows + 1] || down.index[k] != down.index[j] || down.weight[k] != down.weight[j]) break;
-    for (int64_t o = 0; o < t.n; o += lanes<T>)
-      store_part(y + rows * r.to.stride[3] + o, load_part(y + o, t.n - o), t.n - o);
+    copy_row(y, y + rows * r.to.stride[3], t.n);
   }
   return rows;
 }
@@ -290,6 +293,20 @@ template <class T>
   if (!uniform || (bits & 0x7fffff) != 0 || !(by > T(0x1p-60) && by < T(0x1p60))) return MeanEnd::quotient;
   factor = 1 / by;
   return MeanEnd::product;
+}
+// How many of the next `left` rows, h the first, have its taps.
+template <class T>
+int64_t alike_rows(const Taps<T>& t, int64_t h, int64_t left) {
+  const int64_t a = t.start[h], taps = t.start[h + 1] - a;
+  int64_t rows = 1;
+  for (bool alike = true; rows < left; rows++) {
+    const int64_t b = t.start[h + rows];
+    alike = t.start[h + rows + 1] - b == taps && t.divisor[h + rows] == t.divisor[h];
+    for (int64_t k = 0; alike && k < taps; k++)
+      alike = t.index[a + k] == t.index[b + k] && t.weight[a + k] == t.weight[b + k];
+    if (!alike) break;
+  }
+  return rows;
 }
 template <class T>
 void resample_as(const Ctx& ctx, const View& y, const View& x, const ImageMap& map) {
@@ -342,15 +359,21 @@ void resample_as(const Ctx& ctx, const View& y, const View& x, const ImageMap& m
                    });
       });
   }
-  space.run(ctx, max64(x.shape[4], y.shape[4]) * space.L,
-            [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h) {
-              Scratch mine{scratch.at + worker * bytes};
-              T *buf[kBatch], *sum = mine.take<T>(r.from.W * space.L), *out = nullptr;
-              for (T*& b : buf) b = mine.take<T>(r.from.W * space.L);
-              out = r.to.target(n, c, d, h, mine.take<T>(r.to.W * space.L));
-              r.row(out, along_c, n, c, L, d, h, sum, buf);
-              r.to.put(n, c, d, h, L, out);
-            });
+  int64_t same = 0;  // rows that the next one repeats: most of them, or nothing is asked for each
+  for (int64_t h = 0; !along_c && r.to.direct && h + 1 < r.t[1].n; h++) same += alike_rows(r.t[1], h, 2) - 1;
+  const bool repeats = 2 * same > r.t[1].n;
+  space.runs(ctx, max64(x.shape[4], y.shape[4]) * space.L,
+             [&](int worker, int64_t n, int64_t c, int64_t L, int64_t d, int64_t h, int64_t left) {
+               Scratch mine{scratch.at + worker * bytes};
+               T *buf[kBatch], *sum = mine.take<T>(r.from.W * space.L), *out = nullptr;
+               for (T*& b : buf) b = mine.take<T>(r.from.W * space.L);
+               out = r.to.target(n, c, d, h, mine.take<T>(r.to.W * space.L));
+               r.row(out, along_c, n, c, L, d, h, sum, buf);
+               const int64_t rows = repeats ? alike_rows(r.t[1], h, left) : 1;
+               for (int64_t k = 1; k < rows; k++) copy_row(out, out + k * r.to.stride[3], r.to.W);
+               r.to.put(n, c, d, h, L, out);
+               return rows;
+             });
 }
 
 template <class F>
