@@ -1,9 +1,10 @@
 // reduce: see table/reduce.h for the contracts, cpu/reduce/fold.h for what happens inside a block.
 //
-// Two access patterns cover all layouts. Rows: the reduced elements of one output are fetched block by block. Columns:
-// the outputs lie nearer to each other in memory than the elements of one reduction (or the reductions are short), so
-// vectors run along the outputs. Both cut long reductions into chunks by shape alone; each chunk has a slot of the
-// workspace, and slots are merged in order, so the bits do not depend on the number of threads.
+// Two access patterns cover all layouts. Rows: the reduced elements of one output are fetched block by block, short
+// rows many at a time. Columns: the outputs lie nearer to each other in memory than the elements of one reduction (or
+// the reductions are short), so vectors run along the outputs. Both cut long reductions into chunks by shape alone;
+// each chunk has a slot of the workspace, and slots are merged in order, so the bits do not depend on the number of
+// threads.
 #include "cpu/reduce/fold.h"
 
 namespace mielina {
@@ -15,16 +16,28 @@ constexpr int64_t kColumnChunk = 128 * 1024;  // elements of a tile of columns t
 constexpr int64_t kShort = 64;                // reductions below this length go by columns
 constexpr int64_t kLarge = 4 << 20;           // elements of an array that no cache holds
 
-// How a reduction is cut.
+// How a reduction is cut. Of the outer dims the one in which the outputs of a tile lie is the last: `nearest` of x's.
 struct Plan {
   View outer, inner;
   int64_t outer_n, inner_n;
+  int nearest;
   bool columns;
   int64_t width, tile;    // columns: size of the last outer dim, else 1; columns of a task
   int64_t chunk, chunks;  // elements of one output a chunk, and how many
 };
 
 int64_t magnitude(int64_t s) { return s < 0 ? -s : s; }
+
+// Dim d of a view's first ndim dims becomes the last of them.
+void move_last(View& v, int ndim, int d) {
+  const int64_t shape = v.shape[d], stride = v.stride[d];
+  for (; d < ndim - 1; d++) {
+    v.shape[d] = v.shape[d + 1];
+    v.stride[d] = v.stride[d + 1];
+  }
+  v.shape[d] = shape;
+  v.stride[d] = stride;
+}
 
 // halves: they are folded where they lie.
 Plan make_plan(const View& x, int reduced, bool halves) {
@@ -39,13 +52,21 @@ Plan make_plan(const View& x, int reduced, bool halves) {
   p.outer_n = numel(p.outer);
   p.inner_n = numel(p.inner);
   int last = p.outer.ndim - 1;
-  p.columns = last >= 0 && p.outer_n > 1 && p.inner_n > 0 &&
-              (p.inner_n < kShort || magnitude(x.stride[last]) < magnitude(p.inner.stride[reduced - 1]));
-  p.width = p.columns ? x.shape[last] : 1;
+  const int64_t step = magnitude(p.inner.stride[reduced - 1]);
+  // Channels of images in channels_last, whose sums over one row of pixels took 800 us along the other rows, 8 x 32 x
+  // 56 x 56.
+  p.nearest = last;
+  for (int d = 0; d < last; d++)
+    if (p.outer.stride[d] == 1 && p.outer.shape[d] >= 8 && step > 1 && magnitude(p.outer.stride[last]) > 1)
+      p.nearest = d;
+  if (last >= 0) move_last(p.outer, last + 1, p.nearest);
+  p.columns =
+      last >= 0 && p.outer_n > 1 && p.inner_n > 0 && (p.inner_n < kShort || magnitude(p.outer.stride[last]) < step);
+  p.width = p.columns ? p.outer.shape[last] : 1;
   // Rows of 4 KB instead of 1: the sum of 4096x4096 over its rows at 33 GB/s instead of 25, of the 40 of a plain read.
   const bool as_is = x.dtype == DType::f32 || x.dtype == DType::f64 || x.dtype == DType::i64;
-  bool ready = p.columns && x.stride[last] == 1 && (as_is || (halves && is_half(x.dtype)));
-  p.tile = ready && p.width >= kWide && p.outer_n * p.inner_n >= kLarge ? kWide : kTile;
+  bool ready = p.columns && p.outer.stride[last] == 1 && (as_is || (halves && is_half(x.dtype)));
+  p.tile = ready && p.width >= kWide && (p.outer_n * p.inner_n >= kLarge || p.inner_n <= kPanel) ? kWide : kTile;
   p.chunk = p.columns ? max64(kPanel, kColumnChunk / min64(p.width, kTile) / kPanel * kPanel) : kRowChunk;
   p.chunks = max64(1, ceil_div(p.inner_n, p.chunk));
   return p;
@@ -57,7 +78,7 @@ int64_t reduce_workspace(const Ctx&, const View& x, int32_t reduced) noexcept {
 }
 
 // The offset in elements of number i of a view's first ndim dims.
-int64_t offset_of(const View& v, int ndim, int64_t i) {
+[[gnu::noinline]] int64_t offset_of(const View& v, int ndim, int64_t i) {
   int64_t offset = 0;
   for (int d = ndim - 1; d > 0; d--) {
     offset += i % v.shape[d] * v.stride[d];
@@ -69,26 +90,42 @@ int64_t offset_of(const View& v, int ndim, int64_t i) {
 template <class T>
 struct Reducer {
   const Ctx& ctx;
-  const Fold<T>& fold;
+  const Folding<T>& fold;
   Plan plan;
   View y, z;
-  double param;
   Space<1> in;
+  bool as_is() const { return in.dtype[0] == dtype_of<T> || halves(); }
+  bool halves() const { return kHalfKernels<T> && is_half(in.dtype[0]) && fold.halves(); }
+  HalfSource halves_at(const char* p) const { return {(const uint16_t*)p, in.dtype[0] == DType::bf16}; }
+  // Whether results in T are exact: those of reductions that are not longer than a block or a panel.
+  bool monoid() const { return fold.monoid && (y.dtype != DType::f64 || __is_same(T, double)); }
 
   char* slot(int64_t row, int64_t chunk) const {
-    return (char*)ctx.workspace + (chunk * plan.outer_n + row) * fold.state;
+    return (char*)ctx.workspace + (chunk * plan.outer_n + row) * fold.state();
   }
-  bool halves() const { return fold.update_halves && is_half(in.dtype[0]); }
-  HalfSource halves_at(const char* p) const { return {(const uint16_t*)p, in.dtype[0] == DType::bf16}; }
-  static Place place(const View& v, int64_t offset, int64_t stride) {
-    return {v.data ? (char*)v.data + offset * kDTypeSize[int(v.dtype)] : nullptr, stride, v.dtype};
+  const char* input(int64_t row) const {
+    return in.data[0] + offset_of(plan.outer, plan.outer.ndim, row) * kDTypeSize[int(in.dtype[0])];
   }
-  // Writes `count` outputs from number `row` on: neighbours in the last outer dim.
+  // Outputs from number `row` on: neighbours in the last outer dim.
+  static Place place(const View& v, int64_t row) {
+    if (!v.data) return {nullptr, 0, v.dtype};
+    return {(char*)v.data + offset_of(v, v.ndim, row) * kDTypeSize[int(v.dtype)], v.ndim ? v.stride[v.ndim - 1] : 1,
+            v.dtype};
+  }
   void finish(const void* states, int64_t row, int64_t count) const {
-    int nd = y.ndim;
-    int64_t ys = nd ? y.stride[nd - 1] : 1, zs = z.data && nd ? z.stride[nd - 1] : 1;
-    fold.finish(states, count, plan.inner_n, param, place(y, offset_of(y, nd, row), ys),
-                place(z, z.data ? offset_of(z, nd, row) : 0, zs));
+    fold.finish(states, count, plan.inner_n, place(y, row), place(z, row));
+  }
+  // `count` outputs in T: f(to) writes what a monoid has of them, to whole vectors of y or to a buffer of kWide, which
+  // it may use for more.
+  template <class F>
+  void write(int64_t row, int64_t count, bool more, F f) const {
+    alignas(64) T buf[kWide];
+    const Place to = place(y, row);
+    const bool direct = !more && to.dtype == dtype_of<T> && to.stride == 1 && count % lanes<T> == 0;
+    T* results = direct ? (T*)to.data : buf;
+    f(results);
+    close(fold.monoid->last, results, count, plan.inner_n, fold.param);
+    if (!direct) row_to_fn<T>(to.dtype)(buf, to.data, to.stride, count);
   }
   // Slots of outputs [begin, end) into the first chunk's, then out.
   void combine() const {
@@ -96,30 +133,36 @@ struct Reducer {
     parallel_ranges(ctx, batches * tiles, max64(1, 4096 / (kTile * plan.chunks)), [&](int64_t b, int64_t e) {
       for (int64_t i = b; i < e; i++) {
         int64_t c0 = i % tiles * kTile, row = i / tiles * plan.width + c0, count = min64(kTile, plan.width - c0);
-        for (int64_t c = 1; c < plan.chunks; c++)
-          for (int64_t j = 0; j < count; j++) fold.merge(slot(row + j, 0), slot(row + j, c));
+        for (int64_t c = 1; c < plan.chunks; c++) fold.merge(slot(row, 0), slot(row, c), count);
         finish(slot(row, 0), row, count);
       }
     });
   }
 
+  // Whether the elements of an output are pieces of memory, of few elements but of more than a vector.
+  bool in_runs() const {
+    return in.ndim == 2 && in.stride[0][1] == 1 && in.shape[1] >= lanes<T> && in.shape[1] <= kTile;
+  }
   void one_row(int64_t row, int64_t chunk, T* buf) const {
     alignas(8) char local[kStateBytes];
     void* s = plan.chunks > 1 ? slot(row, chunk) : local;
-    fold.init(s);
+    fold.init(s, 1);
     const int64_t begin = chunk * plan.chunk, end = min64(plan.inner_n, begin + plan.chunk);
-    const char* base = in.data[0] + offset_of(plan.outer, plan.outer.ndim, row) * kDTypeSize[int(in.dtype[0])];
+    const char* base = input(row);
     auto add = [&](int64_t offset, int64_t n, int64_t at) {  // where they lie
+      if (fold.monoid && !halves()) return fold.blocks(s, (const T*)base + offset, n);
       for (int64_t i = 0; i < n; i += kBlock) {
         const int64_t m = min64(kBlock, n - i);
-        if (halves()) fold.update_halves(s, halves_at(base) + (offset + i), m, at + i, param);
-        else fold.update(s, (const T*)base + offset + i, m, at + i, param);
+        if (halves()) fold.update(s, halves_at(base) + (offset + i), m, at + i);
+        else fold.update(s, (const T*)base + offset + i, m, at + i);
       }
     };
-    const bool as_is = in.dtype[0] == dtype_of<T> || halves();
-    if (as_is && in.linear[0]) {
+    if (as_is() && in.linear[0]) {
       add(begin, end - begin, begin);
-    } else if (as_is && in.stride[0][in.ndim - 1] == 1 && in.shape[in.ndim - 1] >= kShort) {
+    } else if (as_is() && fold.monoid && plan.chunks == 1 && in_runs()) {
+      if (halves()) fold.runs(s, halves_at(base), in.stride[0][0], in.shape[0], in.shape[1]);
+      else fold.runs(s, (const T*)base, in.stride[0][0], in.shape[0], in.shape[1]);
+    } else if (as_is() && in.stride[0][in.ndim - 1] == 1 && in.shape[in.ndim - 1] >= kShort) {
       for_rows(in, 0, begin, end - begin,
                [&](int64_t offset, int64_t run, int64_t done) { add(offset, run, begin + done); });
     } else {
@@ -127,7 +170,7 @@ struct Reducer {
       here.data[0] = (char*)base;
       for (int64_t i = begin; i < end; i += kBlock) {
         int64_t n = min64(kBlock, end - i);
-        fold.update(s, fetch<T>(here, 0, i, n, buf), n, i, param);
+        fold.update(s, (const T*)fetch<T>(here, 0, i, n, buf), n, i);
       }
     }
     if (plan.chunks == 1) finish(s, row, 1);
@@ -140,31 +183,88 @@ struct Reducer {
     });
   }
 
+  // Rows that lie in a piece, or a few, and are not longer than a block: many of them in one call.
+  bool short_rows() const {
+    const int last = plan.outer.ndim - 1;
+    const bool piece = in.ndim == 1 && in.stride[0][0] == 1;
+    return monoid() && (piece || (in_runs() && in.dtype[0] == dtype_of<T> && in.shape[0] <= kPanel)) &&
+           plan.inner_n > 3 && plan.inner_n <= kBlock &&
+           (!plan.columns || (plan.inner_n < kShort && magnitude(plan.outer.stride[last]) > 1));
+  }
+  void some_rows(int64_t row, int64_t count, T* buf) const {
+    const int64_t n = plan.inner_n, step = plan.outer.ndim ? plan.outer.stride[plan.outer.ndim - 1] : n;
+    const char* base = input(row);
+    const int64_t size = kDTypeSize[int(in.dtype[0])];
+    const int64_t apart = in.stride[0][0], runs = in.ndim > 1 ? in.shape[0] : 1;
+    write(row, count, false, [&](T* to) {
+      if (in.dtype[0] == dtype_of<T>)
+        return join_rows(*fold.monoid, to, (const T*)base, step, count, apart, runs, n / runs, fold.param);
+      auto read = row_from_fn<T>(in.dtype[0]);
+      for (int64_t r = 0, m; r < count; r += m) {
+        m = min64(kBlock / n, count - r);
+        if (step == n) read(base + r * n * size, 1, buf, m * n);
+        else
+          for (int64_t k = 0; k < m; k++) read(base + (r + k) * step * size, 1, buf + k * n, n);
+        join_rows(*fold.monoid, to + r, (const T*)buf, n, m, 0, 1, n, fold.param);
+      }
+    });
+  }
+  void many_rows() const {
+    const int64_t side = plan.outer.ndim ? plan.outer.shape[plan.outer.ndim - 1] : 1;
+    const int64_t some = min64(max64(kGrain / plan.inner_n, lanes<T>), kTile), tiles = ceil_div(side, some);
+    const int64_t group = max64(1, kGrain / (plan.inner_n * min64(side, some)));
+    parallel_ranges(ctx, plan.outer_n / side * tiles, group, [&](int64_t b, int64_t e) {
+      alignas(64) T buf[kBlock];
+      for (int64_t i = b; i < e; i++) {
+        const int64_t first = i % tiles * some;
+        some_rows(i / tiles * side + first, min64(some, side - first), buf);
+      }
+    });
+  }
+
   // Columns [c0, c0 + width) of one batch, one chunk of rows.
   void one_tile(int64_t batch, int64_t c0, int64_t chunk, T* buf) const {
     alignas(8) char local[kWide * kStateBytes];
     int64_t width = min64(plan.tile, plan.width - c0), row = batch * plan.width + c0;
     char* s = plan.chunks > 1 ? slot(row, chunk) : local;
-    for (int64_t j = 0; j < width; j++) fold.init(s + j * fold.state);
     int64_t size = kDTypeSize[int(in.dtype[0])], cs = plan.outer.stride[plan.outer.ndim - 1];
-    const char* base = in.data[0] + offset_of(plan.outer, plan.outer.ndim, row) * size;
-    bool direct = cs == 1 && (in.dtype[0] == dtype_of<T> || halves());
+    const char* base = input(row);
+    bool direct = cs == 1 && as_is();
     auto read = row_from_fn<T>(in.dtype[0]);
     int64_t end = min64(plan.inner_n, (chunk + 1) * plan.chunk), step = in.stride[0][in.ndim - 1];
-    for (int64_t r = chunk * plan.chunk; r < end; r += kPanel) {
-      int64_t n = min64(kPanel, end - r);
+    auto gather = [&](int64_t r, int64_t n) {
       for_rows(in, 0, r, n, [&](int64_t offset, int64_t run, int64_t done) {
-        if (direct) {
-          if (halves()) fold.columns_halves(s, halves_at(base) + offset, step, run, width, r + done, param);
-          else fold.columns(s, (const T*)base + offset, step, run, width, r + done, param);
-          return;
-        }
-        for (int64_t k = 0; k < run; k++) read(base + (offset + k * step) * size, cs, buf + (done + k) * kTile, width);
+        if (cs == 1 && step == width) return read(base + offset * size, 1, buf + done * width, run * width);
+        for (int64_t k = 0; k < run; k++) read(base + (offset + k * step) * size, cs, buf + (done + k) * width, width);
       });
-      if (!direct) fold.columns(s, buf, kTile, n, width, r, param);
+    };
+    if (monoid() && plan.chunks == 1 && (direct ? in.ndim == 1 : plan.inner_n <= kPanel)) {
+      const Panel panel = panel_of(*fold.monoid, end, direct ? step : width, width);
+      if (panel.rows == end) {
+        if (!direct) gather(0, end);
+        return write(row, width, panel.abreast > 1, [&](T* to) {
+          if (!direct) fold_panel(*fold.monoid, to, (const T*)buf, width, width, panel, fold.param);
+          else if (halves()) fold_panel(*fold.monoid, to, halves_at(base), step, width, panel, fold.param);
+          else fold_panel(*fold.monoid, to, (const T*)base, step, width, panel, fold.param);
+        });
+      }
+    }
+    fold.init(s, width);
+    const int64_t most = direct && in.ndim == 1 ? end : kPanel;
+    for (int64_t r = chunk * plan.chunk; r < end; r += most) {
+      int64_t n = min64(most, end - r);
+      if (!direct) {
+        gather(r, n);
+        fold.columns(s, (const T*)buf, width, n, width, r);
+        continue;
+      }
+      for_rows(in, 0, r, n, [&](int64_t offset, int64_t run, int64_t done) {
+        if (halves()) fold.columns(s, halves_at(base) + offset, step, run, width, r + done);
+        else fold.columns(s, (const T*)base + offset, step, run, width, r + done);
+      });
     }
     for (int64_t j = 0; plan.chunks == 1 && j < width; j += kTile)
-      finish(s + j * fold.state, row + j, min64(kTile, width - j));
+      finish(s + j * fold.state(), row + j, min64(kTile, width - j));
   }
   void columns() const {
     int64_t tiles = ceil_div(plan.width, plan.tile), batches = plan.outer_n / plan.width;
@@ -180,30 +280,23 @@ struct Reducer {
 };
 
 template <class T>
-void run(const Ctx& ctx, const Fold<T>* fold, const View& y, const View& z, const View& x, int reduced, double param) {
+void run(const Ctx& ctx, const Folding<T>& fold, View y, View z, const View& x, int reduced) {
   if (!fold || numel(y) == 0) return;
-  Plan plan = make_plan(x, reduced, fold->columns_halves);
+  Plan plan = make_plan(x, reduced, fold.halves());
+  if (y.ndim > 0) move_last(y, y.ndim, plan.nearest);
+  if (z.data && z.ndim > 0) move_last(z, z.ndim, plan.nearest);
   // Axes keep their order (an index counts in C order; the caller has folded and sorted them).
-  Reducer<T> r{ctx, *fold, plan, y, z, param, Space<1>({&plan.inner})};
-  if (r.plan.columns) r.columns();
+  Reducer<T> r{ctx, fold, plan, y, z, Space<1>({&plan.inner})};
+  if (r.short_rows()) r.many_rows();
+  else if (r.plan.columns) r.columns();
   else r.rows();
   if (r.plan.chunks > 1) r.combine();
 }
 
-template <class T, class W, class M>
-constexpr const Fold<T>* monoid = &FoldOf<Monoid<T, W, M>>::value;
-
 // Folds of every compute type, then those of floating types alone.
 template <class T>
-const Fold<T>* fold_of(Reduce op, [[maybe_unused]] double param) {
+const Fold<T>* fold_of(Reduce op) {
   switch (op) {
-    case Reduce::sum: return monoid<T, Total<T>, SumOf>;
-    case Reduce::prod: return monoid<T, Total<T>, ProdOf>;
-    case Reduce::max: return monoid<T, T, MaxOf>;
-    case Reduce::min: return monoid<T, T, MinOf>;
-    case Reduce::nonzero: return monoid<T, int64_t, NonzeroOf>;
-    case Reduce::any: return monoid<T, int64_t, AnyOf>;
-    case Reduce::all: return monoid<T, int64_t, AllOf>;
     case Reduce::argmax: return &FoldOf<Arg<T, true, true>>::value;
     case Reduce::argmin: return &FoldOf<Arg<T, false, true>>::value;
     case Reduce::max_index: return &FoldOf<Arg<T, true, false>>::value;
@@ -213,14 +306,6 @@ const Fold<T>* fold_of(Reduce op, [[maybe_unused]] double param) {
   }
   if constexpr (is_real<T>) {
     switch (op) {
-      case Reduce::mean: return monoid<T, double, MeanOf>;
-      case Reduce::nansum: return monoid<T, double, NanSumOf>;
-      case Reduce::valid: return monoid<T, int64_t, ValidOf>;
-      case Reduce::norm1: return monoid<T, double, Norm1Of>;
-      case Reduce::norm2: return monoid<T, double, Norm2Of>;
-      case Reduce::norm_p: return param < 0 ? monoid<T, double, NormNegativeOf> : monoid<T, double, NormPOf>;
-      case Reduce::norm_inf: return monoid<T, T, NormInfOf>;
-      case Reduce::norm_minus_inf: return monoid<T, T, NormMinusInfOf>;
       case Reduce::logsumexp: return &FoldOf<LogSumExp<T>>::value;
       case Reduce::var:
       case Reduce::var_mean: return &FoldOf<Moments<T, false>>::value;
@@ -231,12 +316,43 @@ const Fold<T>* fold_of(Reduce op, [[maybe_unused]] double param) {
   }
   return nullptr;
 }
+template <class T>
+const Monoid<T>* monoid_of(Reduce op, [[maybe_unused]] double param) {
+  switch (op) {
+    case Reduce::sum: return &monoid_value<T, SumOf>;
+    case Reduce::prod: return &monoid_value<T, ProdOf>;
+    case Reduce::max: return &monoid_value<T, MaxOf>;
+    case Reduce::min: return &monoid_value<T, MinOf>;
+    case Reduce::nonzero: return &monoid_value<T, NonzeroOf>;
+    case Reduce::any: return &monoid_value<T, AnyOf>;
+    case Reduce::all: return &monoid_value<T, AllOf>;
+    default: break;
+  }
+  if constexpr (is_real<T>) {
+    switch (op) {
+      case Reduce::mean: return &monoid_value<T, MeanOf>;
+      case Reduce::nansum: return &monoid_value<T, NanSumOf>;
+      case Reduce::valid: return &monoid_value<T, ValidOf>;
+      case Reduce::norm1: return &monoid_value<T, Norm1Of>;
+      case Reduce::norm2: return &monoid_value<T, Norm2Of>;
+      case Reduce::norm_p: return param < 0 ? &monoid_value<T, NormNegativeOf> : &monoid_value<T, NormPOf>;
+      case Reduce::norm_inf: return &monoid_value<T, NormInfOf>;
+      case Reduce::norm_minus_inf: return &monoid_value<T, NormMinusInfOf>;
+      default: break;
+    }
+  }
+  return nullptr;
+}
+template <class T>
+Folding<T> folding_of(Reduce op, double param) {
+  return {monoid_of<T>(op, param), fold_of<T>(op), param};
+}
 
 void reduce_pair(const Ctx& ctx, const View& y, const View& z, const View& x, Reduce op, int32_t reduced,
                  double param) noexcept {
-  if (x.dtype == DType::f64) run(ctx, fold_of<double>(op, param), y, z, x, reduced, param);
-  else if (x.dtype <= DType::bf16) run(ctx, fold_of<float>(op, param), y, z, x, reduced, param);
-  else run(ctx, fold_of<int64_t>(op, param), y, z, x, reduced, param);
+  if (x.dtype == DType::f64) run(ctx, folding_of<double>(op, param), y, z, x, reduced);
+  else if (x.dtype <= DType::bf16) run(ctx, folding_of<float>(op, param), y, z, x, reduced);
+  else run(ctx, folding_of<int64_t>(op, param), y, z, x, reduced);
 }
 void reduce(const Ctx& ctx, const View& y, const View& x, Reduce op, int32_t reduced, double param) noexcept {
   reduce_pair(ctx, y, View{}, x, op, reduced, param);

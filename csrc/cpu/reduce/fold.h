@@ -1,30 +1,20 @@
-// What a reduction does with a block of numbers. A fold keeps a State for each output; the drivers in reduce.cpp know
-// it by its size and by five functions, so that they are compiled once a compute type and not once an op.
+// Reductions that keep more than a number for each output: moments, log sum exp, extremes with their index. A fold
+// keeps a State an output; the drivers in reduce.cpp know it by its size and by five functions, so that they are
+// compiled once a compute type and not once an op. Reductions to one number: cpu/reduce/monoid.h.
 #pragma once
-#include "cpu/block.h"
-#include "cpu/halves.h"
+#include "cpu/reduce/monoid.h"
 #include "cpu/simd_math.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-constexpr int64_t kPanel = 32;       // rows that `columns` takes at most in one call
-constexpr int64_t kTile = 256;       // and columns,
-constexpr int64_t kWide = 1024;      // or so many where a large array lies ready in the compute type
 constexpr int64_t kStateBytes = 24;  // no State is larger
-
-// Where results go: `stride` elements of `dtype` apart.
-struct Place {
-  char* data;
-  int64_t stride;
-  DType dtype;
-};
 
 template <class T>
 struct Fold {
   int64_t state;
-  void (*init)(void* s);
+  void (*init)(void* s, int64_t count);
   // s += p[0, n), n <= kBlock contiguous elements, the first of which is number `at` of the reduction.
   void (*update)(void* s, const T* p, int64_t n, int64_t at, double param);
   // s[j] += rows of p: element (r, j) lies at p[r * stride + j], 0 <= j < width. Row 0 is number `at`.
@@ -48,7 +38,9 @@ struct FoldOf {
   using T = typename F::T;
   using State = typename F::State;
   static_assert(sizeof(State) <= kStateBytes);
-  static void init(void* s) { *(State*)s = F::identity(); }
+  static void init(void* s, int64_t count) {
+    for (int64_t i = 0; i < count; i++) ((State*)s)[i] = F::identity();
+  }
   template <class P>
   static void update(void* s, P p, int64_t n, int64_t at, double param) {
     F::update(*(State*)s, p, n, at, param);
@@ -81,387 +73,26 @@ struct FoldOf {
   static constexpr Fold<T> value = value_of();
 };
 
-// The first n elements, or a whole vector where n is more. Without this comparison, which tells gcc that a tail is
-// shorter than a vector, the folds are 11 KB larger.
-template <class P>
-MIELINA_INLINE auto load_some(P p, int64_t n) {
-  constexpr int64_t L = sizeof(load(p)) / sizeof(load(p)[0]);
-  return n >= L ? load(p) : load_part(p, n);
-}
-
-// f(vector) over a block of contiguous elements; the tail is filled with `pad`.
-template <class T, class P, class F>
-MIELINA_INLINE void each_vector(P p, int64_t n, T pad, F f) {
-  constexpr int64_t L = lanes<T>;
-  int64_t i = 0;
-  for (; i + L <= n; i += L) f(load(p + i));
-  if (i < n) {
-    T rest[L];
-    store(rest, load_some(p + i, n - i));
-    for (int64_t j = n - i; j < L; j++) rest[j] = pad;
-    f(load((const T*)rest));
-  }
-}
-
-template <class T>
-constexpr bool is_real = T(0.5) != T(0);
-template <class T>
-constexpr T kHighest = T(__builtin_inff());
-template <>
-inline constexpr int64_t kHighest<int64_t> = INT64_MAX;
-template <class T>
-constexpr T kLowest = T(-__builtin_inff());
-template <>
-inline constexpr int64_t kLowest<int64_t> = INT64_MIN;
-
-// The type in which blocks of T are added up.
-template <class T>
-struct TotalOf {
-  using type = double;
-};
-template <>
-struct TotalOf<int64_t> {
-  using type = int64_t;
-};
-template <class T>
-using Total = typename TotalOf<T>::type;
-
-// The largest or smallest of n elements, or NaN if one is. NaN is looked for apart, two vectors at a time: a maximum
-// that keeps it takes four instructions, this one two and a half (a row of 1024: 60 and 30 ns).
-template <class T, bool Largest, class P>
-[[gnu::noinline]] static T extreme(P p, int64_t n) {
-  using V = Vec<T>;
-  constexpr int64_t L = lanes<T>;
-  constexpr T pad = Largest ? kLowest<T> : kHighest<T>;
-  V a = splat<V>(pad), b = a, c = a, d = a;
-  auto nan = unordered(a, a);
-  auto beat = [](V x, V y)
-                  __attribute__((always_inline)) { return Largest ? select<V>(x > y, x, y) : select<V>(x < y, x, y); };
-  int64_t i = 0;
-  for (; i + 4 * L <= n; i += 4 * L) {
-    V s = load(p + i), t = load(p + i + L), u = load(p + i + 2 * L), v = load(p + i + 3 * L);
-    a = beat(a, s), b = beat(b, t), c = beat(c, u), d = beat(d, v);
-    nan |= unordered(s, t) | unordered(u, v);
-  }
-  each_vector(p + i, n - i, pad, [&](V v) __attribute__((always_inline)) { a = beat(a, v), nan |= unordered(v, v); });
-  if (any_nan(nan)) return T(__builtin_nanf(""));
-  a = beat(beat(a, b), beat(c, d));
-  return Largest ? hmax(a) : hmin(a);
-}
-
-// ---- one number a state: sums, products, extremes, norms, counts ----------------------------------------------------
-// M: start, the identity; pad, an element that changes nothing; step(acc, x, p) on vectors; join(a, b) on vectors and
-// on numbers; last(w, n, p), the result. W: the type across blocks.
-struct MaxOf;
-struct MinOf;
-struct SumOf;
-// The loops of M: of M::Loop, where it differs from that in the last step alone.
-template <class M>
-struct LoopOf {
-  using type = M;
-};
-template <class M>
-  requires requires { typename M::Loop; }
-struct LoopOf<M> {
-  using type = typename M::Loop;
-};
-
-// The elements of a block in one number.
-template <class T, class M, class P>
-[[gnu::noinline]] T fold_block(P p, int64_t n, double param) {
-  if constexpr (__is_same(M, MaxOf) || __is_same(M, MinOf)) {
-    return extreme<T, __is_same(M, MaxOf)>(p, n);
-  } else {
-    using V = Vec<T>;
-    constexpr int64_t L = lanes<T>;
-    V q = splat<V>(T(param)), a = splat<V>(M::template start<T>()), b = a, c = a, d = a;
-    int64_t i = 0;
-    for (; i + 4 * L <= n; i += 4 * L) {
-      a = M::step(a, load(p + i), q);
-      b = M::step(b, load(p + i + L), q);
-      c = M::step(c, load(p + i + 2 * L), q);
-      d = M::step(d, load(p + i + 3 * L), q);
-    }
-    each_vector(p + i, n - i, M::template pad<T>(), [&](V v) __attribute__((always_inline)) { a = M::step(a, v, q); });
-    a = M::join(M::join(a, b), M::join(c, d));
-    return fold_lanes(a, [](V x, V y) __attribute__((always_inline)) { return M::join(x, y); });
-  }
-}
-// part[j] = the rows of column j in one number.
-template <class T, class M, class P>
-[[gnu::noinline]] void fold_columns(T* part, P p, int64_t stride, int64_t rows, int64_t width, double param) {
-  using V = Vec<T>;
-  constexpr int64_t L = lanes<T>;
-  V q = splat<V>(T(param)), start = splat<V>(M::template start<T>());
-  if (stride == width && width < L && L % width == 0) {  // a few columns: one vector holds several rows
-    V acc = start;
-    each_vector(p, rows * width, M::template pad<T>(),
-                [&](V v) __attribute__((always_inline)) { acc = M::step(acc, v, q); });
-    store(part, acc);
-    for (int64_t j = width; j < L; j++) part[j % width] = M::join(part[j % width], part[j]);
-    return;
-  }
-  for (int64_t r = 0; r < rows; r += 8) {  // eight rows at a time: as many streams as prefetchers follow well
-    int64_t count = min64(8, rows - r);
-    for (int64_t j = 0; j < width; j += L) {
-      V acc = r ? load(part + j) : start;
-      const P x = p + (r * stride + j);
-      if (count < 8 || width - j < L) {
-        for (int64_t k = 0; k < count; k++) acc = M::step(acc, load_some(x + k * stride, width - j), q);
-      } else if constexpr (__is_same(M, SumOf) && __is_same(P, const T*)) {
-        // Rolled, the counting takes as long as the sums; all of the folds unrolled would be 32 KB.
-#pragma GCC unroll 8
-        for (int64_t k = 0; k < 8; k++) acc = M::step(acc, load(x + k * stride), q);
-      } else {
-        for (int64_t k = 0; k < 8; k++) acc = M::step(acc, load(x + k * stride), q);
-      }
-      store(part + j, acc);
-    }
-  }
-}
-template <class Type, class W, class M>
-struct Monoid {
-  using T = Type;
-  using Loop = typename LoopOf<M>::type;
-  struct State {
-    W value;
-  };
-  static State identity() { return {M::template start<W>()}; }
-  template <class P>
-  static void update(State& s, P p, int64_t n, int64_t, double param) {
-    s.value = M::join(s.value, W(fold_block<T, Loop>(p, n, param)));
-  }
-  template <class P>
-  static void columns(State* s, P p, int64_t stride, int64_t rows, int64_t width, int64_t, double param) {
-    alignas(64) T part[kWide];
-    fold_columns<T, Loop>(part, p, stride, rows, width, param);
-    for (int64_t j = 0; j < width; j++) s[j].value = M::join(s[j].value, W(part[j]));
-  }
-  static void merge(State& s, const State& next) { s.value = M::join(s.value, next.value); }
-  static auto first(const State& s, int64_t n, double param) { return M::last(s.value, n, param); }
-  static W second(const State& s) { return s.value; }
-};
-template <class T, class W, class M>
-constexpr bool kReadsHalves<Monoid<T, W, M>> = __is_same(T, float) && requires { LoopOf<M>::type::halves; };
-
-template <class X>
-MIELINA_INLINE X plus(X a, X b) {
-  return X(Wrap<X>(a) + Wrap<X>(b));
-}
-template <class X>
-MIELINA_INLINE X times(X a, X b) {
-  return X(Wrap<X>(a) * Wrap<X>(b));
-}
-struct Additive {
-  template <class X>
-  static X start() {
-    return X(0);
-  }
-  template <class X>
-  static X pad() {
-    return X(0);
-  }
-  template <class X>
-  MIELINA_INLINE X join(X a, X b) {
-    return plus(a, b);
-  }
-  template <class W>
-  static W last(W w, int64_t, double) {
-    return w;
-  }
-};
-struct SumOf : Additive {
-  using Loop = SumOf;  // of what is derived from it, too
-  static constexpr bool halves = true;
-  template <class V>
-  MIELINA_INLINE V step(V acc, V x, V) {
-    return plus(acc, x);
-  }
-};
-struct MeanOf : SumOf {
-  static double last(double w, int64_t n, double) { return w / double(n); }
-};
-struct NanSumOf : Additive {
-  template <class V>
-  MIELINA_INLINE V step(V acc, V x, V) {
-    return acc + select<V>(is_nan(x), V{}, x);
-  }
-};
-struct ProdOf : Additive {
-  template <class X>
-  static X start() {
-    return X(1);
-  }
-  template <class X>
-  static X pad() {
-    return X(1);
-  }
-  template <class V>
-  MIELINA_INLINE V step(V acc, V x, V) {
-    return times(acc, x);
-  }
-  template <class X>
-  MIELINA_INLINE X join(X a, X b) {
-    return times(a, b);
-  }
-};
-struct NonzeroOf : Additive {
-  using Loop = NonzeroOf;  // of what is derived from it, too
-  template <class V>
-  MIELINA_INLINE V step(V acc, V x, V) {
-    return acc + select<V>(x != V{}, splat<V>(1), V{});
-  }
-};
-struct AnyOf : NonzeroOf {
-  static int64_t last(int64_t w, int64_t, double) { return w != 0; }
-};
-struct AllOf : NonzeroOf {
-  static int64_t last(int64_t w, int64_t n, double) { return w == n; }
-};
-struct ValidOf : Additive {
-  template <class X>
-  static X pad() {
-    return X(__builtin_nanf(""));
-  }
-  template <class V>
-  MIELINA_INLINE V step(V acc, V x, V) {
-    return acc + select<V>(is_nan(x), V{}, splat<V>(1));
-  }
-};
-struct Norm1Of : Additive {
-  template <class V>
-  MIELINA_INLINE V step(V acc, V x, V) {
-    return acc + abs(x);
-  }
-};
-struct Norm2Of : Additive {
-  template <class V>
-  MIELINA_INLINE V step(V acc, V x, V) {
-    return fma(x, x, acc);
-  }
-  static double last(double w, int64_t, double) { return __builtin_sqrt(w); }
-};
-// In one place a type: inlined into every loop of the folds, pow takes 36 KB a level.
-template <class V>
-[[gnu::noinline]] static V power_of(V x, V p) {
-  return pow(abs(x), p);
-}
-struct NormPOf : Additive {
-  template <class X>
-  static X pad() {
-    return X(0);
-  }
-  template <class V>
-  MIELINA_INLINE V step(V acc, V x, V p) {
-    return acc + power_of(x, p);
-  }
-  static double last(double w, int64_t, double p) { return __builtin_pow(w, 1 / p); }
-};
-// A negative order has no padding element but infinity, where |x|^p is 0.
-struct NormNegativeOf : NormPOf {
-  template <class X>
-  static X pad() {
-    return kHighest<X>;
-  }
-};
-template <class X>
-MIELINA_INLINE X larger(X a, X b) {
-  if constexpr (sizeof(X) > 8) return max(a, b);
-  else return a > b || a != a ? a : b;
-}
-template <class X>
-MIELINA_INLINE X smaller(X a, X b) {
-  if constexpr (sizeof(X) > 8) return min(a, b);
-  else return a < b || a != a ? a : b;
-}
-struct MaxOf : Additive {
-  static constexpr bool halves = true;
-  template <class X>
-  static X start() {
-    return kLowest<X>;
-  }
-  template <class X>
-  static X pad() {
-    return kLowest<X>;
-  }
-  template <class V>
-  MIELINA_INLINE V step(V acc, V x, V) {
-    return max(acc, x);
-  }
-  template <class X>
-  MIELINA_INLINE X join(X a, X b) {
-    return larger(a, b);
-  }
-};
-struct MinOf : Additive {
-  static constexpr bool halves = true;
-  template <class X>
-  static X start() {
-    return kHighest<X>;
-  }
-  template <class X>
-  static X pad() {
-    return kHighest<X>;
-  }
-  template <class V>
-  MIELINA_INLINE V step(V acc, V x, V) {
-    return min(acc, x);
-  }
-  template <class X>
-  MIELINA_INLINE X join(X a, X b) {
-    return smaller(a, b);
-  }
-};
-struct NormInfOf : MaxOf {
-  template <class X>
-  static X start() {
-    return X(0);
-  }
-  template <class X>
-  static X pad() {
-    return X(0);
-  }
-  template <class V>
-  MIELINA_INLINE V step(V acc, V x, V) {
-    return max(acc, abs(x));
-  }
-};
-struct NormMinusInfOf : MinOf {
-  template <class V>
-  MIELINA_INLINE V step(V acc, V x, V) {
-    return min(acc, abs(x));
-  }
-};
-
 // ---- min and max together -------------------------------------------------------------------------------------------
 template <class Type>
 struct MinMax {
   using T = Type;
-  using Lo = Monoid<T, T, MinOf>;
-  using Hi = Monoid<T, T, MaxOf>;
   struct State {
-    typename Lo::State lo;
-    typename Hi::State hi;
+    T lo, hi;
   };
-  static State identity() { return {Lo::identity(), Hi::identity()}; }
-  static void update(State& s, const T* p, int64_t n, int64_t at, double param) {
-    Lo::update(s.lo, p, n, at, param);
-    Hi::update(s.hi, p, n, at, param);
+  static State identity() { return {kHighest<T>, kLowest<T>}; }
+  static void update(State& s, const T* p, int64_t n, int64_t, double) {
+    merge(s, {extreme<T, false>(p, n), extreme<T, true>(p, n)});
   }
-  static void columns(State* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t at, double param) {
-    typename Lo::State lo[kWide];
-    typename Hi::State hi[kWide];
-    for (int64_t j = 0; j < width; j++) lo[j] = s[j].lo, hi[j] = s[j].hi;
-    Lo::columns(lo, p, stride, rows, width, at, param);
-    Hi::columns(hi, p, stride, rows, width, at, param);
-    for (int64_t j = 0; j < width; j++) s[j] = {lo[j], hi[j]};
+  static void columns(State* s, const T* p, int64_t stride, int64_t rows, int64_t width, int64_t, double) {
+    alignas(64) T lo[kWide], hi[kWide];
+    fold_columns<T, MinOf>(lo, p, stride, rows, width, 0);
+    fold_columns<T, MaxOf>(hi, p, stride, rows, width, 0);
+    for (int64_t j = 0; j < width; j++) merge(s[j], {lo[j], hi[j]});
   }
-  static void merge(State& s, const State& next) {
-    Lo::merge(s.lo, next.lo);
-    Hi::merge(s.hi, next.hi);
-  }
-  static T first(const State& s, int64_t, double) { return s.lo.value; }
-  static T second(const State& s) { return s.hi.value; }
+  static void merge(State& s, const State& next) { s = {smaller(s.lo, next.lo), larger(s.hi, next.hi)}; }
+  static T first(const State& s, int64_t, double) { return s.lo; }
+  static T second(const State& s) { return s.hi; }
 };
 
 // ---- moments --------------------------------------------------------------------------------------------------------
@@ -690,6 +321,82 @@ struct Arg {
     else return s.value;
   }
   static int64_t second(const State& s) { return s.index; }
+};
+
+// ---- what the drivers see -------------------------------------------------------------------------------------------
+// A fold of either kind, with its parameter. A monoid's State is a Total<T>.
+template <class T>
+struct Folding {
+  const Monoid<T>* monoid;  // one of the two
+  const Fold<T>* fold;
+  double param;
+  explicit operator bool() const { return monoid || fold; }
+  bool halves() const {
+    return !kHalfKernels<T> ? false : monoid ? monoid->vector_halves != nullptr : fold->update_halves != nullptr;
+  }
+  int64_t state() const { return monoid ? int64_t(sizeof(Total<T>)) : fold->state; }
+  void init(void* s, int64_t count) const {
+    if (!monoid) return fold->init(s, count);
+    for (int64_t i = 0; i < count; i++) ((Total<T>*)s)[i] = monoid->start;
+  }
+  // The functions of Fold; `columns` takes any number of rows.
+  template <class P>
+  void update(void* s, P p, int64_t n, int64_t at) const {
+    if (monoid) return join_vector<T>(monoid->join, *(Total<T>*)s, vector_of(*monoid, p, n, param));
+    if constexpr (__is_same(P, HalfSource)) fold->update_halves(s, p, n, at, param);
+    else fold->update(s, p, n, at, param);
+  }
+  template <class P>
+  [[gnu::noinline]] void columns(void* s, P p, int64_t stride, int64_t rows, int64_t width, int64_t at) const {
+    int64_t n;
+    for (int64_t r = 0; r < rows; r += n, p = p + n * stride) {
+      n = min64(kPanel, rows - r);
+      if (monoid) {
+        alignas(64) T part[kWide];
+        const Panel panel = panel_of(*monoid, rows - r, stride, width);
+        n = panel.rows;
+        fold_panel(*monoid, part, p, stride, width, panel, param);
+        join_parts(monoid->join, (Total<T>*)s, (const T*)part, width);
+      } else if constexpr (__is_same(P, HalfSource)) {
+        fold->columns_halves(s, p, stride, n, width, at + r, param);
+      } else {
+        fold->columns(s, p, stride, n, width, at + r, param);
+      }
+    }
+  }
+  // A monoid's s += p[0, n): whole blocks as rows.
+  [[gnu::noinline]] void blocks(void* s, const T* p, int64_t n) const {
+    constexpr int64_t kMany = 64;
+    for (int64_t i = 0, m; i < n; i += m) {
+      T part[kMany];
+      const int64_t count = min64(kMany, max64(1, (n - i) / kBlock)), size = min64(kBlock, n - i);
+      m = count * size;
+      join_rows(*monoid, part, p + i, size, count, 0, 1, size, param);
+      by_join(monoid->join, [&]<class M>(M) {
+        Total<T>& total = *(Total<T>*)s;
+        for (int64_t j = 0; j < count; j++) total = M::join(total, Total<T>(part[j]));
+      });
+    }
+  }
+  // A monoid's s += rows of at most kTile elements each.
+  template <class P>
+  void runs(void* s, P p, int64_t stride, int64_t rows, int64_t width) const {
+    for (int64_t r = 0; r < rows; r += kPanel)
+      join_vector<T>(monoid->join, *(Total<T>*)s,
+                     vector_of_runs(*monoid, p + r * stride, stride, min64(kPanel, rows - r), width, param));
+  }
+  void merge(void* s, const void* next, int64_t count) const {
+    if (monoid) return join_parts(monoid->join, (Total<T>*)s, (const Total<T>*)next, count);
+    for (int64_t i = 0; i < count; i++) fold->merge((char*)s + i * fold->state, (const char*)next + i * fold->state);
+  }
+  // At most kTile outputs of n elements each.
+  [[gnu::noinline]] void finish(const void* s, int64_t count, int64_t n, const Place& y, const Place& z) const {
+    if (!monoid) return fold->finish(s, count, n, param, y, z);
+    Total<T> results[kTile];
+    for (int64_t i = 0; i < count; i++) results[i] = ((const Total<T>*)s)[i];
+    close(monoid->last, results, count, n, param);
+    row_to_fn<Total<T>>(y.dtype)(results, y.data, y.stride, count);
+  }
 };
 
 }  // namespace
