@@ -40,7 +40,7 @@ void move_last(View& v, int ndim, int d) {
 }
 
 // halves: they are folded where they lie.
-Plan make_plan(const View& x, int reduced, bool halves) {
+[[gnu::noinline]] Plan make_plan(const View& x, int reduced, bool halves) {
   Plan p;
   p.outer = p.inner = x;
   p.outer.ndim = x.ndim - reduced;
@@ -77,6 +77,9 @@ int64_t reduce_workspace(const Ctx&, const View& x, int32_t reduced) noexcept {
   return p.chunks > 1 ? p.outer_n * p.chunks * kStateBytes : 0;
 }
 
+// In one place and not once a type: 4 KB of the module.
+[[gnu::noinline]] Space<1> space_of(const View& v) { return Space<1>({&v}); }
+
 // The offset in elements of number i of a view's first ndim dims.
 [[gnu::noinline]] int64_t offset_of(const View& v, int ndim, int64_t i) {
   int64_t offset = 0;
@@ -85,6 +88,13 @@ int64_t reduce_workspace(const Ctx&, const View& x, int32_t reduced) noexcept {
     i /= v.shape[d];
   }
   return ndim > 0 ? offset + i * v.stride[0] : 0;
+}
+
+// Outputs from number `row` on: neighbours in the last outer dim.
+[[gnu::noinline]] Place place(const View& v, int64_t row) {
+  if (!v.data) return {nullptr, 0, v.dtype};
+  return {(char*)v.data + offset_of(v, v.ndim, row) * kDTypeSize[int(v.dtype)], v.ndim ? v.stride[v.ndim - 1] : 1,
+          v.dtype};
 }
 
 template <class T>
@@ -103,16 +113,10 @@ struct Reducer {
   char* slot(int64_t row, int64_t chunk) const {
     return (char*)ctx.workspace + (chunk * plan.outer_n + row) * fold.state();
   }
-  const char* input(int64_t row) const {
+  [[gnu::noinline]] const char* input(int64_t row) const {
     return in.data[0] + offset_of(plan.outer, plan.outer.ndim, row) * kDTypeSize[int(in.dtype[0])];
   }
-  // Outputs from number `row` on: neighbours in the last outer dim.
-  static Place place(const View& v, int64_t row) {
-    if (!v.data) return {nullptr, 0, v.dtype};
-    return {(char*)v.data + offset_of(v, v.ndim, row) * kDTypeSize[int(v.dtype)], v.ndim ? v.stride[v.ndim - 1] : 1,
-            v.dtype};
-  }
-  void finish(const void* states, int64_t row, int64_t count) const {
+  [[gnu::noinline]] void finish(const void* states, int64_t row, int64_t count) const {
     fold.finish(states, count, plan.inner_n, place(y, row), place(z, row));
   }
   // `count` outputs in T: f(to) writes what a monoid has of them, to whole vectors of y or to a buffer of kWide, which
@@ -141,45 +145,54 @@ struct Reducer {
 
   // Whether the elements of an output are pieces of memory, of few elements but of more than a vector.
   bool in_runs() const {
-    return in.ndim == 2 && in.stride[0][1] == 1 && in.shape[1] >= lanes<T> && in.shape[1] <= kTile;
+    return in.dtype[0] == dtype_of<T> && in.ndim == 2 && in.stride[0][1] == 1 && in.shape[1] >= lanes<T> &&
+           in.shape[1] <= kTile;
   }
-  void one_row(int64_t row, int64_t chunk, T* buf) const {
-    alignas(8) char local[kStateBytes];
-    void* s = plan.chunks > 1 ? slot(row, chunk) : local;
+  void one_row(void* s, int64_t row, int64_t chunk, T* buf) const {
     fold.init(s, 1);
     const int64_t begin = chunk * plan.chunk, end = min64(plan.inner_n, begin + plan.chunk);
     const char* base = input(row);
     auto add = [&](int64_t offset, int64_t n, int64_t at) {  // where they lie
-      if (fold.monoid && !halves()) return fold.blocks(s, (const T*)base + offset, n);
-      for (int64_t i = 0; i < n; i += kBlock) {
-        const int64_t m = min64(kBlock, n - i);
-        if (halves()) fold.update(s, halves_at(base) + (offset + i), m, at + i);
-        else fold.update(s, (const T*)base + offset + i, m, at + i);
-      }
+      fold.each_blocks(n, [&](int64_t i, int64_t count, int64_t size) {
+        if (fold.monoid && !halves()) return fold.blocks(s, (const T*)base + offset + i, count, size);
+        for (const int64_t stop = i + count * size; i < stop; i += size) {
+          if (halves()) fold.update(s, halves_at(base) + (offset + i), size, at + i);
+          else fold.update(s, (const T*)base + offset + i, size, at + i);
+        }
+      });
     };
     if (as_is() && in.linear[0]) {
       add(begin, end - begin, begin);
-    } else if (as_is() && fold.monoid && plan.chunks == 1 && in_runs()) {
-      if (halves()) fold.runs(s, halves_at(base), in.stride[0][0], in.shape[0], in.shape[1]);
-      else fold.runs(s, (const T*)base, in.stride[0][0], in.shape[0], in.shape[1]);
+    } else if (fold.monoid && plan.chunks == 1 && in_runs()) {
+      fold.runs(s, (const T*)base, in.stride[0][0], in.shape[0], in.shape[1]);
     } else if (as_is() && in.stride[0][in.ndim - 1] == 1 && in.shape[in.ndim - 1] >= kShort) {
       for_rows(in, 0, begin, end - begin,
                [&](int64_t offset, int64_t run, int64_t done) { add(offset, run, begin + done); });
     } else {
       Space<1> here = in;
       here.data[0] = (char*)base;
-      for (int64_t i = begin; i < end; i += kBlock) {
-        int64_t n = min64(kBlock, end - i);
-        fold.update(s, (const T*)fetch<T>(here, 0, i, n, buf), n, i);
-      }
+      fold.each_blocks(end - begin, [&](int64_t i, int64_t count, int64_t size) {
+        for (const int64_t stop = (i += begin) + count * size; i < stop; i += size)
+          fold.update(s, (const T*)fetch<T>(here, 0, i, size, buf), size, i);
+      });
     }
-    if (plan.chunks == 1) finish(s, row, 1);
   }
   void rows() const {
     int64_t group = max64(1, kGrain / max64(1, min64(plan.inner_n, plan.chunk)));  // short rows share a task
     parallel_ranges(ctx, plan.outer_n * plan.chunks, group, [&](int64_t b, int64_t e) {
       alignas(64) T buf[kBlock];
-      for (int64_t i = b; i < e; i++) one_row(i / plan.chunks, i % plan.chunks, buf);
+      if (plan.chunks > 1) {
+        for (int64_t i = b; i < e; i++)
+          one_row(slot(i / plan.chunks, i % plan.chunks), i / plan.chunks, i % plan.chunks, buf);
+        return;
+      }
+      alignas(8) char states[kTile * kStateBytes];
+      const int64_t side = plan.outer.ndim ? plan.outer.shape[plan.outer.ndim - 1] : 1;
+      for (int64_t i = b, n; i < e; i += n) {
+        n = min64(min64(kTile, e - i), side - i % side);
+        for (int64_t k = 0; k < n; k++) one_row(states + k * fold.state(), i + k, 0, buf);
+        finish(states, i, n);
+      }
     });
   }
 
@@ -187,8 +200,7 @@ struct Reducer {
   bool short_rows() const {
     const int last = plan.outer.ndim - 1;
     const bool piece = in.ndim == 1 && in.stride[0][0] == 1;
-    return monoid() && (piece || (in_runs() && in.dtype[0] == dtype_of<T> && in.shape[0] <= kPanel)) &&
-           plan.inner_n > 3 && plan.inner_n <= kBlock &&
+    return monoid() && (piece || (in_runs() && in.shape[0] <= kPanel)) && plan.inner_n > 3 && plan.inner_n <= kBlock &&
            (!plan.columns || (plan.inner_n < kShort && magnitude(plan.outer.stride[last]) > 1));
   }
   void some_rows(int64_t row, int64_t count, T* buf) const {
@@ -280,13 +292,13 @@ struct Reducer {
 };
 
 template <class T>
-void run(const Ctx& ctx, const Folding<T>& fold, View y, View z, const View& x, int reduced) {
+void run(const Ctx& ctx, const Folding<T>& fold, const View& y, const View& z, const View& x, int reduced) {
   if (!fold || numel(y) == 0) return;
   Plan plan = make_plan(x, reduced, fold.halves());
-  if (y.ndim > 0) move_last(y, y.ndim, plan.nearest);
-  if (z.data && z.ndim > 0) move_last(z, z.ndim, plan.nearest);
   // Axes keep their order (an index counts in C order; the caller has folded and sorted them).
-  Reducer<T> r{ctx, fold, plan, y, z, Space<1>({&plan.inner})};
+  Reducer<T> r{ctx, fold, plan, y, z, space_of(plan.inner)};
+  if (plan.nearest >= 0) move_last(r.y, y.ndim, plan.nearest);
+  if (plan.nearest >= 0 && z.data) move_last(r.z, z.ndim, plan.nearest);
   if (r.short_rows()) r.many_rows();
   else if (r.plan.columns) r.columns();
   else r.rows();

@@ -252,7 +252,7 @@ def test_an_extreme_finds_nan_anywhere(isa: str, dtype: str) -> None:
 def test_halves_fold_to_the_bits_of_float32(isa: str, dtype: Any) -> None:
     """Where they lie, from unaligned beginnings too, as through float32: the order of the additions is the same."""
     with use_isa(isa):
-        for shape in ((3900, 1090), (40, 300), (70, 7), (7, 3001), (9, 4)):
+        for shape in ((3900, 1090), (40, 300), (70, 7), (7, 3001), (9, 4), (700, 64), (300, 56)):
             x = mi.tensor(RNG.standard_normal(shape, np.float32)).to(dtype)
             for t in (x, x[1:, 1:], x.t()):
                 for name in ("sum", "mean", "amax", "amin", "var", "logsumexp"):
@@ -260,6 +260,29 @@ def test_halves_fold_to_the_bits_of_float32(isa: str, dtype: Any) -> None:
                         f = getattr(mi, name)
                         expected = f(t.float(), dim).to(dtype)
                         assert mi.equal(f(t, dim), expected), (name, shape, dim)
+
+
+@pytest.mark.parametrize("isa", Library().isas())
+@pytest.mark.parametrize("shape", [(9, 3, 5), (3, 40, 56), (5, 128, 24), (2, 1030, 32), (700, 3, 17), (1, 20, 300)])
+def test_short_rows_and_columns(isa: str, shape: tuple[int, int, int]) -> None:
+    """Each number of rows, of rows abreast and of columns in other layouts, too, with the results where they belong."""
+    x = RNG.integers(-8, 9, shape).astype(np.float32)  # sums are exact
+    before = mi.get_num_threads()
+    with use_isa(isa):
+        for threads in (1, 3):
+            mi.set_num_threads(threads)
+            for order in ((0, 1, 2), (0, 2, 1), (2, 0, 1), (1, 2, 0)):
+                back = [order.index(i) for i in range(3)]
+                t = mi.tensor(np.ascontiguousarray(x.transpose(order))).permute(*back)
+                for dim in (0, 1, 2, (0, 1), (0, 2), (1, 2)):
+                    count = x.size // x.sum(dim).size
+                    assert np.array_equal(t.sum(dim).numpy(), x.sum(dim)), (order, dim)
+                    assert np.array_equal(t.mean(dim).numpy(), x.sum(dim) / np.float32(count)), (order, dim)
+                    assert np.array_equal(t.amax(dim).numpy(), x.max(dim)), (order, dim)
+                    assert np.array_equal(t.norm(2, dim).numpy(), np.sqrt((x * x).sum(dim))), (order, dim)
+                    assert np.array_equal(mi.count_nonzero(t, dim).numpy(), np.count_nonzero(x, dim)), (order, dim)
+                    assert np.array_equal(t.double().sum(dim).numpy(), x.sum(dim)), (order, dim)
+    mi.set_num_threads(before)
 
 
 @pytest.mark.parametrize("isa", Library().isas())

@@ -327,7 +327,8 @@ struct Arg {
 // A fold of either kind, with its parameter. A monoid's State is a Total<T>.
 template <class T>
 struct Folding {
-  const Monoid<T>* monoid;  // one of the two
+  static constexpr int64_t kMany = 64;  // blocks
+  const Monoid<T>* monoid;              // one of the two
   const Fold<T>* fold;
   double param;
   explicit operator bool() const { return monoid || fold; }
@@ -364,23 +365,27 @@ struct Folding {
       }
     }
   }
-  // A monoid's s += p[0, n): whole blocks as rows.
-  [[gnu::noinline]] void blocks(void* s, const T* p, int64_t n) const {
-    constexpr int64_t kMany = 64;
-    for (int64_t i = 0, m; i < n; i += m) {
-      T part[kMany];
-      const int64_t count = min64(kMany, max64(1, (n - i) / kBlock)), size = min64(kBlock, n - i);
-      m = count * size;
-      join_rows(*monoid, part, p + i, size, count, 0, 1, size, param);
-      by_join(monoid->join, [&]<class M>(M) {
-        Total<T>& total = *(Total<T>*)s;
-        for (int64_t j = 0; j < count; j++) total = M::join(total, Total<T>(part[j]));
-      });
+  // f(i, count, size): n elements as blocks, neighbours of one size together; a monoid's all but the last.
+  template <class F>
+  void each_blocks(int64_t n, F f) const {
+    for (int64_t i = 0, count, size; i < n; i += count * size) {
+      const int64_t rest = n - i, many = monoid ? min64(kMany, ceil_div(rest, kBlock)) : 1;
+      size = min64(min64(rest, kBlock), ceil_div(rest, many * lanes<T>) * lanes<T>);
+      count = min64(many, rest / size);
+      f(i, count, size);
     }
   }
+  // A monoid's s += `count` blocks of p, whose lanes are joined together.
+  [[gnu::noinline]] void blocks(void* s, const T* p, int64_t count, int64_t size) const {
+    T part[kMany];
+    join_rows(*monoid, part, p, size, count, 0, 1, size, param);
+    by_join(monoid->join, [&]<class M>(M) {
+      Total<T>& total = *(Total<T>*)s;
+      for (int64_t j = 0; j < count; j++) total = M::join(total, Total<T>(part[j]));
+    });
+  }
   // A monoid's s += rows of at most kTile elements each.
-  template <class P>
-  void runs(void* s, P p, int64_t stride, int64_t rows, int64_t width) const {
+  void runs(void* s, const T* p, int64_t stride, int64_t rows, int64_t width) const {
     for (int64_t r = 0; r < rows; r += kPanel)
       join_vector<T>(monoid->join, *(Total<T>*)s,
                      vector_of_runs(*monoid, p + r * stride, stride, min64(kPanel, rows - r), width, param));
