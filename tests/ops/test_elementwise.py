@@ -238,6 +238,32 @@ def test_runs_of_comparisons_and_choices(dtype, level):
                     np.testing.assert_array_equal(np.signbit(chosen.double().numpy()), np.signbit(result))
 
 
+@pytest.mark.parametrize("dtype", [*FLOATS, "int64", "int16"])
+@pytest.mark.parametrize("level", Library().isas())
+def test_short_rows(dtype, level):
+    """Rows too short for a call each: beside rows, columns and numbers, some of which change along a third axis."""
+    draw = lambda *shape: RNG.integers(1, 9, shape).astype(np.float64)  # noqa: E731
+    with use_isa(level):
+        for width in (1, 2, 3, 7, 8, 16, 31, 32, 33, 64, 100, 129, 256, 511, 512, 1025):
+            rows = 2500 // width + 2
+            a, c = draw(3, rows, width), draw(width)
+            x, z = (mi.tensor(v).to(getattr(mi, dtype)) for v in (a, c))
+            for shape in ((width,), (rows, 1), (3, 1, width), (3, rows, 1), (3, 1, 1), (rows, width), ()):
+                b = draw(*shape)
+                y = mi.tensor(b).to(getattr(mi, dtype))
+                for got, expected in (
+                    (x + y, a + b),
+                    (y * x, a * b),
+                    (x > y, a > b),
+                    (mi.where(x > y, y, z), np.where(a > b, b, c)),
+                    (mi.addcmul(x, y, z), a + b * c),
+                ):
+                    np.testing.assert_array_equal(got.double().numpy(), expected)
+        a, b = draw(30000, 5), draw(5)  # more than a task
+        got = mi.tensor(a).to(getattr(mi, dtype)) - mi.tensor(b).to(getattr(mi, dtype))
+        np.testing.assert_array_equal(got.double().numpy(), a - b)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_broadcasting(data):
