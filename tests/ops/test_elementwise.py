@@ -264,6 +264,18 @@ def test_short_rows(dtype, level):
         np.testing.assert_array_equal(got.double().numpy(), a - b)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int32"])
+@pytest.mark.parametrize("level", Library().isas())
+def test_every_second_element(dtype, level):
+    a = RNG.integers(-9, 9, (5, 2047)).astype(np.float64)
+    x = mi.tensor(a).to(getattr(mi, dtype))
+    with use_isa(level):
+        for n in (*range(1, 40), 513, 1024):
+            part, y = a[:, 2047 - 2 * n + 1 :: 2], x[:, 2047 - 2 * n + 1 :: 2]
+            np.testing.assert_array_equal(mi.abs(y).double().numpy(), np.abs(part))
+            np.testing.assert_array_equal(mi.add(y, x[:, :n]).double().numpy(), part + a[:, :n])
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_broadcasting(data):

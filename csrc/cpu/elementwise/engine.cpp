@@ -1,6 +1,7 @@
 // Rows over a whole space: where the operands lie, if they are runs of neighbours or repeated numbers, else gathered
 // through blocks that fit the L1 cache. Large outputs are streamed past the caches. The types are numbers of bytes
 // here.
+#include "cpu/copy.h"
 #include "cpu/elementwise/rows.h"
 
 namespace mielina {
@@ -212,8 +213,9 @@ void blocks(const Ctx& ctx, const Arrays& s, RowFn f, const void* parameters) {
           x[k].at = s.data[k] + i * size_of(read);
           continue;
         }
-        const RowFrom<void> row = reader(read, s.dtype[k]);
         const int64_t from_size = size_of(s.dtype[k]), to_size = size_of(read);
+        const bool evens = s.stride[k][last] == 2 && s.dtype[k] == read && to_size == 4;
+        const RowFrom<void> row = evens ? copy_evens : reader(read, s.dtype[k]);
         if (s.linear[k]) {
           row(s.data[k] + i * from_size, 1, buf[k], n);
           continue;
