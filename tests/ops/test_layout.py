@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mielina.testing import check_op, gradcheck, gradgradcheck, make_tensor, reference
+from mielina.testing import Library, check_op, gradcheck, gradgradcheck, make_tensor, reference, use_isa
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((2, 3, 4, 5))
@@ -270,6 +270,19 @@ def test_rows_in_another_order(dtype: str) -> None:
             start = mi.tensor(x)[:: 2 if part.shape[0] == 3 else 1]
             start = start[:, :, 1:] if part.shape[2] == width and part.shape[0] == 5 else start[:, :, : part.shape[2]]
             assert np.array_equal(start.transpose(0, 1).contiguous().numpy(), part.transpose(1, 0, 2))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
+@pytest.mark.parametrize("level", Library().isas())
+def test_flips(dtype: str, level: str) -> None:
+    """Rows from the last to the first and rows turned, of all lengths and beginnings."""
+    rng = np.random.default_rng(0)
+    with use_isa(level):
+        for width in (*range(1, 70), 127, 128, 129, 255, 1000):
+            x = rng.integers(0, 200, (3, 5, width + 2)).astype(dtype)[:, :, 1:-1]
+            for dims in ((0,), (1,), (2,), (1, 2), (0, 2), (0, 1, 2)):
+                y = mi.flip(mi.tensor(np.pad(x, ((0, 0), (0, 0), (1, 2))))[:, :, 1:-2], dims)
+                assert np.array_equal(y.numpy(), np.flip(x, dims))
 
 
 def test_flip_keeps_the_order_in_memory():

