@@ -75,6 +75,28 @@ struct Running {
     s.value = carry[0];
     for (; i < n; i++) y[i] = S(step(s, T(x[i]), T(0), i));
   }
+  // `width` rows side by side, whose elements lie ys and xs apart: states stay in registers for kDepth elements.
+  template <class S>
+  [[gnu::noinline]] static void columns(State* s, S* y, int64_t ys, const S* x, int64_t xs, int64_t n, int64_t width) {
+    constexpr int L = lanes<T>, G = 2;
+    for (int64_t i = 0; i < n; i += kDepth, y += kDepth * ys, x += kDepth * xs) {
+      const int64_t depth = min64(kDepth, n - i);
+      int64_t j = 0;
+      for (; j + G * L <= width; j += G * L) {
+        V v[G];
+#pragma GCC unroll 2
+        for (int g = 0; g < G; g++) v[g] = load(&s[j + g * L].value);
+        for (int64_t k = 0; k < depth; k++)
+#pragma GCC unroll 2
+          for (int g = 0; g < G; g++)
+            store_as<T>(y + k * ys + j + g * L, v[g] = join(v[g], load_as<T>(x + k * xs + j + g * L)));
+#pragma GCC unroll 2
+        for (int g = 0; g < G; g++) store(&s[j + g * L].value, v[g]);
+      }
+      for (; j < width; j++)
+        for (int64_t k = 0; k < depth; k++) y[k * ys + j] = S(step(s[j], T(x[k * xs + j]), T(0), k));
+    }
+  }
 };
 
 template <class Type>
@@ -100,16 +122,6 @@ struct Tile {
   int64_t across, along, size;
   DType dtype;
 };
-Tile tile_of(const View& v, int64_t batch, int64_t c0, bool wide) {
-  int outer = v.ndim - 1 - (wide ? 1 : 0);
-  int64_t offset = wide ? c0 * v.stride[outer] : 0;
-  for (int d = outer - 1; d >= 0; d--) {
-    offset += batch % v.shape[d] * v.stride[d];
-    batch /= v.shape[d];
-  }
-  int64_t size = kDTypeSize[int(v.dtype)];
-  return {(char*)v.data + offset * size, wide ? v.stride[outer] : 0, v.stride[v.ndim - 1], size, v.dtype};
-}
 // buf[k * width + j] = element i + k of row j; a single row is read along itself.
 template <class T>
 void read(const Tile& t, int64_t i, int64_t depth, int64_t width, T* buf) {
@@ -315,6 +327,13 @@ void one_tile(const Tile& y, const Tile& a, const Tile& b, int64_t n, int64_t wi
         }
     }
   typename Op::State s[kWidth];
+  if constexpr (Op::Associative)
+    if (width > 1 && a.across == 1 && y.across == 1 && a.dtype == y.dtype) {
+      if (y.dtype == dtype_of<T>) return Op::columns(s, (T*)y.data, y.along, (const T*)a.data, a.along, n, width);
+      if constexpr (T(0.5) != T(0))
+        if (y.dtype == DType::f32)
+          return Op::columns(s, (float*)y.data, y.along, (const float*)a.data, a.along, n, width);
+    }
   alignas(64) T p[kBlock], q[kBlock];
   int64_t depth = width == 1 ? kBlock : kDepth;
   for (int64_t i = 0; i < n; i += depth) {
@@ -327,17 +346,16 @@ void one_tile(const Tile& y, const Tile& a, const Tile& b, int64_t n, int64_t wi
     } else {
       read(a, i, count, width, p);
     }
-    bool done = false;
-    if constexpr (Op::Associative)
-      if (width == 1) {
-        Op::row(s[0], p, (const T*)p, count);
-        done = true;
-      }
-    for (int64_t k = 0; !done && k < count; k++)
-      for (int64_t j = 0; j < width; j++) {
-        int64_t at = k * width + j;
-        p[at] = Op::step(s[j], p[at], Op::Two ? q[at] : T(0), i + k);
-      }
+    if constexpr (Op::Associative) {
+      if (width == 1) Op::row(s[0], p, (const T*)p, count);
+      else Op::columns(s, p, width, (const T*)p, width, count, width);
+    } else {
+      for (int64_t k = 0; k < count; k++)
+        for (int64_t j = 0; j < width; j++) {
+          const int64_t at = k * width + j;
+          p[at] = Op::step(s[j], p[at], q[at], i + k);
+        }
+    }
     write(y, i, count, width, p);
   }
 }
@@ -345,18 +363,33 @@ void one_tile(const Tile& y, const Tile& a, const Tile& b, int64_t n, int64_t wi
 // tile(y, a, b, elements, rows, flag). One copy for all operations: it was 1.2 KB of each.
 using TileFn = void (*)(const Tile&, const Tile&, const Tile&, int64_t, int64_t, bool);
 void run(const Ctx& ctx, const View& y, const View& a, const View& b, TileFn tile, bool flag = false) {
-  int last = y.ndim - 1;
-  int64_t n = y.shape[last];
   if (numel(y) == 0) return;
-  auto length = [](int64_t s) { return s < 0 ? -s : s; };
-  bool wide = last > 0 && y.shape[last - 1] >= 4 && length(a.stride[last - 1]) < length(a.stride[last]);
-  int64_t columns = wide ? y.shape[last - 1] : 1, tiles = ceil_div(columns, kWidth), rows = numel(y) / n;
-  int64_t work = n * min64(columns, kWidth);
-  parallel_ranges(ctx, rows / columns * tiles, max64(1, kGrain / 8 / work), [&](int64_t begin, int64_t end) {
+  const int last = y.ndim - 1;
+  const int64_t n = y.shape[last], along[3] = {y.stride[last], a.stride[last], b.data ? b.stride[last] : 0};
+  const Space<3> s({&y, &a, b.data ? &b : &a}, Walk::by_stride, 1);  // the rows, neighbours in memory last
+  const int inner = s.ndim - 1;
+  auto length = [](int64_t step) { return step < 0 ? -step : step; };
+  const bool wide = s.shape[inner] >= 4 && length(s.stride[0][inner]) < length(along[0]);
+  const int64_t columns = wide ? s.shape[inner] : 1, tiles = ceil_div(columns, kWidth);
+  const int64_t work = n * min64(columns, kWidth);
+  // `run` rows from there on, side by side or one after the other.
+  auto rows_at = [&](const int64_t* offset, int64_t run) {
+    Tile t[3];
+    for (int k = 0; k < 3; k++) {
+      const int64_t size = kDTypeSize[int(s.dtype[k])];
+      t[k] = {s.data[k] + offset[k] * size, s.stride[k][inner], along[k], size, s.dtype[k]};
+    }
+    if (wide) return tile(t[0], t[1], t[2], n, run, flag);
+    for (int64_t j = 0; j < run; j++) {
+      tile(t[0], t[1], t[2], n, 1, flag);
+      for (Tile& one : t) one.data += one.across * one.size;
+    }
+  };
+  parallel_ranges(ctx, s.n / columns * tiles, max64(1, kGrain / 8 / work), [&](int64_t begin, int64_t end) {
+    if (!wide) return for_runs(s, begin, end - begin, rows_at);
     for (int64_t i = begin; i < end; i++) {
-      int64_t batch = i / tiles, c0 = i % tiles * kWidth;
-      tile(tile_of(y, batch, c0, wide), tile_of(a, batch, c0, wide), b.data ? tile_of(b, batch, c0, wide) : Tile{}, n,
-           min64(kWidth, columns - c0), flag);
+      const int64_t first = i % tiles * kWidth;
+      for_runs(s, i / tiles * columns + first, min64(kWidth, columns - first), rows_at);
     }
   });
 }

@@ -35,6 +35,19 @@ def test_blocks_and_tails(shape: tuple[int, ...]) -> None:
         )
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1), (3, 0, 2, 1), (2, 3, 1, 0)])
+def test_every_order_of_memory(order: tuple[int, ...]) -> None:
+    x = np.round(RNG.standard_normal((3, 21, 5, 6)) * 4)  # sums of whole numbers are exact
+    y = 1 + (x > 8)
+    back = np.argsort(order).tolist()
+    for dtype in ("float32", "float64", "int64", "float16"):
+        a, b = (mi.tensor(v.astype(dtype)).permute(*order).contiguous().permute(*back) for v in (x, y))
+        for dim in range(4):
+            np.testing.assert_array_equal(mi.cumsum(a, dim).numpy(), x.cumsum(dim))
+            np.testing.assert_array_equal(mi.cumprod(b, dim).numpy(), y.cumprod(dim))
+            np.testing.assert_array_equal(mi.cummax(a, dim).values.numpy(), np.maximum.accumulate(x, dim))
+
+
 def test_running_extremes() -> None:
     torch = pytest.importorskip("torch")
     for x in (SPECIAL, TIES, RNG.integers(0, 4, (6, 30))):
