@@ -52,7 +52,7 @@ struct Running {
   struct State {
     T value = Product;
   };
-  static constexpr bool Two = false, Associative = true;
+  static constexpr bool Two = false, Associative = true, kProduct = Product;
   template <class X>
   MIELINA_INLINE X join(X a, X b) {
     return Product ? a * b : a + b;
@@ -75,29 +75,36 @@ struct Running {
     s.value = carry[0];
     for (; i < n; i++) y[i] = S(step(s, T(x[i]), T(0), i));
   }
-  // `width` rows side by side, whose elements lie ys and xs apart: states stay in registers for kDepth elements.
-  template <class S>
-  [[gnu::noinline]] static void columns(State* s, S* y, int64_t ys, const S* x, int64_t xs, int64_t n, int64_t width) {
-    constexpr int L = lanes<T>, G = 2;
-    for (int64_t i = 0; i < n; i += kDepth, y += kDepth * ys, x += kDepth * xs) {
-      const int64_t depth = min64(kDepth, n - i);
-      int64_t j = 0;
-      for (; j + G * L <= width; j += G * L) {
-        V v[G];
-#pragma GCC unroll 2
-        for (int g = 0; g < G; g++) v[g] = load(&s[j + g * L].value);
-        for (int64_t k = 0; k < depth; k++)
-#pragma GCC unroll 2
-          for (int g = 0; g < G; g++)
-            store_as<T>(y + k * ys + j + g * L, v[g] = join(v[g], load_as<T>(x + k * xs + j + g * L)));
-#pragma GCC unroll 2
-        for (int g = 0; g < G; g++) store(&s[j + g * L].value, v[g]);
-      }
-      for (; j < width; j++)
-        for (int64_t k = 0; k < depth; k++) y[k * ys + j] = S(step(s[j], T(x[k * xs + j]), T(0), k));
-    }
-  }
 };
+// `width` rows side by side, whose elements lie ys and xs apart: states stay in registers for kDepth elements. One copy
+// for sums and products: 0.5 KB each.
+template <class T, class S>
+[[gnu::noinline]] void columns(bool product, T* state, S* y, int64_t ys, const S* x, int64_t xs, int64_t n,
+                               int64_t width) {
+  constexpr int L = lanes<T>;
+  for (int64_t i = 0; i < n; i += kDepth, y += kDepth * ys, x += kDepth * xs) {
+    const int64_t depth = min64(kDepth, n - i);
+    int64_t j = 0;
+    for (; j + 2 * L <= width; j += 2 * L) {
+      Vec<T> v = load(state + j), w = load(state + j + L);
+      for (int64_t k = 0; k < depth; k++) {
+        const Vec<T> a = load_as<T>(x + k * xs + j), b = load_as<T>(x + k * xs + j + L);
+        v = product ? v * a : v + a;
+        w = product ? w * b : w + b;
+        store_as<T>(y + k * ys + j, v);
+        store_as<T>(y + k * ys + j + L, w);
+      }
+      store(state + j, v);
+      store(state + j + L, w);
+    }
+    for (; j < width; j++)
+      for (int64_t k = 0; k < depth; k++) {
+        const T a = T(x[k * xs + j]);
+        state[j] = product ? state[j] * a : state[j] + a;
+        y[k * ys + j] = S(state[j]);
+      }
+  }
+}
 
 template <class Type>
 struct Recurrence {
@@ -329,10 +336,11 @@ void one_tile(const Tile& y, const Tile& a, const Tile& b, int64_t n, int64_t wi
   typename Op::State s[kWidth];
   if constexpr (Op::Associative)
     if (width > 1 && a.across == 1 && y.across == 1 && a.dtype == y.dtype) {
-      if (y.dtype == dtype_of<T>) return Op::columns(s, (T*)y.data, y.along, (const T*)a.data, a.along, n, width);
+      if (y.dtype == dtype_of<T>)
+        return columns(Op::kProduct, &s->value, (T*)y.data, y.along, (const T*)a.data, a.along, n, width);
       if constexpr (T(0.5) != T(0))
         if (y.dtype == DType::f32)
-          return Op::columns(s, (float*)y.data, y.along, (const float*)a.data, a.along, n, width);
+          return columns(Op::kProduct, &s->value, (float*)y.data, y.along, (const float*)a.data, a.along, n, width);
     }
   alignas(64) T p[kBlock], q[kBlock];
   int64_t depth = width == 1 ? kBlock : kDepth;
@@ -348,7 +356,7 @@ void one_tile(const Tile& y, const Tile& a, const Tile& b, int64_t n, int64_t wi
     }
     if constexpr (Op::Associative) {
       if (width == 1) Op::row(s[0], p, (const T*)p, count);
-      else Op::columns(s, p, width, (const T*)p, width, count, width);
+      else columns(Op::kProduct, &s->value, p, width, (const T*)p, width, count, width);
     } else {
       for (int64_t k = 0; k < count; k++)
         for (int64_t j = 0; j < width; j++) {
@@ -386,10 +394,9 @@ void run(const Ctx& ctx, const View& y, const View& a, const View& b, TileFn til
     }
   };
   parallel_ranges(ctx, s.n / columns * tiles, max64(1, kGrain / 8 / work), [&](int64_t begin, int64_t end) {
-    if (!wide) return for_runs(s, begin, end - begin, rows_at);
-    for (int64_t i = begin; i < end; i++) {
+    for (int64_t i = begin; i < end; i += wide ? 1 : end - begin) {
       const int64_t first = i % tiles * kWidth;
-      for_runs(s, i / tiles * columns + first, min64(kWidth, columns - first), rows_at);
+      for_runs(s, i / tiles * columns + first, wide ? min64(kWidth, columns - first) : end - begin, rows_at);
     }
   });
 }
