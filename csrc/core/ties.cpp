@@ -48,6 +48,7 @@ int64_t key_at(const char* p, DType dtype) {
 struct Row {
   char* data;
   int64_t stride, size, n;
+  int64_t next = 0;  // bytes to the next row of the last outer dim
   DType dtype;
   Row(const View& v, int64_t r, bool whole) : dtype(v.dtype) {
     int last = v.ndim - (whole ? 1 : 0);
@@ -58,6 +59,7 @@ struct Row {
     }
     size = kDTypeSize[int(v.dtype)];
     data = static_cast<char*>(v.data) + offset * size;
+    if (last > 0) next = v.stride[last - 1] * size;
     stride = whole ? v.stride[last] : 1;
     n = whole ? v.shape[last] : 1;
   }
@@ -67,14 +69,20 @@ struct Row {
 };
 
 constexpr int64_t kPiece = 4096;  // elements for a thread: a piece a row took 64 rows of 10 half of topk's time
+constexpr int64_t kRun = 16;
+// f(row, count, scratch) for runs of up to kRun rows, neighbours in the last outer dim.
 template <class F>
-void each_row(const Ctx& ctx, const View& x, F f) {
-  int64_t n = x.shape[x.ndim - 1], rows = 1;
+void each_run(const Ctx& ctx, const View& x, F f) {
+  const int64_t n = x.shape[x.ndim - 1], side = x.ndim > 1 ? x.shape[x.ndim - 2] : 1;
+  int64_t rows = 1;
   for (int d = 0; d < x.ndim - 1; d++) rows *= x.shape[d];
   int64_t group = std::max<int64_t>(1, kPiece / n), pieces = (rows + group - 1) / group;
   auto body = [&](int64_t piece, int worker) {
-    for (int64_t r = piece * group; r < std::min(rows, (piece + 1) * group); r++)
-      f(r, static_cast<Pair*>(ctx.workspace) + worker * n);
+    const int64_t end = std::min(rows, (piece + 1) * group);
+    for (int64_t r = piece * group, count = 0; r < end; r += count) {
+      count = std::min({kRun, end - r, side - r % side});
+      f(r, count, static_cast<Pair*>(ctx.workspace) + worker * n);
+    }
   };
   if (pieces == 1 || ctx.threads == 1) {
     for (int64_t piece = 0; piece < pieces; piece++) body(piece, 0);
@@ -99,26 +107,45 @@ void select(Pair* p, int64_t n, int64_t k, bool sorted, Before before) {
   }
 }
 
+// Of `count` neighbouring rows the elements that `to` has, row by row of the result: rows may be many and lie apart.
+template <class W>
+void copy_run(const Row& from, const Row& to, int64_t count) {
+  for (int64_t i = 0; i < to.n; i++)
+    for (int64_t j = 0; j < count; j++) memcpy(to.at(i) + j * to.next, from.at(i) + j * from.next, sizeof(W));
+}
+
 void topk_ties(const Ctx& ctx, const View& values, const View& indices, const View& x, const View& top,
                const View& places, bool largest, bool sorted) noexcept {
-  each_row(ctx, x, [&](int64_t r, Pair* pairs) {
+  each_run(ctx, x, [&](int64_t r, int64_t count, Pair* pairs) {
     Row v(values, r, true), at(indices, r, true), from(x, r, true);
-    bool ties = !sorted;
-    if (!ties) {
-      Row t(top, r, true), p(places, r, true);
-      for (int64_t i = 1; i < t.n && !ties; i++) ties = t.key(i) == t.key(i - 1);
-      for (int64_t i = 0; i < v.n && !ties; i++) {
-        memcpy(v.at(i), t.at(i), size_t(v.size));
-        at.index(i) = p.index(i);
+    bool ties[kRun];
+    std::fill_n(ties, count, !sorted);
+    if (sorted) {
+      const Row t(top, r, true), p(places, r, true);
+      for (int64_t j = 0; j < count; j++) {
+        const char* element = t.data + j * t.next;
+        int64_t last = key_at(element, t.dtype);
+        for (int64_t i = 1; i < t.n; i++) {
+          const int64_t key = key_at(element += t.stride * t.size, t.dtype);
+          ties[j] |= key == last;
+          last = key;
+        }
       }
+      (v.size == 4   ? copy_run<int32_t>
+       : v.size == 8 ? copy_run<int64_t>
+       : v.size == 2 ? copy_run<int16_t>
+                     : copy_run<int8_t>)(t, v, count);
+      copy_run<int64_t>(p, at, count);
     }
-    if (!ties) return;
-    fill_pairs(from, pairs);
-    if (largest) select(pairs, from.n, v.n, sorted, [](const Pair& a, const Pair& b) { return a.first > b.first; });
-    else select(pairs, from.n, v.n, sorted, [](const Pair& a, const Pair& b) { return a.first < b.first; });
-    for (int64_t i = 0; i < v.n; i++) {
-      memcpy(v.at(i), from.at(pairs[i].second), size_t(v.size));
-      at.index(i) = pairs[i].second;
+    for (int64_t j = 0; j < count; j++, v.data += v.next, at.data += at.next, from.data += from.next) {
+      if (!ties[j]) continue;
+      fill_pairs(from, pairs);
+      if (largest) select(pairs, from.n, v.n, sorted, [](const Pair& a, const Pair& b) { return a.first > b.first; });
+      else select(pairs, from.n, v.n, sorted, [](const Pair& a, const Pair& b) { return a.first < b.first; });
+      for (int64_t i = 0; i < v.n; i++) {
+        memcpy(v.at(i), from.at(pairs[i].second), size_t(v.size));
+        at.index(i) = pairs[i].second;
+      }
     }
   });
 }
@@ -127,34 +154,37 @@ void topk_ties(const Ctx& ctx, const View& values, const View& indices, const Vi
 // longer rows with NaN are left as they are.
 constexpr int64_t kInsertion = 16;
 
+void mode_of_row(const Row& v, const Row& at, const Row& from, Pair* pairs) {
+  fill_pairs(from, pairs);
+  bool nan = false, floating = from.dtype <= DType::bf16;
+  int64_t found = v.key(0), count = 0;
+  for (int64_t i = 0; i < from.n; i++) {
+    nan |= floating && pairs[i].first == kNaN;
+    count += pairs[i].first == found;
+  }
+  if (from.n <= kInsertion ? !nan : nan || count == 1) return;
+  auto less = [floating](const Pair& a, const Pair& b) { return a.first < b.first && !(floating && b.first == kNaN); };
+  std::sort(pairs, pairs + from.n, less);
+  int64_t longest = 0, run = 0, place = 0;
+  for (int64_t i = 0; i < from.n; i++) {
+    run++;
+    bool same = i + 1 < from.n && pairs[i].first == pairs[i + 1].first && !(floating && pairs[i].first == kNaN);
+    if (same) continue;
+    if (run > longest) {
+      longest = run;
+      place = pairs[i].second;
+    }
+    run = 0;
+  }
+  memcpy(v.at(0), from.at(place), size_t(v.size));
+  at.index(0) = place;
+}
+
 void mode_ties(const Ctx& ctx, const View& values, const View& indices, const View& x) noexcept {
-  each_row(ctx, x, [&](int64_t r, Pair* pairs) {
+  each_run(ctx, x, [&](int64_t r, int64_t count, Pair* pairs) {
     Row v(values, r, false), at(indices, r, false), from(x, r, true);
-    fill_pairs(from, pairs);
-    bool nan = false, floating = from.dtype <= DType::bf16;
-    int64_t found = v.key(0), count = 0;
-    for (int64_t i = 0; i < from.n; i++) {
-      nan |= floating && pairs[i].first == kNaN;
-      count += pairs[i].first == found;
-    }
-    if (from.n <= kInsertion ? !nan : nan || count == 1) return;
-    auto less = [floating](const Pair& a, const Pair& b) {
-      return a.first < b.first && !(floating && b.first == kNaN);
-    };
-    std::sort(pairs, pairs + from.n, less);
-    int64_t longest = 0, run = 0, place = 0;
-    for (int64_t i = 0; i < from.n; i++) {
-      run++;
-      bool same = i + 1 < from.n && pairs[i].first == pairs[i + 1].first && !(floating && pairs[i].first == kNaN);
-      if (same) continue;
-      if (run > longest) {
-        longest = run;
-        place = pairs[i].second;
-      }
-      run = 0;
-    }
-    memcpy(v.at(0), from.at(place), size_t(v.size));
-    at.index(0) = place;
+    for (; count > 0; count--, v.data += v.next, at.data += at.next, from.data += from.next)
+      mode_of_row(v, at, from, pairs);
   });
 }
 

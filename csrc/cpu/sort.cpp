@@ -62,14 +62,16 @@ Bias bias_of(const View& x) {
   return {true, uint64_t(hi) - uint64_t(lo) <= 0xffffffffu, lo};
 }
 
+// What the bits of keys are turned by, for the largest to come first.
+uint32_t flip_of(bool descending) { return descending ? ~uint32_t(0) : 0; }
+
 // f(keys, i, count) for vectors of a row's 32-bit keys from place i on. Returns whether every element can be told from
 // its key: it is neither NaN nor -0. Floats and integers share this code, the latter
 // as the words that they are: a loop for each would be 8 KB more a level.
 template <class F>
-MIELINA_INLINE bool each_key(const Row& x, int64_t begin, int64_t end, bool descending, Bias bias, F f) {
+MIELINA_INLINE bool each_key(const Row& x, int64_t begin, int64_t end, uint32_t flip, Bias bias, F f) {
   constexpr int64_t L = lanes<int32_t>;
   alignas(64) int32_t buf[kBlock];
-  vu32 flip = vu32{} - uint32_t(descending);
   vi32 lost{};
   for (int64_t i = begin; i < end; i += kBlock) {
     int64_t n = min64(kBlock, end - i);
@@ -91,12 +93,15 @@ MIELINA_INLINE bool each_key(const Row& x, int64_t begin, int64_t end, bool desc
   return bias.whole || !any_lane(lost);
 }
 
-// Keys of 32 bits are packed in whole vectors: `to` has items_room. Returns what each_key does, false for wide keys.
-bool pack_words(const Row& x, int64_t begin, int64_t end, bool descending, Bias bias, uint64_t* to) {
-  vu32 index = count_from(0);
-  return each_key(x, begin, end, descending, bias, [&](vu32 k, int64_t i, int64_t) __attribute__((always_inline)) {
+// Keys of 32 bits are packed in whole vectors: `to` has items_room. Item i has the index (first, the same for all) or
+// its place. Returns what each_key does, false for wide keys.
+__attribute__((noinline)) bool pack_words(const Row& x, int64_t begin, int64_t end, uint32_t flip, Bias bias,
+                                          uint64_t* to, int64_t first = -1) {
+  const vu32 index = first < 0 ? count_from(0) : vu32{} + uint32_t(first);
+  const uint32_t step = first < 0;
+  return each_key(x, begin, end, flip, bias, [&](vu32 k, int64_t i, int64_t) __attribute__((always_inline)) {
     vu32 low, high;
-    interleave(index + uint32_t(i), k, low, high);
+    interleave(index + uint32_t(i) * step, k, low, high);
     store(to + i, (vu64)low);
     store(to + i + lanes<uint64_t>, (vu64)high);
   });
@@ -104,28 +109,34 @@ bool pack_words(const Row& x, int64_t begin, int64_t end, bool descending, Bias 
 template <class T>
 bool pack_range(const Row& x, int64_t begin, int64_t end, bool descending, Bias bias, Item<T>* to) {
   if constexpr (sizeof(T) == 4) {
-    return pack_words(x, begin, end, descending, bias, to);
+    return pack_words(x, begin, end, flip_of(descending), bias, to);
   } else {
-    T buf[kBlock];
-    auto read = row_from_fn<T>(x.dtype);
+    int64_t words[kBlock];
+    auto read = bias.whole ? row_from_fn<int64_t>(x.dtype) : row_from_fn<double>(x.dtype);
     for (int64_t i = begin; i < end; i += kBlock) {
       int64_t n = min64(kBlock, end - i);
-      read(x.data + i * x.stride * x.size, x.stride, buf, n);
-      for (int64_t j = 0; j < n; j++) to[i + j] = pack<T>(buf[j], i + j, descending);
+      read(x.data + i * x.stride * x.size, x.stride, words, n);
+      for (int64_t j = 0; j < n; j++) {
+        double number;
+        __builtin_memcpy(&number, words + j, 8);
+        to[i + j] = bias.whole ? pack<int64_t>(words[j], i + j, descending) : pack<double>(number, i + j, descending);
+      }
     }
     return false;
   }
 }
 
-// values[i] = x[index[i]] for elements of one size, whatever they mean.
+// values[i] = x[index[i]] for elements of one size, whatever they mean; of rows side by side, `across` apart, each has
+// its own x.
 template <class W>
-void gather(const Row& x, const int64_t* index, const Row& values, int64_t at, int64_t n) {
+void gather(const Row& x, int64_t across, const int64_t* index, const Row& values, int64_t at, int64_t n) {
   const W* from = (const W*)x.data;
   W* to = (W*)values.data + at * values.stride;
-  for (int64_t i = 0; i < n; i++) to[i * values.stride] = from[index[i] * x.stride];
+  for (int64_t i = 0; i < n; i++) to[i * values.stride] = from[index[i] * x.stride + i * across];
 }
 template <class U>
-void unpack_range(const Row& x, const U* items, int64_t begin, int64_t end, const Row& values, const Row& indices) {
+void unpack_range(const Row& x, const U* items, int64_t begin, int64_t end, const Row& values, const Row& indices,
+                  int64_t across = 0) {
   int64_t index[kBlock];
   auto take = x.size == 1   ? gather<uint8_t>
               : x.size == 2 ? gather<uint16_t>
@@ -134,18 +145,17 @@ void unpack_range(const Row& x, const U* items, int64_t begin, int64_t end, cons
   for (int64_t i = begin; i < end; i += kBlock) {
     int64_t n = min64(kBlock, end - i);
     for (int64_t j = 0; j < n; j++) index[j] = index_of(items[i + j]);
-    take(x, index, values, i, n);
+    take(x, across, index, values, i, n);
     row_to_fn<int64_t>(DType::i64)(index, indices.data + i * indices.stride * 8, indices.stride, n);
   }
 }
 
 // The same where elements can be told from their keys: nothing is read again.
-void decode_range(const uint64_t* items, int64_t begin, int64_t end, bool descending, bool whole, const Row& values,
+void decode_range(const uint64_t* items, int64_t begin, int64_t end, uint32_t flip, bool whole, const Row& values,
                   const Row& indices) {
   constexpr int64_t L = lanes<int32_t>;
   alignas(64) int32_t value[kBlock];
   alignas(64) int64_t index[kBlock];
-  vu32 flip = vu32{} - uint32_t(descending);
   vu64 low = vu64{} + 0xffffffffu;
   bool direct = values.stride == 1 && (values.dtype == DType::f32 || values.dtype == DType::i32);
   for (int64_t i = begin; i < end; i += kBlock) {
@@ -160,48 +170,48 @@ void decode_range(const uint64_t* items, int64_t begin, int64_t end, bool descen
       vu32 k = odd_lanes((vu32)a, (vu32)b) ^ flip;
       store(j < full ? to + j : value + j, (vi32)(whole ? k ^ 0x80000000u : word_of_key(k)));
     }
-    int64_t from = direct ? full : 0;  // of what is still in the buffers
-    char* v = values.data + (i + from) * values.stride * values.size;
-    if (whole) row_to_fn<int32_t>(values.dtype)(value + from, v, values.stride, n - from);
-    else row_to_fn<float>(values.dtype)((const float*)value + from, v, values.stride, n - from);
+    auto rest = [&](int64_t from, auto row, const void* buf, const Row& to) {  // of what is still in the buffers
+      if (from < n) row(buf, to.data + (i + from) * to.stride * to.size, to.stride, n - from);
+    };
+    int64_t from = direct ? full : 0;
+    rest(from, whole ? row_to_fn<int32_t>(values.dtype) : row_to_fn<float>(values.dtype), value + from, values);
     from = at == index ? 0 : full;
-    row_to_fn<int64_t>(DType::i64)(index + from, indices.data + (i + from) * indices.stride * 8, indices.stride,
-                                   n - from);
+    rest(from, row_to_fn<int64_t>(DType::i64), index + from, indices);
   }
 }
 // The same for narrow ones.
-void decode_narrow(const uint64_t* items, int64_t begin, int64_t end, bool descending, int64_t least, const Row& values,
+void decode_narrow(const uint64_t* items, int64_t begin, int64_t end, uint32_t flip, int64_t least, const Row& values,
                    const Row& indices) {
   alignas(64) int64_t value[kBlock], index[kBlock];
-  const vu64 low = vu64{} + 0xffffffffu, flip = descending ? low : vu64{}, base = vu64{} + uint64_t(least);
+  const vu64 low = vu64{} + 0xffffffffu, base = vu64{} + uint64_t(least);
   for (int64_t i = begin; i < end; i += kBlock) {
     const int64_t n = min64(kBlock, end - i);
     for (int64_t j = 0; j < n; j += lanes<uint64_t>) {
       const vu64 item = load(items + i + j);
       store(index + j, (vi64)(item & low));
-      store(value + j, (vi64)(((item >> 32) ^ flip) + base));
+      store(value + j, (vi64)(((item >> 32) ^ uint64_t(flip)) + base));
     }
     row_to_fn<int64_t>(DType::i64)(value, values.data + i * values.stride * 8, values.stride, n);
     row_to_fn<int64_t>(DType::i64)(index, indices.data + i * indices.stride * 8, indices.stride, n);
   }
 }
 template <class T>
-void put_range(const Row& x, const Item<T>* items, int64_t begin, int64_t end, bool descending, bool exact, Bias bias,
-               const Row& values, const Row& indices) {
+void put_range(const Row& x, const Item<T>* items, int64_t begin, int64_t end, uint32_t flip, bool exact, Bias bias,
+               const Row& values, const Row& indices, int64_t across = 0) {
   if constexpr (sizeof(T) == 4)
     if (exact) {
-      if (bias.narrow) return decode_narrow(items, begin, end, descending, bias.least, values, indices);
-      return decode_range(items, begin, end, descending, bias.whole, values, indices);
+      if (bias.narrow) return decode_narrow(items, begin, end, flip, bias.least, values, indices);
+      return decode_range(items, begin, end, flip, bias.whole, values, indices);
     }
-  unpack_range(x, items, begin, end, values, indices);
+  unpack_range(x, items, begin, end, values, indices, across);
 }
 
-// f(T(), bias) for the type whose key is as narrow as x's elements are: float stands for 32-bit integers, too.
+// f(T(), bias) for the type whose key is as narrow as x's elements are: float stands for 32-bit integers, double for
+// those of 64 bits.
 template <class F>
 void dispatch(const View& x, F f) {
   Bias bias = bias_of(x);
-  if (x.dtype == DType::f64) f(double(), bias);
-  else if (x.dtype == DType::i64 && !bias.narrow) f(int64_t(), bias);
+  if (wide_keys(x.dtype) && !bias.narrow) f(double(), bias);
   else f(float(), bias);
 }
 
@@ -230,9 +240,89 @@ void sort_long(const Ctx& ctx, const View& values, const View& indices, const Vi
       if (!pack_range<T>(xr, b, e, descending, bias, items)) __atomic_store_n(&exact, false, __ATOMIC_RELAXED);
     });
     const U* sorted = radix_sort_long(ctx, items, spare, n, counts);
-    parallel_ranges(ctx, n, kCut,
-                    [&](int64_t b, int64_t e) { put_range<T>(xr, sorted, b, e, descending, exact, bias, vr, ir); });
+    parallel_ranges(ctx, n, kCut, [&](int64_t b, int64_t e) {
+      put_range<T>(xr, sorted, b, e, flip_of(descending), exact, bias, vr, ir);
+    });
   }
+}
+
+// ---- short rows side by side ----------------------------------------------------------------------------------------
+// Rows of elements that lie apart, or of very few, are sorted kColumns at a time, a row in each lane: nothing is read
+// along a row, and 8 items need 19 steps. Where few of the items are asked for, selecting them overtakes earlier.
+constexpr int64_t kColumnsMax = 256, kColumnsFew = 128;
+
+// Neighbouring rows: element 0 of them, and what lies between the elements of each.
+struct Columns {
+  Row first;
+  int64_t along;
+  Row at(int64_t i) const { return {first.data + i * along * first.size, first.stride, first.size, first.dtype}; }
+};
+
+// The number among the row's NaN-free items that `which` asks for, or -1: the first NaN itself.
+template <class U>
+int64_t wanted(const U* items, int64_t n, Kth which, int64_t k) {
+  if (which == Kth::kth) return k;
+  U nan = (U(1) << kHalf<U>)-1;
+  int64_t broken = 0;
+  for (int64_t i = 0; i < n; i++) broken += key_of(items[i]) == nan;
+  if (which == Kth::median && broken) return n - broken;  // NaN sort last, the first of them first
+  return broken == n ? 0 : (n - broken - 1) / 2;
+}
+
+// All rows: the first `many` of each, sorted, or the one that `which` and k ask for. False where rows are better taken
+// one by one.
+bool sort_columns(const Ctx& ctx, const View& values, const View& indices, const View& x, bool descending, Bias bias,
+                  int64_t many, Kth which = Kth::kth, int64_t k = 0) {
+  const int last = x.ndim - 1;
+  const int64_t n = x.shape[last];
+  if (VBYTES == 16 || n > (x.stride[last] == 1 ? kRanked : many == n ? kColumnsMax : kColumnsFew)) return false;
+  const View* all[3] = {&x, &values, &indices};
+  View outer[3] = {x, values, indices};
+  for (View& v : outer) v.ndim = last;
+  const Space<3> s({&outer[0], &outer[1], &outer[2]});
+  const int64_t columns = s.shape[s.ndim - 1], tiles = ceil_div(columns, kColumns);
+  if (columns < kColumns / 2) return false;
+  const uint32_t flip = flip_of(descending) ^ (kSigned ? 0x80000000u : 0);
+  parallel_ranges(ctx, s.n / columns * tiles, max64(1, kItems / (n * kColumns)), [&](int64_t begin, int64_t end) {
+    alignas(64) uint64_t items[kColumnsMax * kColumns], found[kColumns] = {}, row[kColumnsMax];
+    for (int64_t t = begin; t < end; t++) {
+      const int64_t start = t % tiles * kColumns, width = min64(kColumns, columns - start);
+      Columns c[3];
+      for (int j = 0; j < 3; j++) {
+        const int64_t size = kDTypeSize[int(s.dtype[j])];
+        int64_t rest = t / tiles * columns + start, offset = 0;
+        for (int d = s.ndim - 1; d >= 0; rest /= s.shape[d--]) offset += rest % s.shape[d] * s.stride[j][d];
+        c[j] = {{s.data[j] + offset * size, s.stride[j][s.ndim - 1], size, s.dtype[j]},
+                all[j]->ndim > last ? all[j]->stride[last] : 0};
+      }
+      bool exact = true;
+      for (int64_t i = 0; i < n; i++) {
+        const Row from = c[0].at(i);
+        exact &= pack_words(from, 0, width, flip, bias, items + i * kColumns, i);
+        __builtin_prefetch(from.data + width * from.stride * from.size);  // the next rows
+        if (i >= many) continue;
+        __builtin_prefetch(c[1].at(i).data, 1);
+        __builtin_prefetch(c[2].at(i).data, 1);
+        __builtin_prefetch(c[2].at(i).data + 64, 1);
+      }
+      sort_side_by_side(items, n);
+      const uint64_t* from = items;
+      if (many == 0) {
+        const bool all_numbers = exact || which == Kth::kth;
+        const int64_t place = which == Kth::kth ? k : (n - 1) / 2;
+        from = all_numbers ? items + place * kColumns : found;
+        for (int64_t j = 0; !all_numbers && j < width; j++) {
+          for (int64_t i = 0; i < n; i++) row[i] = items[i * kColumns + j] ^ (kSigned ? kTop : 0);
+          found[j] = items[wanted(row, n, which, k) * kColumns + j];
+        }
+      }
+      const Row along{c[0].first.data, c[0].along, c[0].first.size, c[0].first.dtype};
+      for (int64_t i = 0; i < max64(many, 1); i++)
+        put_range<float>(along, from + i * kColumns, 0, width, flip, exact, bias, c[1].at(i), c[2].at(i),
+                         c[0].first.stride);
+    }
+  });
+  return true;
 }
 
 void sort(const Ctx& ctx, const View& values, const View& indices, const View& x, bool descending) noexcept {
@@ -240,6 +330,7 @@ void sort(const Ctx& ctx, const View& values, const View& indices, const View& x
   int64_t n = x.shape[x.ndim - 1];
   dispatch(x, [&]<class T>(T, Bias bias) {
     if (n > kLong || (n > kLong / 4 && numel(x) == n)) return sort_long<T>(ctx, values, indices, x, descending, bias);
+    if (sizeof(T) == 4 && sort_columns(ctx, values, indices, x, descending, bias, n)) return;
     bool two = sizeof(T) == 4 && n > kRanked && n <= kSquare;  // rows at once
     each_row<Item<T>>(ctx, x, two ? 2 : 1, [&](int64_t r, int64_t count, Item<T>* items, Item<T>* spare) {
       bool exact[2];
@@ -250,8 +341,8 @@ void sort(const Ctx& ctx, const View& values, const View& indices, const View& x
       }
       if (count == 1) items = sort_items(items, spare, n);
       for (int64_t i = 0; i < count; i++)
-        put_range<T>(row_of(x, r + i), items + i * kSquare, 0, n, descending, exact[i], bias, row_of(values, r + i),
-                     row_of(indices, r + i));
+        put_range<T>(row_of(x, r + i), items + i * kSquare, 0, n, flip_of(descending), exact[i], bias,
+                     row_of(values, r + i), row_of(indices, r + i));
     });
   });
 }
@@ -261,7 +352,7 @@ uint32_t key_within(const Row& x, int64_t n, int64_t k, bool descending, Bias bi
   constexpr int64_t L = lanes<uint32_t>;
   uint32_t key[L];
   vu32 least = ~vu32{};
-  each_key(x, 0, n / L * L, descending, bias,
+  each_key(x, 0, n / L * L, flip_of(descending), bias,
            [&](vu32 keys, int64_t, int64_t) __attribute__((always_inline)) { least = keys < least ? keys : least; });
   store(key, least);
   insertion_sort(key, L);
@@ -281,11 +372,11 @@ void few_items(const Row& x, int64_t n, int64_t k, int64_t room, bool descending
   };
   if (k <= L / 2) limit = key_within(x, min64(n, 2 * kBlock), k, descending, bias) + 1;
   if (limit == 0) {
-    pack_words(x, 0, room, descending, bias, items);
+    pack_words(x, 0, room, flip_of(descending), bias, items);
     start = count = room;
     cut();
   }
-  each_key(x, start, n, descending, bias, [&](vu32 keys, int64_t i, int64_t m) __attribute__((always_inline)) {
+  each_key(x, start, n, flip_of(descending), bias, [&](vu32 keys, int64_t i, int64_t m) __attribute__((always_inline)) {
     if (!any_lane(keys < vu32{} + limit)) return;
     uint32_t key[L];
     store(key, keys);
@@ -306,6 +397,7 @@ void topk(const Ctx& ctx, const View& values, const View& indices, const View& x
   int64_t n = x.shape[x.ndim - 1], k = values.shape[values.ndim - 1], room = network_room(4 * k);
   bool few = k <= kFewMax && n >= 2 * room;
   dispatch(x, [&]<class T>(T, Bias bias) {
+    if (sizeof(T) == 4 && sort_columns(ctx, values, indices, x, largest, bias, k)) return;
     each_row<Item<T>>(ctx, x, 1, [&](int64_t r, int64_t, Item<T>* items, Item<T>* spare) {
       Row xr = row_of(x, r);
       if constexpr (sizeof(T) == 4)
@@ -327,17 +419,6 @@ void topk(const Ctx& ctx, const View& values, const View& indices, const View& x
   });
 }
 
-// The number among the row's NaN-free items that `which` asks for, or -1: the first NaN itself.
-template <class U>
-int64_t wanted(const U* items, int64_t n, Kth which, int64_t k) {
-  if (which == Kth::kth) return k;
-  U nan = (U(1) << kHalf<U>)-1;
-  int64_t broken = 0;
-  for (int64_t i = 0; i < n; i++) broken += key_of(items[i]) == nan;
-  if (which == Kth::median && broken) return n - broken;  // NaN sort last, the first of them first
-  return broken == n ? 0 : (n - broken - 1) / 2;
-}
-
 void kth(const Ctx& ctx, const View& values, const View& indices, const View& x, Kth which, int64_t k) noexcept {
   if (numel(x) == 0) return;
   int64_t n = x.shape[x.ndim - 1];
@@ -347,6 +428,7 @@ void kth(const Ctx& ctx, const View& values, const View& indices, const View& x,
   }
   dispatch(x, [&]<class T>(T, Bias bias) {
     using U = Item<T>;
+    if (sizeof(T) == 4 && sort_columns(ctx, values, indices, x, false, bias, 0, which, k)) return;
     each_row<U>(ctx, x, 1, [&](int64_t r, int64_t, U* items, U* spare) {
       Row xr = row_of(x, r);
       pack_range<T>(xr, 0, n, false, bias, items);

@@ -66,6 +66,35 @@ def test_rows_beside_each_other(n: int) -> None:
                     np.testing.assert_array_equal(np.signbit(y.values.numpy()[0]), np.signbit(e[0][0]))
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 13, 16, 17, 56, 128, 129, 256, 257])
+@pytest.mark.parametrize("rows", [7, 8, 21, 48])
+def test_columns(n: int, rows: int) -> None:
+    """Rows whose elements lie apart are sorted side by side: with equals, some of them with NaN and -0."""
+    torch = pytest.importorskip("torch")
+    for dtype in ("float32", "float16", "int16", "int64", "float64"):
+        x = np.round(RNG.standard_normal((3, n, rows)) * n / 2)
+        x[1][RNG.random((n, rows)) < 0.1] = 40
+        if dtype.startswith("float"):
+            x[2][RNG.random((n, rows)) < 0.2] = np.nan
+            x[:, :, 3] = np.where(x[:, :, 3] == 0, -0.0, x[:, :, 3])
+        x = x.astype(dtype)
+        for a, dim in ((x, 1), (x.transpose(1, 0, 2), 0), (np.ascontiguousarray(x.transpose(0, 2, 1)), 2)):
+            mine, theirs = mi.tensor(a), torch.tensor(a)
+            for descending in (False, True):
+                y, e = mi.sort(mine, dim, descending), torch.sort(theirs, dim=dim, descending=descending, stable=True)
+                np.testing.assert_array_equal(y.indices.numpy(), e.indices.numpy())
+                np.testing.assert_array_equal(y.values.numpy(), e.values.numpy())
+                if dtype == "float32":
+                    np.testing.assert_array_equal(np.signbit(y.values.numpy()), np.signbit(e.values.numpy()))
+                k = (n + 1) // 2
+                y, e = mi.topk(mine, k, dim, descending), torch.topk(theirs, k, dim, descending)
+                np.testing.assert_array_equal(y.indices.numpy(), e.indices.numpy())
+                np.testing.assert_array_equal(y.values.numpy(), e.values.numpy())
+            for name in ("median", "nanmedian"):
+                y, e = getattr(mi, name)(mine, dim), getattr(torch, name)(theirs, dim)
+                check_choice(y, e.values.numpy(), a, dim, name)
+
+
 def check_choice(y: Any, expected: np.ndarray, x: np.ndarray, dim: int, name: str = "") -> None:
     """The expected values, and indices of them in x, each once; which of several equals is told in audit/."""
     values, indices = (np.asarray(part.numpy()) for part in y)

@@ -175,6 +175,35 @@ void network_sort_two(uint64_t* p, int64_t n) {
   turn(p, 2 * kSquare);
 }
 
+// ---- rows side by side ----------------------------------------------------------------------------------------------
+// kColumns rows of n items, p[i * kColumns + j] being item i of row j, by merge exchange (Batcher 1968; Knuth 5.2.2 M),
+// whose steps are the same for every n. The items' top bit is turned where kSigned.
+constexpr int64_t kColumns = 16;
+void sort_side_by_side(uint64_t* p, int64_t n) {
+  constexpr int L = kItemLanes;
+  int64_t half = 1;
+  while (2 * half < n) half *= 2;
+  for (int64_t step = half; step > 0; step /= 2) {
+    int64_t from = 0, apart = step;
+    for (int64_t q = half;; q /= 2) {
+      for (int64_t i = from; i < n - apart; i += 2 * step)
+        for (int64_t k = i; k < min64(i + step, n - apart); k++) {
+          uint64_t *a = p + k * kColumns, *b = a + apart * kColumns;
+#pragma GCC unroll 8
+          for (int j = 0; j < kColumns; j += L) {
+            vu64 low = load(a + j), high = load(b + j);
+            order(low, high);
+            store(a + j, low);
+            store(b + j, high);
+          }
+        }
+      if (q == step) break;
+      apart = q - step;
+      from = step;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace MIELINA_ISA
 }  // namespace mielina
