@@ -197,8 +197,8 @@ MIELINA_INLINE void map_vectors(HalfTarget y, int64_t n, bool nt, F f) {
 }
 
 // ---- columns --------------------------------------------------------------------------------------------------------
-// A tile of up to kTile neighbouring rows whose elements c lie side by side: four vectors wide. Narrow tiles and other
-// dtypes pass through a buffer of kTile elements, so that the loops never see a tail.
+// A tile of up to kTile neighbouring rows whose elements c lie side by side: up to four vectors wide. Tiles with a part
+// of a vector and other dtypes pass through a buffer of kTile elements, so that the loops never see a tail.
 template <class T>
 constexpr int64_t kTile = 4 * lanes<T>;
 
@@ -207,7 +207,8 @@ struct Column {
   char* data;
   int64_t stride, width;
   DType dtype;
-  bool direct() const { return width == kTile<T> && dtype == dtype_of<T>; }
+  bool direct() const { return width % lanes<T> == 0 && dtype == dtype_of<T>; }
+  int64_t vectors() const { return ceil_div(width, lanes<T>); }
   const T* get(int64_t c, T* buf) const {
     char* p = data + c * stride * kDTypeSize[int(dtype)];
     if (direct()) return (const T*)p;

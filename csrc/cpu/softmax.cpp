@@ -71,23 +71,24 @@ void softmax_columns(const Ctx& ctx, const Rows<T, 2>& rows, bool log) {
   constexpr int64_t L = lanes<T>;
   for_each_column(ctx, rows, [&](const Column<T>(&column)[2]) {
     const Column<T>&y = column[0], &x = column[1];
+    const int64_t vectors = x.vectors();
     alignas(64) T in[kTile<T>] = {}, o[kTile<T>];
     Vec<T> top[4], sum[4] = {};
     for (auto& m : top) m = splat<Vec<T>>(T(-kInf));
     for (int64_t i = 0; i < rows.C; i++) {
       const T* p = x.get(i, in);
-      for (int j = 0; j < 4; j++) top[j] = bounded<false>(load(p + j * L), top[j]);
+      for (int64_t j = 0; j < vectors; j++) top[j] = bounded<false>(load(p + j * L), top[j]);
     }
     // f(vector, j) of every row of the tile `from` goes to y, or nowhere.
     auto pass = [&](const Column<T>& from, bool write, auto f) __attribute__((always_inline)) {
       for (int64_t i = 0; i < rows.C; i++) {
         const T* p = from.get(i, in);
         T* to = write ? y.out(i, o) : o;
-        for (int j = 0; j < 4; j++) store(to + j * L, f(load(p + j * L), j));
+        for (int64_t j = 0; j < vectors; j++) store(to + j * L, f(load(p + j * L), j));
         if (write) y.put(i, to);
       }
     };
-    auto add = [&](Vec<T> v, int j) __attribute__((always_inline)) {
+    auto add = [&](Vec<T> v, int64_t j) __attribute__((always_inline)) {
       v = exp_below(v - top[j]);
       sum[j] += v;
       return v;
@@ -95,9 +96,77 @@ void softmax_columns(const Ctx& ctx, const Rows<T, 2>& rows, bool log) {
     bool keep = !log && y.direct();
     pass(x, keep, add);
     for (int j = 0; j < 4; j++) sum[j] = log ? MIELINA_ISA::log(sum[j]) : c<Vec<T>>(1) / sum[j];
-    if (log) pass(x, true, [&](Vec<T> v, int j) __attribute__((always_inline)) { return (v - top[j]) - sum[j]; });
-    else if (keep) pass(y, true, [&](Vec<T> v, int j) __attribute__((always_inline)) { return v * sum[j]; });
-    else pass(x, true, [&](Vec<T> v, int j) __attribute__((always_inline)) { return exp_below(v - top[j]) * sum[j]; });
+    if (log) pass(x, true, [&](Vec<T> v, int64_t j) __attribute__((always_inline)) { return (v - top[j]) - sum[j]; });
+    else if (keep) pass(y, true, [&](Vec<T> v, int64_t j) __attribute__((always_inline)) { return v * sum[j]; });
+    else
+      pass(x, true, [&](Vec<T> v, int64_t j) __attribute__((always_inline)) { return exp_below(v - top[j]) * sum[j]; });
+  });
+}
+
+// ---- short rows -----------------------------------------------------------------------------------------------------
+// Rows of a few vectors spend more on their ends than on their elements. Many of them go through each pass together:
+// the exponentials are one loop over all, and no row waits for another's maximum, sum or logarithm. From 16 vectors on
+// the passes over what waits take longer than that.
+constexpr int64_t kShortRow = 14 * lanes<float>, kTogether = 2048, kMany = 64;  // elements of a row and of all, rows
+
+// f(i, w) over the vectors of [0, n): w lanes, all but where n is less. The last one may overlap the one before.
+template <class T, class F>
+MIELINA_INLINE void cover_vectors(int64_t n, F f) {
+  constexpr int64_t L = lanes<T>;
+  const int64_t w = min64(n, L);
+  for (int64_t i = 0;; i = min64(i + L, n - L)) {
+    f(i, w);
+    if (i + L >= n) return;
+  }
+}
+// p[i] = log p[i], of whole vectors.
+[[gnu::noinline]] void logs(double* p, int64_t n) {
+  for (int64_t i = 0; i < n; i += lanes<double>) store(p + i, log(load(p + i)));
+}
+
+void softmax_short(const Ctx& ctx, const Rows<float, 2>& rows, bool log) {
+  constexpr int64_t L = lanes<float>;
+  const int64_t C = rows.C, together = min64(kMany, kTogether / C);
+  const bool nt = bypass(rows, false);
+  parallel_ranges(ctx, rows.count(), max64(1, kGrain / 4 / C), [&](int64_t begin, int64_t end) {
+    alignas(64) float xs[kTogether], e[kTogether + L], o[kShortRow], top[kMany];
+    alignas(64) double sum[kMany] = {};
+    int64_t at[2][kMany];
+    const float* x[kMany];
+    for (int64_t r = begin; r < end; r += together) {
+      const int64_t n = min64(together, end - r);
+      for (int k = 0; k < 2; k++) offsets(rows.outer, k, r, n, at[k]);
+      for (int64_t j = 0; j < n; j++) {
+        const float* p = x[j] = rows.row(1, at[1][j]).get(0, C, xs + j * C);
+        vf32 m = splat<vf32>(-kInf);
+        cover_vectors<float>(C, [&](int64_t i, int64_t w) __attribute__((always_inline)) {
+          m = bounded<false>(first<float>(load_part(p + i, w), w, -kInf), m);
+        });
+        top[j] = fold_lanes(m, [](vf32 a, vf32 b) __attribute__((always_inline)) { return bounded<false>(a, b); });
+        cover_vectors<float>(C, [&, m = splat<vf32>(top[j])](int64_t i, int64_t w) __attribute__((always_inline)) {
+          store(e + j * C + i, load_part(p + i, w) - m);  // what is too much the next row covers
+        });
+      }
+      for (int64_t i = 0; i < n * C; i += L) store(e + i, exp_below(load(e + i)));
+      for (int64_t j = 0; j < n; j++)
+        sum[j] = double(sum_vectors<float>(
+            C, [&](int64_t i, int64_t w) __attribute__((always_inline)) { return load_part(e + j * C + i, w); }));
+      if (log) logs(sum, n);
+      for (int64_t j = 0; j < n; j++) {
+        const Row<float> y = rows.row(0, at[0][j]);
+        float* q = y.out(0, o);
+        const vf32 m = splat<vf32>(top[j]), scale = splat<vf32>(log ? float(sum[j]) : float(1.0 / sum[j]));
+        auto result = [&](int64_t i, int64_t w) __attribute__((always_inline)) {
+          return log ? (load_part(x[j] + i, w) - m) - scale : load_part(e + j * C + i, w) * scale;
+        };
+        if (nt) map_vectors(q, C, true, result);
+        else
+          cover_vectors<float>(
+              C, [&](int64_t i, int64_t w) __attribute__((always_inline)) { store_part(q + i, result(i, w), w); });
+        y.put(0, C, q);
+      }
+    }
+    if (nt) stream_fence();
   });
 }
 
@@ -128,6 +197,9 @@ void softmax_of(const Ctx& ctx, const View& y, const View& x, bool log) {
   const Rows<T, 2> rows({&y, &x});
   if (rows.C == 0 || rows.count() == 0) return;
   if (rows.vertical()) return softmax_columns(ctx, rows, log);
+  if constexpr (VBYTES > 16 && sizeof(T) == 4) {
+    if (rows.C <= kShortRow) return softmax_short(ctx, rows, log);
+  }
   if constexpr (kHalfKernels<T>) {
     if (in_halves(y, x)) return softmax_rows<T, true>(ctx, rows, log);
   }
@@ -144,16 +216,17 @@ void softmax_backward_columns(const Ctx& ctx, const Rows<T, 3>& rows, bool log) 
   constexpr int64_t L = lanes<T>;
   for_each_column(ctx, rows, [&](const Column<T>(&column)[3]) {
     const Column<T>&dx = column[0], &g = column[1], &y = column[2];
+    const int64_t vectors = dx.vectors();
     alignas(64) T gb[kTile<T>] = {}, yb[kTile<T>] = {}, o[kTile<T>];
     Vec<T> sum[4] = {};
     for (int64_t i = 0; i < rows.C; i++) {
       const T *gp = g.get(i, gb), *yp = y.get(i, yb);
-      for (int j = 0; j < 4; j++) sum[j] += log ? load(gp + j * L) : load(gp + j * L) * load(yp + j * L);
+      for (int64_t j = 0; j < vectors; j++) sum[j] += log ? load(gp + j * L) : load(gp + j * L) * load(yp + j * L);
     }
     for (int64_t i = 0; i < rows.C; i++) {
       const T *gp = g.get(i, gb), *yp = y.get(i, yb);
       T* to = dx.out(i, o);
-      for (int j = 0; j < 4; j++) {
+      for (int64_t j = 0; j < vectors; j++) {
         Vec<T> v = load(gp + j * L), p = load(yp + j * L);
         store(to + j * L, log ? v - exp_below(p) * sum[j] : p * (v - sum[j]));
       }

@@ -18,11 +18,14 @@ RNG = np.random.default_rng(3)
 LAYOUTS = ("contiguous", "transposed", "sliced", "expanded_inner")
 
 
-# Rows within a vector, across the blocks of 1,024, beyond the 4,096 that a task holds, and columns of both kinds.
+# Rows within a vector, across the blocks of 1,024, beyond the 4,096 that a task holds, and columns of both kinds; many
+# short rows, which go together, of every kind of end, and columns of three vectors and a half.
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 @pytest.mark.parametrize(
-    ("shape", "dim"), [((3, 10), 1), ((2, 1030), -1), ((2, 4200), 1), ((2, 5, 70), 1), ((40, 3), 0)]
-)
+    ("shape", "dim"),
+    [((3, 10), 1), ((2, 1030), -1), ((2, 4200), 1), ((2, 5, 70), 1), ((40, 3), 0), ((2, 150, 7), 2), ((130, 16), 1),
+     ((40, 1), 1), ((41, 56), 1), ((23, 111), 1), ((3, 225), 1), ((2, 6, 56), 1), ((2, 6, 28), 1)],
+)  # fmt: skip
 def test_reference(name: str, shape: tuple[int, ...], dim: int) -> None:
     x = RNG.standard_normal(shape) * 4
     check_op(
