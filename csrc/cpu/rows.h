@@ -197,10 +197,12 @@ MIELINA_INLINE void map_vectors(HalfTarget y, int64_t n, bool nt, F f) {
 }
 
 // ---- columns --------------------------------------------------------------------------------------------------------
-// A tile of up to kTile neighbouring rows whose elements c lie side by side: up to four vectors wide. Tiles with a part
-// of a vector and other dtypes pass through a buffer of kTile elements, so that the loops never see a tail.
+// A tile of up to kTile neighbouring rows whose elements c lie side by side: as wide as kTileElements allow, since the
+// hardware fetches ahead within a row of the tile and not from one to the next, four vectors at least. Tiles with a
+// part of a vector and other dtypes pass through a buffer of kTile elements, so that the loops never see a tail.
 template <class T>
-constexpr int64_t kTile = 4 * lanes<T>;
+constexpr int64_t kTile = 64 * lanes<T>;
+constexpr int64_t kTileElements = 8 * 1024;
 
 template <class T>
 struct Column {
@@ -225,17 +227,18 @@ struct Column {
 template <class T, int K, class F>
 static void for_each_column(const Ctx& ctx, const Rows<T, K>& rows, F f) {
   int last = rows.outer.ndim - 1;
-  int64_t side = rows.outer.shape[last], tiles = ceil_div(side, kTile<T>), groups = rows.count() / max64(1, side);
-  int64_t grain = max64(1, kGrain / 4 / (rows.C * min64(side, kTile<T>)));
+  const int64_t four = 4 * lanes<T>, wide = max64(four, min64(kTile<T>, kTileElements / rows.C / four * four));
+  int64_t side = rows.outer.shape[last], tiles = ceil_div(side, wide), groups = rows.count() / max64(1, side);
+  int64_t grain = max64(1, kGrain / 4 / (rows.C * min64(side, wide)));
   parallel_ranges(ctx, groups * tiles, grain, [&](int64_t b, int64_t e) {
     for (int64_t t = b; t < e; t++) {
-      int64_t i = t / tiles * side + t % tiles * kTile<T>;
+      int64_t i = t / tiles * side + t % tiles * wide;
       Column<T> column[K];
       for (int k = 0; k < K; k++) {
         int64_t at;
         offsets(rows.outer, k, i, 1, &at);
         DType d = rows.outer.dtype[k];
-        int64_t width = min64(kTile<T>, side - t % tiles * kTile<T>);
+        int64_t width = min64(wide, side - t % tiles * wide);
         column[k] = {rows.outer.data[k] + at * kDTypeSize[int(d)], rows.stride[k], width, d};
       }
       f(column);

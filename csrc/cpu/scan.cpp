@@ -168,6 +168,14 @@ struct RunningLogSumExp {
       store_part(p + j, f(load_part(p + j, l), j), l);
     }
   }
+  // p[i] = base[i] + log s[i], or base[0] + log s[i]: one copy of the logarithm.
+  [[gnu::noinline]] static void add_logs(double* p, const double* base, int64_t step, const double* s, int64_t n) {
+    each(p, n, [&](vf64 v, int64_t i) __attribute__((always_inline)) {
+      const int64_t l = min64(lanes<double>, n - i);
+      v = step ? load_part(base + i, l) : splat<vf64>(*base);
+      return v + log(load_part(s + i, l));
+    });
+  }
   // A single row, by blocks whose exponentials have one base where that loses nothing: the largest of the block, unless
   // the block begins far below it (or with none, or holds an infinity).
   void row(double* p, int64_t n) {
@@ -185,7 +193,7 @@ struct RunningLogSumExp {
       Running<double, false>::State s{sum[0] * __builtin_exp(top[0] - most)};
       each(p, count, [&](vf64 v, int64_t) __attribute__((always_inline)) { return exp_below(v - base); });
       Running<double, false>::row(s, p, (const double*)p, count);
-      each(p, count, [&](vf64 v, int64_t) __attribute__((always_inline)) { return base + log(v); });
+      add_logs(p, &most, 0, p, count);
       top[0] = most;
       sum[0] = s.value;
     }
@@ -207,8 +215,9 @@ struct RunningLogSumExp {
         const vf64 t = select<vf64>(above, x, old);
         store(top + j, t);
         store(sum + j, s);
-        return t + log(s);
+        return t;
       });
+      add_logs(p, top, 1, sum, width);
     }
   }
   static void tile(const Tile& y, const Tile& a, const Tile&, int64_t n, int64_t width, bool) {

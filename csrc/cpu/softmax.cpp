@@ -66,15 +66,25 @@ MIELINA_INLINE void map_row(const Row<T, A>& y, const Row<T, B>& x, int64_t C, b
   });
 }
 
+// p[i] = log p[i], of whole vectors.
+template <class T>
+[[gnu::noinline]] void logs(T* p, int64_t n) {
+  for (int64_t i = 0; i < n; i += lanes<T>) store(p + i, log(load(p + i)));
+}
+
 template <class T>
 void softmax_columns(const Ctx& ctx, const Rows<T, 2>& rows, bool log) {
   constexpr int64_t L = lanes<T>;
   for_each_column(ctx, rows, [&](const Column<T>(&column)[2]) {
     const Column<T>&y = column[0], &x = column[1];
     const int64_t vectors = x.vectors();
-    alignas(64) T in[kTile<T>] = {}, o[kTile<T>];
-    Vec<T> top[4], sum[4] = {};
-    for (auto& m : top) m = splat<Vec<T>>(T(-kInf));
+    alignas(64) T in[kTile<T>], o[kTile<T>];
+    store(in + (vectors - 1) * L, Vec<T>{});  // the rest of a part of a vector
+    Vec<T> top[kTile<T> / L], sum[kTile<T> / L];
+    for (int64_t j = 0; j < vectors; j++) {
+      top[j] = splat<Vec<T>>(T(-kInf));
+      sum[j] = Vec<T>{};
+    }
     for (int64_t i = 0; i < rows.C; i++) {
       const T* p = x.get(i, in);
       for (int64_t j = 0; j < vectors; j++) top[j] = bounded<false>(load(p + j * L), top[j]);
@@ -95,7 +105,8 @@ void softmax_columns(const Ctx& ctx, const Rows<T, 2>& rows, bool log) {
     };
     bool keep = !log && y.direct();
     pass(x, keep, add);
-    for (int j = 0; j < 4; j++) sum[j] = log ? MIELINA_ISA::log(sum[j]) : c<Vec<T>>(1) / sum[j];
+    if (log) logs((T*)sum, vectors * L);
+    for (int64_t j = 0; !log && j < vectors; j++) sum[j] = c<Vec<T>>(1) / sum[j];
     if (log) pass(x, true, [&](Vec<T> v, int64_t j) __attribute__((always_inline)) { return (v - top[j]) - sum[j]; });
     else if (keep) pass(y, true, [&](Vec<T> v, int64_t j) __attribute__((always_inline)) { return v * sum[j]; });
     else
@@ -119,11 +130,6 @@ MIELINA_INLINE void cover_vectors(int64_t n, F f) {
     if (i + L >= n) return;
   }
 }
-// p[i] = log p[i], of whole vectors.
-[[gnu::noinline]] void logs(double* p, int64_t n) {
-  for (int64_t i = 0; i < n; i += lanes<double>) store(p + i, log(load(p + i)));
-}
-
 void softmax_short(const Ctx& ctx, const Rows<float, 2>& rows, bool log) {
   constexpr int64_t L = lanes<float>;
   const int64_t C = rows.C, together = min64(kMany, kTogether / C);
@@ -154,10 +160,12 @@ void softmax_short(const Ctx& ctx, const Rows<float, 2>& rows, bool log) {
       if (log) logs(sum, n);
       for (int64_t j = 0; j < n; j++) {
         const Row<float> y = rows.row(0, at[0][j]);
+        const float* from = log ? x[j] : e + j * C;
         float* q = y.out(0, o);
         const vf32 m = splat<vf32>(top[j]), scale = splat<vf32>(log ? float(sum[j]) : float(1.0 / sum[j]));
         auto result = [&](int64_t i, int64_t w) __attribute__((always_inline)) {
-          return log ? (load_part(x[j] + i, w) - m) - scale : load_part(e + j * C + i, w) * scale;
+          const vf32 v = load_part(from + i, w);
+          return log ? (v - m) - scale : v * scale;
         };
         if (nt) map_vectors(q, C, true, result);
         else
@@ -217,8 +225,11 @@ void softmax_backward_columns(const Ctx& ctx, const Rows<T, 3>& rows, bool log) 
   for_each_column(ctx, rows, [&](const Column<T>(&column)[3]) {
     const Column<T>&dx = column[0], &g = column[1], &y = column[2];
     const int64_t vectors = dx.vectors();
-    alignas(64) T gb[kTile<T>] = {}, yb[kTile<T>] = {}, o[kTile<T>];
-    Vec<T> sum[4] = {};
+    alignas(64) T gb[kTile<T>], yb[kTile<T>], o[kTile<T>];
+    store(gb + (vectors - 1) * L, Vec<T>{});
+    store(yb + (vectors - 1) * L, Vec<T>{});
+    Vec<T> sum[kTile<T> / L];
+    for (int64_t j = 0; j < vectors; j++) sum[j] = Vec<T>{};
     for (int64_t i = 0; i < rows.C; i++) {
       const T *gp = g.get(i, gb), *yp = y.get(i, yb);
       for (int64_t j = 0; j < vectors; j++) sum[j] += log ? load(gp + j * L) : load(gp + j * L) * load(yp + j * L);
@@ -232,6 +243,46 @@ void softmax_backward_columns(const Ctx& ctx, const Rows<T, 3>& rows, bool log) 
       }
       dx.put(i, to);
     }
+  });
+}
+
+// As softmax_short.
+void softmax_backward_short(const Ctx& ctx, const Rows<float, 3>& rows, bool log) {
+  const int64_t C = rows.C, together = min64(kMany, kTogether / C);
+  const bool nt = bypass(rows, false);
+  parallel_ranges(ctx, rows.count(), max64(1, kGrain / 4 / C), [&](int64_t begin, int64_t end) {
+    alignas(64) float gs[kTogether], ys[kTogether], o[kShortRow];
+    float sum[kMany];
+    const float *g[kMany], *y[kMany];
+    int64_t at[3][kMany];
+    for (int64_t r = begin; r < end; r += together) {
+      const int64_t n = min64(together, end - r);
+      for (int k = 0; k < 3; k++) offsets(rows.outer, k, r, n, at[k]);
+      for (int64_t j = 0; j < n; j++) {
+        const float *p = g[j] = rows.row(1, at[1][j]).get(0, C, gs + j * C),
+                    *q = y[j] = rows.row(2, at[2][j]).get(0, C, ys + j * C);
+        sum[j] = sum_vectors<float>(C, [&](int64_t i, int64_t w) __attribute__((always_inline)) {
+          const vf32 v = load_part(p + i, w);
+          return log ? v : v * load_part(q + i, w);
+        });
+      }
+      for (int64_t j = 0; j < n; j++) {
+        const Row<float> dx = rows.row(0, at[0][j]);
+        const float *from = g[j], *prob = y[j];
+        float* to = dx.out(0, o);
+        const vf32 all = splat<vf32>(sum[j]);
+        auto result = [&](int64_t i, int64_t w) __attribute__((always_inline)) {
+          const vf32 v = load_part(from + i, w), p = load_part(prob + i, w);
+          return log ? v - exp_below(p) * all : p * (v - all);
+        };
+        if (nt) map_vectors(to, C, true, result);
+        else
+          cover_vectors<float>(
+              C, [&](int64_t i, int64_t w) __attribute__((always_inline)) { store_part(to + i, result(i, w), w); });
+        dx.put(0, C, to);
+      }
+    }
+    if (nt) stream_fence();
   });
 }
 
@@ -269,6 +320,9 @@ void softmax_backward_of(const Ctx& ctx, const View& dx, const View& g, const Vi
   const Rows<T, 3> rows({&dx, &g, &y});
   if (rows.C == 0 || rows.count() == 0) return;
   if (rows.vertical()) return softmax_backward_columns(ctx, rows, log);
+  if constexpr (VBYTES > 16 && sizeof(T) == 4) {
+    if (rows.C <= (log ? kShortRow : kShortRow / 2)) return softmax_backward_short(ctx, rows, log);
+  }
   if constexpr (kHalfKernels<T>) {
     if (in_halves(dx, g, y)) return softmax_backward_rows<T, true>(ctx, rows, log);
   }
