@@ -116,19 +116,18 @@ void softmax_columns(const Ctx& ctx, const Rows<T, 2>& rows, bool log) {
 
 // ---- short rows -----------------------------------------------------------------------------------------------------
 // Rows of a few vectors spend more on their ends than on their elements. Many of them go through each pass together:
-// the exponentials are one loop over all, and no row waits for another's maximum, sum or logarithm. From 16 vectors on
-// the passes over what waits take longer than that.
-constexpr int64_t kShortRow = 14 * lanes<float>, kTogether = 2048, kMany = 64;  // elements of a row and of all, rows
+// the exponentials are one loop over all, and no row waits for another's maximum, sum or logarithm. Rows of 25 vectors
+// of eight gain up to a quarter, of 32 no more, as the passes over what waits take time; not timed with AVX-512.
+constexpr int64_t kShortRow = VBYTES == 64 ? 256 : 200, kTogether = 2048,
+                  kMany = 64;  // elements of a row, of all; rows
 
 // f(i, w) over the vectors of [0, n): w lanes, all but where n is less. The last one may overlap the one before.
 template <class T, class F>
 MIELINA_INLINE void cover_vectors(int64_t n, F f) {
   constexpr int64_t L = lanes<T>;
-  const int64_t w = min64(n, L);
-  for (int64_t i = 0;; i = min64(i + L, n - L)) {
-    f(i, w);
-    if (i + L >= n) return;
-  }
+  if (n < L) return f(0, n);
+  for (int64_t i = 0; i + L <= n; i += L) f(i, L);
+  if (n % L) f(n - L, L);
 }
 void softmax_short(const Ctx& ctx, const Rows<float, 2>& rows, bool log) {
   constexpr int64_t L = lanes<float>;
@@ -321,7 +320,7 @@ void softmax_backward_of(const Ctx& ctx, const View& dx, const View& g, const Vi
   if (rows.C == 0 || rows.count() == 0) return;
   if (rows.vertical()) return softmax_backward_columns(ctx, rows, log);
   if constexpr (VBYTES > 16 && sizeof(T) == 4) {
-    if (rows.C <= (log ? kShortRow : kShortRow / 2)) return softmax_backward_short(ctx, rows, log);
+    if (rows.C <= kShortRow) return softmax_backward_short(ctx, rows, log);
   }
   if constexpr (kHalfKernels<T>) {
     if (in_halves(dx, g, y)) return softmax_backward_rows<T, true>(ctx, rows, log);
