@@ -145,8 +145,7 @@ struct Reducer {
 
   // Whether the elements of an output are pieces of memory, of few elements but of more than a vector.
   bool in_runs() const {
-    return in.dtype[0] == dtype_of<T> && in.ndim == 2 && in.stride[0][1] == 1 && in.shape[1] >= lanes<T> &&
-           in.shape[1] <= kTile;
+    return as_is() && in.ndim == 2 && in.stride[0][1] == 1 && in.shape[1] >= lanes<T> && in.shape[1] <= kTile;
   }
   void one_row(void* s, int64_t row, int64_t chunk, T* buf) const {
     fold.init(s, 1);
@@ -164,7 +163,8 @@ struct Reducer {
     if (as_is() && in.linear[0]) {
       add(begin, end - begin, begin);
     } else if (fold.monoid && plan.chunks == 1 && in_runs()) {
-      fold.runs(s, (const T*)base, in.stride[0][0], in.shape[0], in.shape[1]);
+      if (halves()) fold.runs(s, halves_at(base), in.stride[0][0], in.shape[0], in.shape[1]);
+      else fold.runs(s, (const T*)base, in.stride[0][0], in.shape[0], in.shape[1]);
     } else if (as_is() && in.stride[0][in.ndim - 1] == 1 && in.shape[in.ndim - 1] >= kShort) {
       for_rows(in, 0, begin, end - begin,
                [&](int64_t offset, int64_t run, int64_t done) { add(offset, run, begin + done); });
@@ -200,7 +200,8 @@ struct Reducer {
   bool short_rows() const {
     const int last = plan.outer.ndim - 1;
     const bool piece = in.ndim == 1 && in.stride[0][0] == 1;
-    return monoid() && (piece || (in_runs() && in.shape[0] <= kPanel)) && plan.inner_n > 3 && plan.inner_n <= kBlock &&
+    return monoid() && (piece || (in_runs() && !halves() && in.shape[0] <= kPanel)) && plan.inner_n > 3 &&
+           plan.inner_n <= kBlock &&
            (!plan.columns || (plan.inner_n < kShort && magnitude(plan.outer.stride[last]) > 1));
   }
   void some_rows(int64_t row, int64_t count, T* buf) const {

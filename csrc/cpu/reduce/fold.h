@@ -385,7 +385,8 @@ struct Folding {
     });
   }
   // A monoid's s += rows of at most kTile elements each.
-  void runs(void* s, const T* p, int64_t stride, int64_t rows, int64_t width) const {
+  template <class P>
+  void runs(void* s, P p, int64_t stride, int64_t rows, int64_t width) const {
     for (int64_t r = 0; r < rows; r += kPanel)
       join_vector<T>(monoid->join, *(Total<T>*)s,
                      vector_of_runs(*monoid, p + r * stride, stride, min64(kPanel, rows - r), width, param));

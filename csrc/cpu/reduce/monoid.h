@@ -382,7 +382,7 @@ struct MinOf : Additive {
   }
 };
 struct NormInfOf : MaxOf {
-  static constexpr bool halves = false;  // 8 KB
+  static constexpr bool halves = false;  // its loops would be 4 KB
   template <class X>
   static constexpr X start() {
     return X(0);
@@ -397,7 +397,7 @@ struct NormInfOf : MaxOf {
   }
 };
 struct NormMinusInfOf : MinOf {
-  static constexpr bool halves = false;  // 8 KB
+  static constexpr bool halves = false;  // its loops would be 4 KB
   template <class V>
   MIELINA_INLINE V step(V acc, V x, V) {
     return MinOf::step(acc, abs(x), x);
@@ -443,7 +443,7 @@ template <class T>
 MIELINA_INLINE Vec<T> vector_of(const Monoid<T>& m, HalfSource p, int64_t n, double param) {
   return m.vector_halves(p, n, param);
 }
-// part[j] = column j of at most kPanel rows.
+// part[j] = column j.
 template <class T>
 MIELINA_INLINE void part_of(const Monoid<T>& m, T* part, const T* p, int64_t stride, int64_t rows, int64_t width,
                             double param) {
@@ -516,9 +516,8 @@ template <class T, class P>
   for (int64_t w = width * b.abreast / 2; w >= width; w /= 2) join_parts(m.join, part, (const T*)part + w, w);
 }
 // The elements of `runs` runs, `apart` from each other, of n elements each; at most kPanel runs of kTile or one block.
-template <class T>
-[[gnu::noinline]] Vec<T> vector_of_runs(const Monoid<T>& m, const T* p, int64_t apart, int64_t runs, int64_t n,
-                                        double param) {
+template <class T, class P>
+[[gnu::noinline]] Vec<T> vector_of_runs(const Monoid<T>& m, P p, int64_t apart, int64_t runs, int64_t n, double param) {
   alignas(64) T part[kTile];
   part_of(m, part, p, apart, runs, n, param);
   Vec<T> v;
