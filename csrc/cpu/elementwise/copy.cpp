@@ -289,6 +289,23 @@ void copy_planes(const Ctx& ctx, const Space<2>& s, const Weave& p) {
 void copy_planes(const Ctx&, const Space<2>&, const Weave&) {}
 #endif
 
+// copy_bytes in fours, as in copy_reversed: 4 MB in rows of 4 KB, the last row first, 209 us one by one, so 135. From
+// memory (32 MB) it is 5 to 13 % slower than one by one.
+constexpr int64_t kCached = 4 << 20;
+void copy_row(char* to, const char* from, int64_t n) {
+  constexpr int64_t kFour = 4 * VBYTES;
+  int64_t i = 0;
+  for (; i + kFour <= n && n <= 32 * 1024; i += kFour) {
+    const auto a = load(from + i), b = load(from + i + VBYTES);
+    const auto c = load(from + i + 2 * VBYTES), d = load(from + i + 3 * VBYTES);
+    store(to + i, a);
+    store(to + i + VBYTES, b);
+    store(to + i + 2 * VBYTES, c);
+    store(to + i + 3 * VBYTES, d);
+  }
+  if (i < n) copy_bytes(to + i, from + i, n - i);
+}
+
 // Rows that lie together in both: 64 x 28 x 28 as (1, 0, 2) in the L2 cache took 10.7 us with a walk from run to run,
 // 5.1 so (bytes 3.4).
 bool whole_rows(const Space<2>& s) {
@@ -302,14 +319,19 @@ void copy_rows(const Ctx& ctx, const Space<2>& s) {
   const int last = s.ndim - 1;
   const int64_t size = kDTypeSize[int(s.dtype[0])], width = s.shape[last], bytes = width * size;
   const int64_t ys = s.stride[0][last - 1] * size, xs = s.stride[1][last - 1] * size;
+  const bool cached = s.n * size <= kCached && bytes >= 4 * VBYTES;
   const auto turn = s.stride[1][last] == 1 ? nullptr : reverse[__builtin_ctzll(uint64_t(size))];
   parallel_ranges(ctx, s.n / width, max64(1, kGrain / width), [&](int64_t begin, int64_t end) {
     for_runs<2>(2, last, s.shape, s.stride, begin, end - begin, [&](const int64_t (&at)[2], int64_t rows) {
       char* y = s.data[0] + at[0] * size;
       const char* x = s.data[1] + at[1] * size;
-      for (int64_t i = 0; i < rows; i++) {
-        if (turn) turn(y + i * ys, x + i * xs, width);
-        else copy_bytes(y + i * ys, x + i * xs, bytes);
+      if (!turn && !cached) {
+        for (int64_t i = 0; i < rows; i++) copy_bytes(y + i * ys, x + i * xs, bytes);
+        return;
+      }
+      for (int64_t i = 0; i < rows; i++, y += ys, x += xs) {
+        if (turn) turn(y, x, width);
+        else copy_row(y, x, bytes);
       }
     });
   });
