@@ -497,13 +497,17 @@ void pick_of(const Ctx& ctx, const View& y, const View& x, const View& target, c
   auto get = row_from_fn<T>(x.dtype);
   auto put = row_to_fn<T>(y.dtype);
   int64_t xs = kDTypeSize[int(x.dtype)], ys = kDTypeSize[int(y.dtype)], step = x.stride[x.ndim - 1];
+  // Numbers of T are read and written where they lie: through the functions a pixel of 4 x 2 x 128 x 128 took 16 ns.
+  const bool ready = x.dtype == dtype_of<T> && y.dtype == dtype_of<T>;
   for_picked(ctx, y, x, target, ignore, [&](int64_t to, int64_t from, int64_t c) {
     T v = c == -2 ? T(0) : T(__builtin_nan(""));
     if (c >= 0) {
-      get((char*)x.data + (from + c * step) * xs, 1, &v, 1);
+      if (ready) v = ((const T*)x.data)[from + c * step];
+      else get((char*)x.data + (from + c * step) * xs, 1, &v, 1);
       v = -weight_of(w, c) * v;
     }
-    put(&v, (char*)y.data + to * ys, 1, 1);
+    if (ready) ((T*)y.data)[to] = v;
+    else put(&v, (char*)y.data + to * ys, 1, 1);
   });
 }
 void pick(const Ctx& ctx, const View& y, const View& x, const View& target, const View& weight,
@@ -518,12 +522,15 @@ void unpick_of(const Ctx& ctx, const View& dx, const View& g, const View& target
   auto get = row_from_fn<T>(g.dtype);
   auto put = row_to_fn<T>(dx.dtype);
   int64_t gs = kDTypeSize[int(g.dtype)], xs = kDTypeSize[int(dx.dtype)], step = dx.stride[dx.ndim - 1];
+  const bool ready = g.dtype == dtype_of<T> && dx.dtype == dtype_of<T>;
   for_picked(ctx, g, dx, target, ignore, [&](int64_t from, int64_t to, int64_t c) {
     if (c < 0) return;
     T v;
-    get((char*)g.data + from * gs, 1, &v, 1);
+    if (ready) v = ((const T*)g.data)[from];
+    else get((char*)g.data + from * gs, 1, &v, 1);
     v = -weight_of(w, c) * v;
-    put(&v, (char*)dx.data + (to + c * step) * xs, 1, 1);
+    if (ready) ((T*)dx.data)[to + c * step] = v;
+    else put(&v, (char*)dx.data + (to + c * step) * xs, 1, 1);
   });
 }
 void unpick(const Ctx& ctx, const View& dx, const View& g, const View& target, const View& weight,
