@@ -291,7 +291,8 @@ bool in_words(const Space<3>& s, Binary op) {
   const bool bits = op == Binary::bitwise_and || op == Binary::bitwise_or || op == Binary::bitwise_xor;
   const DType d = s.dtype[0];
   const bool second = s.constant(2) ? s.dtype[2] == DType::i64 : s.linear[2] && s.dtype[2] == d;
-  return bits && d != DType::i64 && s.n >= 8 && s.linear[0] && s.linear[1] && s.dtype[1] == d && second;
+  const bool many = s.n * kDTypeSize[int(d)] >= 16;  // one alone would be read as an aligned number
+  return bits && d != DType::i64 && many && s.linear[0] && s.linear[1] && s.dtype[1] == d && second;
 }
 __attribute__((cold, noinline)) void run_words(const Ctx& ctx, const Space<3>& s, const View* const (&v)[3],
                                                Binary op) {
