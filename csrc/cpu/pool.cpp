@@ -72,7 +72,7 @@ void max_pool_as(const Ctx& ctx, const View& y, const View& index, const View& x
     if (bundled<T>(y, x) && (!Where || even_planes(index))) return max_pool_bundles(ctx, y, index, x, p, scratch);
   if constexpr (kWindows<T>)
     if (const PlaneWindows windows = windows_of(p.from, p.t);
-        !along_c && windows != PlaneWindows::none && !(windows == PlaneWindows::wide && p.alike()))
+        !along_c && windows != PlaneWindows::none && !(windows == PlaneWindows::wide && p.in_vectors()))
       return where_ready(p.from.direct && p.to.direct, [&]<bool Ready>(Ask<Ready>) {
         space.runs(ctx, max64(x.shape[4], y.shape[4]),
                    [&](int worker, int64_t n, int64_t c, int64_t, int64_t d, int64_t h, int64_t left) {

@@ -209,16 +209,14 @@ def test_channels_last_filters_take_planar_images_along(name: str, groups: int) 
         w = w.contiguous(memory_format=last)
         if name == "conv2d":
             w = w if groups == 2 else mi.cat([w, w], 1)
-        y, up, results = None, None, []
-        for turned in (True, False):
-            image = (x.contiguous(memory_format=last) if turned else x.clone()).requires_grad_()
-            filters = w.clone().requires_grad_()
+        g = mi.tensor(normal(*function(x, w, groups=groups).shape)).to(dtype)
+        results = []
+        for order in (last, mi.contiguous_format):
+            image, filters = x.clone().contiguous(memory_format=order).requires_grad_(), w.clone().requires_grad_()
             y = function(image, filters, groups=groups)
-            up = mi.tensor(normal(*y.shape)).to(dtype)
-            up = up.contiguous(memory_format=last) if turned else up
-            y.backward(up if not results else results[0][3].contiguous())
-            results.append((y.detach(), image.grad, filters.grad, up))
-        for a, b in zip(results[0][:3], results[1][:3], strict=True):
+            y.backward(g.contiguous(memory_format=order))
+            results.append((y.detach(), image.grad, filters.grad))
+        for a, b in zip(*results, strict=True):
             assert b.is_contiguous(memory_format=last) and a.numpy().tobytes() == b.numpy().tobytes()
     one = F.conv2d(mi.ones(2, 1, 6, 5), mi.ones(4, 1, 3, 3).contiguous(memory_format=last))
     each = F.conv2d(mi.ones(2, 4, 6, 5), mi.ones(4, 1, 3, 3).contiguous(memory_format=last), groups=4)

@@ -294,16 +294,14 @@ bool in_words(const Space<3>& s, Binary op) {
   const bool many = s.n * kDTypeSize[int(d)] >= 16;  // one alone would be read as an aligned number
   return bits && d != DType::i64 && many && s.linear[0] && s.linear[1] && s.dtype[1] == d && second;
 }
-__attribute__((cold, noinline)) void run_words(const Ctx& ctx, const Space<3>& s, const View* const (&v)[3],
-                                               Binary op) {
+__attribute__((cold, noinline)) void run_words(const Ctx& ctx, const Space<3>& s, Binary op) {
   const int64_t size = kDTypeSize[int(s.dtype[0])], words = s.n * size / 8, rest = s.n - words * (8 / size);
-  View part[3];
+  View part[3] = {};
   uint8_t number[8];  // repeated
   for (int64_t i = 0; i < 8; i++) number[i] = ((const uint8_t*)s.data[2])[i % size];
   auto run = [&](int64_t n, int64_t from, bool wide) {
     for (int k = 0; k < 3; k++) {
       const bool constant = s.stride[k][0] == 0;
-      part[k] = *v[k];
       part[k].data = s.data[k] + (constant ? 0 : from * size);
       part[k].dtype = wide ? DType::i64 : s.dtype[k];
       part[k].ndim = 1;
@@ -319,7 +317,7 @@ __attribute__((cold, noinline)) void run_words(const Ctx& ctx, const Space<3>& s
 
 void binary(const Ctx& ctx, const View& y, const View& a, const View& b, Binary op, DType compute) noexcept {
   const Space<3> s({&y, &a, &b});
-  if (in_words(s, op)) run_words(ctx, s, {&y, &a, &b}, op);
+  if (in_words(s, op)) run_words(ctx, s, op);
   else run_binary(ctx, s, op, compute);
 }
 

@@ -175,7 +175,7 @@ struct MaxPool {
   }
   // Whether rows have a vector of windows that are alike: their pixels, picked one by one, then beat a window at a time
   // (512 x 1024, windows of 5 to 16 apart: 1.1 to 0.4 ms, 0.3 so; of 64 0.26 and 0.26).
-  bool alike() const { return t[2].period == 1 && t[2].step > 0 && t[2].last - t[2].first >= N; }
+  bool in_vectors() const { return t[2].period == 1 && t[2].step > 0 && t[2].last - t[2].first >= N; }
   // One by one, a window of 4 takes 100 cycles, most of them for wrong guesses (512 x 1024, 4 apart: 3.6 ms, 0.3 so).
   void row_pixels(T* y, I* place, const T* m, const I* where, const Taps<T>& t) const {
     const bool alike = t.period == 1 && t.step > 0 && t.last - t.first >= (t.step > 2 ? N : min64(N, 3));

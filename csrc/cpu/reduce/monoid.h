@@ -339,48 +339,30 @@ MIELINA_INLINE X smaller(X a, X b) {
   if constexpr (sizeof(X) > 8) return min(a, b);
   else return a < b || a != a ? a : b;
 }
-struct MaxOf : Additive {
+template <bool Largest>
+struct ExtremeOf : Additive {
   static constexpr bool halves = true;
-  static constexpr Join joins = Join::larger;
+  static constexpr Join joins = Largest ? Join::larger : Join::smaller;
   template <class X>
   static constexpr X start() {
-    return kLowest<X>;
+    return Largest ? kLowest<X> : kHighest<X>;
   }
   template <class X>
   static constexpr X pad() {
-    return kLowest<X>;
+    return start<X>();
   }
   template <class V>
   MIELINA_INLINE V step(V acc, V x, V) {
-    // One instruction and NaN of x, where max() looks for that of acc, too.
-    return keep_nan(select<V>(x > acc, x, acc), x);
+    // One instruction and NaN of x, where max() and min() look for that of acc, too.
+    return keep_nan(Largest ? select<V>(x > acc, x, acc) : select<V>(x < acc, x, acc), x);
   }
   template <class X>
   MIELINA_INLINE X join(X a, X b) {
-    return larger(a, b);
+    return Largest ? larger(a, b) : smaller(a, b);
   }
 };
-struct MinOf : Additive {
-  static constexpr bool halves = true;
-  static constexpr Join joins = Join::smaller;
-  template <class X>
-  static constexpr X start() {
-    return kHighest<X>;
-  }
-  template <class X>
-  static constexpr X pad() {
-    return kHighest<X>;
-  }
-  template <class V>
-  MIELINA_INLINE V step(V acc, V x, V) {
-    // One instruction and NaN of x, where min() looks for that of acc, too.
-    return keep_nan(select<V>(x < acc, x, acc), x);
-  }
-  template <class X>
-  MIELINA_INLINE X join(X a, X b) {
-    return smaller(a, b);
-  }
-};
+struct MaxOf : ExtremeOf<true> {};
+struct MinOf : ExtremeOf<false> {};
 struct NormInfOf : MaxOf {
   static constexpr bool halves = false;  // its loops would be 4 KB
   template <class X>
