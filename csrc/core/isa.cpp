@@ -1,6 +1,11 @@
 #include "core/isa.h"
 
 #include <atomic>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "core/error.h"
 #include "core/ties.h"
@@ -15,12 +20,25 @@ MIELINA_LEVEL(v2)
 MIELINA_LEVEL(v3)
 MIELINA_LEVEL(v4)
 MIELINA_LEVEL(v4bf16)
+MIELINA_LEVEL(v4amx)
 #else
 MIELINA_LEVEL(neon)
 #endif
 
 namespace mielina {
 namespace {
+
+#if MIELINA_HAS_V4 && !MIELINA_EMULATE_AVX512
+// Tiles of bf16: the CPU has them, and Linux lets this process use them once asked for, since their 8 KB are saved only
+// for those who did (https://docs.kernel.org/arch/x86/xstate.html).
+bool may_use_tiles() {
+  constexpr long kRequest = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  unsigned a, b, c, d;
+  if (!__builtin_cpu_supports("avx512bw") || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+  const bool tiles = d >> 24 & 1, bf16 = d >> 22 & 1;
+  return tiles && bf16 && syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+}
+#endif
 
 struct Level {
   const char* name;
@@ -40,6 +58,7 @@ const Level kLevels[] = {
 #endif
 #if MIELINA_HAS_V4 && MIELINA_EMULATE_AVX512
     {"avx512", [] { return bool(__builtin_cpu_supports("avx2")); }, v4::fill_kernels},
+    {"amx", [] { return bool(__builtin_cpu_supports("avx2")); }, v4amx::fill_kernels},
 #elif MIELINA_HAS_V4
     {"avx512",
      [] {
@@ -50,6 +69,7 @@ const Level kLevels[] = {
      v4::fill_kernels},
     {"avx512bf16", [] { return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512bf16"); },
      v4bf16::fill_kernels},
+    {"amx", may_use_tiles, v4amx::fill_kernels},
 #endif
 #else
     {"neon", [] { return true; }, neon::fill_kernels},

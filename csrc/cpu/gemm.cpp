@@ -1,47 +1,13 @@
 // gemm: C = [C +] A B + bias for any strides and batch dims.
 #include "cpu/gemm.h"
 
+#include "cpu/gemm/problem.h"
 #include "cpu/gemm/vector.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 
 namespace {
-
-// One product of the batch, turned so that C's columns run through memory where either axis does, or so that it has
-// few rows instead of few columns.
-struct Problem {
-  int64_t M, N, K;
-  Matrix c, a, b, bias;
-  bool turned;
-};
-
-Matrix matrix(const View& v, bool turn) {
-  const int n = v.ndim;
-  const int64_t si = v.stride[n - 2], sj = v.stride[n - 1];
-  return {(char*)v.data, v.dtype, turn ? sj : si, turn ? si : sj};
-}
-
-Problem problem(const View& c, const View& a, const View& b, const View* bias) {
-  Problem p;
-  const int n = c.ndim;
-  p.M = c.shape[n - 2];
-  p.N = c.shape[n - 1];
-  p.K = a.shape[n - 1];
-  const bool few = p.N <= 8 && p.M >= 256 && p.K >= 256 && (a.stride[n - 1] == 1 || a.stride[n - 2] == 1);
-  const bool turn = p.M > 1 && (p.N == 1 || few || (c.stride[n - 1] != 1 && c.stride[n - 2] == 1));
-  p.c = matrix(c, turn);
-  p.a = matrix(turn ? b : a, turn);
-  p.b = matrix(turn ? a : b, turn);
-  p.bias = bias && bias->data ? matrix(*bias, turn) : Matrix{};
-  p.turned = turn;
-  if (turn) {
-    const int64_t m = p.M;
-    p.M = p.N;
-    p.N = m;
-  }
-  return p;
-}
 
 // f(Op, S) with the types that a dtype computes with.
 template <class F>
@@ -115,7 +81,7 @@ GemmPlan plan_of(const Problem& q) {
     // packed: on one core of a Zen 3 128 x 1024 x 1024 of A B 4.6 to 3.4 ms, 128 x 512 x 2048 4.7 to 3.2. Not under 90
     // rows of A (32 x 512 x 512 0.88 of the speed); not timed with AVX-512.
     const int64_t apart = q.b.si * int64_t(sizeof(S));
-    const bool few_sets = VBYTES < 64 && p.m_panels >= 16 && min64(q.K, Op::KC) * (apart & -apart) > 512 << 10;
+    const bool few_sets = p.m_panels * p.mr >= 90 && min64(q.K, Op::KC) * (apart & -apart) > 1 << 20;
     p.in_place_b = !p.share_b && q.b.sj == 1 && !few_sets;
   }
   return p;
@@ -144,51 +110,7 @@ void thin_product(const Ctx& ctx, const Problem& q, GemmArgs args) {
   p.run(ctx, finish);
 }
 
-// ---- batches --------------------------------------------------------------------------------------------------------
-int64_t batch_size(const View& c) {
-  int64_t n = 1;
-  for (int d = 0; d < c.ndim - 2; d++) n *= c.shape[d];
-  return n;
-}
-
-// The batch's item i of a view: how far its data lies from the first.
-int64_t batch_offset(const View& v, int64_t i) {
-  int64_t offset = 0;
-  for (int d = v.ndim - 3; d > 0; d--) {
-    offset += i % v.shape[d] * v.stride[d];
-    i /= v.shape[d];
-  }
-  return (offset + i * v.stride[0]) * kDTypeSize[int(v.dtype)];
-}
-
-// The last two axes of a view.
-View last_matrix(const View& v) {
-  View m = v;
-  m.ndim = 2;
-  for (int d = 0; d < 2; d++) {
-    m.shape[d] = v.shape[v.ndim - 2 + d];
-    m.stride[d] = v.stride[v.ndim - 2 + d];
-  }
-  return m;
-}
-// Batch dims and rows as one axis, where strides allow: sets `ok` to false where they do not.
-View folded(const View& v, bool& ok) {
-  View f = last_matrix(v);
-  for (int d = v.ndim - 3; d >= 0; d--) {
-    if (v.shape[d] == 1) continue;
-    if (f.shape[0] == 1) f.stride[0] = v.stride[d];
-    else ok &= v.stride[d] == f.shape[0] * f.stride[0];
-    f.shape[0] *= v.shape[d];
-  }
-  return f;
-}
-// A batch against one matrix is one tall product.
-bool one_matrix(const View& c, const View& b) {
-  bool one = c.ndim > 2;
-  for (int d = 0; d < b.ndim - 2; d++) one &= b.shape[d] == 1 || b.stride[d] == 0;
-  return one;
-}
-
+// ---- batches ---------------------------------------------------------------------------------------------------------
 constexpr double kInline = 64e3;  // vector multiply-adds that are not worth a handover
 
 // Scratch of one product on `threads` threads.
