@@ -19,8 +19,11 @@
 MIELINA_LEVEL(v2)
 MIELINA_LEVEL(v3)
 MIELINA_LEVEL(v4)
-MIELINA_LEVEL(v4bf16)
-MIELINA_LEVEL(v4amx)
+// What only some CPUs of this level have, and only products gain from.
+namespace mielina::v4 {
+void fill_bf16(Kernels&);
+void fill_amx(Kernels&);
+}  // namespace mielina::v4
 #else
 MIELINA_LEVEL(neon)
 #endif
@@ -58,7 +61,7 @@ const Level kLevels[] = {
 #endif
 #if MIELINA_HAS_V4 && MIELINA_EMULATE_AVX512
     {"avx512", [] { return bool(__builtin_cpu_supports("avx2")); }, v4::fill_kernels},
-    {"amx", [] { return bool(__builtin_cpu_supports("avx2")); }, v4amx::fill_kernels},
+    {"amx", [] { return bool(__builtin_cpu_supports("avx2")); }, v4::fill_amx},
 #elif MIELINA_HAS_V4
     {"avx512",
      [] {
@@ -68,8 +71,8 @@ const Level kLevels[] = {
      },
      v4::fill_kernels},
     {"avx512bf16", [] { return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512bf16"); },
-     v4bf16::fill_kernels},
-    {"amx", may_use_tiles, v4amx::fill_kernels},
+     v4::fill_bf16},
+    {"amx", may_use_tiles, v4::fill_amx},
 #endif
 #else
     {"neon", [] { return true; }, neon::fill_kernels},

@@ -149,10 +149,13 @@ MIELINA_EMULATED uint64_t nonzero_512(Ints512 v) {
   return bitwise<16>([&](int i) { return v[i]; });
 }
 #define _mm512_test_epi32_mask(a, b) nonzero_512((Ints512)((Longs512)(a) & (Longs512)(b)))
-#define _mm512_cmp_ps_mask(a, b, unordered) \
-  unsigned(bitwise<16>([&](int i) { return (a)[i] != (a)[i] || (b)[i] != (b)[i]; }))
-#define _mm512_cmp_pd_mask(a, b, unordered) \
-  unsigned(bitwise<8>([&](int i) { return (a)[i] != (a)[i] || (b)[i] != (b)[i]; }))
+// Two of the comparisons: whether one is not a number, and not a <= b.
+template <class T>
+MIELINA_EMULATED bool compare_lane(T a, T b, int how) {
+  return how == _CMP_UNORD_Q ? a != a || b != b : !(a <= b);
+}
+#define _mm512_cmp_ps_mask(a, b, how) unsigned(bitwise<16>([&](int i) { return compare_lane((a)[i], (b)[i], how); }))
+#define _mm512_cmp_pd_mask(a, b, how) unsigned(bitwise<8>([&](int i) { return compare_lane((a)[i], (b)[i], how); }))
 template <class V>
 MIELINA_EMULATED __m512i blend_512(uint64_t m, __m512i a, __m512i b) {
   const V x = (V)a, y = (V)b;

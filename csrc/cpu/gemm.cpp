@@ -9,13 +9,14 @@ namespace MIELINA_ISA {
 
 namespace {
 
-// f(Op, S) with the types that a dtype computes with.
+// f(Op, S) with the types that a dtype computes with. pairs: of bf16, by dot products.
 template <class F>
-auto dispatch(DType d, F f) {
-#if defined(MIELINA_GEMM_ONLY)
-  (void)d;
-  return f(Bf16Pair{}, bfloat_t{});
+auto dispatch(DType d, bool pairs, F f) {
+#if MIELINA_REAL512
+  if (pairs && d == DType::bf16) return f(Bf16Pair{}, bfloat_t{});
 #else
+  (void)pairs;
+#endif
   switch (d) {
     case DType::f64: return f(Plain<double>{}, double{});
     case DType::f16: return f(Plain<float>{}, half_t{});
@@ -27,7 +28,6 @@ auto dispatch(DType d, F f) {
     case DType::u8: return f(Plain<uint32_t>{}, uint8_t{});
     default: return f(Plain<float>{}, float{});
   }
-#endif
 }
 
 // A few rows times a matrix that is contiguous either way. Halves do so for one row only, and as floats: for more of
@@ -166,22 +166,23 @@ void batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c,
   });
 }
 
-void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias, GemmArgs args) noexcept {
+void any_gemm(bool pairs, const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias,
+              GemmArgs args) {
   if (one_matrix(c, b)) {
     bool ok = true;
     const View tall = folded(c, ok), rows = folded(a, ok);
     const View offset = bias.data ? folded(bias, ok) : bias;
-    if (ok) return gemm(ctx, tall, rows, last_matrix(b), offset, args);
+    if (ok) return any_gemm(pairs, ctx, tall, rows, last_matrix(b), offset, args);
   }
   const Problem first = problem(c, a, b, &bias);
   const int64_t batch = batch_size(c);
   if (first.M * first.N * batch == 0) return;
-  dispatch(a.dtype, [&]<class Op, class S>(Op, S) { batched<Op, S>(ctx, batch, first, c, a, b, bias, args); });
+  dispatch(a.dtype, pairs, [&]<class Op, class S>(Op, S) { batched<Op, S>(ctx, batch, first, c, a, b, bias, args); });
 }
 
-int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View& b) noexcept {
+int64_t any_workspace(bool pairs, const Ctx& ctx, const View& c, const View& a, const View& b) {
   auto bytes = [&](const Problem& q, int64_t batch) {
-    return dispatch(a.dtype, [&]<class Op, class S>(Op, S) {
+    return dispatch(a.dtype, pairs, [&]<class Op, class S>(Op, S) {
       const GemmPlan p = plan_of<Op, S>(q);
       const bool each = whole_products<Op>(q, p, batch);
       const int64_t n = scratch<Op, S>(q, p, each ? 1 : ctx.threads);
@@ -196,33 +197,27 @@ int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View&
   return ok ? max64(apart, bytes(problem(tall, rows, last_matrix(b), nullptr), 1)) : apart;
 }
 
+template <bool Pairs>
+void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias, GemmArgs args) noexcept {
+  any_gemm(Pairs, ctx, c, a, b, bias, args);
+}
+template <bool Pairs>
+int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View& b) noexcept {
+  return any_workspace(Pairs, ctx, c, a, b);
+}
+
 }  // namespace
 
-#if defined(MIELINA_GEMM_ONLY)
-// This level adds the products of bf16 to those of the level below it, which the table holds when it is filled.
-namespace {
-decltype(Kernels::gemm) gemm_below;
-decltype(Kernels::gemm_workspace) workspace_below;
-void gemm_or_below(const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias,
-                   GemmArgs args) noexcept {
-  (a.dtype == DType::bf16 ? gemm : gemm_below)(ctx, c, a, b, bias, args);
-}
-int64_t workspace_or_below(const Ctx& ctx, const View& c, const View& a, const View& b) noexcept {
-  return (a.dtype == DType::bf16 ? gemm_workspace : workspace_below)(ctx, c, a, b);
-}
-}  // namespace
+void fill_gemm(Kernels&);
 void fill_gemm(Kernels& k) {
-  if (k.gemm) {  // an empty table asks only which entries this level has
-    gemm_below = k.gemm;
-    workspace_below = k.gemm_workspace;
-  }
-  k.gemm = gemm_or_below;
-  k.gemm_workspace = workspace_or_below;
+  k.gemm = gemm<false>;
+  k.gemm_workspace = gemm_workspace<false>;
 }
-#else
-void fill_gemm(Kernels& k) {
-  k.gemm = gemm;
-  k.gemm_workspace = gemm_workspace;
+#if MIELINA_REAL512
+void fill_bf16(Kernels&);
+void fill_bf16(Kernels& k) {
+  k.gemm = gemm<true>;
+  k.gemm_workspace = gemm_workspace<true>;
 }
 #endif
 

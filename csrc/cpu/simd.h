@@ -27,6 +27,7 @@ namespace MIELINA_ISA {
 #if MIELINA_EMULATE_AVX512 || \
     (defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__))
 #define MIELINA_V512 1
+#define MIELINA_REAL512 (!MIELINA_EMULATE_AVX512)  // instructions may be spelled out
 constexpr int VBYTES = 64;
 #elif defined(__AVX2__) && defined(__FMA__)
 #define MIELINA_V256 1

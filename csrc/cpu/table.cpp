@@ -26,7 +26,6 @@ void fill_sort(Kernels&);
 void fill_kernels(Kernels&);
 void fill_kernels(Kernels& k) {
   fill_gemm(k);
-#ifndef MIELINA_GEMM_ONLY  // a level that only adds instructions for products overrides only those
   fill_attention(k);
   fill_conv(k);
   fill_elementwise(k);
@@ -44,7 +43,6 @@ void fill_kernels(Kernels& k) {
   fill_scan(k);
   fill_softmax(k);
   fill_sort(k);
-#endif
 }
 
 }  // namespace MIELINA_ISA

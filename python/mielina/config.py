@@ -2,7 +2,7 @@
 
 MIELINA_NUM_THREADS   threads of the pool (1 to 1024); OMP_NUM_THREADS counts if it is absent. Default: what the CPU
                       affinity and the cgroup's quota allow.
-MIELINA_ISA           the highest instruction set to use: sse4, avx2, avx512, avx512bf16 (x86-64), neon (aarch64).
+MIELINA_ISA           the highest instruction set to use: sse4, avx2, avx512, avx512bf16, amx (x86-64), neon (aarch64).
 MIELINA_CUDA_LIBRARY  the CUDA library to load instead of the package's own (read by mielina.cuda).
 MIELINA_CACHE         the folder of fetched weights (read by mielina.models; default: ~/.cache/mielina).
 MIELINA_ALLOC=debug   no block cache: blocks are filled with NaN and guarded at both ends (read by the core).

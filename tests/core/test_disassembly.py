@@ -16,7 +16,7 @@ import subprocess
 
 import pytest
 
-LEVELS = ("v2", "v3", "v4", "v4bf16")
+LEVELS = ("v2", "v3", "v4")
 STACK = re.compile(r"\(%rsp[,)]")  # without frame pointers rbp is a register like any other
 VECTOR = re.compile(r"%[xyz]mm")
 # One element at a time: inserts, extracts, scalar loads, stores and conversions; and calls.

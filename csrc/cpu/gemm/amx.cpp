@@ -3,11 +3,11 @@
 // C's blocks of 32 x 32 are four tiles. The operand of fewer panels is packed by all threads first; a task packs a
 // group of the other's panels, which stay in its L2 cache, and goes through all of the first's. Where that gives too
 // few tasks, both are packed first and tasks are a grid.
-#if defined(MIELINA_AMX)
 #include "cpu/gemm.h"
 #include "cpu/gemm/problem.h"
 #include "cpu/gemm/split.h"
 
+#if MIELINA_V512
 namespace mielina {
 namespace MIELINA_ISA {
 
@@ -33,15 +33,31 @@ struct AmxPlan {
   int64_t bytes(int threads) const { return shared_bytes + own_bytes * (both ? groups : threads); }
 };
 
-template <class S>
+// What differs between types: the number of parts, a block's products by its rows and columns of tiles, the packer.
+struct Parts {
+  int count;
+  void (*product[2][2])(int64_t steps, const char* a, int64_t a_apart, const char* b, int64_t b_apart, float* d,
+                        int64_t ld);
+  bool (*pack)(const Operand& x, bool of_a, char* to, int64_t first, int64_t count);
+};
+template <class S, int P = kParts<S>>
+constexpr Parts kPartsOf{
+    P,
+    {{tile_product<P, 1, 1>, tile_product<P, 1, 2>}, {tile_product<P, 2, 1>, tile_product<P, 2, 2>}},
+    Split<S>::pack};
+const Parts& parts_of(DType d) {
+  return d == DType::bf16 ? kPartsOf<bfloat_t> : d == DType::f16 ? kPartsOf<half_t> : kPartsOf<float>;
+}
+
 AmxPlan amx_plan(const Problem& q, bool both) {
   AmxPlan p;
+  const int parts = parts_of(q.a.dtype).count;
   p.steps = ceil_div(q.K, kTileDepth);
-  p.panel = p.steps * kParts<S> * kTileBytes;
+  p.panel = p.steps * parts * kTileBytes;
   const int64_t mp = ceil_div(q.M, kTileRows), np = ceil_div(q.N, kTileRows);
   p.own_a = mp >= np;
   const int64_t own = ceil_div(p.own_a ? mp : np, 2), shared = p.own_a ? np : mp;
-  p.work = mp * np * p.steps * kParts<S>;
+  p.work = mp * np * p.steps * parts;
   p.chunk = min64(max64(2, kChunkBytes / p.panel / 2 * 2), shared);
   const int64_t most = max64(1, min64(kGroupBytes / (2 * p.panel), 8));
   p.groups = ceil_div(own, most);
@@ -59,13 +75,12 @@ AmxPlan amx_plan(const Problem& q, bool both) {
   return p;
 }
 
-template <class S>
 struct Amx {
   using End = Finish<float, Plane>;
-  static constexpr int P = kParts<S>;
   const Problem& q;
   const AmxPlan& p;
-  Split<S> a, b;
+  const Parts& parts;
+  Operand a, b;
   End end;
   char* workspace;
 
@@ -76,10 +91,7 @@ struct Amx {
     const bool direct = !add && rows == kBlock && cols == kBlock;
     float* to = direct ? d : apart;
     const int64_t width = direct ? ld : kBlock;
-    if (rows > kTileRows && cols > kTileRows) tile_product<P, 2, 2>(steps, pa, p.panel, pb, p.panel, to, width);
-    else if (rows > kTileRows) tile_product<P, 2, 1>(steps, pa, p.panel, pb, p.panel, to, width);
-    else if (cols > kTileRows) tile_product<P, 1, 2>(steps, pa, p.panel, pb, p.panel, to, width);
-    else tile_product<P, 1, 1>(steps, pa, p.panel, pb, p.panel, to, width);
+    parts.product[rows > kTileRows][cols > kTileRows](steps, pa, p.panel, pb, p.panel, to, width);
     if (direct) return;
     for (int64_t r = 0; r < rows; r++)
       for (int64_t k = 0; k < cols; k += lanes<float>) {
@@ -105,13 +117,14 @@ struct Amx {
       }
     }
     for (int64_t s = 0; s < p.steps; s += kSteps)
-      sums(pa + s * P * kTileBytes, pb + s * P * kTileBytes, min64(kSteps, p.steps - s), d, ld, rows, cols, s > 0);
+      sums(pa + s * parts.count * kTileBytes, pb + s * parts.count * kTileBytes, min64(kSteps, p.steps - s), d, ld,
+           rows, cols, s > 0);
     end.finish(i, j, d, ld, rows, cols);
   }
 
   // Panels first .. first + n of one operand, to `to`. False if a number is wild.
   bool pack(bool of_a, char* to, int64_t first, int64_t n) const {
-    return of_a ? a.template pack<true>(to, first, n) : b.template pack<false>(to, first, n);
+    return parts.pack(of_a ? a : b, of_a, to, first, n);
   }
   void pack_all(const Ctx& ctx, bool of_a, char* to, int64_t first, int64_t n, bool& tame) const {
     constexpr int64_t kPanels = 4;
@@ -127,7 +140,8 @@ struct Amx {
   // False if a number is wild; nothing was added to C then, if all was packed first.
   bool run(const Ctx& ctx) const {
     bool tame = true;
-    const int64_t shared = p.own_a ? b.panels() : a.panels(), own = p.own_a ? a.panels() : b.panels();
+    const int64_t shared = ceil_div(p.own_a ? b.size : a.size, kTileRows),
+                  own = ceil_div(p.own_a ? a.size : b.size, kTileRows);
     const int64_t blocks = ceil_div(own, 2);
     char* const owns = workspace + p.shared_bytes;
     if (p.both) {
@@ -163,34 +177,28 @@ struct Amx {
   }
 };
 
-template <class S>
 bool product(const Ctx& ctx, const Problem& q, const AmxPlan& p, GemmArgs args) {
   Finish<float, Plane> end{q.c, q.bias, args.accumulate, {kBlock, kBlock, q.c.si, q.c.sj}, false, false};
   end.prepare();
   if (args.accumulate) end.direct = end.plain = false;
-  return Amx<S>{q,
-                p,
-                {(const S*)q.a.data, q.M, q.K, q.a.si, q.a.sj},
-                {(const S*)q.b.data, q.N, q.K, q.b.sj, q.b.si},
-                end,
-                (char*)ctx.workspace}
-      .run(ctx);
+  const Operand a{q.a.data, q.M, q.K, q.a.si, q.a.sj}, b{q.b.data, q.N, q.K, q.b.sj, q.b.si};
+  return Amx{q, p, parts_of(q.a.dtype), a, b, end, (char*)ctx.workspace}.run(ctx);
 }
 
 // Whether tiles are the faster way. float32 on two cores of an Emerald Rapids, times that of AVX-512: 256^3 0.7 to 1.0
 // of the speed, 384^3 1.1 to 1.2, 512^3 1.1 to 1.5, 1024^3 1.0 to 1.6; the lower ends where the core's other thread is
 // busy with somebody else's work, which costs tiles two thirds of their speed. Of bf16, beside dot
 // products of AVX-512: 64^3 2, 128^3 3 to 5, 1024^3 5 to 8; float16 128^3 1.2, 1024^3 1.5.
-bool pays(const Problem& q, DType d) {
+bool pays(const Problem& q) {
+  const DType d = q.a.dtype;
   const int64_t work = q.M * q.N * q.K, least = min64(min64(q.M, q.N), q.K);
   if (d == DType::f32) return least >= 128 && work >= 48 << 20;
   return least >= 16 && work >= (d == DType::f16 ? 1 << 20 : 1 << 16);
 }
 
-template <class S>
 bool batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c, const View& a, const View& b,
              const View& bias, GemmArgs args) {
-  const AmxPlan p = amx_plan<S>(first, args.accumulate);
+  const AmxPlan p = amx_plan(first, args.accumulate);
   bool tame = true;
   auto item = [&](const Ctx& inner, int64_t i) {
     Problem q = first;
@@ -200,7 +208,7 @@ bool batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c,
       q.b.data += batch_offset(q.turned ? a : b, i);
       if (bias.data) q.bias.data += batch_offset(bias, i);
     }
-    if (!product<S>(inner, q, p, args)) __atomic_store_n(&tame, false, __ATOMIC_RELAXED);
+    if (!product(inner, q, p, args)) __atomic_store_n(&tame, false, __ATOMIC_RELAXED);
   };
   if (batch < 4) {
     for (int64_t i = 0; i < batch; i++) item(ctx, i);
@@ -215,23 +223,14 @@ bool batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c,
   return tame;
 }
 
-template <class F>
-auto dispatch(DType d, F f) {
-  switch (d) {
-    case DType::f16: return f(half_t{});
-    case DType::bf16: return f(bfloat_t{});
-    default: return f(float{});
-  }
-}
-
 // What tiles can do: sums that are added to C in place must not be found wild after some of them.
-bool fits(const Problem& q, int64_t batch, DType d, GemmArgs args) {
+bool fits(const Problem& q, int64_t batch, GemmArgs args) {
+  const DType d = q.a.dtype;
   if (d != DType::f32 && d != DType::f16 && d != DType::bf16) return false;
-  if (!pays(q, d) || q.K > 16384) return false;
-  return !args.accumulate || (batch == 1 && dispatch(d, [&]<class S>(S) {
-                                const AmxPlan p = amx_plan<S>(q, true);
-                                return p.chunk >= ceil_div(p.own_a ? q.N : q.M, kTileRows);
-                              }));
+  if (!pays(q) || q.K > 16384) return false;
+  if (!args.accumulate) return true;
+  const AmxPlan p = amx_plan(q, true);
+  return batch == 1 && p.chunk >= ceil_div(p.own_a ? q.N : q.M, kTileRows);
 }
 
 decltype(Kernels::gemm) gemm_below;
@@ -246,19 +245,16 @@ void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const Vie
   }
   const Problem first = problem(c, a, b, &bias);
   const int64_t batch = batch_size(c);
-  const bool done = batch > 0 && fits(first, batch, a.dtype, args) &&
-                    dispatch(a.dtype, [&]<class S>(S) { return batched<S>(ctx, batch, first, c, a, b, bias, args); });
+  const bool done = batch > 0 && fits(first, batch, args) && batched(ctx, batch, first, c, a, b, bias, args);
   if (!done) gemm_below(ctx, c, a, b, bias, args);
 }
 
 int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View& b) noexcept {
   auto bytes = [&](const Problem& q, int64_t batch) {
-    if (!fits(q, batch, a.dtype, {false})) return int64_t(0);
-    return dispatch(a.dtype, [&]<class S>(S) {
-      const int each = batch < 4 ? ctx.threads : 1;
-      const int64_t most = max64(amx_plan<S>(q, true).bytes(each), amx_plan<S>(q, false).bytes(each));
-      return most * (batch < 4 ? 1 : ctx.threads);
-    });
+    if (!fits(q, batch, {false})) return int64_t(0);
+    const int each = batch < 4 ? ctx.threads : 1;
+    const int64_t most = max64(amx_plan(q, true).bytes(each), amx_plan(q, false).bytes(each));
+    return most * (batch < 4 ? 1 : ctx.threads);
   };
   const int64_t below = workspace_below(ctx, c, a, b);
   const int64_t most = max64(below, bytes(problem(c, a, b, nullptr), batch_size(c)));
@@ -270,7 +266,8 @@ int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View&
 
 }  // namespace
 
-void fill_gemm(Kernels& k) {
+void fill_amx(Kernels&);
+void fill_amx(Kernels& k) {
   if (k.gemm) {  // an empty table asks only which entries this level has
     gemm_below = k.gemm;
     workspace_below = k.gemm_workspace;

@@ -7,9 +7,6 @@ namespace MIELINA_ISA {
 template <class Op, bool Packed>
 const MicroTable<Op, Packed> MicroKernels<Op, Packed>::table{};
 
-#if defined(MIELINA_GEMM_ONLY)
-template struct MicroKernels<Bf16Pair, true>;
-#else
 template struct MicroKernels<Plain<float>, true>;
 template struct MicroKernels<Plain<float>, false>;
 template struct MicroKernels<Plain<double>, true>;
@@ -18,6 +15,8 @@ template struct MicroKernels<Plain<uint32_t>, true>;
 template struct MicroKernels<Plain<uint32_t>, false>;
 template struct MicroKernels<Plain<uint64_t>, true>;
 template struct MicroKernels<Plain<uint64_t>, false>;
+#if MIELINA_REAL512
+template struct MicroKernels<Bf16Pair, true>;
 #endif
 
 }  // namespace MIELINA_ISA

@@ -126,10 +126,11 @@ static void tile_product(int64_t steps, const char* a, int64_t a_apart, const ch
     if constexpr (J < C) tile_load<6 + J>(b + J * b_apart + part * kTileBytes, 64);
   };
   auto fetch = [&]() __attribute__((always_inline)) {
+    if (R == 1 || C == 1) return;
 #pragma GCC unroll 16
     for (int l = 0; l < 16; l++) {
       __builtin_prefetch(far + 64 * l);
-      if (R > 1) __builtin_prefetch(far + a_apart + 64 * l);
+      __builtin_prefetch(far + a_apart + 64 * l);
     }
     far += kTileBytes;
   };

@@ -101,17 +101,26 @@ MIELINA_INLINE V pow2(V n) {
 }
 
 // y * 2^n with one rounding, for 0.5 <= |y| < 4 and n that may leave the range on both sides.
+//
+// Lanes that are zero whatever y is are left out: an Intel core takes 150 cycles for an instruction whose result is too
+// small. exp of 65,536 times -inf took 438 us, so 15.
 template <class V>
 MIELINA_INLINE V scale_pow2(V y, V n) {
+  constexpr double none = is_f32<V> ? -152 : -1077;
 #if MIELINA_V512
-  if constexpr (is_f32<V>) return (V)_mm512_maskz_scalef_ps((__mmask16)-1, (__m512)y, (__m512)n);
-  else return (V)_mm512_maskz_scalef_pd((__mmask8)-1, (__m512d)y, (__m512d)n);
+  if constexpr (is_f32<V>)
+    return (V)_mm512_maskz_scalef_ps(_mm512_cmp_ps_mask((__m512)n, (__m512)c<V>(none), _CMP_NLE_UQ), (__m512)y,
+                                     (__m512)n);
+  else
+    return (V)_mm512_maskz_scalef_pd(_mm512_cmp_pd_mask((__m512d)n, (__m512d)c<V>(none), _CMP_NLE_UQ), (__m512d)y,
+                                     (__m512d)n);
 #else
   using F = FpOf<V>;
   constexpr int shift = F::digits - 1;
   // n and both biases in the low bits; their halves are the exponents of two factors. By roundings of n / 2 in floating
   // point these were 11 instructions instead of 7.
   Bits<V> sum = bits(n + c<V>((F::digits == 24 ? 0x1.8p23 : 0x1.8p52) + 2 * F::bias)), half = sum >> 1;
+  y = from_bits<V>(bits(y) & ~(Bits<V>)(n <= c<V>(none)));
   return y * from_bits<V>(half << shift) * from_bits<V>((sum - half) << shift);
 #endif
 }

@@ -36,7 +36,7 @@ MIELINA_INLINE V exp_reduce(V x, V& n) {
 // to spend on the other side.
 template <class V>
 MIELINA_INLINE V exp_below(V x) {
-  V n, r = exp_reduce(at_least(x, is_f32<V> ? -105 : -746), n);
+  V n, r = exp_reduce(at_least(x, is_f32<V> ? -106 : -748), n);
   return scale_pow2(c<V>(1) + exp_tail(r), n);
 }
 // Max error: 1.01 ULP (f32), 1.03 (f64).
