@@ -192,7 +192,7 @@ bool product(const Ctx& ctx, const Problem& q, const AmxPlan& p, GemmArgs args) 
 bool pays(const Problem& q) {
   const DType d = q.a.dtype;
   const int64_t work = q.M * q.N * q.K, least = min64(min64(q.M, q.N), q.K);
-  if (d == DType::f32) return least >= 128 && work >= 48 << 20;
+  if (d == DType::f32) return least >= 256 && work >= 48 << 20;
   return least >= 16 && work >= (d == DType::f16 ? 1 << 20 : 1 << 16);
 }
 
