@@ -49,7 +49,7 @@ const Parts& parts_of(DType d) {
   return d == DType::bf16 ? kPartsOf<bfloat_t> : d == DType::f16 ? kPartsOf<half_t> : kPartsOf<float>;
 }
 
-AmxPlan amx_plan(const Problem& q, bool both) {
+[[gnu::cold]] AmxPlan amx_plan(const Problem& q, bool both) {
   AmxPlan p;
   const int parts = parts_of(q.a.dtype).count;
   p.steps = ceil_div(q.K, kTileDepth);
@@ -126,7 +126,7 @@ struct Amx {
   bool pack(bool of_a, char* to, int64_t first, int64_t n) const {
     return parts.pack(of_a ? a : b, of_a, to, first, n);
   }
-  void pack_all(const Ctx& ctx, bool of_a, char* to, int64_t first, int64_t n, bool& tame) const {
+  [[gnu::cold]] void pack_all(const Ctx& ctx, bool of_a, char* to, int64_t first, int64_t n, bool& tame) const {
     constexpr int64_t kPanels = 4;
     auto body = [&](int64_t t, int) {
       const int64_t i = t * kPanels;
@@ -138,7 +138,7 @@ struct Amx {
   }
 
   // False if a number is wild; nothing was added to C then, if all was packed first.
-  bool run(const Ctx& ctx) const {
+  [[gnu::cold]] bool run(const Ctx& ctx) const {
     bool tame = true;
     const int64_t shared = ceil_div(p.own_a ? b.size : a.size, kTileRows),
                   own = ceil_div(p.own_a ? a.size : b.size, kTileRows);
@@ -177,7 +177,7 @@ struct Amx {
   }
 };
 
-bool product(const Ctx& ctx, const Problem& q, const AmxPlan& p, GemmArgs args) {
+[[gnu::cold]] bool product(const Ctx& ctx, const Problem& q, const AmxPlan& p, GemmArgs args) {
   Finish<float, Plane> end{q.c, q.bias, args.accumulate, {kBlock, kBlock, q.c.si, q.c.sj}, false, false};
   end.prepare();
   if (args.accumulate) end.direct = end.plain = false;
@@ -189,15 +189,15 @@ bool product(const Ctx& ctx, const Problem& q, const AmxPlan& p, GemmArgs args) 
 // of the speed, 384^3 1.1 to 1.2, 512^3 1.1 to 1.5, 1024^3 1.0 to 1.6; the lower ends where the core's other thread is
 // busy with somebody else's work, which costs tiles two thirds of their speed. Of bf16, beside dot
 // products of AVX-512: 64^3 2, 128^3 3 to 5, 1024^3 5 to 8; float16 128^3 1.2, 1024^3 1.5.
-bool pays(const Problem& q) {
+[[gnu::cold]] bool pays(const Problem& q) {
   const DType d = q.a.dtype;
   const int64_t work = q.M * q.N * q.K, least = min64(min64(q.M, q.N), q.K);
   if (d == DType::f32) return least >= 256 && work >= 48 << 20;
   return least >= 16 && work >= (d == DType::f16 ? 1 << 20 : 1 << 16);
 }
 
-bool batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c, const View& a, const View& b,
-             const View& bias, GemmArgs args) {
+[[gnu::cold]] bool batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c, const View& a,
+                           const View& b, const View& bias, GemmArgs args) {
   const AmxPlan p = amx_plan(first, args.accumulate);
   bool tame = true;
   auto item = [&](const Ctx& inner, int64_t i) {
@@ -224,7 +224,7 @@ bool batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c,
 }
 
 // What tiles can do: sums that are added to C in place must not be found wild after some of them.
-bool fits(const Problem& q, int64_t batch, GemmArgs args) {
+[[gnu::cold]] bool fits(const Problem& q, int64_t batch, GemmArgs args) {
   const DType d = q.a.dtype;
   if (d != DType::f32 && d != DType::f16 && d != DType::bf16) return false;
   if (!pays(q) || q.K > 16384) return false;
@@ -236,7 +236,8 @@ bool fits(const Problem& q, int64_t batch, GemmArgs args) {
 decltype(Kernels::gemm) gemm_below;
 decltype(Kernels::gemm_workspace) workspace_below;
 
-void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias, GemmArgs args) noexcept {
+[[gnu::cold]] void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const View& bias,
+                        GemmArgs args) noexcept {
   if (one_matrix(c, b)) {
     bool ok = true;
     const View tall = folded(c, ok), rows = folded(a, ok);
@@ -249,7 +250,7 @@ void gemm(const Ctx& ctx, const View& c, const View& a, const View& b, const Vie
   if (!done) gemm_below(ctx, c, a, b, bias, args);
 }
 
-int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View& b) noexcept {
+[[gnu::cold]] int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View& b) noexcept {
   auto bytes = [&](const Problem& q, int64_t batch) {
     if (!fits(q, batch, {false})) return int64_t(0);
     const int each = batch < 4 ? ctx.threads : 1;
