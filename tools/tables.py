@@ -32,7 +32,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 
 def folders() -> list[pathlib.Path]:
-    """The folders of results, the newest first: their names are dates."""
+    """The folders of results, the newest first: their names begin with dates."""
     return sorted((p for p in RESULTS.iterdir() if p.is_dir()), reverse=True)
 
 
@@ -43,7 +43,7 @@ def newest(family: str) -> list[dict[str, Any]]:
         path = folder / f"{family}.json"
         if path.exists():
             data = json.loads(path.read_text())
-            found.setdefault("avx512" in data["machine"]["isa"], data)
+            found.setdefault(data["machine"]["isa"].startswith(("avx512", "amx")), data)
     return list(found.values())
 
 
