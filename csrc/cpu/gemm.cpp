@@ -140,13 +140,7 @@ void batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c,
              const View& bias, GemmArgs args) {
   const GemmPlan p = plan_of<Op, S>(first);
   auto item = [&](const Ctx& inner, int64_t i) {
-    Problem q = first;
-    if (i > 0) {
-      q.c.data += batch_offset(c, i);
-      q.a.data += batch_offset(q.turned ? b : a, i);
-      q.b.data += batch_offset(q.turned ? a : b, i);
-      if (bias.data) q.bias.data += batch_offset(bias, i);
-    }
+    const Problem q = item_of(first, i, c, a, b, bias);
     if constexpr (Op::real) {
       if (is_thin<S, typename Op::Out>(q)) return thin_product<Op, S>(inner, q, args);
     }

@@ -201,13 +201,7 @@ struct Amx {
   const AmxPlan p = amx_plan(first, args.accumulate);
   bool tame = true;
   auto item = [&](const Ctx& inner, int64_t i) {
-    Problem q = first;
-    if (i > 0) {
-      q.c.data += batch_offset(c, i);
-      q.a.data += batch_offset(q.turned ? b : a, i);
-      q.b.data += batch_offset(q.turned ? a : b, i);
-      if (bias.data) q.bias.data += batch_offset(bias, i);
-    }
+    const Problem q = item_of(first, i, c, a, b, bias);
     if (!product(inner, q, p, args)) __atomic_store_n(&tame, false, __ATOMIC_RELAXED);
   };
   if (batch < 4) {

@@ -56,6 +56,18 @@ static inline int64_t batch_offset(const View& v, int64_t i) {
   return (offset + i * v.stride[0]) * kDTypeSize[int(v.dtype)];
 }
 
+// The batch's item i, whose first one is `first`.
+static inline Problem item_of(const Problem& first, int64_t i, const View& c, const View& a, const View& b,
+                              const View& bias) {
+  Problem q = first;
+  if (i == 0) return q;
+  q.c.data += batch_offset(c, i);
+  q.a.data += batch_offset(q.turned ? b : a, i);
+  q.b.data += batch_offset(q.turned ? a : b, i);
+  if (bias.data) q.bias.data += batch_offset(bias, i);
+  return q;
+}
+
 // The last two axes of a view.
 static inline View last_matrix(const View& v) {
   View m = v;
