@@ -14,7 +14,7 @@ namespace MIELINA_ISA {
 namespace {
 
 constexpr int64_t kBlock = 2 * kTileRows;   // rows and columns of a block of C
-constexpr int64_t kChunkBytes = 32 << 20;   // the most that the shared operand's panels may take
+constexpr int64_t kChunkBytes = 32 << 20;   // the most that an operand's panels may take that are packed first
 constexpr int64_t kGroupBytes = 768 << 10;  // of a task's own panels
 constexpr int64_t kSteps = 32;              // sums are cut every 1024 numbers along k
 constexpr int64_t kInline = 512;            // products of tiles that are not worth a handover
@@ -24,6 +24,7 @@ struct AmxPlan {
   int64_t steps, panel;  // of 32 along k; bytes of a panel
   bool own_a;            // tasks pack A's panels
   bool both;             // all is packed first
+  bool whole;            // and may be: neither operand is too large
   int64_t chunk;         // shared panels packed at once, even
   int64_t groups;        // of the own operand's blocks
   int64_t splits;        // tasks a group, of the shared operand's blocks
@@ -70,6 +71,7 @@ const Parts& parts_of(DType d) {
     }
   }
   p.both = both;
+  p.whole = p.chunk == shared && own * 2 * p.panel <= kChunkBytes;
   p.own_bytes = ceil_div(own, p.groups) * 2 * p.panel;
   p.shared_bytes = p.chunk * p.panel;
   return p;
@@ -187,8 +189,8 @@ struct Amx {
 
 // Whether tiles are the faster way. float32 on two cores of an Emerald Rapids, times that of AVX-512: 256^3 0.7 to 1.0
 // of the speed, 384^3 1.1 to 1.2, 512^3 1.1 to 1.5, 1024^3 1.0 to 1.6; the lower ends where the core's other thread is
-// busy with somebody else's work, which costs tiles two thirds of their speed. Of bf16, beside dot
-// products of AVX-512: 64^3 2, 128^3 3 to 5, 1024^3 5 to 8; float16 128^3 1.2, 1024^3 1.5.
+// busy with somebody else's work, which costs tiles two thirds of their speed. bf16, times that of dot products of
+// AVX-512: 64^3 2, 128^3 3 to 5, 1024^3 5 to 8; float16 128^3 1.2, 1024^3 1.5.
 [[gnu::cold]] bool pays(const Problem& q) {
   const DType d = q.a.dtype;
   const int64_t work = q.M * q.N * q.K, least = min64(min64(q.M, q.N), q.K);
@@ -222,9 +224,7 @@ struct Amx {
   const DType d = q.a.dtype;
   if (d != DType::f32 && d != DType::f16 && d != DType::bf16) return false;
   if (!pays(q) || q.K > 16384) return false;
-  if (!args.accumulate) return true;
-  const AmxPlan p = amx_plan(q, true);
-  return batch == 1 && p.chunk >= ceil_div(p.own_a ? q.N : q.M, kTileRows);
+  return !args.accumulate || (batch == 1 && amx_plan(q, true).whole);
 }
 
 decltype(Kernels::gemm) gemm_below;
@@ -247,9 +247,9 @@ decltype(Kernels::gemm_workspace) workspace_below;
 [[gnu::cold]] int64_t gemm_workspace(const Ctx& ctx, const View& c, const View& a, const View& b) noexcept {
   auto bytes = [&](const Problem& q, int64_t batch) {
     if (!fits(q, batch, {false})) return int64_t(0);
+    const AmxPlan first = amx_plan(q, true), group = amx_plan(q, false);
     const int each = batch < 4 ? ctx.threads : 1;
-    const int64_t most = max64(amx_plan(q, true).bytes(each), amx_plan(q, false).bytes(each));
-    return most * (batch < 4 ? 1 : ctx.threads);
+    return max64(first.whole ? first.bytes(each) : 0, group.bytes(each)) * (batch < 4 ? 1 : ctx.threads);
   };
   const int64_t below = workspace_below(ctx, c, a, b);
   const int64_t most = max64(below, bytes(problem(c, a, b, nullptr), batch_size(c)));
