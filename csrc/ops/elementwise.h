@@ -35,6 +35,7 @@ Array convert(const Array& x, DType dtype);  // always a new array
 Array contiguous(const Array& x);            // x itself when it is
 Array clone(const Array& x);
 Array apart(const Array& x);  // x itself, or a copy if elements share memory: the gradient of a sum is such an array
+Array in_layout(const Array& x, const Array& like);  // x itself or a copy, as `like`, made by empty_like, lies
 void copy_into(const Array& to, const Array& from);
 void fill(const Array& x, Number value);
 void check_writable(const Array& x, const char* name);

@@ -94,13 +94,6 @@ static Array output_like(const Array& x) {
   Array y = empty_like(x);
   return planes(y) ? y : empty(x.dims(), x.dtype);
 }
-// x in the layout `like` has (an array of the same shape made by empty_like).
-static Array in_layout(const Array& x, const Array& like) {
-  if (same_layout(x, like)) return x;
-  Array y = empty_like(like, x.dtype);
-  copy_into(y, x);
-  return y;
-}
 
 static void check_channels(const Array& x, const char* name) {
   check_input(x, name);

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mielina import _core
-from mielina.testing import Library, check_composite, check_op, reference, use_isa
+from mielina.testing import Library, assert_close, check_composite, check_op, reference, tolerance, use_isa
 from mielina.testing import strategies as some
 
 F = mi.nn.functional
@@ -125,3 +125,16 @@ def test_dtype_and_scalars() -> None:
         mi.softmax(x, 0)
     with pytest.raises(IndexError, match="dimension out of range"):
         mi.softmax(mi.tensor([1.0]), 1)
+
+
+@pytest.mark.parametrize("fn", [mi.softmax, mi.log_softmax])
+@pytest.mark.parametrize(("shape", "axis"), [((37, 50), 0), ((3, 7, 9, 10), 1), ((5, 6), 1), ((4,), 0), ((3, 1, 5), 1)])
+def test_gradients_that_share_their_memory(fn: Any, shape: tuple[int, ...], axis: int) -> None:
+    """A sum's gradient is one number expanded, a row's one row, a transposed one lies otherwise than the result."""
+    x = mi.tensor(np.random.default_rng(5).standard_normal(shape).astype(np.float32)).requires_grad_()
+    row = mi.tensor(np.random.default_rng(6).standard_normal(shape[-1:]).astype(np.float32))
+    turned = mi.tensor(np.random.default_rng(7).standard_normal(shape[::-1]).astype(np.float32))
+    turned = turned.permute(*range(len(shape) - 1, -1, -1))
+    for g in (mi.ones(()).expand(*shape), row.expand(*shape), turned):
+        gradients = [mi.autograd.grad(fn(x, axis), [x], [v])[0].numpy() for v in (g, g.clone().contiguous())]
+        assert_close(*gradients, "float32", tolerance("float32", shape[axis], 4), float(g.abs().max()))

@@ -25,6 +25,13 @@ Array contiguous(const Array& x) {
   return y;
 }
 
+Array in_layout(const Array& x, const Array& like) {
+  if (same_layout(x, like)) return x;
+  Array y = empty_like(like, x.dtype);
+  copy_into(y, x);
+  return y;
+}
+
 Array apart(const Array& x) { return overlaps_itself(x) ? clone(x) : x; }
 
 Array clone(const Array& x) {
