@@ -77,11 +77,13 @@ GemmPlan plan_of(const Problem& q) {
       p.share_b = false;
     }
     p.in_place_a = !p.share_a && (p.n_tiles > 1 || (q.N <= 256 && !(packed && p.m_tiles > 1)));
-    // Rows of B that fall into so few sets of an L2 cache (512 KB, 8 ways) that a panel of them does not stay there are
-    // packed: on one core of a Zen 3 128 x 1024 x 1024 of A B 4.6 to 3.4 ms, 128 x 512 x 2048 4.7 to 3.2. Not under 90
-    // rows of A (32 x 512 x 512 0.88 of the speed); not timed with AVX-512.
+    // Rows of B that fall into so few sets of an L2 cache (512 KB, 8 ways; with AVX-512 2 MB, 16 ways) that a panel of
+    // them does not stay there are packed: on one core of a Zen 3 128 x 1024 x 1024 of A B 4.6 to 3.4 ms, 128 x 512 x
+    // 2048 4.7 to 3.2, of an Emerald Rapids 3.45 to 2.0 and as before. Not under 90 rows of A (32 x 512 x 512 on the
+    // Zen 3 0.88 of the speed).
+    constexpr int64_t most = VBYTES < 64 ? 512 << 10 : 1 << 20;
     const int64_t apart = q.b.si * int64_t(sizeof(S));
-    const bool few_sets = p.m_panels * p.mr >= 90 && min64(q.K, Op::KC) * (apart & -apart) > 1 << 20;
+    const bool few_sets = q.M > 90 && min64(q.K, Op::KC) * (apart & -apart) > most;
     p.in_place_b = !p.share_b && q.b.sj == 1 && !few_sets;
   }
   return p;

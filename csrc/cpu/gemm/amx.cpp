@@ -78,12 +78,11 @@ const Parts& parts_of(DType d) {
 }
 
 struct Amx {
-  using End = Finish<float, Plane>;
   const Problem& q;
   const AmxPlan& p;
   const Parts& parts;
   Operand a, b;
-  End end;
+  Finish<float, Plane> end;
   char* workspace;
 
   // d (rows, cols) = or += a block's sums.
