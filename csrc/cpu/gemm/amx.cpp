@@ -16,8 +16,8 @@ namespace {
 constexpr int64_t kBlock = 2 * kTileRows;   // rows and columns of a block of C
 constexpr int64_t kChunkBytes = 32 << 20;   // the most that an operand's panels may take that are packed first
 constexpr int64_t kGroupBytes = 768 << 10;  // of a task's own panels
-constexpr int64_t kSteps = 32;              // sums are cut every 1024 numbers along k
-constexpr int64_t kInline = 512;            // products of tiles that are not worth a handover
+constexpr int64_t kSteps = kTileSteps;
+constexpr int64_t kInline = 512;  // products of tiles that are not worth a handover
 
 // The cut of a product, from its shape alone. Panels are of 16 rows or columns, blocks of two of them.
 struct AmxPlan {
@@ -34,21 +34,22 @@ struct AmxPlan {
   int64_t bytes(int threads) const { return shared_bytes + own_bytes * (both ? groups : threads); }
 };
 
-// What differs between types: the number of parts, a block's products by its rows and columns of tiles, the packer.
-struct Parts {
-  int count;
-  void (*product[2][2])(int64_t steps, const char* a, int64_t a_apart, const char* b, int64_t b_apart, float* d,
-                        int64_t ld);
-  bool (*pack)(const Operand& x, bool of_a, char* to, int64_t first, int64_t count);
+// Where the steps of packed panels begin.
+template <int P>
+struct PackedSteps {
+  int64_t at[kSteps];
+  constexpr PackedSteps() {
+    for (int64_t s = 0; s < kSteps; s++) at[s] = s * P * kTileBytes;
+  }
 };
+template <class S, int P = kParts<S>>
+constexpr PackedSteps<P> kPackedSteps;
 template <class S, int P = kParts<S>>
 constexpr Parts kPartsOf{
     P,
     {{tile_product<P, 1, 1>, tile_product<P, 1, 2>}, {tile_product<P, 2, 1>, tile_product<P, 2, 2>}},
-    Split<S>::pack};
-const Parts& parts_of(DType d) {
-  return d == DType::bf16 ? kPartsOf<bfloat_t> : d == DType::f16 ? kPartsOf<half_t> : kPartsOf<float>;
-}
+    Split<S>::pack,
+    kPackedSteps<S>.at};
 
 [[gnu::cold]] AmxPlan amx_plan(const Problem& q, bool both) {
   AmxPlan p;
@@ -92,7 +93,7 @@ struct Amx {
     const bool direct = !add && rows == kBlock && cols == kBlock;
     float* to = direct ? d : apart;
     const int64_t width = direct ? ld : kBlock;
-    parts.product[rows > kTileRows][cols > kTileRows](steps, pa, p.panel, pb, p.panel, to, width);
+    parts.multiply(steps, pa, p.panel, pb, p.panel, to, width, rows, cols);
     if (direct) return;
     for (int64_t r = 0; r < rows; r++)
       for (int64_t k = 0; k < cols; k += lanes<float>) {
@@ -259,6 +260,10 @@ decltype(Kernels::gemm_workspace) workspace_below;
 }
 
 }  // namespace
+
+const Parts& parts_of(DType d) {
+  return d == DType::bf16 ? kPartsOf<bfloat_t> : d == DType::f16 ? kPartsOf<half_t> : kPartsOf<float>;
+}
 
 void fill_amx(Kernels&);
 void fill_amx(Kernels& k) {

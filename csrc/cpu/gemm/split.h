@@ -15,6 +15,24 @@ struct Operand {
   int64_t size, depth, si, sk;
 };
 
+constexpr int64_t kTileSteps = 32;  // of 32 numbers along k: sums are cut there
+
+// What differs between types: the number of parts, products of blocks by their rows and columns of tiles, the packer.
+struct Parts {
+  int count;
+  void (*product[2][2])(int64_t steps, const char* a, int64_t a_apart, const TileWalk& b, float* d, int64_t ld);
+  bool (*pack)(const Operand& x, bool of_a, char* to, int64_t first, int64_t count);
+  const int64_t* packed;  // where the steps of a packed panel begin
+
+  // d (rows, cols), of at most 32 x 32 and whole tiles, = the product of packed panels; steps: at most kTileSteps.
+  void multiply(int64_t steps, const char* a, int64_t a_apart, const char* b, int64_t b_apart, float* d, int64_t ld,
+                int64_t rows, int64_t cols) const {
+    product[rows > kTileRows][cols > kTileRows](steps, a, a_apart, {b, packed, 64, kTileBytes, b_apart}, d, ld);
+  }
+};
+// For float32, float16 and bfloat16 (gemm/amx.cpp: one copy of them).
+const Parts& parts_of(DType d);
+
 // The upper 16 bits of x rounded to bf16.
 MIELINA_INLINE vu32 rounded_to_bf16(vf32 x) {
   const vu32 u = bits(x);

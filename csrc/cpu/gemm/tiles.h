@@ -99,22 +99,31 @@ inline constexpr int kParts<half_t> = 2;
 template <>
 inline constexpr int kParts<bfloat_t> = 1;
 
-// d (16 R, 16 C) = a b over `steps` of 32 along k, a and b packed in panels (gemm/split.h), `apart` bytes from one to
-// the next.
+// Where b's tiles lie: that of step s, part q and column of tiles j is 16 rows, `row` bytes from one to the next, from
+// data + step[s] + q part + j apart on.
+struct TileWalk {
+  const char* data;
+  const int64_t* step;
+  int64_t row, part, apart;
+};
+
+// d (16 R, 16 C) = a b over `steps` of 32 along k; a is packed in panels (gemm/split.h), `apart` bytes from one to the
+// next.
 //
 // Of the nine products of two numbers in three parts the three smallest, below 2^-24 of the whole, are left out
 // (Henry, Tang and Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision
 // Computations", 2019). The six go along a path that changes one operand at a time, whose tiles are loaded between the
 // products that still use the other's: a load waits for the last product of its register.
 template <int P, int R, int C>
-static void tile_product(int64_t steps, const char* a, int64_t a_apart, const char* b, int64_t b_apart, float* d,
-                         int64_t ld) {
+static void tile_product(int64_t steps, const char* a, int64_t a_apart, const TileWalk& walk, float* d, int64_t ld) {
   constexpr int64_t kStep = P * kTileBytes;
   asm volatile("" ::: "memory");  // what was packed is in memory
   tile_zero<0>();
   if (C > 1) tile_zero<1>();
   if (R > 1) tile_zero<2>();
   if (R > 1 && C > 1) tile_zero<3>();
+  const TileWalk w = walk;
+  const char* b = w.data + w.step[0];
   const char* far = a + 2 * kStep;  // what is fetched: a comes from the L2 cache
   auto dot = [&]<int I, int J>(Pair<I, J>) __attribute__((always_inline)) {
     if constexpr (I < R && J < C) tile_dot<2 * I + J, 4 + I, 6 + J>();
@@ -123,7 +132,7 @@ static void tile_product(int64_t steps, const char* a, int64_t a_apart, const ch
     if constexpr (I < R) tile_load<4 + I>(a + I * a_apart + part * kTileBytes, 64);
   };
   auto load_b = [&]<int J>(Pair<J, 0>, int64_t part) __attribute__((always_inline)) {
-    if constexpr (J < C) tile_load<6 + J>(b + J * b_apart + part * kTileBytes, 64);
+    if constexpr (J < C) tile_load<6 + J>(b + J * w.apart + part * w.part, w.row);
   };
   auto fetch = [&]() __attribute__((always_inline)) {
     if (R == 1 || C == 1) return;
@@ -169,9 +178,9 @@ static void tile_product(int64_t steps, const char* a, int64_t a_apart, const ch
       then_b(0);
     }
     fetch();
-    a += kStep;
-    b += kStep;
     if (s + 1 == steps) break;
+    a += kStep;
+    b = w.data + w.step[s + 1];
     dot(first);
     dot(Pair<0, 1>{});
     load_a(first, P - 1);
