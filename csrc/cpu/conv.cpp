@@ -13,6 +13,8 @@ Problem forward(Floats& floats, const View& y, const View& x, const View& w, con
   if (args.groups == 1 && (WinogradLast::fits(q) || Sliding::fits(q))) return q;  // these read few channels as well
   q.x = floats(x);
   q.w = floats(w);
+  q.y = floats.result(y, w);
+  if (q.y.dtype != y.dtype) q.bias = floats.line(bias, w.shape[kN]);
   return q;
 }
 
@@ -38,6 +40,7 @@ void conv(const Ctx& ctx, const View& y, const View& x, const View& w, const Vie
   const Problem q = forward(floats, y, x, w, bias, args);
   if (Groups::dealt(y, w, args.groups)) conv_groups(floats.rest(), q, args.groups, false);
   else dispatch(q.x.dtype, [&]<class T>(T) { convolve<T>(floats.rest(), q, args.groups); });
+  Floats::finish(ctx, q.y, y);
 }
 
 __attribute__((cold)) int64_t conv_workspace(const Ctx& ctx, const View& y, const View& x, const View& w,

@@ -15,7 +15,7 @@ MIELINA_INLINE void copy_two(char* to, const char* from, int64_t n) {
   __builtin_memcpy(to, &a, N);
   __builtin_memcpy(to + n - N, &b, N);
 }
-[[maybe_unused, gnu::noinline]] static void copy_few(char* to, const char* from, int64_t n) {
+[[gnu::noinline]] inline void copy_few(char* to, const char* from, int64_t n) {
   if (n >= 32) copy_two<32>(to, from, n);
   else if (n >= 16) copy_two<16>(to, from, n);
   else if (n >= 8) copy_two<8>(to, from, n);
@@ -61,7 +61,7 @@ struct SquareOf<uint16_t> {
 
 // y[i * ys + j] = x[i + j * xs] for i < rows, j < columns. The last squares overlap those before.
 template <class T>
-static void transpose_tile(T* y, int64_t ys, const T* x, int64_t xs, int64_t rows, int64_t columns) {
+[[gnu::noinline]] inline void transpose_tile(T* y, int64_t ys, const T* x, int64_t xs, int64_t rows, int64_t columns) {
   using S = SquareOf<T>;
   constexpr int L = int(sizeof(typename S::V) / sizeof(Elem<typename S::V>));
   for (int64_t j = 0; j < columns; j += L) {

@@ -31,7 +31,7 @@ constexpr int64_t kShareBytes = 16 << 20;  // the most that one operand's shared
 
 // M, N in elements, or the number of panels where an operand's packer defines its own.
 template <class Op>
-static GemmPlan gemm_plan(int64_t M, int64_t N, int64_t K) {
+[[gnu::noinline]] inline GemmPlan gemm_plan(int64_t M, int64_t N, int64_t K) {
   constexpr int64_t L = lanes<typename Op::Out>, size = sizeof(typename Op::In);
   GemmPlan p;
   p.K = ceil_div(K, Op::Depth);
@@ -65,7 +65,7 @@ struct GemmLayout {
   int64_t b, workers, worker_sums, worker_bytes, bytes;
 };
 template <class Op>
-static GemmLayout gemm_layout(const GemmPlan& p, bool sums, int threads) {
+[[gnu::noinline]] inline GemmLayout gemm_layout(const GemmPlan& p, bool sums, int threads) {
   constexpr int64_t in = sizeof(typename Op::In), out = sizeof(typename Op::Out);
   const int64_t tile_m = ceil_div(p.m_panels, p.m_tiles), tile_n = ceil_div(p.n_chunk, p.n_tiles);
   GemmLayout w;

@@ -7,8 +7,6 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-MIELINA_INLINE bool is_half(DType d) { return d == DType::f16 || d == DType::bf16; }
-
 // Where kernels are compiled for halves, too: not at the baseline level, which is compiled for size.
 template <class T>
 constexpr bool kHalfKernels = __is_same(T, float) && VBYTES > 16;

@@ -16,6 +16,8 @@ MIELINA_INLINE int64_t numel(const View& v) {
   return n;
 }
 
+MIELINA_INLINE bool is_half(DType d) { return d == DType::f16 || d == DType::bf16; }
+
 template <class T>
 struct Bare {
   using type = T;

@@ -62,7 +62,7 @@ static inline Key read_key(const View& key) {
 }
 
 // Words [first, first + n) of the stream, first a multiple of 4.
-static inline void words(const Key& key, int64_t first, int64_t n, uint32_t* to) {
+inline void words(const Key& key, int64_t first, int64_t n, uint32_t* to) {
   constexpr int L = lanes<uint64_t>;
   vu64 lane;
   for (int j = 0; j < L; j++) lane[j] = uint64_t(j);

@@ -166,7 +166,7 @@ MIELINA_INLINE void transpose(V (&r)[8]) {
 
 // The same, as one copy for cold code.
 template <class V, int L>
-static __attribute__((noinline)) void transpose_apart(V (&r)[L]) {
+inline __attribute__((noinline)) void transpose_apart(V (&r)[L]) {
   transpose(r);
 }
 

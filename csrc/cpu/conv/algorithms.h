@@ -14,27 +14,6 @@ namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-Window window_of(const View& w, const ConvArgs& args) {
-  Window o;
-  for (int d = 0; d < 3; d++) {
-    o.taps[d] = w.shape[kD + d];
-    o.stride[d] = args.stride[d];
-    o.padding[d] = args.padding[d];
-    o.dilation[d] = args.dilation[d];
-  }
-  return o;
-}
-
-Problem group_of(const Problem& q, int64_t groups, int64_t group) {
-  const int64_t K = q.y.shape[kC] / groups, C = q.x.shape[kC] / groups;
-  return {slice(q.y, kC, group * K, K),
-          slice(q.x, kC, group * C, C),
-          slice(q.w, kN, group * K, K),
-          slice(q.bias, 0, group * K, K),
-          q.window,
-          q.direct};
-}
-
 // The first group's problem at another group: its pointers alone move (a copy of all views took a fifth of the time of
 // depthwise images of 7 x 7).
 void move_to(Problem& one, const Problem& q, int64_t groups, int64_t group) {

@@ -2,81 +2,12 @@
 #pragma once
 #include "cpu/conv/algorithms.h"
 #include "cpu/conv/floats.h"
+#include "cpu/conv/phases.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-// dx[i] = sum of g[o] w[t] over i = o * stride - padding + t * dilation. Positions of one remainder modulo the stride
-// see every step-th tap, and among themselves form a convolution of stride 1 with a window that runs backwards:
-// i = remainder + stride * j, t = t0 + step * s: o = j + (remainder + padding - t0 * dilation) / stride - s * back.
-struct Phase {
-  int64_t t0, taps, step, shift, back;
-};
-Phase phase(int64_t remainder, int64_t taps, int64_t stride, int64_t padding, int64_t dilation) {
-  Phase p{0, 0, stride, 0, 0};
-  for (int64_t a = dilation % stride, b = stride;;) {  // stride / gcd(stride, dilation)
-    if (a == 0) {
-      p.step = stride / b;
-      break;
-    }
-    const int64_t r = b % a;
-    b = a;
-    a = r;
-  }
-  while (p.t0 < taps && p.t0 < p.step && (remainder + padding - p.t0 * dilation) % stride != 0) p.t0++;
-  if (p.t0 >= taps || p.t0 >= p.step) return p;
-  p.taps = ceil_div(taps - p.t0, p.step);
-  p.shift = (remainder + padding - p.t0 * dilation) / stride;
-  p.back = p.step * dilation / stride;
-  return p;
-}
-
-// f(problem) for each remainder: g takes the image's place, dx the output's, and the filters' two channel axes swap.
-// Compiled for size, as are the plans below: once a call, 4 KB a level less.
-__attribute__((cold)) void each_phase_as(const View& dx, const View& g, const View& w, const ConvArgs& args,
-                                         void (*f)(void*, const Problem&, int64_t), void* arg) {
-  const bool depthwise = w.shape[kC] == 1 && w.shape[kN] == args.groups;  // its filters are square: all groups at once
-  if (args.groups > 1 && !depthwise) {
-    const int64_t K = w.shape[kN] / args.groups, C = w.shape[kC];
-    ConvArgs one = args;
-    one.groups = 1;
-    for (int64_t i = 0; i < args.groups; i++)
-      each_phase_as(slice(dx, kC, i * C, C), slice(g, kC, i * K, K), slice(w, kN, i * K, K), one, f, arg);
-    return;
-  }
-  const Problem whole{dx, g, depthwise ? w : exchanged(w), View{}, {}, args.direct};
-  for (int64_t r = 0; r < args.stride[0] * args.stride[1] * args.stride[2]; r++) {
-    Problem q = whole;
-    const int64_t remainder[3] = {r / (args.stride[1] * args.stride[2]), r / args.stride[2] % args.stride[1],
-                                  r % args.stride[2]};
-    for (int d = 0; d < 3; d++) {
-      const Phase p = phase(remainder[d], w.shape[kD + d], args.stride[d], args.padding[d], args.dilation[d]);
-      const int64_t n = ceil_div(max64(0, dx.shape[kD + d] - remainder[d]), args.stride[d]);
-      q.y = slice(q.y, kD + d, remainder[d], n);
-      q.y.stride[kD + d] *= args.stride[d];
-      q.w = slice(q.w, kD + d, p.t0, p.taps);
-      q.w.stride[kD + d] *= p.step;
-      q.window.taps[d] = p.taps;
-      q.window.stride[d] = 1;
-      q.window.padding[d] = -p.shift;
-      q.window.dilation[d] = -p.back;
-    }
-    if (numel(q.y) > 0) f(arg, q, args.groups);
-  }
-}
-template <class F>
-void each_phase(const View& dx, const View& g, const View& w, const ConvArgs& args, F f) {
-  each_phase_as(dx, g, w, args, [](void* arg, const Problem& q, int64_t groups) { (*(F*)arg)(q, groups); }, &f);
-}
-
-// Whether some positions see no tap at all: their gradient is zero.
-bool has_gaps(const View& w, const ConvArgs& args) {
-  for (int d = 0; d < 3; d++)
-    for (int64_t r = 0; r < args.stride[d]; r++)
-      if (phase(r, w.shape[kD + d], args.stride[d], args.padding[d], args.dilation[d]).taps == 0) return true;
-  return false;
-}
 bool is_dense(const View& v) {
   int64_t last = 0;
   for (int d = 0; d < 5; d++) last += (v.shape[d] - 1) * v.stride[d];
@@ -166,8 +97,12 @@ bool made_last(Floats& floats, View& dx, View& g, const View& w, const ConvArgs&
 
 void conv_backward_input(const Ctx& ctx, const View& out, const View& g, const View& w, ConvArgs args) noexcept {
   Floats floats{ctx, false};
-  View gs = floats(g), dx = out;
+  View gs = floats(g), dx = floats.result(out, w);
   const View ws = floats(w);
+  if (dx.dtype != out.dtype) {
+    conv_backward_input(floats.rest(), dx, gs, ws, args);
+    return Floats::finish(ctx, dx, out);
+  }
   if (bundled(floats.rest(), dx, gs, ws, args, false) >= 0) return;
   Problem one;
   if (spreads(dx, gs, ws, args, one))
@@ -204,8 +139,9 @@ __attribute__((cold)) int64_t conv_backward_input_workspace(const Ctx& ctx, cons
                                                             const View& w, ConvArgs args) noexcept {
   int64_t most = 0;
   Floats floats{ctx, true};
-  View gs = floats(g), dx = out;
+  View gs = floats(g), dx = floats.result(out, w);
   const View ws = floats(w);
+  if (dx.dtype != out.dtype) return floats.bytes + conv_backward_input_workspace(ctx, dx, gs, ws, args);
   const int64_t once = bundled(ctx, dx, gs, ws, args, true);
   if (once >= 0) return floats.bytes + once;
   Problem one;

@@ -51,18 +51,6 @@ struct Bands {
     return VBYTES > 16 && floats && filled && q.x.shape[kC] * v.taps[2] >= least && K >= (planar ? 96 : L) && taps > 0;
   }
 
-  // Taps in the order of the pixels under them.
-  static Problem forwards(Problem p) {
-    for (int d = 0; d < 3; d++) {
-      int64_t &dilation = p.window.dilation[d], last = p.window.taps[d] - 1;
-      if (dilation >= 0) continue;
-      p.w.data = (float*)p.w.data + last * p.w.stride[kD + d];
-      p.w.stride[kD + d] *= -1;
-      p.window.padding[d] -= last * dilation;
-      dilation *= -1;
-    }
-    return p;
-  }
   // Whether the pixels of an image, or of all, have one stride.
   static bool even(const View& v, bool all) {
     const int axes[3] = {kH, kD, kN};

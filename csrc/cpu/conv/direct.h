@@ -19,8 +19,51 @@ struct Problem {
   int64_t zoom = 1;
 };
 
+inline char* at(const View& v, int axis, int64_t i) {
+  return (char*)v.data + i * v.stride[axis] * kDTypeSize[int(v.dtype)];
+}
+inline View slice(View v, int axis, int64_t begin, int64_t n) {
+  if (v.data) v.data = at(v, axis, begin);
+  v.shape[axis] = n;
+  return v;
+}
+inline Window window_of(const View& w, const ConvArgs& args) {
+  Window o;
+  for (int d = 0; d < 3; d++) {
+    o.taps[d] = w.shape[kD + d];
+    o.stride[d] = args.stride[d];
+    o.padding[d] = args.padding[d];
+    o.dilation[d] = args.dilation[d];
+  }
+  return o;
+}
+inline Problem group_of(const Problem& q, int64_t groups, int64_t group) {
+  const int64_t K = q.y.shape[kC] / groups, C = q.x.shape[kC] / groups;
+  return {slice(q.y, kC, group * K, K),
+          slice(q.x, kC, group * C, C),
+          slice(q.w, kN, group * K, K),
+          slice(q.bias, 0, group * K, K),
+          q.window,
+          q.direct};
+}
+inline int64_t depth_of(const Problem& q) {
+  return q.w.shape[kC] * q.window.taps[0] * q.window.taps[1] * q.window.taps[2];
+}
+// Taps in the order of the pixels under them.
+inline Problem forwards(Problem p) {
+  for (int d = 0; d < 3; d++) {
+    int64_t &dilation = p.window.dilation[d], last = p.window.taps[d] - 1;
+    if (dilation >= 0) continue;
+    p.w.data = at(p.w, kD + d, last);
+    p.w.stride[kD + d] *= -1;
+    p.window.padding[d] -= last * dilation;
+    dilation *= -1;
+  }
+  return p;
+}
+
 // A context of one thread, `bytes` into the workspace.
-static Ctx alone(const Ctx& ctx, int64_t bytes = 0) {
+inline Ctx alone(const Ctx& ctx, int64_t bytes = 0) {
   Ctx one = ctx;
   one.threads = 1;
   one.workspace = (char*)ctx.workspace + bytes;
@@ -41,7 +84,7 @@ static Filters<Op> filters_of(const Problem& q, int64_t width, bool channels_inn
   return f;
 }
 // Filters with their two channel axes exchanged, as the image's gradient takes them.
-static View exchanged(const View& w) {
+inline View exchanged(const View& w) {
   View v = w;
   v.shape[kN] = w.shape[kC];
   v.stride[kN] = w.stride[kC];
@@ -53,7 +96,7 @@ static View exchanged(const View& w) {
 // Output channels a group, up to which planes beat the product. With AVX2 and floats Sliding and the product win
 // earlier (8 x 128 of 28 x 28 in 16 groups 4.5 and 2.3 ms on one core, channels last 6.8 and 2.8).
 constexpr int64_t kDirectChannels = VBYTES == 32 ? 2 : 8;
-static int64_t direct_channels(const View& image, bool narrow) {
+inline int64_t direct_channels(const View& image, bool narrow) {
   return VBYTES != 32 ? kDirectChannels : image.dtype != DType::f32 ? 8 : narrow ? 4 : kDirectChannels;
 }
 

@@ -8,13 +8,6 @@ namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-char* at(const View& v, int axis, int64_t i) { return (char*)v.data + i * v.stride[axis] * kDTypeSize[int(v.dtype)]; }
-View slice(View v, int axis, int64_t begin, int64_t n) {
-  if (v.data) v.data = at(v, axis, begin);
-  v.shape[axis] = n;
-  return v;
-}
-
 // Rows are output channels and columns pixels (planar y), or the other way round (channels-last y).
 struct PixelPlace {
   const PixelSpace& pixels;
@@ -46,8 +39,6 @@ struct PixelFinish {
     }
   }
 };
-
-int64_t depth_of(const Problem& q) { return q.w.shape[kC] * q.window.taps[0] * q.window.taps[1] * q.window.taps[2]; }
 
 struct ConvPlan {
   GemmPlan gemm;

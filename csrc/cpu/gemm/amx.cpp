@@ -44,10 +44,15 @@ struct PackedSteps {
 };
 template <class S, int P = kParts<S>>
 constexpr PackedSteps<P> kPackedSteps;
+template <int P>
+constexpr Parts::Product kTurned = tile_product<P, 2, 2, true>;
+template <>
+inline constexpr Parts::Product kTurned<3> = nullptr;  // of halves alone
 template <class S, int P = kParts<S>>
 constexpr Parts kPartsOf{
     P,
     {{tile_product<P, 1, 1>, tile_product<P, 1, 2>}, {tile_product<P, 2, 1>, tile_product<P, 2, 2>}},
+    kTurned<P>,
     Split<S>::pack,
     kPackedSteps<S>.at};
 
@@ -265,6 +270,7 @@ const Parts& parts_of(DType d) {
   return d == DType::bf16 ? kPartsOf<bfloat_t> : d == DType::f16 ? kPartsOf<half_t> : kPartsOf<float>;
 }
 
+void fill_amx_conv(Kernels&);
 void fill_amx(Kernels&);
 void fill_amx(Kernels& k) {
   if (k.gemm) {  // an empty table asks only which entries this level has
@@ -273,6 +279,7 @@ void fill_amx(Kernels& k) {
   }
   k.gemm = gemm;
   k.gemm_workspace = gemm_workspace;
+  fill_amx_conv(k);
 }
 
 }  // namespace MIELINA_ISA

@@ -20,14 +20,16 @@ constexpr int64_t kTileSteps = 32;  // of 32 numbers along k: sums are cut there
 // What differs between types: the number of parts, products of blocks by their rows and columns of tiles, the packer.
 struct Parts {
   int count;
-  void (*product[2][2])(int64_t steps, const char* a, int64_t a_apart, const TileWalk& b, float* d, int64_t ld);
+  using Product = void (*)(int64_t steps, const TileWalk& a, const char* b, int64_t b_apart, float* d, int64_t ld,
+                           bool add);
+  Product product[2][2], turned;
   bool (*pack)(const Operand& x, bool of_a, char* to, int64_t first, int64_t count);
   const int64_t* packed;  // where the steps of a packed panel begin
 
   // d (rows, cols), of at most 32 x 32 and whole tiles, = the product of packed panels; steps: at most kTileSteps.
   void multiply(int64_t steps, const char* a, int64_t a_apart, const char* b, int64_t b_apart, float* d, int64_t ld,
                 int64_t rows, int64_t cols) const {
-    product[rows > kTileRows][cols > kTileRows](steps, a, a_apart, {b, packed, 64, kTileBytes, b_apart}, d, ld);
+    product[rows > kTileRows][cols > kTileRows](steps, {a, packed, 64, kTileBytes, a_apart}, b, b_apart, d, ld, false);
   }
 };
 // For float32, float16 and bfloat16 (gemm/amx.cpp: one copy of them).

@@ -99,105 +99,117 @@ inline constexpr int kParts<half_t> = 2;
 template <>
 inline constexpr int kParts<bfloat_t> = 1;
 
-// Where b's tiles lie: that of step s, part q and column of tiles j is 16 rows, `row` bytes from one to the next, from
-// data + step[s] + q part + j apart on.
+// Where a's tiles lie: that of step s, part q and row of tiles i is 16 rows, `row` bytes from one to the next, from
+// data + step[s] + q part + i apart on.
 struct TileWalk {
   const char* data;
   const int64_t* step;
   int64_t row, part, apart;
 };
 
-// d (16 R, 16 C) = a b over `steps` of 32 along k; a is packed in panels (gemm/split.h), `apart` bytes from one to the
+// d (16 R, 16 C) = a b over `steps` of 32 along k; b is packed in panels (gemm/split.h), `apart` bytes from one to the
 // next.
 //
 // Of the nine products of two numbers in three parts the three smallest, below 2^-24 of the whole, are left out
 // (Henry, Tang and Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision
 // Computations", 2019). The six go along a path that changes one operand at a time, whose tiles are loaded between the
 // products that still use the other's: a load waits for the last product of its register.
-template <int P, int R, int C>
-static void tile_product(int64_t steps, const char* a, int64_t a_apart, const TileWalk& walk, float* d, int64_t ld) {
+//
+// Turned: a's tiles are of columns and b's of rows, the sums those of b a, which are added to d if `add`.
+template <int P, int R, int C, bool Turned = false>
+static void tile_product(int64_t steps, const TileWalk& walk, const char* b, int64_t apart, float* d, int64_t ld,
+                         bool add) {
   constexpr int64_t kStep = P * kTileBytes;
   asm volatile("" ::: "memory");  // what was packed is in memory
+  float* const next_a = d + (Turned ? 16 : 16 * ld);
+  float* const next_b = d + (Turned ? 16 * ld : 16);
   tile_zero<0>();
-  if (C > 1) tile_zero<1>();
-  if (R > 1) tile_zero<2>();
+  if (R > 1) tile_zero<1>();
+  if (C > 1) tile_zero<2>();
   if (R > 1 && C > 1) tile_zero<3>();
+  if (Turned && add) {
+    tile_load<0>(d, 4 * ld);
+    tile_load<1>(next_a, 4 * ld);
+    tile_load<2>(next_b, 4 * ld);
+    tile_load<3>(next_b + (next_a - d), 4 * ld);
+  }
   const TileWalk w = walk;
-  const char* b = w.data + w.step[0];
-  const char* far = a + 2 * kStep;  // what is fetched: a comes from the L2 cache
-  auto dot = [&]<int I, int J>(Pair<I, J>) __attribute__((always_inline)) {
-    if constexpr (I < R && J < C) tile_dot<2 * I + J, 4 + I, 6 + J>();
-  };
-  auto load_a = [&]<int I>(Pair<I, 0>, int64_t part) __attribute__((always_inline)) {
-    if constexpr (I < R) tile_load<4 + I>(a + I * a_apart + part * kTileBytes, 64);
+  const char* a = w.data + w.step[0];
+  const char* far = b + 2 * kStep;  // what is fetched: b comes from the L2 cache
+  auto dot = [&]<int J, int I>(Pair<J, I>) __attribute__((always_inline)) {
+    if constexpr (I < R && J < C && Turned) tile_dot<2 * J + I, 4 + J, 6 + I>();
+    else if constexpr (I < R && J < C) tile_dot<2 * J + I, 6 + I, 4 + J>();
   };
   auto load_b = [&]<int J>(Pair<J, 0>, int64_t part) __attribute__((always_inline)) {
-    if constexpr (J < C) tile_load<6 + J>(b + J * w.apart + part * w.part, w.row);
+    if constexpr (J < C) tile_load<4 + J>(b + J * apart + part * kTileBytes, 64);
+  };
+  auto load_a = [&]<int I>(Pair<I, 0>, int64_t part) __attribute__((always_inline)) {
+    if constexpr (I < R) tile_load<6 + I>(a + I * w.apart + part * w.part, w.row);
   };
   auto fetch = [&]() __attribute__((always_inline)) {
     if (R == 1 || C == 1) return;
 #pragma GCC unroll 16
     for (int l = 0; l < 16; l++) {
       __builtin_prefetch(far + 64 * l);
-      __builtin_prefetch(far + a_apart + 64 * l);
+      __builtin_prefetch(far + apart + 64 * l);
     }
     far += kTileBytes;
   };
   constexpr Pair<0, 0> first;
   constexpr Pair<1, 0> second;
-  auto then_a = [&](int64_t part) __attribute__((always_inline)) {
-    dot(first);
-    dot(Pair<0, 1>{});
-    load_a(first, part);
-    dot(second);
-    dot(Pair<1, 1>{});
-    load_a(second, part);
-  };
   auto then_b = [&](int64_t part) __attribute__((always_inline)) {
     dot(first);
-    dot(second);
-    load_b(first, part);
     dot(Pair<0, 1>{});
+    load_b(first, part);
+    dot(second);
     dot(Pair<1, 1>{});
     load_b(second, part);
   };
-  load_b(first, 0);
-  load_a(first, P - 1);
-  load_b(second, 0);
-  load_a(second, P - 1);
+  auto then_a = [&](int64_t part) __attribute__((always_inline)) {
+    dot(first);
+    dot(second);
+    load_a(first, part);
+    dot(Pair<0, 1>{});
+    dot(Pair<1, 1>{});
+    load_a(second, part);
+  };
+  load_a(first, 0);
+  load_b(first, P - 1);
+  load_a(second, 0);
+  load_b(second, P - 1);
   for (int64_t s = 0; s < steps; s++) {
     if constexpr (P == 3) {
-      then_a(1);
+      then_b(1);
       fetch();
     }
     if constexpr (P > 1) {
-      then_b(1);
-      then_a(0);
-      fetch();
-      if constexpr (P == 3) then_b(2);
+      then_a(1);
       then_b(0);
+      fetch();
+      if constexpr (P == 3) then_a(2);
+      then_a(0);
     }
     fetch();
     if (s + 1 == steps) break;
-    a += kStep;
-    b = w.data + w.step[s + 1];
+    b += kStep;
+    a = w.data + w.step[s + 1];
     dot(first);
     dot(Pair<0, 1>{});
-    load_a(first, P - 1);
+    load_b(first, P - 1);
     dot(second);
-    load_b(first, 0);
+    load_a(first, 0);
     dot(Pair<1, 1>{});
-    load_b(second, 0);
-    load_a(second, P - 1);
+    load_a(second, 0);
+    load_b(second, P - 1);
   }
   dot(first);
   dot(Pair<0, 1>{});
   dot(second);
   dot(Pair<1, 1>{});
   tile_store<0>(d, 4 * ld);
-  if (C > 1) tile_store<1>(d + 16, 4 * ld);
-  if (R > 1) tile_store<2>(d + 16 * ld, 4 * ld);
-  if (R > 1 && C > 1) tile_store<3>(d + 16 * ld + 16, 4 * ld);
+  if (R > 1) tile_store<1>(next_a, 4 * ld);
+  if (C > 1) tile_store<2>(next_b, 4 * ld);
+  if (R > 1 && C > 1) tile_store<3>(next_b + (next_a - d), 4 * ld);
 }
 
 }  // namespace MIELINA_ISA
