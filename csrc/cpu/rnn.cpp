@@ -1,58 +1,18 @@
 // rnn: see table/rnn.h. The batch is cut into rows of samples; each task runs its rows through all steps alone, so that
-// nothing is waited for between steps. The weights are packed once a sequence; a step is, for each panel of hidden
-// units and each tile of samples, the product of all its gates and the cell right after, while their sums are in the L1
-// cache.
-#include "cpu/gemm/micro.h"
-#include "cpu/gemm/pack.h"
+// nothing is waited for between steps, but where the weights are large. They are packed once a sequence; a step is, for
+// each panel of hidden units and each tile of samples, the product of all its gates and the cell right after, while
+// their sums are in the L1 cache. LSTM, GRU and tanh have a form on tiles, of the same loops.
 #include "cpu/rnn/cells.h"
+#include "cpu/rnn/panels.h"
 
 namespace mielina {
 namespace MIELINA_ISA {
 namespace {
 
-// f(number, first row, rows) for the tiles of a product's rows, as even as can be.
-template <class T, class F>
-MIELINA_INLINE void for_tiles(int64_t rows, F f) {
-  const int64_t tiles = ceil_div(rows, Plain<T>::MR);
-  for (int64_t i = 0, r = 0, m; i < tiles; i++, r += m) f(i, r, m = rows / tiles + (i < rows % tiles));
-}
-
 template <class T>
 void copy_rows(int64_t rows, T* to, int64_t ldt, const T* from, int64_t ldf, int64_t n) {
   for (int64_t r = 0; r < rows; r++) __builtin_memcpy(to + r * ldt, from + r * ldf, size_t(n) * sizeof(T));
 }
-
-// A (K, size) operand B as panels of columns.
-template <class T>
-struct Panels {
-  static constexpr int64_t width = Plain<T>::NV * lanes<T>;
-  T* data;
-  int64_t K, size;
-
-  static int64_t count(int64_t size) { return ceil_div(size, width); }
-  static int64_t bytes(int64_t K, int64_t size) { return count(size) * width * K * int64_t(sizeof(T)); }
-  int64_t cols(int64_t p) const { return min64(width, size - p * width); }
-  int64_t step(int64_t p) const { return ceil_div(cols(p), lanes<T>) * lanes<T>; }
-  // Rows [k0, k0 + kc) of panel p, from element (k0 + k, j) at from[j * sj + k * sk], stored as number `at`.
-  void pack(const T* from, int64_t sj, int64_t sk, int64_t p, int64_t at, int64_t k0, int64_t kc) const {
-    Strided<Plain<T>, T>{from, size, kc, sj, sk, width}.pack(data + at * width * K + k0 * step(p), step(p), p, 0, kc);
-  }
-  // d (m, cols) = or += a (m, kc) times these rows, plus bias; a's rows are contiguous, m <= MR.
-  __attribute__((always_inline)) void tile(int64_t m, const T* a, int64_t lda, int64_t p, int64_t at, int64_t k0,
-                                           int64_t kc, T* d, int64_t ld, bool add, const T* bias, const T* next) const {
-    const T* b = data + at * width * K + k0 * step(p);
-    MicroKernels<Plain<T>, false>::table.at[step(p) / lanes<T> - 1][m - 1](kc, {a, lda, 1}, {b, 1, step(p)}, d, ld,
-                                                                           cols(p), add, next, true, bias);
-  }
-  // d (rows, cols) = or += a (rows, K) times panel p.
-  __attribute__((noinline)) void multiply(int64_t rows, const T* a, int64_t lda, int64_t p, T* d, int64_t ld,
-                                          bool add) const {
-    for_tiles<T>(rows, [&](int64_t i, int64_t r, int64_t m) {
-      const T* next = data + (p + 1) * width * K + i * K * (64 / int64_t(sizeof(T)));
-      tile(m, a + r * lda, lda, p, p, 0, K, d + r * ld, ld, add, nullptr, next);
-    });
-  }
-};
 
 // The rows of each step, in the order of the recurrence or against it.
 struct Steps {
@@ -83,53 +43,91 @@ struct Steps {
 // How the samples are cut: one piece a thread. Every number is made by the same instructions in any piece, so this cut,
 // and it alone, may look at the threads; few pieces read the weights fewer times (H = 512 on one core: 1.4 times as
 // fast).
+//
+// spread: weights that a core's L2 cache does not hold. There the threads share a step's panels instead, each its own,
+// and wait for each other after it.
 struct Cut {
+  static constexpr int64_t kLarge = 2 << 20;  // bytes
   int64_t N, pieces;
-  Cut(const Ctx& ctx, int64_t samples)
-      : N(samples), pieces(max64(ceil_div(N, 64), min64(ctx.threads, ceil_div(N, 8)))) {}
+  bool spread;
+  Cut(const Ctx& ctx, int64_t samples, int64_t bytes)
+      : N(samples), pieces(ceil_div(N, 64)), spread(bytes > kLarge && ctx.threads > 1) {
+    if (!spread) pieces = max64(pieces, min64(ctx.threads, ceil_div(N, 8)));
+  }
   int64_t begin(int64_t i) const { return N * i / pieces; }
   int64_t most() const { return ceil_div(N, pieces); }
+
+  // f(i, worker) for each piece.
+  template <class F>
+  void each(const Ctx& ctx, F f) const {
+    if (!spread) return parallel_for(ctx, pieces, f);
+    for (int64_t i = 0; i < pieces; i++) f(i, 0);
+  }
+  // f(begin, end) for each thread's share of n, or for all of it where a piece is one thread's.
+  template <class F>
+  void share(const Ctx& ctx, int64_t n, F f) const {
+    if (!spread) return f(0, n);
+    const int64_t parts = min64(n, ctx.threads);
+    parallel_for(ctx, parts, [&](int64_t i, int) { f(i * n / parts, (i + 1) * n / parts); });
+  }
 };
 
 MIELINA_INLINE int64_t align64(int64_t bytes) { return (bytes + 63) & ~int64_t(63); }
 
-// Where the parts of the workspace begin: the weights, W_hr, then each worker's rows of H and of [x h].
-struct Room {
+// The weights of the steps' products, (I + P, size) for each of G gates, and where the parts of the workspace begin:
+// the weights, W_hr, then each worker's rows of H and of [x h].
+template <class T>
+struct Layout {
+  static constexpr int64_t kGrain = 32 * 1024;  // elements a task of packing
+  int64_t G, I, P, size;
+  bool tiles;
+  Cut cut;
   int64_t projection, rows, operand, row_bytes, bytes;
+  char* base;
+
+  Layout(const Ctx& ctx, int64_t N, int64_t G, int64_t I, int64_t P, int64_t size, const View& w_hr, bool back,
+         bool tiles)
+      : G(G), I(I), P(P), size(size), tiles(tiles), cut(ctx, N, packed()), base((char*)ctx.workspace) {
+    const int64_t R = w_hr.data ? w_hr.shape[0] : 0, H = w_hr.data ? w_hr.shape[1] : 0;
+    projection = align64(packed());
+    rows = projection + align64(w_hr.data ? back ? Panels<T>::bytes(R, H) : Panels<T>::bytes(H, R) : 0);
+    operand = align64(cut.most() * H * int64_t(sizeof(T)));
+    row_bytes = operand;
+    if (tiles) row_bytes += ceil_div(cut.most(), kTileRows) * TilePanels(nullptr, I, P).panel();
+    else if (I > 0) row_bytes += align64(cut.most() * (I + P) * int64_t(sizeof(T)));
+    bytes = rows + ctx.threads * row_bytes;
+  }
+  int64_t packed() const {
+    return G * (tiles ? 2 * Panels<T>::count(size) * TilePanels(nullptr, I, P).panel() : Panels<T>::bytes(I + P, size));
+  }
+  Panels<T> panels() const { return {(T*)base, I + P, size}; }
+  TilePanels tile_panels() const { return {base, I, P}; }
+  char* worker_rows(int worker) const { return base + rows + worker * row_bytes; }
+
+  // All panels of the weights: element (k, j) of gate g of x's at x.data[(g size + j) x.si + k x.sk], h's likewise.
+  // False where tiles find a number wild.
+  __attribute__((noinline)) bool pack(const Ctx& ctx, const Operand& x, const Operand& h) const {
+    bool tame = true;
+    parallel_ranges(ctx, panels().count(size) * G, max64(1, kGrain / max64(1, (I + P) * Panels<T>::width)),
+                    [&](int64_t b, int64_t e) {
+                      for (int64_t i = b; i < e; i++) {
+                        const int64_t p = i / G, g = i % G;
+                        const T *from_x = (const T*)x.data + g * size * x.si,
+                                *from_h = (const T*)h.data + g * size * h.si;
+                        if constexpr (kTiled<T>) {
+                          for (int64_t q = 0; tiles && q < 2 && (2 * p + q) * kTileRows < size; q++)
+                            if (!tile_panels().pack({from_x, size, I, x.si, x.sk}, {from_h, size, P, h.si, h.sk}, false,
+                                                    2 * p + q, 2 * i + q))
+                              __atomic_store_n(&tame, false, __ATOMIC_RELAXED);
+                          if (tiles) continue;
+                        }
+                        if (I > 0) panels().pack(from_x, x.si, x.sk, p, i, 0, I);
+                        panels().pack(from_h, h.si, h.sk, p, i, I, P);
+                      }
+                    });
+    return tame;
+  }
 };
-template <class T>
-Room room(const Ctx& ctx, int64_t N, int64_t K_hh, int64_t width_hh, int64_t count_hh, const View& w_hr, bool back,
-          bool fused) {
-  Room r;
-  const int64_t P = w_hr.data ? w_hr.shape[0] : 0, H = w_hr.data ? w_hr.shape[1] : 0;
-  r.projection = align64(count_hh * Panels<T>::bytes(K_hh, width_hh));
-  r.rows = r.projection + align64(w_hr.data ? back ? Panels<T>::bytes(P, H) : Panels<T>::bytes(H, P) : 0);
-  r.operand = align64(Cut(ctx, N).most() * H * int64_t(sizeof(T)));
-  r.row_bytes = r.operand + (fused ? align64(Cut(ctx, N).most() * K_hh * int64_t(sizeof(T))) : 0);
-  r.bytes = r.rows + ctx.threads * r.row_bytes;
-  return r;
-}
-template <class T>
-Room forward_room(const Ctx& ctx, const View& h, const View& w_ih, const View& w_hh, const View& w_hr, int64_t G) {
-  const int64_t K = (w_ih.data ? w_ih.shape[1] : 0) + w_hh.shape[1];
-  return room<T>(ctx, h.shape[0], K, w_hh.shape[0] / G, G, w_hr, false, w_ih.data);
-}
-template <class T>
-Room backward_room(const Ctx& ctx, const View& h, const View& w_hh, const View& w_hr) {
-  return room<T>(ctx, h.shape[0], w_hh.shape[0], w_hh.shape[1], 1, w_hr, true, false);
-}
-
-constexpr int64_t kPackGrain = 32 * 1024;  // elements a task of packing
-
-// Rows [k0, k0 + kc) of all panels of G matrices that are `apart`, element (k0 + k, j) of each at j * sj + k * sk.
-template <class T>
-__attribute__((noinline)) void pack_all(const Ctx& ctx, const Panels<T>& to, int64_t G, int64_t apart, const View& w,
-                                        int64_t sj, int64_t sk, int64_t k0, int64_t kc) {
-  const int64_t panels = Panels<T>::count(to.size) * G;
-  parallel_ranges(ctx, panels, max64(1, kPackGrain / max64(1, kc * to.width)), [&](int64_t b, int64_t e) {
-    for (int64_t i = b; i < e; i++) to.pack((const T*)w.data + i % G * apart, sj, sk, i / G, i, k0, kc);
-  });
-}
 
 template <class T>
 void add_rows(T* to, const T* from, int64_t n) {
@@ -139,137 +137,224 @@ void add_rows(T* to, const T* from, int64_t n) {
   }
 }
 
-// ---- forward --------------------------------------------------------------------------------------------------------
-// A tile of samples r ... r + m - 1 and panel p whose sums are made, in this half of their buffer.
-struct Tile {
-  int64_t p, r, m, half;
-};
-
-struct ForwardViews {
-  const View &y, &h, &c, &gates, &cells, &x, &w_ih, &bias, &w_hh, &b_hn, &w_hr, &sizes;
-};
-
 template <class T>
 T* row_at(const View& v, int64_t i) {
   return (T*)v.data + i * v.stride[0];
 }
 
-template <class Cell, class T>
-void forward(const Ctx& ctx, const ForwardViews& x, bool reverse) {
-  constexpr int64_t G = Cell::gates;
-  constexpr bool lstm = G == 4, gru = G == 3;
-  constexpr int64_t W = Panels<T>::width, kGap = Plain<T>::MR * W;
-  const bool fused = x.w_ih.data, projected = x.w_hr.data, kept = x.gates.shape[0] > 0;
-  const int64_t H = x.w_hh.shape[0] / G, P = x.h.shape[1], I = fused ? x.x.shape[1] : 0, K = I + P;
-  const Room space = forward_room<T>(ctx, x.h, x.w_ih, x.w_hh, x.w_hr, G);
-  const Panels<T> weights{(T*)ctx.workspace, K, H}, projection{(T*)((char*)ctx.workspace + space.projection), H, P};
-  const int64_t count = Panels<T>::count(H);
-  auto pack = [&](const View& w, int64_t k0) {
-    pack_all(ctx, weights, G, H * w.stride[0], w, w.stride[0], 1, k0, w.shape[1]);
-  };
-  if (fused) pack(x.w_ih, 0);
-  pack(x.w_hh, I);
-  if (projected) pack_all(ctx, projection, 1, 0, x.w_hr, x.w_hr.stride[0], 1, 0, H);
-  const Steps steps(x.sizes, x.y.shape[0], reverse);
-  const Cut cut(ctx, x.h.shape[0]);
-  parallel_for(ctx, cut.pieces, [&](int64_t piece, int worker) {
-    const int64_t n0 = cut.begin(piece), n1 = cut.begin(piece + 1);
-    char* own = (char*)ctx.workspace + space.rows + worker * space.row_bytes;
-    T *full = (T*)own, *state = (T*)x.h.data + n0 * P;
-    alignas(64) T sums[2][kGap * (G + gru)];
-    // The product's rows: [x h], or h where it lies.
-    T *const a = fused ? (T*)(own + space.operand) : state, *const h = a + I;
-    if (fused) copy_rows(n1 - n0, h, K, state, P, P);
-    steps.each(!reverse, [&](int64_t t, int64_t start) {
-      const int64_t n = min64(n1, steps.size(t)) - n0, row0 = start + n0;
-      if (n <= 0) return;
-      T *gates = row_at<T>(x.gates, row0), *cells = lstm || gru ? row_at<T>(x.cells, row0) : nullptr;
-      T *y = row_at<T>(x.y, row0), *out = projected ? full : y;
-      const int64_t ldy = projected ? H : x.y.stride[0];
-      if (fused) copy_rows(n, a, K, row_at<T>(x.x, row0), x.x.stride[0], I);
-      Tile due{};
-      auto finish = [&]() __attribute__((noinline)) {
-        const int64_t j0 = due.p * W, cols = weights.cols(due.p);
-        for (int64_t g = 0; g < G; g++) {
-          T* to = sums[due.half] + g * kGap;
-          const T* from = fused ? to : gates + due.r * G * H + g * H + j0;
-          const int64_t ld = fused ? W : G * H;
-          if (lstm && g == 2) activate<true>(due.m, to, W, from, ld, cols);
-          else if (lstm || (gru && g < 2)) activate<false>(due.m, to, W, from, ld, cols);
-          else if (!fused) copy_rows(due.m, to, W, from, ld, cols);
-        }
-        for (int64_t i = 0; i < due.m; i++) {
-          const int64_t r = due.r + i;
-          const CellRow<T> row{sums[due.half] + i * W,
-                               kept ? gates + r * G * H + j0 : nullptr,
-                               kept && cells ? cells + r * H + j0 : nullptr,
-                               lstm ? (T*)x.c.data + (n0 + r) * H + j0 : nullptr,
-                               h + r * K + j0,
-                               x.b_hn.data ? (const T*)x.b_hn.data + j0 : nullptr,
-                               out + r * ldy + j0};
-          for (int64_t j = 0; j < cols; j += lanes<T>) Cell::forward(row, kGap, H, j, min64(lanes<T>, cols - j));
-        }
-      };
-      for (int64_t p = 0; p < count; p++)
-        for_tiles<T>(n, [&](int64_t, int64_t r, int64_t m) {
-          const Tile now{p, r, m, 1 - due.half};
-          // Where `finish` writes: without this its stores wait for lines from the L3 cache.
-          for (int64_t i = r; fused && i < r + m; i++)
-            for (int64_t j = p * W; j < p * W + W; j += 64 / int64_t(sizeof(T))) {
-              __builtin_prefetch(out + i * ldy + j, 1);
-              if (!kept) continue;
-              if (cells) __builtin_prefetch(cells + i * H + j, 1);
-              for (int64_t g = 0; g < G; g++) __builtin_prefetch(gates + (i * G + g) * H + j, 1);
-            }
-          for (int64_t g = 0; g < G; g++) {
-            const int64_t at = p * G + g;
-            T* to = sums[now.half] + g * kGap;
-            const T* next = weights.data + (at + G) * W * K;
-            const bool apart = gru && g == 2;  // the reset acts on the part of h alone
-            if (apart) weights.tile(m, h + r * K, K, p, at, I, P, to + kGap, W, false, nullptr, next);
-            if (fused)
-              weights.tile(m, a + r * K, K, p, at, 0, apart ? I : K, to, W, false,
-                           x.bias.data ? (const T*)x.bias.data + g * H + p * W : nullptr, next);
-            else if (!apart)
-              weights.tile(m, a + r * K, K, p, at, 0, K, gates + r * G * H + g * H + p * W, G * H, true, nullptr, next);
-          }
-          if (due.m > 0) finish();
-          due = now;
-        });
-      finish();
-      if (projected)
-        for (int64_t p = 0; p < Panels<T>::count(P); p++) projection.multiply(n, full, H, p, h + p * W, K, false);
-      if (projected) copy_rows(n, y, x.y.stride[0], h, K, P);
-      else copy_rows(n, h, K, y, ldy, P);
-    });
-    if (fused) copy_rows(n1 - n0, state, P, h, K, P);
-  });
+// The rows of a matrix of contiguous rows, as an operand along them.
+Operand rows_of(const View& v, int64_t first, int64_t n) {
+  return {(const char*)v.data + first * v.stride[0] * kDTypeSize[int(v.dtype)], n, v.shape[1], v.stride[0], 1};
 }
 
-// f(cell, T{}) for the kind of cell and the dtype.
+// ---- forward --------------------------------------------------------------------------------------------------------
+struct ForwardViews {
+  const View &y, &h, &c, &gates, &cells, &x, &w_ih, &bias, &w_hh, &b_hn, &w_hr, &sizes;
+};
+
+template <class T>
+Layout<T> forward_layout(const Ctx& ctx, const View& h, const View& w_ih, const View& w_hh, const View& w_hr, int64_t G,
+                         bool tiles) {
+  return {ctx, h.shape[0], G, w_ih.data ? w_ih.shape[1] : 0, w_hh.shape[1], w_hh.shape[0] / G, w_hr, false, tiles};
+}
+
+template <class T>
+struct Forward {
+  static constexpr int64_t W = Panels<T>::width;
+  static constexpr int64_t kRows = kTiled<T> ? TilePanels::kRows : Plain<T>::MR;
+  // A tile of samples r ... r + m - 1 and panel p whose sums are made, in this half of their buffer.
+  struct Tile {
+    int64_t p, r, m, half;
+  };
+  // A piece's samples from n0 on and its rows: h's, the product's, [x h], or h where it lies, and those of H.
+  struct Piece {
+    int64_t n0;
+    T *state, *a, *full;
+    T* h;
+    int64_t ldh;
+    TilePanels packed;
+  };
+  // Its n rows of one step.
+  struct Step {
+    int64_t n;
+    T *gates, *cells, *out;
+    int64_t ldy;
+  };
+
+  const ForwardViews& x;
+  const CellKind<T>& cell;
+  const Layout<T>& layout;
+  const int64_t G = cell.gates, H = layout.size, P = layout.P, I = layout.I, K = I + P;
+  const bool lstm = G == 4, gru = G == 3, fused = I > 0, projected = x.w_hr.data, kept = x.gates.shape[0] > 0;
+  const bool tiles = kTiled<T> && layout.tiles;
+  const int64_t gap = tiles ? TilePanels::kRows * W + 16 : Plain<T>::MR * W;  // between the sums of gates
+  const Panels<T> weights = layout.panels(), projection{(T*)(layout.base + layout.projection), H, P};
+
+  // Whether gate g has the sum of x's part alone: of GRU's third the reset acts on the other.
+  bool apart(int64_t g) const { return gru && g == 2; }
+
+  // The cells of a tile whose sums are made.
+  __attribute__((noinline)) void finish(const Piece& piece, const Step& s, const Tile& due, T* sums) const {
+    const int64_t j0 = due.p * W, cols = weights.cols(due.p);
+    for (int64_t g = 0; g < G; g++) {
+      T* to = sums + g * gap;
+      // What tiles have not added: the input's products, or their bias.
+      const T *from = to, *plus = nullptr, *input = s.gates + due.r * G * H + g * H + j0;
+      int64_t ld = W, ldp = 0;
+      if (!fused && tiles && !apart(g)) plus = input, ldp = G * H;
+      else if (!fused) from = input, ld = G * H;
+      else if (tiles && x.bias.data) plus = (const T*)x.bias.data + g * H + j0;
+      if (lstm && g == 2) activate<Function::tanh>(due.m, to, W, from, ld, plus, ldp, cols);
+      else if (lstm || (gru && g < 2)) activate<Function::sigmoid>(due.m, to, W, from, ld, plus, ldp, cols);
+      else if (from != to || plus) activate<Function::none>(due.m, to, W, from, ld, plus, ldp, cols);
+    }
+    for (int64_t i = 0; i < due.m; i++) {
+      const int64_t r = due.r + i;
+      const CellRow<T> row{sums + i * W,
+                           kept ? s.gates + r * G * H + j0 : nullptr,
+                           kept && s.cells ? s.cells + r * H + j0 : nullptr,
+                           lstm ? (T*)x.c.data + (piece.n0 + r) * H + j0 : nullptr,
+                           piece.h + r * piece.ldh + j0,
+                           x.b_hn.data ? (const T*)x.b_hn.data + j0 : nullptr,
+                           s.out + r * s.ldy + j0};
+      cell.forward(row, gap, H, cols);
+    }
+  }
+
+  // Its sums.
+  __attribute__((always_inline)) void multiply(const Piece& piece, const Step& s, const Tile& now, T* sums) const {
+    const int64_t p = now.p, r = now.r, m = now.m;
+    for (int64_t g = 0; g < G; g++) {
+      const int64_t at = p * G + g;
+      T* to = sums + g * gap;
+      if constexpr (kTiled<T>) {
+        if (tiles) {
+          const TilePanels w = layout.tile_panels();
+          const int64_t cols = weights.cols(p), all = w.x + w.h;
+          if (apart(g)) w.multiply(piece.packed, r, m, at, cols, w.x, all, to + gap, W);
+          if (fused || !apart(g)) w.multiply(piece.packed, r, m, at, cols, 0, apart(g) ? w.x : all, to, W);
+          continue;
+        }
+      }
+      const T* next = weights.data + (at + G) * W * K;
+      if (apart(g)) weights.tile(m, piece.h + r * K, K, p, at, I, P, to + gap, W, false, nullptr, next);
+      if (fused)
+        weights.tile(m, piece.a + r * K, K, p, at, 0, apart(g) ? I : K, to, W, false,
+                     x.bias.data ? (const T*)x.bias.data + g * H + p * W : nullptr, next);
+      else if (!apart(g))
+        weights.tile(m, piece.a + r * K, K, p, at, 0, K, s.gates + r * G * H + g * H + p * W, G * H, true, nullptr,
+                     next);
+    }
+  }
+
+  // Panels [p0, p1) of a step, the last first if `down`: what the step before left in the L2 cache is read first.
+  void panels(const Piece& piece, const Step& s, int64_t p0, int64_t p1, bool down) const {
+    alignas(64) T sums[2][4 * (kRows * W + 16)];
+    Tile due{};
+    if (kTiled<T> && tiles) tiles_begin();
+    for (int64_t i = p0; i < p1; i++) {
+      auto tile = [&](int64_t, int64_t r, int64_t m) {
+        const Tile now{down ? p1 - 1 - (i - p0) : i, r, m, 1 - due.half};
+        // Where `finish` writes: without this its stores wait for lines from the L3 cache.
+        for (int64_t k = r; fused && k < r + m; k++)
+          for (int64_t j = now.p * W; j < now.p * W + W; j += 64 / int64_t(sizeof(T))) {
+            __builtin_prefetch(s.out + k * s.ldy + j, 1);
+            if (!kept) continue;
+            if (s.cells) __builtin_prefetch(s.cells + k * H + j, 1);
+            for (int64_t g = 0; g < G; g++) __builtin_prefetch(s.gates + (k * G + g) * H + j, 1);
+          }
+        multiply(piece, s, now, sums[now.half]);
+        if (due.m > 0) finish(piece, s, due, sums[due.half]);
+        due = now;
+      };
+      if (!tiles) for_tiles<T>(s.n, tile);
+      else
+        for (int64_t r = 0; r < s.n; r += kRows) tile(0, r, min64(kRows, s.n - r));
+    }
+    if (due.m > 0) finish(piece, s, due, sums[due.half]);
+    if (kTiled<T> && tiles) tiles_end();
+  }
+
+  // False, before anything is written, where tiles find a weight wild.
+  bool run(const Ctx& ctx, bool reverse) const {
+    auto whole = [&](const View& w) { return Operand{w.data, H, w.shape[1], w.stride[0], 1}; };
+    if (!layout.pack(ctx, fused ? whole(x.w_ih) : Operand{}, whole(x.w_hh))) return false;
+    parallel_for(ctx, projected ? projection.count(P) : 0,
+                 [&](int64_t p, int) { projection.pack((const T*)x.w_hr.data, x.w_hr.stride[0], 1, p, p, 0, H); });
+    const Steps steps(x.sizes, x.y.shape[0], reverse);
+    layout.cut.each(ctx, [&](int64_t i, int worker) {
+      const int64_t n0 = layout.cut.begin(i), n1 = layout.cut.begin(i + 1);
+      char* own = layout.worker_rows(worker);
+      Piece piece{n0, (T*)x.h.data + n0 * P, nullptr, (T*)own, nullptr, P, {own + layout.operand, I, P}};
+      const bool copied = fused && !tiles;
+      piece.a = copied ? (T*)(own + layout.operand) : piece.state;
+      piece.h = copied ? piece.a + I : piece.state;
+      piece.ldh = copied ? K : P;
+      if (copied) copy_rows(n1 - n0, piece.h, K, piece.state, P, P);
+      bool down = false;
+      steps.each(!reverse, [&](int64_t t, int64_t start) {
+        const int64_t n = min64(n1, steps.size(t)) - n0, row0 = start + n0;
+        if (n <= 0) return;
+        T* y = row_at<T>(x.y, row0);
+        const int64_t ldy = x.y.stride[0];
+        const Step s{n, row_at<T>(x.gates, row0), lstm || gru ? row_at<T>(x.cells, row0) : nullptr,
+                     projected ? piece.full : y, projected ? H : ldy};
+        if constexpr (kTiled<T>) {
+          const Operand in = fused ? rows_of(x.x, row0, n) : Operand{};
+          for (int64_t p = 0; tiles && p < ceil_div(n, kTileRows); p++)
+            piece.packed.pack(in, {piece.h, n, P, P, 1}, true, p, p);
+        }
+        if (copied) copy_rows(n, piece.a, K, row_at<T>(x.x, row0), x.x.stride[0], I);
+        layout.cut.share(ctx, weights.count(H), [&](int64_t b, int64_t e) { panels(piece, s, b, e, down); });
+        down = !down;
+        layout.cut.share(ctx, projected ? projection.count(P) : 0, [&](int64_t b, int64_t e) {
+          for (int64_t p = b; p < e; p++) projection.multiply(n, piece.full, H, p, piece.h + p * W, piece.ldh, false);
+        });
+        if (projected) copy_rows(n, y, ldy, piece.h, piece.ldh, P);
+        else copy_rows(n, piece.h, piece.ldh, y, ldy, P);
+      });
+      if (copied) copy_rows(n1 - n0, piece.state, P, piece.h, K, P);
+    });
+    return true;
+  }
+};
+
+// f(kind of cell) for the mode and the dtype.
 template <class F>
 auto dispatch(Recurrence mode, DType d, F f) {
-  auto typed = [&](auto cell) { return d == DType::f64 ? f(cell, double{}) : f(cell, float{}); };
-  switch (mode) {
-    case Recurrence::lstm: return typed(LstmCell{});
-    case Recurrence::gru: return typed(GruCell{});
-    case Recurrence::rnn_relu: return typed(ElmanCell<true>{});
-    default: return typed(ElmanCell<false>{});
-  }
+  auto typed = [&]<class T>(T) {
+    switch (mode) {
+      case Recurrence::lstm: return f(kCell<LstmCell, T>);
+      case Recurrence::gru: return f(kCell<GruCell, T>);
+      case Recurrence::rnn_relu: return f(kCell<ElmanCell<true>, T>);
+      default: return f(kCell<ElmanCell<false>, T>);
+    }
+  };
+  return d == DType::f64 ? typed(double{}) : typed(float{});
+}
+
+bool forward(const Ctx& ctx, const ForwardViews& x, RnnArgs args, bool tiles) {
+  return dispatch(args.mode, x.y.dtype, [&]<class T>(const CellKind<T>& cell) {
+    const auto layout = forward_layout<T>(ctx, x.h, x.w_ih, x.w_hh, x.w_hr, cell.gates, tiles);
+    return Forward<T>{x, cell, layout}.run(ctx, args.reverse);
+  });
 }
 
 void rnn(const Ctx& ctx, const View& y, const View& h, const View& c, const View& gates, const View& cells,
          const View& x, const View& w_ih, const View& bias, const View& w_hh, const View& b_hn, const View& w_hr,
          const View& sizes, RnnArgs args) noexcept {
-  const ForwardViews all{y, h, c, gates, cells, x, w_ih, bias, w_hh, b_hn, w_hr, sizes};
-  dispatch(args.mode, y.dtype, [&]<class Cell, class T>(Cell, T) { forward<Cell, T>(ctx, all, args.reverse); });
+  forward(ctx, {y, h, c, gates, cells, x, w_ih, bias, w_hh, b_hn, w_hr, sizes}, args, false);
 }
 
+int64_t forward_bytes(const Ctx& ctx, const View& h, const View& w_ih, const View& w_hh, const View& w_hr, RnnArgs args,
+                      bool tiles) {
+  return dispatch(args.mode, h.dtype, [&]<class T>(const CellKind<T>& cell) {
+    return forward_layout<T>(ctx, h, w_ih, w_hh, w_hr, cell.gates, tiles).bytes;
+  });
+}
 int64_t rnn_workspace(const Ctx& ctx, const View& h, const View& w_ih, const View& w_hh, const View& w_hr,
                       RnnArgs args) noexcept {
-  return dispatch(args.mode, h.dtype, [&]<class Cell, class T>(Cell, T) {
-    return forward_room<T>(ctx, h, w_ih, w_hh, w_hr, Cell::gates).bytes;
-  });
+  return forward_bytes(ctx, h, w_ih, w_hh, w_hr, args, false);
 }
 
 // ---- backward -------------------------------------------------------------------------------------------------------
@@ -277,71 +362,126 @@ struct BackwardViews {
   const View &dgates, &dhidden, &dh, &dc, &prev, &dproj, &full, &g, &gates, &cells, &y, &h0, &c0, &w_hh, &w_hr, &sizes;
 };
 
-template <class Cell, class T>
-void backward(const Ctx& ctx, const BackwardViews& x, bool reverse) {
-  constexpr int64_t G = Cell::gates;
-  constexpr bool lstm = G == 4, gru = G == 3;
-  const bool projected = x.w_hr.data != nullptr;
-  const int64_t H = x.gates.shape[1] / G, P = x.h0.shape[1];
-  const Room space = backward_room<T>(ctx, x.h0, x.w_hh, x.w_hr);
-  const Panels<T> hidden{(T*)ctx.workspace, G * H, P}, projection{(T*)((char*)ctx.workspace + space.projection), P, H};
-  const int64_t count = Panels<T>::count(P);
-  pack_all(ctx, hidden, 1, 0, x.w_hh, 1, x.w_hh.stride[0], 0, G * H);
-  if (projected) pack_all(ctx, projection, 1, 0, x.w_hr, 1, x.w_hr.stride[0], 0, P);
-  const Steps steps(x.sizes, x.gates.shape[0], reverse);
-  const Cut cut(ctx, x.h0.shape[0]);
-  parallel_for(ctx, cut.pieces, [&](int64_t piece, int worker) {
-    const int64_t n0 = cut.begin(piece), n1 = cut.begin(piece + 1);
-    T* dfull = (T*)((char*)ctx.workspace + space.rows + worker * space.row_bytes);
-    T* dh = row_at<T>(x.dh, n0);
-    steps.each(reverse, [&](int64_t t, int64_t start) {
-      const int64_t n = min64(n1, steps.size(t)) - n0, row0 = start + n0;
-      if (n <= 0) return;
-      for (int64_t r = 0; r < n; r++) {
-        if (x.g.data) add_rows(dh + r * P, row_at<T>(x.g, row0 + r), P);
-        if (projected) __builtin_memcpy(row_at<T>(x.dproj, row0 + r), dh + r * P, size_t(P) * sizeof(T));
-      }
-      if (projected)
-        for (int64_t p = 0; p < Panels<T>::count(H); p++)
-          projection.multiply(n, dh, P, p, dfull + p * hidden.width, H, false);
-      for (int64_t r = 0; r < n; r++) {
-        const int64_t i = row0 + r, before = steps.before(t, start, n0 + r);
-        const T* h = before < 0 ? row_at<T>(x.h0, n0 + r) : row_at<T>(x.y, before);
-        __builtin_memcpy(row_at<T>(x.prev, i), h, size_t(P) * sizeof(T));
-        CellRowBack<T> row{};
-        row.gates = row_at<T>(x.gates, i);
-        row.h = h;
-        row.dh = projected ? dfull + r * H : dh + r * P;
-        row.carry = dh + r * P;
-        row.dgates = row_at<T>(x.dgates, i);
-        if (lstm || gru) row.cells = row_at<T>(x.cells, i);
-        if (lstm) {
-          row.c = before < 0 ? row_at<T>(x.c0, n0 + r) : row_at<T>(x.cells, before);
-          row.dc = row_at<T>(x.dc, n0 + r);
-          row.full = projected ? row_at<T>(x.full, i) : nullptr;
-        }
-        if (gru) row.dhidden = row_at<T>(x.dhidden, i);
-        for (int64_t j = 0; j < H; j += lanes<T>) Cell::backward(row, H, j, min64(lanes<T>, H - j));
-      }
-      const T* through = row_at<T>(gru ? x.dhidden : x.dgates, row0);
-      for (int64_t p = 0; p < count; p++) hidden.multiply(n, through, G * H, p, dh + p * hidden.width, P, gru);
-    });
-  });
+template <class T>
+Layout<T> backward_layout(const Ctx& ctx, const View& h, const View& w_hh, const View& w_hr, bool tiles) {
+  return {ctx, h.shape[0], 1, 0, w_hh.shape[0], w_hh.shape[1], w_hr, true, tiles};
 }
+
+template <class T>
+struct Backward {
+  const BackwardViews& x;
+  const CellKind<T>& cell;
+  const Layout<T>& layout;
+  const int64_t G = cell.gates, H = x.gates.shape[1] / G, P = layout.size;
+  const bool lstm = G == 4, gru = G == 3, projected = x.w_hr.data;
+  const Panels<T> hidden = layout.panels(), projection{(T*)(layout.base + layout.projection), P, H};
+
+  // The cells of rows [r0, r1) of a step.
+  void cells(const Steps& steps, int64_t t, int64_t start, int64_t n0, int64_t r0, int64_t r1, T* dfull) const {
+    const int64_t row0 = start + n0;
+    T* dh = row_at<T>(x.dh, n0);
+    for (int64_t r = r0; r < r1; r++) {
+      if (x.g.data) add_rows(dh + r * P, row_at<T>(x.g, row0 + r), P);
+      if (projected) __builtin_memcpy(row_at<T>(x.dproj, row0 + r), dh + r * P, size_t(P) * sizeof(T));
+    }
+    for (int64_t p = 0; projected && p < projection.count(H); p++)
+      projection.multiply(r1 - r0, dh + r0 * P, P, p, dfull + r0 * H + p * hidden.width, H, false);
+    for (int64_t r = r0; r < r1; r++) {
+      const int64_t i = row0 + r, before = steps.before(t, start, n0 + r);
+      const T* h = before < 0 ? row_at<T>(x.h0, n0 + r) : row_at<T>(x.y, before);
+      __builtin_memcpy(row_at<T>(x.prev, i), h, size_t(P) * sizeof(T));
+      CellRowBack<T> row{};
+      row.gates = row_at<T>(x.gates, i);
+      row.h = h;
+      row.dh = projected ? dfull + r * H : dh + r * P;
+      row.carry = dh + r * P;
+      row.dgates = row_at<T>(x.dgates, i);
+      if (lstm || gru) row.cells = row_at<T>(x.cells, i);
+      if (lstm) {
+        row.c = before < 0 ? row_at<T>(x.c0, n0 + r) : row_at<T>(x.cells, before);
+        row.dc = row_at<T>(x.dc, n0 + r);
+        row.full = projected ? row_at<T>(x.full, i) : nullptr;
+      }
+      if (gru) row.dhidden = row_at<T>(x.dhidden, i);
+      cell.backward(row, H);
+    }
+  }
+
+  void run(const Ctx& ctx, bool reverse) const {
+    layout.pack(ctx, {}, {x.w_hh.data, P, G * H, 1, x.w_hh.stride[0]});
+    parallel_for(ctx, projected ? projection.count(H) : 0,
+                 [&](int64_t p, int) { projection.pack((const T*)x.w_hr.data, 1, x.w_hr.stride[0], p, p, 0, P); });
+    const Steps steps(x.sizes, x.gates.shape[0], reverse);
+    layout.cut.each(ctx, [&](int64_t piece, int worker) {
+      const int64_t n0 = layout.cut.begin(piece), n1 = layout.cut.begin(piece + 1);
+      T* dh = row_at<T>(x.dh, n0);
+      steps.each(reverse, [&](int64_t t, int64_t start) {
+        const int64_t n = min64(n1, steps.size(t)) - n0;
+        if (n <= 0) return;
+        layout.cut.share(
+            ctx, n, [&](int64_t b, int64_t e) { cells(steps, t, start, n0, b, e, (T*)layout.worker_rows(worker)); });
+        const T* through = row_at<T>(gru ? x.dhidden : x.dgates, start + n0);
+        layout.cut.share(ctx, hidden.count(P), [&](int64_t b, int64_t e) {
+          for (int64_t p = b; p < e; p++) hidden.multiply(n, through, G * H, p, dh + p * hidden.width, P, gru);
+        });
+      });
+    });
+  }
+};
 
 void rnn_backward(const Ctx& ctx, const View& dgates, const View& dhidden, const View& dh, const View& dc,
                   const View& prev, const View& dproj, const View& full, const View& g, const View& gates,
                   const View& cells, const View& y, const View& h0, const View& c0, const View& w_hh, const View& w_hr,
                   const View& sizes, RnnArgs args) noexcept {
   const BackwardViews x{dgates, dhidden, dh, dc, prev, dproj, full, g, gates, cells, y, h0, c0, w_hh, w_hr, sizes};
-  dispatch(args.mode, y.dtype, [&]<class Cell, class T>(Cell, T) { backward<Cell, T>(ctx, x, args.reverse); });
+  dispatch(args.mode, y.dtype, [&]<class T>(const CellKind<T>& cell) {
+    const auto layout = backward_layout<T>(ctx, h0, w_hh, w_hr, false);
+    Backward<T>{x, cell, layout}.run(ctx, args.reverse);
+  });
 }
 
 int64_t rnn_backward_workspace(const Ctx& ctx, const View& h, const View& w_hh, const View& w_hr,
                                RnnArgs args) noexcept {
   return dispatch(args.mode, h.dtype,
-                  [&]<class Cell, class T>(Cell, T) { return backward_room<T>(ctx, h, w_hh, w_hr).bytes; });
+                  [&]<class T>(const CellKind<T>&) { return backward_layout<T>(ctx, h, w_hh, w_hr, false).bytes; });
 }
+
+#ifdef MIELINA_V512
+// ---- tiles ----------------------------------------------------------------------------------------------------------
+// Whether tiles are the faster way, and exact: h stays within [-1, 1] (or h0), so that it needs no look at each step.
+[[gnu::cold]] bool fits(const View& h, const View& w_hh, const View& w_hr, RnnArgs args) {
+  return h.dtype == DType::f32 && args.mode != Recurrence::rnn_relu && !w_hr.data && h.shape[0] >= 16 &&
+         w_hh.shape[1] >= 64;
+}
+
+// False if a number of these rows is wild.
+[[gnu::cold]] bool tame(const Ctx& ctx, const View& v) {
+  bool all = true;
+  parallel_ranges(ctx, v.shape[0], max64(1, Layout<float>::kGrain / v.shape[1]), [&](int64_t b, int64_t e) {
+    vi32 bad{};
+    for (int64_t i = b; i < e; i++)
+      for (int64_t j = 0; j < v.shape[1]; j += lanes<float>)
+        bad |= wild(load_n(row_at<float>(v, i) + j, min64(lanes<float>, v.shape[1] - j)));
+    if (any_lane(bad)) __atomic_store_n(&all, false, __ATOMIC_RELAXED);
+  });
+  return all;
+}
+
+RnnTable below;
+
+[[gnu::cold]] void rnn_tiles(const Ctx& ctx, const View& y, const View& h, const View& c, const View& gates,
+                             const View& cells, const View& x, const View& w_ih, const View& bias, const View& w_hh,
+                             const View& b_hn, const View& w_hr, const View& sizes, RnnArgs args) noexcept {
+  const bool done = fits(h, w_hh, w_hr, args) && tame(ctx, h) && (!w_ih.data || tame(ctx, x)) &&
+                    forward(ctx, {y, h, c, gates, cells, x, w_ih, bias, w_hh, b_hn, w_hr, sizes}, args, true);
+  if (!done) below.rnn(ctx, y, h, c, gates, cells, x, w_ih, bias, w_hh, b_hn, w_hr, sizes, args);
+}
+[[gnu::cold]] int64_t rnn_tiles_workspace(const Ctx& ctx, const View& h, const View& w_ih, const View& w_hh,
+                                          const View& w_hr, RnnArgs args) noexcept {
+  const int64_t bytes = below.rnn_workspace(ctx, h, w_ih, w_hh, w_hr, args);
+  return fits(h, w_hh, w_hr, args) ? max64(bytes, forward_bytes(ctx, h, w_ih, w_hh, w_hr, args, true)) : bytes;
+}
+#endif
 
 }  // namespace
 
@@ -354,6 +494,15 @@ void fill_rnn(Kernels& k) {
   k.rnn_backward_workspace = rnn_backward_workspace;
   fill_ctc(k);
 }
+
+#ifdef MIELINA_V512
+void fill_rnn_amx(Kernels&);
+void fill_rnn_amx(Kernels& k) {
+  if (k.rnn) below = k;
+  k.rnn = rnn_tiles;
+  k.rnn_workspace = rnn_tiles_workspace;
+}
+#endif
 
 }  // namespace MIELINA_ISA
 }  // namespace mielina

@@ -91,23 +91,6 @@ struct Amx {
   Finish<float, Plane> end;
   char* workspace;
 
-  // d (rows, cols) = or += a block's sums.
-  void sums(const char* pa, const char* pb, int64_t steps, float* d, int64_t ld, int64_t rows, int64_t cols,
-            bool add) const {
-    alignas(64) float apart[kBlock * kBlock];
-    const bool direct = !add && rows == kBlock && cols == kBlock;
-    float* to = direct ? d : apart;
-    const int64_t width = direct ? ld : kBlock;
-    parts.multiply(steps, pa, p.panel, pb, p.panel, to, width, rows, cols);
-    if (direct) return;
-    for (int64_t r = 0; r < rows; r++)
-      for (int64_t k = 0; k < cols; k += lanes<float>) {
-        const int64_t n = min64(lanes<float>, cols - k);
-        const vf32 v = load(apart + r * kBlock + k);
-        store_n(d + r * ld + k, add ? load_n(d + r * ld + k, n) + v : v, n);
-      }
-  }
-
   // Block (i, j) of C.
   void block(int64_t i, int64_t j, const char* pa, const char* pb) const {
     const int64_t rows = min64(kBlock, q.M - i * kBlock), cols = min64(kBlock, q.N - j * kBlock);
@@ -123,9 +106,7 @@ struct Amx {
         __builtin_prefetch(d + r * ld + cols - 1, 1);
       }
     }
-    for (int64_t s = 0; s < p.steps; s += kSteps)
-      sums(pa + s * parts.count * kTileBytes, pb + s * parts.count * kTileBytes, min64(kSteps, p.steps - s), d, ld,
-           rows, cols, s > 0);
+    parts.block(p.steps, pa, p.panel, pb, p.panel, d, ld, rows, cols);
     end.finish(i, j, d, ld, rows, cols);
   }
 
@@ -271,6 +252,23 @@ const Parts& parts_of(DType d) {
 }
 
 void fill_amx_conv(Kernels&);
+void Parts::block(int64_t steps, const char* a, int64_t a_apart, const char* b, int64_t b_apart, float* d, int64_t ld,
+                  int64_t rows, int64_t cols) const {
+  constexpr int64_t kWide = 2 * kTileRows;
+  alignas(64) float apart[kWide * kWide];
+  for (int64_t s = 0; s < steps; s += kSteps, a += kSteps * count * kTileBytes, b += kSteps * count * kTileBytes) {
+    const bool direct = s == 0 && rows % kTileRows == 0 && cols % kTileRows == 0;
+    multiply(min64(kSteps, steps - s), a, a_apart, b, b_apart, direct ? d : apart, direct ? ld : kWide, rows, cols);
+    for (int64_t r = 0; r < rows && !direct; r++)
+      for (int64_t k = 0; k < cols; k += lanes<float>) {
+        const int64_t n = min64(lanes<float>, cols - k);
+        const vf32 v = load(apart + r * kWide + k);
+        store_n(d + r * ld + k, s > 0 ? load_n(d + r * ld + k, n) + v : v, n);
+      }
+  }
+}
+
+void fill_rnn_amx(Kernels&);
 void fill_amx(Kernels&);
 void fill_amx(Kernels& k) {
   if (k.gemm) {  // an empty table asks only which entries this level has
@@ -280,6 +278,7 @@ void fill_amx(Kernels& k) {
   k.gemm = gemm;
   k.gemm_workspace = gemm_workspace;
   fill_amx_conv(k);
+  fill_rnn_amx(k);
 }
 
 }  // namespace MIELINA_ISA

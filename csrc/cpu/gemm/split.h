@@ -31,6 +31,9 @@ struct Parts {
                 int64_t rows, int64_t cols) const {
     product[rows > kTileRows][cols > kTileRows](steps, {a, packed, 64, kTileBytes, a_apart}, b, b_apart, d, ld, false);
   }
+  // The same of any rows and columns and over any number of steps (gemm/amx.cpp).
+  void block(int64_t steps, const char* a, int64_t a_apart, const char* b, int64_t b_apart, float* d, int64_t ld,
+             int64_t rows, int64_t cols) const;
 };
 // For float32, float16 and bfloat16 (gemm/amx.cpp: one copy of them).
 const Parts& parts_of(DType d);
@@ -67,7 +70,7 @@ struct Split {
     if constexpr (P > 1) bad |= wild(lo) | wild(hi);
 #pragma GCC unroll 3
     for (int q = 0; q < P; q++) {
-      if (q == P - 1) part[q] = (bits(lo) >> 16) | bits(hi);
+      if (q == P - 1) part[q] = (bits(lo) >> 16) | (bits(hi) & 0xffff0000u);  // of a subnormal number more is left
       else {
         const vu32 l = rounded_to_bf16(lo), h = rounded_to_bf16(hi);
         part[q] = (l >> 16) | h;

@@ -21,15 +21,18 @@ MIELINA_INLINE V gate(V x) {
   }
 }
 
-// to = sigmoid or tanh of sums, over a tile at a time.
-template <bool Tanh, class T>
+enum class Function { none, sigmoid, tanh };
+
+// to = f(sums + plus), over a tile at a time. plus: rows of what is still missing, or nullptr.
+template <Function F, class T>
 __attribute__((noinline)) static void activate(int64_t rows, T* to, int64_t ldt, const T* from, int64_t ldf,
-                                               int64_t n) {
-  for (; rows > 0; rows--, to += ldt, from += ldf)
+                                               const T* plus, int64_t ldp, int64_t n) {
+  for (; rows > 0; rows--, to += ldt, from += ldf, plus = plus ? plus + ldp : nullptr)
     for (int64_t j = 0; j < n; j += lanes<T>) {
       const int64_t m = min64(lanes<T>, n - j);
-      const Vec<T> x = get(from + j, m);
-      put_lanes(to + j, Tanh ? tanh(x) : gate(x), m);
+      Vec<T> x = get(from + j, m);
+      if (plus) x += get(plus + j, m);
+      put_lanes(to + j, F == Function::tanh ? tanh(x) : F == Function::sigmoid ? gate(x) : x, m);
     }
 }
 
@@ -151,6 +154,23 @@ struct GruCell {
     put_lanes(x.carry + j, dh * z, n);
   }
 };
+
+// A kind of cell: the loops around it are compiled once for all.
+template <class T>
+struct CellKind {
+  int64_t gates;
+  void (*forward)(const CellRow<T>&, int64_t gap, int64_t H, int64_t n);
+  void (*backward)(const CellRowBack<T>&, int64_t H);
+};
+template <class Cell, class T>
+constexpr CellKind<T> kCell{Cell::gates,
+                            [](const CellRow<T>& r, int64_t gap, int64_t H, int64_t n) {
+                              for (int64_t j = 0; j < n; j += lanes<T>)
+                                Cell::forward(r, gap, H, j, min64(lanes<T>, n - j));
+                            },
+                            [](const CellRowBack<T>& r, int64_t H) {
+                              for (int64_t j = 0; j < H; j += lanes<T>) Cell::backward(r, H, j, min64(lanes<T>, H - j));
+                            }};
 
 }  // namespace MIELINA_ISA
 }  // namespace mielina
