@@ -407,37 +407,83 @@ struct Backward {
     }
   }
 
-  void run(const Ctx& ctx, bool reverse) const {
-    layout.pack(ctx, {}, {x.w_hh.data, P, G * H, 1, x.w_hh.stride[0]});
+  // dh's columns of panel p = or += rows of the gates' gradients, packed ones for tiles. False if a sum is not finite:
+  // tiles make NaN of infinite numbers.
+  bool multiply(int64_t n, const T* through, const TilePanels& packed, int64_t p, T* dh) const {
+    if constexpr (kTiled<T>) {
+      if (layout.tiles) {
+        alignas(64) T sums[TilePanels::kRows * Panels<T>::width];
+        const TilePanels w = layout.tile_panels();
+        vi32 finite = ~vi32{};
+        for (int64_t r0 = 0; r0 < n; r0 += TilePanels::kRows) {
+          const int64_t m = min64(TilePanels::kRows, n - r0), cols = hidden.cols(p);
+          w.multiply(packed, r0, m, p, cols, 0, w.h, sums, hidden.width);
+          for (int64_t r = 0; r < m; r++)
+            for (int64_t j = 0; j < cols; j += lanes<T>) {
+              T* to = dh + (r0 + r) * P + j;
+              const int64_t k = min64(lanes<T>, cols - j);
+              Vec<T> v = load(sums + r * hidden.width + j);
+              finite &= abs(v) < splat<Vec<T>>(Fp<T>::inf);
+              if (gru) v += get(to, k);
+              put_lanes(to, v, k);
+            }
+        }
+        return !any_lane(~finite);
+      }
+    }
+    hidden.multiply(n, through, G * H, p, dh, P, gru);
+    return true;
+  }
+
+  // False where tiles find a weight wild or a sum that is not finite.
+  bool run(const Ctx& ctx, bool reverse) const {
+    if (!layout.pack(ctx, {}, {x.w_hh.data, P, G * H, 1, x.w_hh.stride[0]})) return false;
     parallel_for(ctx, projected ? projection.count(H) : 0,
                  [&](int64_t p, int) { projection.pack((const T*)x.w_hr.data, 1, x.w_hr.stride[0], p, p, 0, P); });
     const Steps steps(x.sizes, x.gates.shape[0], reverse);
+    const int64_t group = layout.tiles ? kTileRows : 1;  // of rows
+    bool tame = true;
     layout.cut.each(ctx, [&](int64_t piece, int worker) {
       const int64_t n0 = layout.cut.begin(piece), n1 = layout.cut.begin(piece + 1);
+      char* own = layout.worker_rows(worker);
+      const TilePanels packed{own + layout.operand, 0, G * H};
       T* dh = row_at<T>(x.dh, n0);
       steps.each(reverse, [&](int64_t t, int64_t start) {
         const int64_t n = min64(n1, steps.size(t)) - n0;
-        if (n <= 0) return;
-        layout.cut.share(
-            ctx, n, [&](int64_t b, int64_t e) { cells(steps, t, start, n0, b, e, (T*)layout.worker_rows(worker)); });
-        const T* through = row_at<T>(gru ? x.dhidden : x.dgates, start + n0);
+        if (n <= 0 || !__atomic_load_n(&tame, __ATOMIC_RELAXED)) return;
+        const View& through = gru ? x.dhidden : x.dgates;
+        layout.cut.share(ctx, ceil_div(n, group), [&](int64_t b, int64_t e) {
+          cells(steps, t, start, n0, b * group, min64(n, e * group), (T*)own);
+          if constexpr (kTiled<T>)
+            for (int64_t p = b; layout.tiles && p < e; p++)
+              packed.pack({}, rows_of(through, start + n0, n), true, p, p);
+        });
         layout.cut.share(ctx, hidden.count(P), [&](int64_t b, int64_t e) {
-          for (int64_t p = b; p < e; p++) hidden.multiply(n, through, G * H, p, dh + p * hidden.width, P, gru);
+          if (kTiled<T> && layout.tiles) tiles_begin();
+          for (int64_t p = b; p < e; p++)
+            if (!multiply(n, row_at<T>(through, start + n0), packed, p, dh + p * hidden.width))
+              __atomic_store_n(&tame, false, __ATOMIC_RELAXED);
+          if (kTiled<T> && layout.tiles) tiles_end();
         });
       });
     });
+    return tame;
   }
 };
+
+bool backward(const Ctx& ctx, const BackwardViews& x, RnnArgs args, bool tiles) {
+  return dispatch(args.mode, x.y.dtype, [&]<class T>(const CellKind<T>& cell) {
+    const auto layout = backward_layout<T>(ctx, x.h0, x.w_hh, x.w_hr, tiles);
+    return Backward<T>{x, cell, layout}.run(ctx, args.reverse);
+  });
+}
 
 void rnn_backward(const Ctx& ctx, const View& dgates, const View& dhidden, const View& dh, const View& dc,
                   const View& prev, const View& dproj, const View& full, const View& g, const View& gates,
                   const View& cells, const View& y, const View& h0, const View& c0, const View& w_hh, const View& w_hr,
                   const View& sizes, RnnArgs args) noexcept {
-  const BackwardViews x{dgates, dhidden, dh, dc, prev, dproj, full, g, gates, cells, y, h0, c0, w_hh, w_hr, sizes};
-  dispatch(args.mode, y.dtype, [&]<class T>(const CellKind<T>& cell) {
-    const auto layout = backward_layout<T>(ctx, h0, w_hh, w_hr, false);
-    Backward<T>{x, cell, layout}.run(ctx, args.reverse);
-  });
+  backward(ctx, {dgates, dhidden, dh, dc, prev, dproj, full, g, gates, cells, y, h0, c0, w_hh, w_hr, sizes}, args,
+           false);
 }
 
 int64_t rnn_backward_workspace(const Ctx& ctx, const View& h, const View& w_hh, const View& w_hr,
@@ -481,6 +527,33 @@ RnnTable below;
   const int64_t bytes = below.rnn_workspace(ctx, h, w_ih, w_hh, w_hr, args);
   return fits(h, w_hh, w_hr, args) ? max64(bytes, forward_bytes(ctx, h, w_ih, w_hh, w_hr, args, true)) : bytes;
 }
+
+// The states' gradients are kept: where numbers turn out not to be finite, the level below begins anew.
+[[gnu::cold]] void rnn_backward_tiles(const Ctx& ctx, const View& dgates, const View& dhidden, const View& dh,
+                                      const View& dc, const View& prev, const View& dproj, const View& full,
+                                      const View& g, const View& gates, const View& cells, const View& y,
+                                      const View& h0, const View& c0, const View& w_hh, const View& w_hr,
+                                      const View& sizes, RnnArgs args) noexcept {
+  if (fits(h0, w_hh, w_hr, args)) {
+    char* kept = (char*)ctx.workspace + backward_layout<float>(ctx, h0, w_hh, w_hr, true).bytes;
+    const size_t bytes = size_t(numel(dh)) * sizeof(float), more = size_t(numel(dc)) * sizeof(float);
+    __builtin_memcpy(kept, dh.data, bytes);
+    __builtin_memcpy(kept + bytes, dc.data, more);
+    if (backward(ctx, {dgates, dhidden, dh, dc, prev, dproj, full, g, gates, cells, y, h0, c0, w_hh, w_hr, sizes}, args,
+                 true))
+      return;
+    __builtin_memcpy(dh.data, kept, bytes);
+    __builtin_memcpy(dc.data, kept + bytes, more);
+  }
+  below.rnn_backward(ctx, dgates, dhidden, dh, dc, prev, dproj, full, g, gates, cells, y, h0, c0, w_hh, w_hr, sizes,
+                     args);
+}
+[[gnu::cold]] int64_t rnn_backward_tiles_workspace(const Ctx& ctx, const View& h, const View& w_hh, const View& w_hr,
+                                                   RnnArgs args) noexcept {
+  const int64_t bytes = below.rnn_backward_workspace(ctx, h, w_hh, w_hr, args);
+  if (!fits(h, w_hh, w_hr, args)) return bytes;
+  return max64(bytes, backward_layout<float>(ctx, h, w_hh, w_hr, true).bytes + 2 * numel(h) * int64_t(sizeof(float)));
+}
 #endif
 
 }  // namespace
@@ -501,6 +574,8 @@ void fill_rnn_amx(Kernels& k) {
   if (k.rnn) below = k;
   k.rnn = rnn_tiles;
   k.rnn_workspace = rnn_tiles_workspace;
+  k.rnn_backward = rnn_backward_tiles;
+  k.rnn_backward_workspace = rnn_backward_tiles_workspace;
 }
 #endif
 

@@ -152,3 +152,37 @@ def test_infinite_products_of_the_input_made_before_the_steps(mode: str, value: 
         np.testing.assert_array_equal(np.isfinite(ours), np.isfinite(theirs))
         finite = np.isfinite(theirs)
         close([ours[finite]], [theirs[finite]], 600)
+
+
+@tiles
+@pytest.mark.parametrize("mode", ["RNN_TANH", "LSTM", "GRU"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("hidden", [100, 530])
+def test_gradients_that_are_not_finite_are_the_level_belows(hidden: int, value: float, mode: str) -> None:
+    x, states, weights = sequence(mode, (4, 20, 64, hidden))
+    gradient = RNG.standard_normal((4, 20, hidden)).astype(np.float32)
+    gradient[2, 3, 5] = value
+    args = [mi.tensor(x), *map(mi.tensor, states)] + [None] * (len(states) == 1)
+    w, results = [mi.tensor(a) for a in weights], []
+    with use_isa(BELOW):
+        kept = _core.rnn_layer(mode, *args, w, True, None, True)
+    for level in ("amx", BELOW):
+        with use_isa(level):
+            results.append(_core.rnn_layer_backward(mode, mi.tensor(gradient), None, None, *args, w, True, None, kept[0],
+                                                    *kept[3:], False))  # fmt: skip
+    for ours, theirs in list(zip(*results, strict=True))[1 : 1 + len(states)]:
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+@tiles
+@pytest.mark.parametrize("mode", ["RNN_TANH", "LSTM", "GRU"])
+def test_gradients_on_tiles_are_as_exact_as_by_multiply_adds(mode: str) -> None:
+    inputs = sequence(mode, (6, 32, 64, 160))
+    wide = [[b.astype(np.float64) for b in a] for a in inputs[1:]]
+    exact = run(mode, inputs[0].astype(np.float64), *wide, grad=True)[-len(inputs[2]) :]
+    results, errors = [], []
+    for level in ("amx", BELOW):
+        with use_isa(level):
+            results.append(run(mode, *inputs, grad=True)[-len(inputs[2]) :])
+        errors.append(np.sqrt(sum(np.mean((a - b) ** 2) for a, b in zip(results[-1], exact, strict=True))))
+    assert errors[0] < 1.2 * errors[1], errors
