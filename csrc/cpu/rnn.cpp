@@ -497,7 +497,7 @@ int64_t rnn_backward_workspace(const Ctx& ctx, const View& h, const View& w_hh, 
 // Whether tiles are the faster way, and exact: h stays within [-1, 1] (or h0), so that it needs no look at each step.
 [[gnu::cold]] bool fits(const View& h, const View& w_hh, const View& w_hr, RnnArgs args) {
   return h.dtype == DType::f32 && args.mode != Recurrence::rnn_relu && !w_hr.data && h.shape[0] >= 16 &&
-         w_hh.shape[1] >= 64;
+         w_hh.shape[1] >= 128 && w_hh.shape[0] >= 384;
 }
 
 // False if a number of these rows is wild.

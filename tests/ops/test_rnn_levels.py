@@ -19,7 +19,10 @@ GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 
 # T, N, I, H: the input's products with the steps' and before them; edges of rows, columns and depth; threads that share
 # a step; sums that are cut.
-SIZES = [(5, 16, 64, 64), (4, 37, 33, 75), (3, 70, 100, 129), (3, 33, 300, 201), (3, 20, 30, 530), (2, 17, 5, 1100)]
+SIZES = [(5, 16, 64, 128), (4, 37, 33, 139), (3, 70, 100, 201), (3, 33, 300, 390), (3, 20, 30, 530), (2, 17, 5, 1100)]
+
+# Hidden units from which on tiles are used, and the input's products are made with the steps'.
+FUSED = {"RNN_TANH": 390, "LSTM": 140, "GRU": 139}
 
 
 def sequence(mode: str, size: tuple[int, ...], directions: int = 1, P: int = 0) -> tuple[Any, list[Any], list[Any]]:
@@ -94,7 +97,7 @@ def test_gradients(mode: str, size: tuple[int, ...]) -> None:
     close(on_threads(mode, *inputs, grad=True), exact, GATES[mode] * size[-1] + size[0] * size[1])
 
 
-@pytest.mark.parametrize("hidden", [80, 530])
+@pytest.mark.parametrize("hidden", [140, 530])
 @pytest.mark.parametrize(("mode", "P"), [("RNN_TANH", 0), ("LSTM", 0), ("LSTM", 70), ("GRU", 0)])
 def test_packed_projected_in_both_directions(mode: str, P: int, hidden: int) -> None:
     T, N = 5, 40
@@ -110,7 +113,7 @@ def test_packed_projected_in_both_directions(mode: str, P: int, hidden: int) -> 
 @tiles
 @pytest.mark.parametrize("mode", ["RNN_TANH", "LSTM", "GRU"])
 def test_tiles_are_as_exact_as_multiply_adds(mode: str) -> None:
-    inputs = sequence(mode, (3, 32, 64, 160))
+    inputs = sequence(mode, (3, 32, 64, FUSED[mode]))
     exact, errors = expected(mode, *inputs)[0], []
     results = []
     for level in ("amx", BELOW):
@@ -126,7 +129,7 @@ def test_tiles_are_as_exact_as_multiply_adds(mode: str) -> None:
 @pytest.mark.parametrize("where", ["x", "h", "w_ih", "w_hh"])
 @pytest.mark.parametrize("mode", ["RNN_TANH", "LSTM", "GRU"])
 def test_numbers_that_parts_cannot_hold_are_left_to_the_level_below(mode: str, where: str, value: float) -> None:
-    x, states, weights = sequence(mode, (4, 20, 64, 100))
+    x, states, weights = sequence(mode, (4, 20, 64, FUSED[mode]))
     a = {"x": x, "h": states[0], "w_ih": weights[0], "w_hh": weights[1]}[where]
     a[tuple(RNG.integers(0, s) for s in a.shape)] = value
     results = []
@@ -157,8 +160,9 @@ def test_infinite_products_of_the_input_made_before_the_steps(mode: str, value: 
 @tiles
 @pytest.mark.parametrize("mode", ["RNN_TANH", "LSTM", "GRU"])
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
-@pytest.mark.parametrize("hidden", [100, 530])
-def test_gradients_that_are_not_finite_are_the_level_belows(hidden: int, value: float, mode: str) -> None:
+@pytest.mark.parametrize("large", [False, True])
+def test_gradients_that_are_not_finite_are_the_level_belows(large: bool, value: float, mode: str) -> None:
+    hidden = 530 if large else FUSED[mode]
     x, states, weights = sequence(mode, (4, 20, 64, hidden))
     gradient = RNG.standard_normal((4, 20, hidden)).astype(np.float32)
     gradient[2, 3, 5] = value
@@ -168,8 +172,8 @@ def test_gradients_that_are_not_finite_are_the_level_belows(hidden: int, value: 
         kept = _core.rnn_layer(mode, *args, w, True, None, True)
     for level in ("amx", BELOW):
         with use_isa(level):
-            results.append(_core.rnn_layer_backward(mode, mi.tensor(gradient), None, None, *args, w, True, None, kept[0],
-                                                    *kept[3:], False))  # fmt: skip
+            g = mi.tensor(gradient)
+            results.append(_core.rnn_layer_backward(mode, g, None, None, *args, w, True, None, kept[0], *kept[3:], False))
     for ours, theirs in list(zip(*results, strict=True))[1 : 1 + len(states)]:
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
@@ -177,7 +181,7 @@ def test_gradients_that_are_not_finite_are_the_level_belows(hidden: int, value: 
 @tiles
 @pytest.mark.parametrize("mode", ["RNN_TANH", "LSTM", "GRU"])
 def test_gradients_on_tiles_are_as_exact_as_by_multiply_adds(mode: str) -> None:
-    inputs = sequence(mode, (6, 32, 64, 160))
+    inputs = sequence(mode, (6, 32, 64, FUSED[mode]))
     wide = [[b.astype(np.float64) for b in a] for a in inputs[1:]]
     exact = run(mode, inputs[0].astype(np.float64), *wide, grad=True)[-len(inputs[2]) :]
     results, errors = [], []
