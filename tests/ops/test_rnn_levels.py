@@ -36,6 +36,11 @@ def sequence(mode: str, size: tuple[int, ...], directions: int = 1, P: int = 0) 
     return floats[0], floats[1:], [w.astype(np.float32) for w in weights]
 
 
+def doubled(inputs: Any) -> list[Any]:
+    """The same in float64."""
+    return [doubled(a) if isinstance(a, (list, tuple)) else a.astype(np.float64) for a in inputs]
+
+
 def run(mode: str, x: Any, states: Any, weights: Any, grad: bool = False, **options: Any) -> list[Any]:
     """The results, and with grad the gradients of everything that went in."""
     given = [mi.tensor(a).requires_grad_(grad) for a in (x, *states, *weights)]
@@ -92,8 +97,7 @@ def test_sizes(mode: str, size: tuple[int, ...], level: str) -> None:
 @pytest.mark.parametrize("mode", GATES)
 def test_gradients(mode: str, size: tuple[int, ...]) -> None:
     inputs = sequence(mode, size)
-    exact = run(mode, *[a.astype(np.float64) if i == 0 else [b.astype(np.float64) for b in a]
-                        for i, a in enumerate(inputs)], grad=True)  # fmt: skip
+    exact = run(mode, *doubled(inputs), grad=True)
     close(on_threads(mode, *inputs, grad=True), exact, GATES[mode] * size[-1] + size[0] * size[1])
 
 
@@ -172,8 +176,8 @@ def test_gradients_that_are_not_finite_are_the_level_belows(large: bool, value: 
         kept = _core.rnn_layer(mode, *args, w, True, None, True)
     for level in ("amx", BELOW):
         with use_isa(level):
-            g = mi.tensor(gradient)
-            results.append(_core.rnn_layer_backward(mode, g, None, None, *args, w, True, None, kept[0], *kept[3:], False))
+            saved = (w, True, None, kept[0], *kept[3:], False)
+            results.append(_core.rnn_layer_backward(mode, mi.tensor(gradient), None, None, *args, *saved))
     for ours, theirs in list(zip(*results, strict=True))[1 : 1 + len(states)]:
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
@@ -182,8 +186,7 @@ def test_gradients_that_are_not_finite_are_the_level_belows(large: bool, value: 
 @pytest.mark.parametrize("mode", ["RNN_TANH", "LSTM", "GRU"])
 def test_gradients_on_tiles_are_as_exact_as_by_multiply_adds(mode: str) -> None:
     inputs = sequence(mode, (6, 32, 64, FUSED[mode]))
-    wide = [[b.astype(np.float64) for b in a] for a in inputs[1:]]
-    exact = run(mode, inputs[0].astype(np.float64), *wide, grad=True)[-len(inputs[2]) :]
+    exact = run(mode, *doubled(inputs), grad=True)[-len(inputs[2]) :]
     results, errors = [], []
     for level in ("amx", BELOW):
         with use_isa(level):
