@@ -36,15 +36,7 @@ bool online_softmax(const Block& b, T* s, T* m, T* sum, T* factor) {
   using V = Vec<T>;
   bool moved = false;
   for (int64_t i = 0; i < b.step; i += lanes<T>) {
-    const V before = load(m + i);
-    V tops[4] = {before, before, before, before};  // one chain of maxima would wait for its latency
-    int64_t k = 0;
-    for (; k + 4 <= b.keys; k += 4)
-#pragma GCC unroll 4
-      for (int c = 0; c < 4; c++) tops[c] = bounded<false>(load(s + (k + c) * b.step + i), tops[c]);
-    for (; k < b.keys; k++) tops[0] = bounded<false>(load(s + k * b.step + i), tops[0]);
-    const V top = bounded<false>(bounded<false>(tops[0], tops[1]), bounded<false>(tops[2], tops[3]));
-    const V base = select<V>(top == splat<V>(-Fp<T>::inf), V{}, top);  // a row without scores so far: 2^-inf = 0
+    const V before = load(m + i), top = largest(b, s + i, before), base = base_of(top);
     V total{};
     for (int64_t j = 0; j < b.keys; j++) {
       const V p = power_of_two(load(s + j * b.step + i) - base);
@@ -60,16 +52,6 @@ bool online_softmax(const Block& b, T* s, T* m, T* sum, T* factor) {
   return moved;
 }
 
-template <class T>
-void scale_rows(T* x, int64_t n, int64_t width, const T* by) {
-  for (int64_t r = 0; r < n; r++, x += width)
-    for (int64_t j = 0; j < width; j += lanes<T>) store(x + j, load(x + j) * splat<Vec<T>>(by[r]));
-}
-template <class T>
-void multiply_into(T* x, const T* by, int64_t n) {
-  for (int64_t i = 0; i < n; i += lanes<T>) store(x + i, load(x + i) * load(by + i));
-}
-
 // Queries [i0, i0 + n) of a head, transposed and scaled: (E, step).
 template <class T>
 void turn_queries(T* to, int64_t step, const Panel<T>& q, int64_t n, int64_t E, double scale) {
@@ -80,7 +62,6 @@ void turn_queries(T* to, int64_t step, const Panel<T>& q, int64_t n, int64_t E, 
 template <class T>
 void forward(const Ctx& ctx, const View& y, const View& lse, const View& q, const View& k, const View& v,
              const View& mask, const View& key, const AttentionArgs& args) {
-  using V = Vec<T>;
   const Shape<T> d(q, k, v);
   Scratch<T> none;
   const int64_t size = Scratch<T>::layout(d, nullptr, &none);
@@ -94,10 +75,7 @@ void forward(const Ctx& ctx, const View& y, const View& lse, const View& q, cons
     const Sheet ks = sheet(k, bi, hi, 0), vs = sheet(v, bi, hi, 0);
     turn_queries(w.turned, step, rows_of(sheet(q, bi, hi, gi), i0, n, d.E, w.queries), n, d.E, args.scale);
     alignas(64) T m[kQueries], sum[kQueries], factor[kQueries];
-    for (int64_t i = 0; i < step; i += lanes<T>) {
-      store(m + i, splat<V>(-Fp<T>::inf));
-      store(sum + i, V{});
-    }
+    start_softmax(step, m, sum);
     const int64_t keys = d.keys(args.causal, i0 + n);
     bool started = false;
     each_key_block<T>(keys, [&](int64_t j0, int64_t count) {
@@ -119,14 +97,7 @@ void forward(const Ctx& ctx, const View& y, const View& lse, const View& q, cons
       started = true;
     });
     if (!started) __builtin_memset(w.out, 0, size_t(n * d.width_f) * sizeof(T));
-    T* to = (T*)lse.data + head * d.L + i0;
-    for (int64_t i = 0; i < step; i += lanes<T>) {
-      const V total = load(sum + i);
-      const auto empty = total == V{};
-      const V z = select<V>(empty, splat<V>(Fp<T>::inf), load(m + i) + log2(total));
-      store(factor + i, select<V>(empty, V{}, splat<V>(1) / total));
-      store_n(to + i, z, min64(lanes<T>, n - i));
-    }
+    finish_softmax((T*)lse.data + head * d.L + i0, n, step, m, sum, factor);
     scale_rows(w.out, n, d.width_f, factor);
     write_rows(sheet(y, bi, hi, gi), i0, n, d.F, w.out, d.width_f);
   });
@@ -149,8 +120,6 @@ int64_t attention_workspace(const Ctx& ctx, const View& q, const View& k, const 
 }
 
 // ---- backward -------------------------------------------------------------------------------------------------------
-// A task owns the queries of one head of k and v, or every `pieces`-th block of them: with few heads several tasks work
-// at one, each on sums of its own, which are then added in order.
 template <class T>
 struct BackwardPlan {
   int64_t pieces, sums, worker_bytes, bytes;  // sums: elements of one task's dk and dv
@@ -178,9 +147,8 @@ struct BackwardScratch {
 
 template <class T>
 BackwardPlan<T>::BackwardPlan(const Ctx& ctx, const Shape<T>& d) {
-  constexpr int64_t kTasks = 8;
-  const int64_t heads = max64(1, d.B * d.H);
-  pieces = heads >= kTasks ? 1 : max64(1, min64(d.G * d.q_blocks, ceil_div(kTasks, heads)));
+  const int64_t heads = d.B * d.H;
+  pieces = pieces_of(heads, d.G * d.q_blocks);
   sums = d.S * (d.width_e + d.width_f);
   BackwardScratch<T> none;
   worker_bytes = BackwardScratch<T>::layout(d, nullptr, pieces == 1, &none) * int64_t(sizeof(T));
@@ -202,30 +170,19 @@ void softmax_gradient(const Block& b, T* s, T* ds, const T* lse, const T* delta,
     }
 }
 
-struct BackwardViews {
-  const View &dq, &dk, &dv, &g, &q, &k, &v, &mask, &key, &y, &lse;
-};
-
 // One block of queries: dq, and what it adds to dk and dv.
 template <class T>
 void backward_block(const BackwardViews& x, const Shape<T>& d, const AttentionArgs& args, const BackwardScratch<T>& w,
                     T* dk, T* dv, int64_t h, int64_t gi, int64_t i0) {
-  using V = Vec<T>;
   const int64_t bi = h / d.H, hi = h % d.H, n = min64(kQueries, d.L - i0), step = padded<T>(n);
   const Panel<T> q = rows_of(sheet(x.q, bi, hi, gi), i0, n, d.E, w.f.queries);
   const Panel<T> g = rows_of(sheet(x.g, bi, hi, gi), i0, n, d.F, w.grads);
   const Panel<T> y = rows_of(sheet(x.y, bi, hi, gi), i0, n, d.F, w.f.out);
   turn_queries(w.f.turned, step, q, n, d.E, args.scale);
   turn(w.turned_g, step, g.data, g.si, 1, n, d.F);
-  alignas(64) T delta[kQueries] = {}, lse[kQueries];
+  alignas(64) T delta[kQueries], lse[kQueries];
   const int64_t row = (h * d.G + gi) * d.L + i0;
-  for (int64_t i = 0; i < step; i++) {
-    lse[i] = i < n ? ((const T*)x.lse.data)[row + i] : Fp<T>::inf;
-    V sum{};
-    for (int64_t j = 0; i < n && j < d.width_f; j += lanes<T>)
-      sum = fma(load(g.data + i * g.si + j), load(y.data + i * y.si + j), sum);
-    delta[i] = hsum(sum);
-  }
+  row_numbers((const T*)x.lse.data + row, g, y, n, step, d.width_f, lse, delta);
   const Key stream = x.key.data ? read_key(x.key) : Key{};
   const Sheet ks = sheet(x.k, bi, hi, 0), vs = sheet(x.v, bi, hi, 0);
   const int64_t keys = d.keys(args.causal, i0 + n);
@@ -250,35 +207,26 @@ void backward_block(const BackwardViews& x, const Shape<T>& d, const AttentionAr
 }
 
 template <class T>
-void write_sums(const BackwardViews& x, const Shape<T>& d, int64_t h, const T* sums) {
-  write_rows(sheet(x.dk, h / d.H, h % d.H, 0), 0, d.S, d.E, sums, d.width_e);
-  write_rows(sheet(x.dv, h / d.H, h % d.H, 0), 0, d.S, d.F, sums + d.S * d.width_e, d.width_f);
-}
-
-template <class T>
 void backward(const Ctx& ctx, const BackwardViews& x, const AttentionArgs& args) {
   const Shape<T> d(x.q, x.k, x.v);
   const BackwardPlan<T> plan(ctx, d);
-  const int64_t heads = d.B * d.H, blocks = d.G * d.q_blocks;
-  T* partials = (T*)((char*)ctx.workspace + ctx.threads * plan.worker_bytes);
-  parallel_for(ctx, heads * plan.pieces, [&](int64_t task, int worker) {
+  char* const workspace = (char*)ctx.workspace;
+  auto scratch = [&](int worker) {
     BackwardScratch<T> w;
-    BackwardScratch<T>::layout(d, (T*)((char*)ctx.workspace + worker * plan.worker_bytes), plan.pieces == 1, &w);
-    const int64_t h = task / plan.pieces;
-    T* sums = plan.pieces == 1 ? w.sums : partials + task * plan.sums;
-    __builtin_memset(sums, 0, size_t(plan.sums) * sizeof(T));
-    for (int64_t i = task % plan.pieces; i < blocks; i += plan.pieces)
-      backward_block(x, d, args, w, sums, sums + d.S * d.width_e, h, i / d.q_blocks, i % d.q_blocks * kQueries);
-    if (plan.pieces == 1) write_sums(x, d, h, sums);
-  });
-  if (plan.pieces == 1) return;
-  parallel_for(ctx, heads, [&](int64_t h, int) {
-    T* sums = partials + h * plan.pieces * plan.sums;
-    for (int64_t p = 1; p < plan.pieces; p++)
-      for (int64_t i = 0; i < plan.sums; i += lanes<T>)
-        store(sums + i, load(sums + i) + load(sums + p * plan.sums + i));
-    write_sums(x, d, h, sums);
-  });
+    BackwardScratch<T>::layout(d, (T*)(workspace + worker * plan.worker_bytes), plan.pieces == 1, &w);
+    return w;
+  };
+  sum_pieces(
+      ctx, {d.B * d.H, plan.pieces, d.G * d.q_blocks, plan.sums}, (T*)(workspace + ctx.threads * plan.worker_bytes),
+      [&](int worker) { return scratch(worker).sums; },
+      [&](int64_t h, int64_t i, T* sums, int worker) {
+        backward_block(x, d, args, scratch(worker), sums, sums + d.S * d.width_e, h, i / d.q_blocks,
+                       i % d.q_blocks * kQueries);
+      },
+      [&](int64_t h, const T* sums) {
+        write_rows(sheet(x.dk, h / d.H, h % d.H, 0), 0, d.S, d.E, sums, d.width_e);
+        write_rows(sheet(x.dv, h / d.H, h % d.H, 0), 0, d.S, d.F, sums + d.S * d.width_e, d.width_f);
+      });
 }
 
 void attention_backward(const Ctx& ctx, const View& dq, const View& dk, const View& dv, const View& g, const View& q,
