@@ -269,6 +269,7 @@ void Parts::block(int64_t steps, const char* a, int64_t a_apart, const char* b, 
 }
 
 void fill_rnn_amx(Kernels&);
+void fill_amx_attention(Kernels&);
 void fill_amx(Kernels&);
 void fill_amx(Kernels& k) {
   if (k.gemm) {  // an empty table asks only which entries this level has
@@ -279,6 +280,7 @@ void fill_amx(Kernels& k) {
   k.gemm_workspace = gemm_workspace;
   fill_amx_conv(k);
   fill_rnn_amx(k);
+  fill_amx_attention(k);
 }
 
 }  // namespace MIELINA_ISA

@@ -26,10 +26,11 @@ struct Parts {
   bool (*pack)(const Operand& x, bool of_a, char* to, int64_t first, int64_t count);
   const int64_t* packed;  // where the steps of a packed panel begin
 
-  // d (rows, cols), of at most 32 x 32 and whole tiles, = the product of packed panels; steps: at most kTileSteps.
+  // d (rows, cols), of at most 32 x 32 and whole tiles, = or += the product of packed panels; steps: at most
+  // kTileSteps.
   void multiply(int64_t steps, const char* a, int64_t a_apart, const char* b, int64_t b_apart, float* d, int64_t ld,
-                int64_t rows, int64_t cols) const {
-    product[rows > kTileRows][cols > kTileRows](steps, {a, packed, 64, kTileBytes, a_apart}, b, b_apart, d, ld, false);
+                int64_t rows, int64_t cols, bool add = false) const {
+    product[rows > kTileRows][cols > kTileRows](steps, {a, packed, 64, kTileBytes, a_apart}, b, b_apart, d, ld, add);
   }
   // The same of any rows and columns and over any number of steps (gemm/amx.cpp).
   void block(int64_t steps, const char* a, int64_t a_apart, const char* b, int64_t b_apart, float* d, int64_t ld,

@@ -107,7 +107,7 @@ struct TileWalk {
   int64_t row, part, apart;
 };
 
-// d (16 R, 16 C) = a b over `steps` of 32 along k; b is packed in panels (gemm/split.h), `apart` bytes from one to the
+// d (16 R, 16 C) = or += a b over `steps` of 32 along k; b is packed in panels (gemm/split.h), `apart` bytes from one to the
 // next.
 //
 // Of the nine products of two numbers in three parts the three smallest, below 2^-24 of the whole, are left out
@@ -115,24 +115,23 @@ struct TileWalk {
 // Computations", 2019). The six go along a path that changes one operand at a time, whose tiles are loaded between the
 // products that still use the other's: a load waits for the last product of its register.
 //
-// Turned: a's tiles are of columns and b's of rows, the sums those of b a, which are added to d if `add`.
+// Turned: a's tiles are of columns and b's of rows, the sums those of b a.
 template <int P, int R, int C, bool Turned = false>
 static void tile_product(int64_t steps, const TileWalk& walk, const char* b, int64_t apart, float* d, int64_t ld,
                          bool add) {
   constexpr int64_t kStep = P * kTileBytes;
   asm volatile("" ::: "memory");  // what was packed is in memory
-  float* const next_a = d + (Turned ? 16 : 16 * ld);
-  float* const next_b = d + (Turned ? 16 * ld : 16);
-  tile_zero<0>();
-  if (R > 1) tile_zero<1>();
-  if (C > 1) tile_zero<2>();
-  if (R > 1 && C > 1) tile_zero<3>();
-  if (Turned && add) {
-    tile_load<0>(d, 4 * ld);
-    tile_load<1>(next_a, 4 * ld);
-    tile_load<2>(next_b, 4 * ld);
-    tile_load<3>(next_b + (next_a - d), 4 * ld);
-  }
+  auto each_sum = [&](auto f) __attribute__((always_inline)) {
+    float *const next_a = d + (Turned ? 16 : 16 * ld), *const next_b = d + (Turned ? 16 * ld : 16);
+    f(Pair<0, 0>{}, d);
+    if constexpr (R > 1) f(Pair<0, 1>{}, next_a);
+    if constexpr (C > 1) f(Pair<1, 0>{}, next_b);
+    if constexpr (R > 1 && C > 1) f(Pair<1, 1>{}, next_b + (next_a - d));
+  };
+  if (add)
+    each_sum([&]<int J, int I>(Pair<J, I>, float* at)
+                 __attribute__((always_inline)) { tile_load<2 * J + I>(at, 4 * ld); });
+  else each_sum([&]<int J, int I>(Pair<J, I>, float*) __attribute__((always_inline)) { tile_zero<2 * J + I>(); });
   const TileWalk w = walk;
   const char* a = w.data + w.step[0];
   const char* far = b + 2 * kStep;  // what is fetched: b comes from the L2 cache
@@ -206,10 +205,8 @@ static void tile_product(int64_t steps, const TileWalk& walk, const char* b, int
   dot(Pair<0, 1>{});
   dot(second);
   dot(Pair<1, 1>{});
-  tile_store<0>(d, 4 * ld);
-  if (R > 1) tile_store<1>(next_a, 4 * ld);
-  if (C > 1) tile_store<2>(next_b, 4 * ld);
-  if (R > 1 && C > 1) tile_store<3>(next_b + (next_a - d), 4 * ld);
+  each_sum([&]<int J, int I>(Pair<J, I>, float* at)
+               __attribute__((always_inline)) { tile_store<2 * J + I>(at, 4 * ld); });
 }
 
 }  // namespace MIELINA_ISA
