@@ -76,7 +76,7 @@ Operand columns(const Sheet& m, int64_t i, int64_t n, int64_t width) { return {m
 // hand scores, b's tiles of what they become, its turned result. Backward also: columns of g; rows of g and y; for
 // all strips Q and g along the queries, P and dS as a's tiles; a head's dk and dv.
 struct Scratch {
-  char *queries, *tiles, *grads, *turned_q, *turned_g, *p, *ds;
+  char *queries, *tiles, *grads, *turned_q, *turned_g, *probs, *ds;
   float *sums, *numbers, *scores, *rows, *mask, *keep, *draws, *dp, *g, *y, *dkv;
   int64_t sums_size, dkv_size, bytes;
   [[gnu::cold]] Scratch(const Plan& p, char* base, bool own_dkv) {
@@ -104,7 +104,7 @@ struct Scratch {
     take(y, back * kStrip * p.width_f * 4);
     take(turned_q, back * p.e_tiles * p.strips * p.tile);
     take(turned_g, back * p.f_tiles * p.strips * p.tile);
-    take(this->p, back * 2 * p.most_steps * p.strips * p.tile);
+    take(probs, back * 2 * p.most_steps * p.strips * p.tile);
     take(ds, back * 2 * p.most_steps * p.strips * p.tile);
     take(dkv, own_dkv ? dkv_size * 4 : 0);
     bytes = at - base;
@@ -397,12 +397,12 @@ struct Amx {
         const float scale = scores(b, chunk, w, s, row, kept(b, row) != Kept::all);
         multiply_rows(b, chunk.v, w.grads + s * 2 * p.f_panel, p.f_panel, w.dp, 0);
         (p.parts.count == 1 ? gradient<true> : gradient<false>)(b, {w.scores, w.dp, x.key.data ? w.keep : nullptr, lse,
-                                                                    lse + kStrip, scale, w.p + s * p.tile,
+                                                                    lse + kStrip, scale, w.probs + s * p.tile,
                                                                     w.ds + s * p.tile, w.tiles, apart, p.parts.count});
         multiply_turned(b, chunk, w.tiles, p.e_tiles, w.sums + s * w.sums_size);
       });
       const int64_t skip = first * p.tile;
-      multiply_strips(b, w.p + skip, strips - first, w.turned_g + skip, p.f_tiles, apart, dv + b.j0 * p.width_f);
+      multiply_strips(b, w.probs + skip, strips - first, w.turned_g + skip, p.f_tiles, apart, dv + b.j0 * p.width_f);
       multiply_strips(b, w.ds + skip, strips - first, w.turned_q + skip, p.e_tiles, apart, dkv + b.j0 * p.width_e);
     }
     tiles_end();
