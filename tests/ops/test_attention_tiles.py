@@ -52,8 +52,8 @@ def check(x: list[mi.Tensor], mask: Any = None, **options: Any) -> None:
         assert_close(ours, theirs, dtype, near, float(np.abs(theirs).max()))
 
 
-# Sizes on both sides of tiles (16), steps (32), chunks of keys (128 and 512) and the queries of a task (256); few heads,
-# so that several tasks work at one, and more than eight.
+# Sizes on both sides of tiles (16), steps (32), chunks of keys (128 and 512) and the queries of a task (256); few
+# heads, so that several tasks work at one, and more than eight.
 SIZES = {
     "whole": ((2, 2), {"L": 256, "S": 512, "E": 64, "F": 64}),
     "odd": ((1, 3), {"L": 301, "S": 555, "E": 67, "F": 70}),
@@ -116,8 +116,8 @@ def test_strides(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_queries_whose_largest_score_rises_from_key_to_key(dtype: str) -> None:
-    """By less and by more than what they may rise until older sums are scaled, beyond the powers of two and the integers
-    that float32 holds."""
+    """By less and by more than what they may rise until older sums are scaled, beyond the powers of two and the
+    integers that float32 holds."""
     q, k, v, g = operands(dtype, 1, 1, L=300, S=1200, E=64, F=64)
     ramp = mi.tensor(np.linspace(0, 1, 1200)[:, None])
     for steep in (10, 100, 1000, 2e7):
