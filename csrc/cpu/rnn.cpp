@@ -569,8 +569,8 @@ void fill_rnn(Kernels& k) {
 }
 
 #ifdef MIELINA_V512
-void fill_rnn_amx(Kernels&);
-void fill_rnn_amx(Kernels& k) {
+void fill_amx_rnn(Kernels&);
+void fill_amx_rnn(Kernels& k) {
   if (k.rnn) below = k;
   k.rnn = rnn_tiles;
   k.rnn_workspace = rnn_tiles_workspace;

@@ -268,7 +268,7 @@ void Parts::block(int64_t steps, const char* a, int64_t a_apart, const char* b, 
   }
 }
 
-void fill_rnn_amx(Kernels&);
+void fill_amx_rnn(Kernels&);
 void fill_amx_attention(Kernels&);
 void fill_amx(Kernels&);
 void fill_amx(Kernels& k) {
@@ -279,7 +279,7 @@ void fill_amx(Kernels& k) {
   k.gemm = gemm;
   k.gemm_workspace = gemm_workspace;
   fill_amx_conv(k);
-  fill_rnn_amx(k);
+  fill_amx_rnn(k);
   fill_amx_attention(k);
 }
 

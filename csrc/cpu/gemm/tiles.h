@@ -107,8 +107,8 @@ struct TileWalk {
   int64_t row, part, apart;
 };
 
-// d (16 R, 16 C) = or += a b over `steps` of 32 along k; b is packed in panels (gemm/split.h), `apart` bytes from one to the
-// next.
+// d (16 R, 16 C) = or += a b over `steps` of 32 along k; b is packed in panels (gemm/split.h), `apart` bytes from one
+// to the next.
 //
 // Of the nine products of two numbers in three parts the three smallest, below 2^-24 of the whole, are left out
 // (Henry, Tang and Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision
