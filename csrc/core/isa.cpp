@@ -19,7 +19,7 @@
 MIELINA_LEVEL(v2)
 MIELINA_LEVEL(v3)
 MIELINA_LEVEL(v4)
-// What only some CPUs of this level have, and only products and attention gain from.
+// What only some CPUs of this level have, and only products and what is made of them gain from.
 namespace mielina::v4 {
 void fill_bf16(Kernels&);
 void fill_amx(Kernels&);
