@@ -33,6 +33,7 @@ CASES = [
     ((2, 4, 17, 17), (16, 2, 5), {"stride": (1, 2), "padding": (1, 0)}),
     ((1, 8, 5, 600), (17, 3, 3), {"padding": 1}),  # rows longer than a block of sums
     ((1, 64, 12, 12), (64, 6, 6), {"padding": 2}),  # steps that are cut more than once
+    ((20, 16, 12, 40), (16, 3, 3), {"padding": 1}),  # the filters' gradient: several bands a sum
     ((2, 64, 10, 10), (48, 3, 3), {"groups": 2}),
     ((2, 32, 40), (32, 5), {"stride": 2, "padding": 4}),
     ((1, 24, 5, 6, 9), (20, 3, 2, 3), {"stride": (2, 1, 1), "padding": 1}),
@@ -115,6 +116,40 @@ def test_infinities(dtype: str, where: int, value: float) -> None:
         else:
             with use_isa(BELOW):
                 np.testing.assert_array_equal(y, convolution(*values, case[2]).to(mi.float64).numpy())
+
+
+@tiles
+def test_a_large_gradient_of_filters() -> None:
+    """All threads work at one band, of two images and then one."""
+    values = operands(((3, 192, 24, 64), (160, 3, 3), {}), "bfloat16", "planar")
+    before, forms = mi.get_num_threads(), []
+    g = mi.tensor(RNG.standard_normal((3, 160, 22, 62))).bfloat16()
+    for dtype, threads in ((mi.float64, before), (mi.bfloat16, 1), (mi.bfloat16, 3)):
+        x, w = values[0].to(dtype), values[1].to(dtype).detach().requires_grad_()
+        mi.set_num_threads(threads)
+        with use_isa("amx"):
+            F.conv2d(x, w).backward(g.to(dtype))
+        forms.append(w.grad.to(mi.float64).numpy())
+    mi.set_num_threads(before)
+    np.testing.assert_array_equal(forms[1], forms[2])
+    pixels = 3 * 22 * 62  # of standard normal products, whose magnitudes are 2 / pi in the mean
+    assert_close(forms[1], forms[0], "bfloat16", tolerance("bfloat16", pixels, 2), pixels * 2 / np.pi)
+
+
+@tiles
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.parametrize("dtype", HALVES)
+def test_gradients_of_filters_under_infinities_are_those_of_the_level_below(dtype: str, value: float) -> None:
+    case = CASES[1]
+    for where in ("x", "g"):
+        values = operands(case, dtype, "planar")
+        g = mi.tensor(RNG.standard_normal(convolution(*values, case[2]).shape)).to(getattr(mi, dtype))
+        changed = values[0] if where == "x" else g
+        changed[0, 5, 7, 55] = value  # the last one of a row, which meets the next row's first
+        with use_isa("amx"):
+            on_tiles = results(values, case[2], g)[2]
+        with use_isa(BELOW):
+            np.testing.assert_array_equal(on_tiles, results(values, case[2], g)[2])
 
 
 @pytest.mark.parametrize("level", FLOATS)
