@@ -36,6 +36,7 @@ CASES = [
     ((20, 16, 12, 40), (16, 3, 3), {"padding": 1}),  # the filters' gradient: several bands a sum
     ((2, 64, 10, 10), (48, 3, 3), {"groups": 2}),
     ((2, 32, 40), (32, 5), {"stride": 2, "padding": 4}),
+    ((1, 16, 9001), (17, 3), {"stride": 2, "padding": 1}),  # rows that are cut
     ((1, 24, 5, 6, 9), (20, 3, 2, 3), {"stride": (2, 1, 1), "padding": 1}),
 ]
 

@@ -68,7 +68,8 @@ struct TileConv : TileBand {
   }
 
   // ---- packing ------------------------------------------------------------------------------------------------------
-  // Sixteen filters; false if a number is wild.
+  // Sixteen filters; false if a number is wild. The numbers under the taps lie between those of two channels: filters
+  // are turned with them, so that a tap's are rows, outputs or channels in their lanes.
   [[gnu::cold, gnu::noinline]] bool pack_filters(int64_t p, char* to) const {
     alignas(64) uint16_t turned[kRun * 2 * kPairs * kTileRows];
     const int64_t* s = q.w.stride;
@@ -136,7 +137,7 @@ struct TileConv : TileBand {
     return tame;
   }
 
-  // 32 channels of the image under a task's outputs; false if a number is wild. buffer: see buffer_bytes.
+  // 32 channels of the image under a task's outputs; false if a number is wild. buffer: room of sums_bytes.
   [[gnu::noinline]] bool fill(int64_t task, int64_t b, char* image, uint16_t* buffer) const {
     const Place place = this->place(task);
     const int64_t first = b * 2 * kPairs, depth = min64(2 * kPairs, channels - first), sc = q.x.stride[kC];
