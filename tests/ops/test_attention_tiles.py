@@ -55,10 +55,10 @@ def check(x: list[mi.Tensor], mask: Any = None, **options: Any) -> None:
 # Sizes on both sides of tiles (16), steps (32), chunks of keys (128 and 512) and the queries of a task (256); few
 # heads, so that several tasks work at one, and more than eight.
 SIZES = {
-    "whole": ((2, 2), {"L": 256, "S": 512, "E": 64, "F": 64}),
-    "odd": ((1, 3), {"L": 301, "S": 555, "E": 67, "F": 70}),
+    "whole": ((2, 2), {"L": 384, "S": 512, "E": 64, "F": 64}),
+    "odd": ((1, 3), {"L": 389, "S": 555, "E": 67, "F": 70}),
     "one_over": ((1, 1), {"L": 513, "S": 1025, "E": 33, "F": 129}),
-    "one_less": ((9, 1), {"L": 303, "S": 271, "E": 80, "F": 47}),
+    "one_less": ((9, 1), {"L": 403, "S": 391, "E": 80, "F": 47}),
 }
 
 
@@ -75,11 +75,11 @@ def test_sizes_on_any_number_of_threads(size: str, causal: bool, dtype: str) -> 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", ["bool", "row", "blocks", "float", "lowest", "dtype"])
 def test_masks(kind: str, dtype: str) -> None:
-    x = operands(dtype, 2, 2, L=290, S=600, E=64, F=64)
-    mask = RNG.random((290, 600)) > 0.5
-    mask[[3, 40, 289]] = False
+    x = operands(dtype, 2, 2, L=390, S=600, E=64, F=64)
+    mask = RNG.random((390, 600)) > 0.5
+    mask[[3, 40, 389]] = False
     if kind == "blocks":
-        mask[:] = np.arange(600) // 512 != np.arange(290)[:, None] // 64 % 2
+        mask[:] = np.arange(600) // 512 != np.arange(390)[:, None] // 64 % 2
     given = mi.tensor(mask[5:6] if kind == "row" else mask)
     if kind in ("float", "dtype"):
         given = mi.tensor(np.where(mask, RNG.standard_normal(mask.shape), -np.inf)).to(
@@ -90,12 +90,12 @@ def test_masks(kind: str, dtype: str) -> None:
     check(x, given)
     if kind == "bool":
         y, dq, *_ = results("amx", x, given)
-        assert not y[..., [3, 40, 289], :].any() and not dq[..., [3, 40, 289], :].any()
+        assert not y[..., [3, 40, 389], :].any() and not dq[..., [3, 40, 389], :].any()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_scales_dropout_and_shared_heads(dtype: str) -> None:
-    x = operands(dtype, 1, 2, L=290, S=300, E=64, F=64)
+    x = operands(dtype, 1, 2, L=390, S=400, E=64, F=64)
     for scale in (-0.2, 0.0, 2.0):
         check(x, scale=scale)
     check(x, dropout_p=0.25, is_causal=True)
@@ -104,7 +104,7 @@ def test_scales_dropout_and_shared_heads(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_strides(dtype: str) -> None:
-    x = operands(dtype, 2, 2, L=290, S=300, E=64, F=64)
+    x = operands(dtype, 2, 2, L=390, S=400, E=64, F=64)
     plain = results("amx", x)
     turned = [t.transpose(-1, -2).contiguous().transpose(-1, -2) for t in x]
     joined = [t.transpose(1, 2).contiguous().transpose(1, 2) for t in x]
@@ -118,7 +118,7 @@ def test_strides(dtype: str) -> None:
 def test_queries_whose_largest_score_rises_from_key_to_key(dtype: str) -> None:
     """By less and by more than what they may rise until older sums are scaled, beyond the powers of two and the
     integers that float32 holds."""
-    q, k, v, g = operands(dtype, 1, 1, L=300, S=1200, E=64, F=64)
+    q, k, v, g = operands(dtype, 1, 1, L=400, S=1200, E=64, F=64)
     ramp = mi.tensor(np.linspace(0, 1, 1200)[:, None])
     for steep in (10, 100, 1000, 2e7):
         keys = (k.to(mi.float64) * 0.1 * (steep < 1e6) + ramp * min(steep, 1e3)).to(k.dtype)
@@ -131,7 +131,7 @@ def test_queries_whose_largest_score_rises_from_key_to_key(dtype: str) -> None:
         assert all(np.isfinite(x).all() for x in gradients)
 
 
-@pytest.mark.parametrize("size", [(256, 512), (700, 300)])
+@pytest.mark.parametrize("size", [(400, 512), (700, 400)])
 def test_float32_is_as_exact_as_by_multiply_adds(size: tuple[int, int]) -> None:
     x = operands("float32", 1, 4, L=size[0], S=size[1], E=64, F=64)
     exact = results(BELOW, [t.to(mi.float64) for t in x])
@@ -146,7 +146,7 @@ def test_float32_is_as_exact_as_by_multiply_adds(size: tuple[int, int]) -> None:
 def test_numbers_that_parts_cannot_hold_are_left_to_the_level_below(where: int, value: float, dtype: str) -> None:
     if dtype == "float16" and np.isfinite(value):
         pytest.skip("float16 has no such number")
-    x = operands(dtype, 2, 2, L=280, S=300, E=64, F=64)
+    x = operands(dtype, 2, 2, L=390, S=400, E=64, F=64)
     x[where][1, 1, 77, 13] = value
     ours = results("amx", x, forward=BELOW if where == 3 else None)
     for a, b in zip(ours, results(BELOW, x), strict=True):
@@ -155,7 +155,7 @@ def test_numbers_that_parts_cannot_hold_are_left_to_the_level_below(where: int, 
 
 def test_heads_that_are_packed_in_turns() -> None:
     """48 heads of 1.5 MB, where 64 MB are packed at once."""
-    x = operands("float32", 1, 48, L=256, S=2048, E=64, F=64)
+    x = operands("float32", 1, 48, L=384, S=2048, E=64, F=64)
     whole = results("amx", x)
     for some in (slice(0, 9), slice(39, 48)):
         for a, b in zip(results("amx", [t[:, some] for t in x]), whole, strict=True):

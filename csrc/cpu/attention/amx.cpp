@@ -416,12 +416,12 @@ struct Amx {
 
 // Whether tiles can be used and are the faster way: packing takes as long whatever the other side's length. Heads of
 // 64, one core of an Emerald Rapids, times that of multiply-adds, forward and step: float32 128 queries and keys 0.9
-// and 0.8, 256 1.06 and 1.03, 384 1.17 and 1.14; float16 64 0.8 and 0.9, 128 1.1 and 1.2; bfloat16 16 0.6, 32 1.6
-// and 1.2.
+// and 0.8, 256 1.06 and 1.03 (0.93 where other threads work on the cores), 384 1.17 and 1.14; float16 64 0.8 and 0.9,
+// 128 1.1 and 1.2; bfloat16 16 0.6, 32 1.6 and 1.2.
 [[gnu::cold]] bool fits(const Plan& p, DType d) {
   if (d == DType::f64 || p.B * p.H * p.G == 0) return false;
   const int64_t work = min64(p.L, p.S) * (p.E + p.F);
-  if (work < (d == DType::f32 ? 32 << 10 : d == DType::f16 ? 16 << 10 : 4 << 10)) return false;
+  if (work < (d == DType::f32 ? 48 << 10 : d == DType::f16 ? 16 << 10 : 4 << 10)) return false;
   return min64(p.E, p.F) >= 16 && max64(p.E, p.F) <= kTileSteps * kTileDepth && p.head <= kPackedBytes;
 }
 
