@@ -37,6 +37,8 @@ CASES = [
     ((2, 64, 10, 10), (48, 3, 3), {"groups": 2}),
     ((2, 32, 40), (32, 5), {"stride": 2, "padding": 4}),
     ((1, 16, 9001), (17, 3), {"stride": 2, "padding": 1}),  # rows that are cut
+    ((2, 32, 1031), (16, 1), {}),  # a prime number of pixels
+    ((1, 16, 5, 300), (16, 3, 3), {"dilation": (1, 100)}),  # taps further apart than tiles take
     ((1, 24, 5, 6, 9), (20, 3, 2, 3), {"stride": (2, 1, 1), "padding": 1}),
 ]
 
@@ -117,6 +119,32 @@ def test_infinities(dtype: str, where: int, value: float) -> None:
         else:
             with use_isa(BELOW):
                 np.testing.assert_array_equal(y, convolution(*values, case[2]).to(mi.float64).numpy())
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("axes", [(0,), (1,), (2, 3), (0, 1, 2, 3)])
+def test_filters_and_images_of_negative_strides(axes: tuple[int, ...], level: str) -> None:
+    x, w = (RNG.standard_normal(s).astype(np.float16) for s in ((2, 32, 9, 9), (32, 32, 3, 3)))
+    forms = []
+    for copied in (False, True):
+        a, b = (np.flip(v, axes) for v in (x, w))
+        if copied:
+            a, b = a.copy(), b.copy()
+        with use_isa(level):
+            forms.append(results([mi.from_numpy(a), mi.from_numpy(b), mi.zeros(32, dtype=mi.float16)], {"padding": 1}))
+    for one, other in zip(*forms, strict=True):
+        assert_close(one, other, "float16", tolerance("float16", 1024, 2), float(np.abs(other).max()))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("dtype", HALVES)
+def test_no_images(dtype: str, level: str) -> None:
+    for shape, filters in (((0, 16, 4, 4), (16, 16, 3, 3)), ((0, 1, 12, 12), (8, 1, 9, 9))):
+        x, w = (mi.zeros(s, dtype=getattr(mi, dtype)).requires_grad_() for s in (shape, filters))
+        with use_isa(level):
+            y = F.conv2d(x, w, padding=1)
+            y.backward(mi.ones_like(y))
+        assert x.grad.shape == shape and not w.grad.any()
 
 
 @tiles

@@ -25,6 +25,10 @@ struct TileBand {
 
   static bool fits(const Problem& q) {
     const DType d = q.x.dtype;
+    const Window& v = q.window;
+    // A band holds all that lies between the taps.
+    for (int i = 0; i < 3; i++)
+      if (const int64_t far = (v.taps[i] - 1) * v.dilation[i]; far > 128 || far < -128) return false;
     return is_half(d) && q.w.dtype == d && q.y.dtype == d && numel(q.y) > 0 && q.x.shape[kC] > 0;
   }
   [[gnu::cold, gnu::noinline]] explicit TileBand(const Problem& problem)
@@ -44,7 +48,10 @@ struct TileBand {
       if (v.taps[d] != 1 || v.stride[d] != 1 || v.padding[d] != 0 || x.shape[kD + d] != y.shape[kD + d]) return;
     if (x.stride[kH] != W * x.stride[kW] || y.stride[kH] != W * y.stride[kW]) return;
     const int64_t pixels = H * W;
-    for (H = ceil_div(pixels, kPositions); pixels % H != 0;) H++;
+    int64_t rows = ceil_div(pixels, kPositions);
+    while (pixels % rows != 0) rows++;
+    if (pixels / rows < min64(W, 64)) return;
+    H = rows;
     W = pixels / H;
     View* const images[] = {&x, &y};
     for (View* i : images) {

@@ -103,7 +103,7 @@ struct TileConv : TileBand {
       const uint16_t* base = (const uint16_t*)x.data;
       for (int64_t t = 0; t < walked(); t++, to += parts.count * kTileBytes) {
         const int64_t tap = t / (taps[1] * taps[2]) * s[kD] + t / taps[2] % taps[1] * s[kH] + t % taps[2] * s[kW];
-        if (step > 0) x.data = base + (tap - first) * unit;
+        if (step != 0) x.data = base + (tap - first) * unit;
         for (int64_t i = 0; step == 0 && i < n * depth; i++) {  // number by number
           const int64_t k = b * 2 * kPairs + i % depth;
           turned[i / depth * 2 * kPairs + i % depth] = from[i / depth * s[kN] + k % C * s[kC] + k / C * s[kW] + tap];

@@ -96,6 +96,7 @@ bool made_last(Floats& floats, View& dx, View& g, const View& w, const ConvArgs&
 }
 
 void conv_backward_input(const Ctx& ctx, const View& out, const View& g, const View& w, ConvArgs args) noexcept {
+  if (numel(out) == 0) return;
   Floats floats{ctx, false};
   View gs = floats(g), dx = floats.result(out, w);
   const View ws = floats(w);
@@ -137,6 +138,7 @@ void conv_backward_input(const Ctx& ctx, const View& out, const View& g, const V
 
 __attribute__((cold)) int64_t conv_backward_input_workspace(const Ctx& ctx, const View& out, const View& g,
                                                             const View& w, ConvArgs args) noexcept {
+  if (numel(out) == 0) return 0;
   int64_t most = 0;
   Floats floats{ctx, true};
   View gs = floats(g), dx = floats.result(out, w);
