@@ -93,6 +93,17 @@ def test_masks(kind: str, dtype: str) -> None:
         assert not y[..., [3, 40, 389], :].any() and not dq[..., [3, 40, 389], :].any()
 
 
+@pytest.mark.parametrize("bits", [0x7FC00000, 0x7FC00001, 0x7FC001FF, 0xFFC00003])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_mask_that_is_not_a_number(dtype: str, bits: int) -> None:
+    q, k, v, _ = operands(dtype, 1, 2, L=390, S=400, E=64, F=64)
+    mask = np.zeros((390, 400), np.float32)
+    mask.view(np.uint32)[5, 7] = bits
+    with use_isa("amx"):
+        y = mi.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mi.tensor(mask)).float().numpy()
+    assert np.isnan(y[..., 5, :]).all() and not np.isnan(np.delete(y, 5, -2)).any()
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_scales_dropout_and_shared_heads(dtype: str) -> None:
     x = operands(dtype, 1, 2, L=390, S=400, E=64, F=64)

@@ -111,15 +111,15 @@ struct Scratch {
   }
 };
 
-// 2^x for x below 128, zero below 2^-126: numbers of which tiles know nothing. Of One part, bf16, with an error of
-// 8e-5, where its own rounding is 2e-3.
+// 2^x for x below 128, zero below 2^-126: numbers of which tiles know nothing. What is not a number stays so: its
+// integer is 2^31. Of One part, bf16, with an error of 8e-5, where its own rounding is 2e-3.
 template <bool One>
 MIELINA_INLINE vf32 probability(vf32 x) {
-  const vf32 shifted = x + 0x1.8p23f, r = x - (shifted - 0x1.8p23f);  // the nearest integer in the low bits
+  const vf32 n = (x + 0x1.8p23f) - 0x1.8p23f, r = x - n;
   vf32 p;
   if constexpr (One) p = poly(r, 0x1.c3f76p-5, 0x1.f0de1ap-3, 0x1.62f31ap-1, 0x1.fff692p-1);
   else p = poly(r, 0x1.41fb4cp-13, 0x1.5f3e62p-10, 0x1.3b2d4ep-7, 0x1.c6aee8p-5, 0x1.ebfbdcp-3, 0x1.62e43p-1, 1);
-  return select<vf32>(x <= splat<vf32>(-126), vf32{}, from_bits<vf32>(bits(p) + (bits(shifted) << 23)));
+  return select<vf32>(x <= splat<vf32>(-126), vf32{}, from_bits<vf32>(bits(p) + (vu32(to_int(n)) << 23)));
 }
 
 // A part of x: its upper half, cut off where another part follows, which holds the rest, the last one rounded.
