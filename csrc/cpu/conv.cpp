@@ -9,7 +9,7 @@ namespace MIELINA_ISA {
 namespace {
 
 Problem forward(Floats& floats, const View& y, const View& x, const View& w, const View& bias, const ConvArgs& args) {
-  Problem q{y, x, w, bias, window_of(w, args), args.direct};
+  Problem q = problem_of(y, x, w, bias, args);
   if (args.groups == 1 && (WinogradLast::fits(q) || Sliding::fits(q))) return q;  // these read few channels as well
   q.x = floats(x);
   q.w = floats(w);

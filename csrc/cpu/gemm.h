@@ -58,8 +58,6 @@ template <class Op>
   return p;
 }
 
-MIELINA_INLINE int64_t align64(int64_t bytes) { return (bytes + 63) & ~int64_t(63); }
-
 // Where the parts of the workspace begin: shared A, shared B, then for each worker its A tile and its tile of sums.
 struct GemmLayout {
   int64_t b, workers, worker_sums, worker_bytes, bytes;

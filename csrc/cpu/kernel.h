@@ -9,6 +9,7 @@ namespace MIELINA_ISA {
 MIELINA_INLINE int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 MIELINA_INLINE int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
 MIELINA_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+MIELINA_INLINE int64_t align64(int64_t bytes) { return (bytes + 63) & ~int64_t(63); }
 
 MIELINA_INLINE int64_t numel(const View& v) {
   int64_t n = 1;

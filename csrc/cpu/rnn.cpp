@@ -72,8 +72,6 @@ struct Cut {
   }
 };
 
-MIELINA_INLINE int64_t align64(int64_t bytes) { return (bytes + 63) & ~int64_t(63); }
-
 // The weights of the steps' products, (I + P, size) for each of G gates, and where the parts of the workspace begin:
 // the weights, W_hr, then each worker's rows of H and of [x h].
 template <class T>
@@ -492,7 +490,7 @@ int64_t rnn_backward_workspace(const Ctx& ctx, const View& h, const View& w_hh, 
                   [&]<class T>(const CellKind<T>&) { return backward_layout<T>(ctx, h, w_hh, w_hr, false).bytes; });
 }
 
-#ifdef MIELINA_V512
+#if MIELINA_V512
 // ---- tiles ----------------------------------------------------------------------------------------------------------
 // Whether tiles are the faster way, and exact: h stays within [-1, 1] (or h0), so that it needs no look at each step.
 [[gnu::cold]] bool fits(const View& h, const View& w_hh, const View& w_hr, RnnArgs args) {
@@ -568,7 +566,7 @@ void fill_rnn(Kernels& k) {
   fill_ctc(k);
 }
 
-#ifdef MIELINA_V512
+#if MIELINA_V512
 void fill_amx_rnn(Kernels&);
 void fill_amx_rnn(Kernels& k) {
   if (k.rnn) below = k;

@@ -83,7 +83,7 @@ struct Scratch {
     char* at = base;
     auto take = [&](auto& to, int64_t size) {
       to = (decltype(+to))at;
-      at += (size + 63) & -64;
+      at += align64(size);
     };
     const int64_t table = p.most_steps * kTileDepth * kStrip * 4, back = p.backward,
                   width = max64(p.width_e, p.width_f);

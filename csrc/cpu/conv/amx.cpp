@@ -39,10 +39,6 @@ bool run(const Ctx& ctx, const Problem& whole) {
 // Whether tiles are the faster way for one group.
 bool pays(const Problem& q) { return TileConv::fits(q) && q.y.shape[kC] >= 16 && depth_of(q) >= 24; }
 
-Problem problem_of(const View& y, const View& x, const View& w, const View& bias, const ConvArgs& args) {
-  return {y, x, w, bias, window_of(w, args), args.direct};
-}
-
 [[gnu::cold]] void conv(const Ctx& ctx, const View& y, const View& x, const View& w, const View& bias,
                         ConvArgs args) noexcept {
   const Problem q = problem_of(y, x, w, bias, args);
@@ -85,13 +81,10 @@ bool each_gradient(const View& dx, const View& g, const View& w, const ConvArgs&
 bool pays_gradient(const Problem& q) {
   return TileBand::fits(q) && q.y.shape[kC] >= 16 && q.x.shape[kC] >= 16 && numel(q.w) > 0 && q.y.shape[kW] <= 4096;
 }
-Problem gradient(const View& dw, const View& g, const View& x, const ConvArgs& args) {
-  return problem_of(g, x, dw, View{}, args);
-}
 
 [[gnu::cold]] void backward_weight(const Ctx& ctx, const View& dw, const View& g, const View& x,
                                    ConvArgs args) noexcept {
-  const Problem q = gradient(dw, g, x, args);
+  const Problem q = problem_of(g, x, dw, View{}, args);
   bool done = pays_gradient(group_of(q, args.groups, 0));
   for (int64_t i = 0; done && i < args.groups; i++) done = TileGradient(group_of(q, args.groups, i)).run(ctx);
   if (!done) below.conv_backward_weight(ctx, dw, g, x, args);
@@ -99,7 +92,7 @@ Problem gradient(const View& dw, const View& g, const View& x, const ConvArgs& a
 
 [[gnu::cold]] int64_t backward_weight_workspace(const Ctx& ctx, const View& dw, const View& g, const View& x,
                                                 ConvArgs args) noexcept {
-  const Problem q = group_of(gradient(dw, g, x, args), args.groups, 0);
+  const Problem q = group_of(problem_of(g, x, dw, View{}, args), args.groups, 0);
   return max64(below.conv_backward_weight_workspace(ctx, dw, g, x, args),
                pays_gradient(q) ? TileGradient(q).bytes(ctx.threads) : 0);
 }

@@ -62,7 +62,6 @@ struct TileBand {
   }
   int64_t gap(int d, int64_t tap) const { return tap * q.window.dilation[1 + d]; }
   int64_t stride(int d) const { return q.window.stride[1 + d]; }
-  static int64_t gcd(int64_t a, int64_t b) { return b == 0 ? a : gcd(b, a % b); }
 
   // Sets which taps are walked.
   void walk(bool rows_folded) {
@@ -82,6 +81,11 @@ struct TileBand {
   }
   int64_t shift_of(int64_t tap) const {
     return gap(0, tap / taps[2] % taps[1]) / stride(0) * wide + gap(1, tap % taps[2]) / stride(1);
+  }
+  // How far its numbers lie from the first tap's, in the filters.
+  int64_t filter_shift(int64_t tap) const {
+    const int64_t* s = q.w.stride;
+    return tap / (taps[1] * taps[2]) * s[kD] + tap / taps[2] % taps[1] * s[kH] + tap % taps[2] * s[kW];
   }
   void cut(int64_t rows) {
     bands = ceil_div(H, rows);

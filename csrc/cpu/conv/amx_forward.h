@@ -1,5 +1,5 @@
 // Convolutions of halves on AMX's tiles, float16 in two bf16 parts. Rows are pixels of the output, columns its
-// channels, steps of k 32 channels of the image under one tap. (float32 in three parts takes 1.05 to 1.5 times as long
+// channels, steps of k 32 channels of the image under one tap. (float32 in three parts takes 1.05 to 1.55 times as long
 // as Winograd's tiles and 0.9 to 1.5 of other products, and three times as long while the core's other thread is busy.)
 //
 // A band of output rows has its part of the image packed once: 32 channels of a pixel are one line of 64 bytes
@@ -8,8 +8,8 @@
 // output this makes some numbers that are thrown away. Under a stride the band is cut into its phases. Where channels
 // are few, those under the taps of a row, which are neighbours in memory, count as one pixel's.
 //
-// Planes of channels instead, of which a tile's rows begin anywhere, take two lines a row to load: a half to a third of
-// the speed.
+// Planes of channels instead, of which a tile's rows begin anywhere, take two lines a row to load (bfloat16, 8 x 64 ->
+// 64, 56 x 56 3.26 ms, 2.87 so; 8 x 512, 7 x 7 5.8 and 4.1).
 #pragma once
 #include "cpu/conv/amx_band.h"
 
@@ -18,7 +18,7 @@ namespace MIELINA_ISA {
 namespace {
 
 struct TileConv : TileBand {
-  static constexpr int64_t kPairs = 16, kImageBytes = 640 << 10, kTasks = 16, kFewRows = 4;
+  static constexpr int64_t kImageBytes = 640 << 10, kTasks = 16, kFewRows = 4;
   static constexpr int64_t kRun = 26;  // numbers from one channel of a filter to the next that are turned with it
 
   int64_t channels, blocks, steps;  // with folded taps; of 32; along k
@@ -30,7 +30,7 @@ struct TileConv : TileBand {
   int64_t fold(bool columns) {
     walk(columns);
     channels = C * (columns ? q.window.taps[2] : 1);
-    blocks = ceil_div(channels, 2 * kPairs);
+    blocks = ceil_div(channels, kTileDepth);
     steps = blocks * walked();
     const int64_t p = parts.count, products = ceil_div(K, kTileRows) * steps * p * (p + 1) / 2;
     return products * 16 + blocks * planes() * (100 + 100 * p);
@@ -39,7 +39,7 @@ struct TileConv : TileBand {
   bool gathered() const { return !folded && stride(1) * q.x.stride[kW] != 1 && q.x.stride[kC] != 1; }
 
   [[gnu::cold, gnu::noinline]] explicit TileConv(const Problem& problem) : TileBand(problem) {
-    const int64_t some = q.window.dilation[2] == 1 && C < 2 * kPairs ? fold(true) : INT64_MAX;
+    const int64_t some = q.window.dilation[2] == 1 && C < kTileDepth ? fold(true) : INT64_MAX;
     if (fold(false) > some) fold(true);
     int64_t rows = H;
     while (rows > 1 && ((rows - 1) * wide + W > kPositions || image_bytes(rows) > kImageBytes) &&
@@ -71,7 +71,7 @@ struct TileConv : TileBand {
   // Sixteen filters; false if a number is wild. The numbers under the taps lie between those of two channels: filters
   // are turned with them, so that a tap's are rows, outputs or channels in their lanes.
   [[gnu::cold, gnu::noinline]] bool pack_filters(int64_t p, char* to) const {
-    alignas(64) uint16_t turned[kRun * 2 * kPairs * kTileRows];
+    alignas(64) uint16_t turned[kRun * kTileDepth * kTileRows];
     const int64_t* s = q.w.stride;
     const int64_t n = min64(kTileRows, K - p * kTileRows), step = folded ? 0 : s[kC];
     // Of the numbers under the taps: the first one, and how many lie between.
@@ -83,30 +83,30 @@ struct TileConv : TileBand {
     }
     bool tame = true;
     for (int64_t b = 0; b < blocks; b++) {
-      const int64_t depth = min64(2 * kPairs, channels - b * 2 * kPairs);
-      const uint16_t* from = (const uint16_t*)q.w.data + p * kTileRows * s[kN] + b * 2 * kPairs * step;
+      const int64_t depth = min64(kTileDepth, channels - b * kTileDepth);
+      const uint16_t* from = (const uint16_t*)q.w.data + p * kTileRows * s[kN] + b * kTileDepth * step;
       Operand x{from, n, depth, s[kN], step};
       int64_t unit = 1, first = 0;  // elements of `x` for one of w
       if (step == 0) {
-        x = {turned, n, depth, 2 * kPairs, 1};
+        x = {turned, n, depth, kTileDepth, 1};
       } else if (step > 1 && step <= kRun && run <= step) {
         transpose_tile(turned, kTileRows, from + lo, s[kN], (depth - 1) * step + run, n);
         x = {turned, n, depth, 1, step * kTileRows};
         unit = kTileRows;
         first = lo;
       } else if (step > 1 && s[kN] > 1 && s[kN] <= kRun && run <= s[kN]) {
-        transpose_tile(turned, 2 * kPairs, from + lo, step, (n - 1) * s[kN] + run, depth);
-        x = {turned, n, depth, s[kN] * 2 * kPairs, 1};
-        unit = 2 * kPairs;
+        transpose_tile(turned, kTileDepth, from + lo, step, (n - 1) * s[kN] + run, depth);
+        x = {turned, n, depth, s[kN] * kTileDepth, 1};
+        unit = kTileDepth;
         first = lo;
       }
       const uint16_t* base = (const uint16_t*)x.data;
       for (int64_t t = 0; t < walked(); t++, to += parts.count * kTileBytes) {
-        const int64_t tap = t / (taps[1] * taps[2]) * s[kD] + t / taps[2] % taps[1] * s[kH] + t % taps[2] * s[kW];
+        const int64_t tap = filter_shift(t);
         if (step != 0) x.data = base + (tap - first) * unit;
         for (int64_t i = 0; step == 0 && i < n * depth; i++) {  // number by number
-          const int64_t k = b * 2 * kPairs + i % depth;
-          turned[i / depth * 2 * kPairs + i % depth] = from[i / depth * s[kN] + k % C * s[kC] + k / C * s[kW] + tap];
+          const int64_t k = b * kTileDepth + i % depth;
+          turned[i / depth * kTileDepth + i % depth] = from[i / depth * s[kN] + k % C * s[kC] + k / C * s[kW] + tap];
         }
         tame &= parts.pack(x, false, to, 0, 1);
       }
@@ -140,7 +140,7 @@ struct TileConv : TileBand {
   // 32 channels of the image under a task's outputs; false if a number is wild. buffer: room of sums_bytes.
   [[gnu::noinline]] bool fill(int64_t task, int64_t b, char* image, uint16_t* buffer) const {
     const Place place = this->place(task);
-    const int64_t first = b * 2 * kPairs, depth = min64(2 * kPairs, channels - first), sc = q.x.stride[kC];
+    const int64_t first = b * kTileDepth, depth = min64(kTileDepth, channels - first), sc = q.x.stride[kC];
     const int64_t x_step = stride(1) * q.x.stride[kW], rows = min64(band, H - place.h) + reach;
     char* to = image + b * block_bytes(pixels);
     bool tame = true;
@@ -172,7 +172,6 @@ struct TileConv : TileBand {
   // to (positions, 32) = n output channels of a band.
   void sums(const char* filters, const char* image, const int64_t* step, int64_t n, int64_t positions,
             float* to) const {
-    if (steps == 0) __builtin_memset(to, 0, size_t(positions * kBlock) * sizeof(float));
     for (int64_t s = 0; s < steps; s += kTileSteps)
       for (int64_t j = 0; j < positions; j += kBlock) {
         alignas(64) float apart[kBlock * kBlock];

@@ -133,10 +133,9 @@ struct TileGradient : TileBand {
         for (int64_t p = 1; p < pieces; p++)
           for (int64_t i = 0; i < kBlock * kBlock; i += lanes<float>)
             store(s + i, load(s + i) + load(s + p * (sums() / 4) + i));
-        const int64_t tap =
-            t / (taps[1] * taps[2]) * w.stride[kD] + t / taps[2] % taps[1] * w.stride[kH] + t % taps[2] * w.stride[kW];
         for (int64_t r = 0; r < min64(kBlock, K - o * kBlock); r++)
-          row_to(s + r * kBlock, (uint16_t*)w.data + (o * kBlock + r) * w.stride[kN] + c * kBlock * w.stride[kC] + tap,
+          row_to(s + r * kBlock,
+                 (uint16_t*)w.data + (o * kBlock + r) * w.stride[kN] + c * kBlock * w.stride[kC] + filter_shift(t),
                  w.stride[kC], min64(kBlock, C - c * kBlock));
       }
   }

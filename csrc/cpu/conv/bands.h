@@ -82,7 +82,6 @@ struct Bands {
     v.shape[kW] = W;
     v.stride[kH] = W * v.stride[kW];
   }
-  static int64_t gcd(int64_t a, int64_t b) { return b == 0 ? a : gcd(b, a % b); }
   // Whether the pixels of a tile share few sets of the L1 cache, which has eight ways.
   static bool crowded(int64_t floats) { return Op::MR * gcd(floats * int64_t(sizeof(float)), 4096) > 6 * 4096; }
   int64_t width(int64_t h) const { return min64(W, total - h * W); }

@@ -19,6 +19,8 @@ struct Problem {
   int64_t zoom = 1;
 };
 
+inline int64_t gcd(int64_t a, int64_t b) { return b == 0 ? a : gcd(b, a % b); }
+
 inline char* at(const View& v, int axis, int64_t i) {
   return (char*)v.data + i * v.stride[axis] * kDTypeSize[int(v.dtype)];
 }
@@ -45,6 +47,9 @@ inline Problem group_of(const Problem& q, int64_t groups, int64_t group) {
           slice(q.bias, 0, group * K, K),
           q.window,
           q.direct};
+}
+inline Problem problem_of(const View& y, const View& x, const View& w, const View& bias, const ConvArgs& args) {
+  return {y, x, w, bias, window_of(w, args), args.direct};
 }
 inline int64_t depth_of(const Problem& q) {
   return q.w.shape[kC] * q.window.taps[0] * q.window.taps[1] * q.window.taps[2];

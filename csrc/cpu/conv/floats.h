@@ -34,14 +34,18 @@ struct Floats {
     to.dtype = DType::f32;
     to.data = (char*)ctx.workspace + bytes;
     bytes += align64(numel(v) * int64_t(sizeof(float)));
-    const int axes[5] = {kN, last ? kD : kC, last ? kH : kD, last ? kW : kH, last ? kC : kW};
+    order_of(last, order);
     int64_t step = 1;
     for (int i = 4; i >= 0; i--) {
-      order[i] = axes[i];
-      to.stride[axes[i]] = step;
-      step *= v.shape[axes[i]];
+      to.stride[order[i]] = step;
+      step *= v.shape[order[i]];
     }
     return to;
+  }
+  // The axes from the outermost to the innermost.
+  static void order_of(bool last, int (&order)[5]) {
+    const int axes[5] = {kN, last ? kD : kC, last ? kH : kD, last ? kW : kH, last ? kC : kW};
+    __builtin_memcpy(order, axes, sizeof axes);
   }
   void convert(const View& v, const View& to, const int (&order)[5]) const {
     const RowFrom<float> row_from = row_from_fn<float>(v.dtype);
@@ -103,8 +107,8 @@ struct Floats {
   // ... and become halves.
   static void finish(const Ctx& ctx, const View& from, const View& to) {
     if (from.data == to.data) return;
-    const bool last = lanes_along_c(to);
-    const int order[5] = {kN, last ? kD : kC, last ? kH : kD, last ? kW : kH, last ? kC : kW};
+    int order[5];
+    order_of(lanes_along_c(to), order);
     const RowTo<float> row_to = row_to_fn<float>(to.dtype);
     const int64_t step = to.stride[order[4]];
     each_row(ctx, from, to, order, [&](int64_t a, int64_t b, int64_t n) {

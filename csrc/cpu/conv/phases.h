@@ -12,16 +12,7 @@ struct Phase {
   int64_t t0, taps, step, shift, back;
 };
 inline Phase phase(int64_t remainder, int64_t taps, int64_t stride, int64_t padding, int64_t dilation) {
-  Phase p{0, 0, stride, 0, 0};
-  for (int64_t a = dilation % stride, b = stride;;) {  // stride / gcd(stride, dilation)
-    if (a == 0) {
-      p.step = stride / b;
-      break;
-    }
-    const int64_t r = b % a;
-    b = a;
-    a = r;
-  }
+  Phase p{0, 0, stride / gcd(stride, dilation), 0, 0};
   while (p.t0 < taps && p.t0 < p.step && (remainder + padding - p.t0 * dilation) % stride != 0) p.t0++;
   if (p.t0 >= taps || p.t0 >= p.step) return p;
   p.taps = ceil_div(taps - p.t0, p.step);

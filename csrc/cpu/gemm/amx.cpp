@@ -251,7 +251,6 @@ const Parts& parts_of(DType d) {
   return d == DType::bf16 ? kPartsOf<bfloat_t> : d == DType::f16 ? kPartsOf<half_t> : kPartsOf<float>;
 }
 
-void fill_amx_conv(Kernels&);
 void Parts::block(int64_t steps, const char* a, int64_t a_apart, const char* b, int64_t b_apart, float* d, int64_t ld,
                   int64_t rows, int64_t cols) const {
   constexpr int64_t kWide = 2 * kTileRows;
@@ -268,8 +267,9 @@ void Parts::block(int64_t steps, const char* a, int64_t a_apart, const char* b, 
   }
 }
 
-void fill_amx_rnn(Kernels&);
 void fill_amx_attention(Kernels&);
+void fill_amx_conv(Kernels&);
+void fill_amx_rnn(Kernels&);
 void fill_amx(Kernels&);
 void fill_amx(Kernels& k) {
   if (k.gemm) {  // an empty table asks only which entries this level has
@@ -278,9 +278,9 @@ void fill_amx(Kernels& k) {
   }
   k.gemm = gemm;
   k.gemm_workspace = gemm_workspace;
+  fill_amx_attention(k);
   fill_amx_conv(k);
   fill_amx_rnn(k);
-  fill_amx_attention(k);
 }
 
 }  // namespace MIELINA_ISA
