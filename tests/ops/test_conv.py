@@ -230,6 +230,8 @@ def test_channels_last_filters_take_planar_images_along(name: str, groups: int) 
     [
         ((1, 67, 7, 5), (70, 67, 3, 3)),
         ((1, 67, 7, 7), (70, 67, 3, 3)),  # of 49 pixels one is left alone
+        ((1, 67, 7, 7), (72, 67, 3, 3)),  # filters by eights, which AVX-512 reads where they lie
+        ((4, 230, 4, 4), (64, 230, 3, 3)),
         ((3, 230, 3, 3), (37, 230, 3, 3)),  # panels of pixels run over images
         ((1, 520, 1, 1), (65, 520, 1, 1)),
         ((5, 300, 3, 7), (33, 150, 1, 1)),

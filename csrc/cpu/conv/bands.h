@@ -10,18 +10,15 @@
 namespace mielina {
 namespace MIELINA_ISA {
 
-// Three vectors of four rows: with AVX2, 24 filters as 16 and 8 took 4.9 ms of 32 x 96 channels, 56 x 56; 3.6 so.
-struct ThreeVectors : Plain<float> {
-  static constexpr int MR = 4, NV = 3;
-};
-
 struct Bands {
   using Op = Plain<float>;
   static constexpr int64_t L = lanes<float>, kWidth = Op::NV * L;
   static constexpr int64_t kBandBytes = 192 << 10, kPixels = 256;  // of a task's image part; of its output
   static constexpr int64_t kSteps = 256;                           // of a block of filters: half of the L1 cache
   static constexpr int64_t kTasks = 16;
-  static constexpr bool kWide = VBYTES == 32;  // a last panel of three vectors, where two would leave one alone
+  // A last panel of three vectors, where two would leave one alone: with AVX2 24 filters as 16 and 8 took 4.9 ms of 32
+  // x 96 channels, 56 x 56; 3.6 so.
+  static constexpr bool kWide = VBYTES == 32;
 
   Problem q;                           // its window runs forwards; a 1 x 1 window sees rows of any length
   int64_t K, C, H, W, total;           // rows and their pixels; pixels of an image
@@ -173,17 +170,6 @@ struct Bands {
   }
 
   int64_t width_of(int64_t panel) const { return panel == panels - 1 ? K - panel * kWidth : kWidth; }
-  static Micro<Op> kernel(int64_t vectors, int64_t rows) {
-    if constexpr (kWide) {
-      using Three = ThreeVectors;
-      static constexpr Micro<Op> kThree[] = {{micro<Three, 1, 3, false>},
-                                             {micro<Three, 2, 3, false>},
-                                             {micro<Three, 3, 3, false>},
-                                             {micro<Three, 4, 3, false>}};
-      if (vectors == 3) return kThree[rows - 1];
-    }
-    return MicroKernels<Op, false>::table.at[vectors - 1][rows - 1];
-  }
 
   // One panel of output channels of a band.
   void panel_of(int64_t panel, const Place& at, const float* image, const float* filters, const float* bias,
@@ -211,8 +197,9 @@ struct Bands {
           for (int64_t i = 0; i < tiles; i++) {
             const int64_t j = w * i / tiles, some = w * (i + 1) / tiles - j;
             const float* pixels = under + from + h * step[0] * row + j * step[1] * pitch;
-            kernel(wide / L, some)(steps, {pixels, step[1] * pitch, 1}, {block, 1, wide}, to + h * line + j * ld, ld, n,
-                                   !first, next, direct && first, finished ? bias + k : nullptr);
+            kernel_in_place<Op>(wide / L, some)(steps, {pixels, step[1] * pitch, 1}, {block, 1, wide},
+                                                to + h * line + j * ld, ld, n, !first, next, direct && first,
+                                                finished ? bias + k : nullptr);
             next = (const char*)block;
           }
         }

@@ -333,15 +333,16 @@ struct Filters {
   int64_t panels() const { return ceil_div(size, width); }
   int64_t valid(int64_t p) const { return min64(width, size - p * width); }
   Strided<Op, In> matrix() const { return {data, size, channels * taps[0] * taps[1] * taps[2], si, sk, width}; }
-  // With AVX2 a filter whose numbers lie side by side needs no packing.
-  static constexpr bool kReads = VBYTES == 32 && __is_same(In, float);
+  // A filter whose numbers lie side by side needs no packing; rows of a panel then.
+  static constexpr bool kReads = VBYTES >= 32 && __is_same(In, float);
+  static constexpr int kReadRows = VBYTES == 64 ? ThreeVectors::MR : Op::MR;
   bool readable() const { return kReads && flat && sk == 1; }
   Panel<In> in_place(int64_t p, int64_t k) const { return {data + p * width * si + k, si, 1}; }
   // d = or += the dot products of a panel's filters with b (kc): a single column would fill one of 16 lanes.
   __attribute__((noinline)) void dots(int64_t p, int64_t k0, int64_t kc, const In* b, In* d, int64_t ld, bool add) const
     requires kReads
   {
-    constexpr int L = lanes<In>, kRows = Op::MR;
+    constexpr int L = lanes<In>, kRows = kReadRows;
     const int64_t n = valid(p);
     const In* row[kRows];
     for (int i = 0; i < kRows; i++) row[i] = data + (p * width + min64(i, n - 1)) * si + k0;

@@ -63,10 +63,14 @@ bool channels_inner(const Problem& q) {
 }
 // Whether filters are the rows of a few pixels' product and read where they lie. Channels-last sums are then stored
 // number by number, which takes longer than packing short filters does (1 x 1, 256 -> 512, 7 x 7: 0.85 of the speed).
+// With AVX-512 panels are three vectors wide, of which pixels must fill four fifths (5 x 5 pixels lost to a tenth).
 template <class Op>
 bool filters_in_place(const Problem& q) {
-  const int64_t pixels = pixels_of_all(q.y);
-  return few_pixels<Op>(q.y) && (pixels == 1 || !lanes_along_c(q.y) || depth_of(q) >= 2048) &&
+  constexpr int64_t L = lanes<float>, kThree = ThreeVectors::NV * L;
+  const int64_t pixels = pixels_of_all(q.y), vectors = pixels == kThree + 1 ? kThree / L : ceil_div(pixels, L);
+  const bool fits =
+      VBYTES < 64 || (pixels <= kThree + L && 5 * pixels >= 4 * L * vectors && q.y.shape[kC] % ThreeVectors::MR == 0);
+  return few_pixels<Op>(q.y) && (pixels == 1 || (fits && (!lanes_along_c(q.y) || depth_of(q) >= 2048))) &&
          filters_of<Op>(q, 1, channels_inner<Op>(q)).readable();
 }
 
@@ -75,14 +79,19 @@ ConvPlan conv_plan(const Problem& q) {
   ConvPlan p;
   const View& y = q.y;
   const int64_t K = y.shape[kC], pixels = pixels_of_all(y), depth = depth_of(q);
-  // The panels of a few pixels stay in the cache while filters are read once. With AVX2 these are rows that are read
-  // where they lie (512 filters of 512 channels over 7 x 7 pixels: 1.67 -> 1.40 ms); else each is packed once, right
-  // before its use, and pixels are the rows: 49 are 4 panels of 13, not 2 of 32 (2.2 -> 1.4 ms with AVX-512).
+  // The panels of a few pixels stay in the cache while filters are read once: as rows that are read where they lie (512
+  // filters of 512 channels over 7 x 7 pixels: with AVX2 1.67 -> 1.40 ms, with AVX-512 1.08 -> 0.90), or else packed
+  // right before their use, and pixels are the rows: 49 are 4 panels of 13, not 2 of 32 (2.2 -> 1.4 ms with AVX-512).
   const bool few = few_pixels<Op>(y), in_place = filters_in_place<Op>(q);
   p.inner = channels_inner<Op>(q);
   p.turned = in_place ? false : few || lanes_along_c(y);
   GemmPlan& g = p.gemm;
   g = p.turned ? gemm_plan<Op>(pixels, K, depth) : gemm_plan<Op>(K, pixels, depth);
+  if (in_place && VBYTES == 64) {
+    g.mr = ThreeVectors::MR;
+    g.nr = ThreeVectors::NV * lanes<float>;
+    g.m_panels = ceil_div(K, g.mr);
+  }
   p.pixels = pixel_space(y, p.turned ? g.mr : g.nr, !p.turned);
   int64_t& pixel_tiles = p.turned ? g.m_tiles : g.n_tiles;
   int64_t& channel_tiles = p.turned ? g.n_tiles : g.m_tiles;

@@ -7,6 +7,16 @@ namespace MIELINA_ISA {
 template <class Op, bool Packed>
 const MicroTable<Op, Packed> MicroKernels<Op, Packed>::table{};
 
+#if MIELINA_V256 || MIELINA_V512
+namespace {
+template <int... I>
+constexpr ThreeKernels three_kernels(Indices<I...>) {
+  return {{{micro<ThreeVectors, I + ThreeKernels::kFewest, 3, false>}...}};
+}
+}  // namespace
+const ThreeKernels ThreeKernels::table = three_kernels(IndicesTo<ThreeVectors::MR - ThreeKernels::kFewest + 1>::type{});
+#endif
+
 template struct MicroKernels<Plain<float>, true>;
 template struct MicroKernels<Plain<float>, false>;
 template struct MicroKernels<Plain<double>, true>;

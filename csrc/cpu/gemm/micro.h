@@ -95,6 +95,7 @@ static void micro(int64_t kc, const typename Op::In* pa, int64_t a_si, int64_t a
   for (int r = 0; r < (MR + 2) / 3; r++) rows[r] = (const char*)pa + 3 * r * si;
   for (int i = 0; far && i < MR; i++)
     for (int v = 0; v < NV; v++) __builtin_prefetch(d + i * ld + v * L, 1);
+  const char* ahead = nullptr;
   // Step `o` of those from `rows` on.
   auto multiply = [&](int o) __attribute__((always_inline)) {
     Vec<In> bv[NV];
@@ -132,6 +133,12 @@ static void micro(int64_t kc, const typename Op::In* pa, int64_t a_si, int64_t a
   int64_t k = 0;
   if (kAtOnce > 1 && sk == int64_t(sizeof(In)))
     for (; k + kAtOnce <= kc; k += kAtOnce) {
+      // Eight rows that are read once, from the L3 cache: a line of each every sixteen steps, four lines early.
+      if constexpr (NV == 3 && VBYTES == 64) {
+        if (k % 16 == 0) ahead = rows[0] + 4 * 64;
+        __builtin_prefetch(ahead);
+        ahead += si;
+      }
 #pragma GCC unroll 2
       for (int o = 0; o < kAtOnce; o++) multiply(o);
       advance(kAtOnce);
@@ -187,11 +194,29 @@ struct MicroTable {
   constexpr MicroTable() : at{} { fill<0>(); }
 };
 
+// Three vectors of fewer rows, which are read where they lie; with AVX-512 of eight rows alone.
+struct ThreeVectors : Plain<float> {
+  static constexpr int MR = VBYTES == 64 ? 8 : 4, NV = 3;
+};
+struct ThreeKernels {
+  static constexpr int kFewest = VBYTES == 64 ? ThreeVectors::MR : 1;
+  static const ThreeKernels table;
+  Micro<Plain<float>> at[ThreeVectors::MR - kFewest + 1];
+};
+
 // One copy for all families: compiled in gemm/micro.cpp, since four copies were 305 KB a level.
 template <class Op, bool Packed>
 struct MicroKernels {
   static const MicroTable<Op, Packed> table;
 };
+// The kernel of `vectors` whose rows of A are read where they lie.
+template <class Op>
+MIELINA_INLINE Micro<Op> kernel_in_place(int64_t vectors, int64_t rows) {
+  if constexpr (__is_same(Op, Plain<float>) && VBYTES > 16)
+    if (vectors == 3) return ThreeKernels::table.at[rows - ThreeKernels::kFewest];
+  return MicroKernels<Op, false>::table.at[vectors - 1][rows - 1];
+}
+
 extern template struct MicroKernels<Plain<float>, true>;
 extern template struct MicroKernels<Plain<float>, false>;
 extern template struct MicroKernels<Plain<double>, true>;
