@@ -140,6 +140,9 @@ bool whole_products(const Problem& q, const GemmPlan& p, int64_t batch) {
 template <class Op, class S>
 void batched(const Ctx& ctx, int64_t batch, const Problem& first, const View& c, const View& a, const View& b,
              const View& bias, GemmArgs args) {
+  if constexpr (Op::real) {
+    if (batch == 1 && is_thin<S, typename Op::Out>(first)) return thin_product<Op, S>(ctx, first, args);
+  }
   const GemmPlan p = plan_of<Op, S>(first);
   auto item = [&](const Ctx& inner, int64_t i) {
     const Problem q = item_of(first, i, c, a, b, bias);
@@ -179,6 +182,9 @@ void any_gemm(bool pairs, const Ctx& ctx, const View& c, const View& a, const Vi
 int64_t any_workspace(bool pairs, const Ctx& ctx, const View& c, const View& a, const View& b) {
   auto bytes = [&](const Problem& q, int64_t batch) {
     return dispatch(a.dtype, pairs, [&]<class Op, class S>(Op, S) {
+      if constexpr (Op::real) {
+        if (batch == 1 && is_thin<S, typename Op::Out>(q)) return align64(thin<Op, S>(q).bytes());
+      }
       const GemmPlan p = plan_of<Op, S>(q);
       const bool each = whole_products<Op>(q, p, batch);
       const int64_t n = scratch<Op, S>(q, p, each ? 1 : ctx.threads);

@@ -58,7 +58,8 @@ class Captured:
             mine, new = self._inputs[misfit], inputs[misfit]
             got = f"{new.shape} {new.dtype}" if isinstance(new, Tensor) else type(new).__name__
             raise ValueError(f"capture: input {misfit} was recorded as {mine.shape} {mine.dtype}, got {got}")
-        return _map(_core.clone, self._result)
+        result = self._result
+        return _core.clone(result) if isinstance(result, Tensor) else _map(_core.clone, result)
 
     def _record(self, inputs: tuple[Any, ...]) -> Any:
         held = tuple(_core.clone(x) if isinstance(x, Tensor) else x for x in inputs)
