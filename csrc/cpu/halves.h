@@ -22,22 +22,12 @@ struct HalfTarget {
   HalfTarget operator+(int64_t k) const { return {p + k, brain}; }
 };
 
-// The first w <= lanes; the others are zero.
-template <class T>
-MIELINA_INLINE Vec<T> load_part(const T* p, int64_t w) {
-  return w == lanes<T> ? load(p) : load_n(p, w);
-}
 MIELINA_INLINE vf32 load_part(HalfSource s, int64_t w) {
   const vu16h h = w == lanes<float> ? load_half(s.p) : load_half_n(s.p, w);
   return s.brain ? from_bf16(h) : from_f16(h);
 }
 MIELINA_INLINE vf32 load(HalfSource s) { return load_part(s, lanes<float>); }
 
-template <class T>
-MIELINA_INLINE void store_part(T* p, Vec<T> v, int64_t w) {
-  if (w == lanes<T>) store(p, v);
-  else store_n(p, v, w);
-}
 // `nt`: past the caches, a whole vector at an aligned place.
 MIELINA_INLINE void store_part(HalfTarget t, vf32 v, int64_t w, bool nt = false) {
   const vu16h h = t.brain ? to_bf16(v) : to_f16(v);

@@ -32,15 +32,6 @@ MIELINA_INLINE V carried(V v, V fill) {
 }
 // A vector of T, kept as S: T itself, or float for double.
 template <class T, class S>
-MIELINA_INLINE Vec<T> load_as(const S* p) {
-#if MIELINA_V256
-  if constexpr (__is_same(S, float)) return (Vec<T>)_mm256_cvtps_pd(_mm_loadu_ps(p));  // gcc 12: two halves
-#endif
-  typename VecOf<S, lanes<T>* int(sizeof(S))>::type v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return __builtin_convertvector(v, Vec<T>);
-}
-template <class T, class S>
 MIELINA_INLINE void store_as(S* p, Vec<T> v) {
   const auto to = __builtin_convertvector(v, typename VecOf<S, lanes<T>* int(sizeof(S))>::type);
   __builtin_memcpy(p, &to, sizeof to);
@@ -272,7 +263,7 @@ struct RunningExtreme {
     At carried = At{} - I(1), at{};
     for (int i = 0; i < L; i++) at[i] = I(i);
     for (int64_t i = 0; i < n; i += L, at += I(L)) {
-      V v = n - i >= L ? load(p + i) : load_n(p + i, n - i);
+      V v = load_part(p + i, n - i);
       At here = at;
       look_back<1>(v, here);
       if constexpr (L > 2) look_back<2>(v, here);

@@ -84,7 +84,7 @@ MIELINA_INLINE bool each_key(const Row& x, int64_t begin, int64_t end, uint32_t 
     const int32_t* words = !bias.whole && x.stride == 1 && x.dtype == DType::f32 ? (const int32_t*)from : buf;
     for (int64_t j = 0; j < n; j += L) {
       int64_t count = min64(L, n - j);
-      vu32 w = (vu32)(count == L ? load(words + j) : load_n(words + j, count));
+      vu32 w = (vu32)load_part(words + j, count);
       vf32 v = from_bits<vf32>(w);
       lost |= is_nan(v) | (w == 0x80000000u);
       f((bias.whole ? w ^ 0x80000000u : key_bits(v)) ^ flip, i + j, count);

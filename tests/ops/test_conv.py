@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mielina import _core
+from levels import LEVELS
 from mielina.testing import assert_close, check_op, gradcheck, gradgradcheck, reference, tolerance, use_isa
 
 F = mi.nn.functional
-ISAS = [name for name, supported, _ in _core.isas() if supported]
 RNG = np.random.default_rng(3)
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 
@@ -223,7 +222,7 @@ def test_channels_last_filters_take_planar_images_along(name: str, groups: int) 
     assert one.is_contiguous() and each.is_contiguous(), "one channel has no order"
 
 
-@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("isa", LEVELS)
 @pytest.mark.parametrize("orders", ["pp", "pl", "lp", "ll"])
 @pytest.mark.parametrize(
     ("image", "filters"),
@@ -258,7 +257,7 @@ def test_memory_orders_of_a_few_pixels_and_many_filters(image: Any, filters: Any
         assert results[0].tobytes() == results[1].tobytes(), "the same bits on any number of threads"
 
 
-@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("isa", LEVELS)
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize(
     ("image", "filters", "stride"),

@@ -7,13 +7,10 @@ from typing import Any
 import mielina as mi
 import numpy as np
 import pytest
-from mielina import _core
+from levels import BELOW, LEVELS, needs_tiles
 from mielina.testing import assert_close, tolerance, use_isa
 
-LEVELS = [name for name, supported, _ in _core.isas() if supported]
-BELOW = LEVELS[LEVELS.index("amx") - 1] if "amx" in LEVELS else ""
 FLOATS = [name for name in LEVELS if name not in ("sse4", "amx")]
-tiles = pytest.mark.skipif("amx" not in LEVELS, reason="this CPU has no tiles")
 HALVES = ["float16", "bfloat16"]
 RNG = np.random.default_rng(23)
 F = mi.nn.functional
@@ -73,7 +70,7 @@ def magnitudes(values: list[mi.Tensor], arguments: dict[str, Any], g: mi.Tensor)
     return results([t.to(mi.float64).abs() for t in values], arguments, g.to(mi.float64).abs())
 
 
-@tiles
+@needs_tiles
 @pytest.mark.parametrize("order", ["planar", "last", "strided"])
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -99,7 +96,7 @@ def test_tiles_on_any_number_of_threads(case: Any, dtype: str, order: str) -> No
         assert_close(forms[0][i], exact[i], dtype, tolerance(dtype, terms[i], 2), scales[i], name)
 
 
-@tiles
+@needs_tiles
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("where", [0, 1])
 @pytest.mark.parametrize("dtype", HALVES)
@@ -147,7 +144,7 @@ def test_no_images(dtype: str, level: str) -> None:
         assert x.grad.shape == shape and not w.grad.any()
 
 
-@tiles
+@needs_tiles
 def test_a_large_gradient_of_filters() -> None:
     """All threads work at one band, of two images and then one."""
     values = operands(((3, 192, 24, 64), (160, 3, 3), {}), "bfloat16", "planar")
@@ -165,7 +162,7 @@ def test_a_large_gradient_of_filters() -> None:
     assert_close(forms[1], forms[0], "bfloat16", tolerance("bfloat16", pixels, 2), pixels * 2 / np.pi)
 
 
-@tiles
+@needs_tiles
 @pytest.mark.parametrize("value", [np.inf, np.nan])
 @pytest.mark.parametrize("dtype", HALVES)
 def test_gradients_of_filters_under_infinities_are_those_of_the_level_below(dtype: str, value: float) -> None:

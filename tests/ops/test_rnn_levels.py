@@ -7,13 +7,11 @@ from typing import Any
 import mielina as mi
 import numpy as np
 import pytest
+from levels import BELOW, LEVELS, needs_tiles
 from mielina import _core
 from mielina.ops import rnn as page
 from mielina.testing import assert_close, reference, tolerance, use_isa
 
-LEVELS = [name for name, supported, _ in _core.isas() if supported]
-tiles = pytest.mark.skipif("amx" not in LEVELS, reason="this CPU has no tiles")
-BELOW = LEVELS[LEVELS.index("amx") - 1] if "amx" in LEVELS else ""
 RNG = np.random.default_rng(23)
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 
@@ -114,7 +112,7 @@ def test_packed_projected_in_both_directions(mode: str, P: int, hidden: int) -> 
     close(ours, [theirs[0][running], *theirs[1:]], hidden)
 
 
-@tiles
+@needs_tiles
 @pytest.mark.parametrize("mode", ["RNN_TANH", "LSTM", "GRU"])
 def test_tiles_are_as_exact_as_multiply_adds(mode: str) -> None:
     inputs = sequence(mode, (3, 32, 64, FUSED[mode]))
@@ -128,7 +126,7 @@ def test_tiles_are_as_exact_as_multiply_adds(mode: str) -> None:
     assert (results[0] != results[1]).any()  # or these sizes are not tiles'
 
 
-@tiles
+@needs_tiles
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 3e38, 1.1e19, -1e-36, 1e-44])
 @pytest.mark.parametrize("where", ["x", "h", "w_ih", "w_hh"])
 @pytest.mark.parametrize("mode", ["RNN_TANH", "LSTM", "GRU"])
@@ -144,7 +142,7 @@ def test_numbers_that_parts_cannot_hold_are_left_to_the_level_below(mode: str, w
         np.testing.assert_array_equal(ours, theirs)
 
 
-@tiles
+@needs_tiles
 @pytest.mark.parametrize("mode", ["LSTM", "GRU"])
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_infinite_products_of_the_input_made_before_the_steps(mode: str, value: float) -> None:
@@ -161,7 +159,7 @@ def test_infinite_products_of_the_input_made_before_the_steps(mode: str, value: 
         close([ours[finite]], [theirs[finite]], 600)
 
 
-@tiles
+@needs_tiles
 @pytest.mark.parametrize("mode", ["RNN_TANH", "LSTM", "GRU"])
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("large", [False, True])
@@ -182,7 +180,7 @@ def test_gradients_that_are_not_finite_are_the_level_belows(large: bool, value: 
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
-@tiles
+@needs_tiles
 @pytest.mark.parametrize("mode", ["RNN_TANH", "LSTM", "GRU"])
 def test_gradients_on_tiles_are_as_exact_as_by_multiply_adds(mode: str) -> None:
     inputs = sequence(mode, (6, 32, 64, FUSED[mode]))

@@ -7,12 +7,10 @@ from typing import Any
 import mielina as mi
 import numpy as np
 import pytest
-from mielina import _core
+from levels import BELOW, needs_tiles
 from mielina.testing import assert_close, tolerance, use_isa
 
-LEVELS = [name for name, supported, _ in _core.isas() if supported]
-pytestmark = pytest.mark.skipif("amx" not in LEVELS, reason="this CPU has no tiles")
-BELOW = LEVELS[LEVELS.index("amx") - 1] if "amx" in LEVELS else ""
+pytestmark = needs_tiles
 RNG = np.random.default_rng(17)
 F = mi.nn.functional
 

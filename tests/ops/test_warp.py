@@ -5,11 +5,11 @@ import itertools
 import mielina as mi
 import numpy as np
 import pytest
+from levels import LEVELS
 from mielina import _core
 from mielina.testing.reference.image import warp as reference
 
 MODES, BORDERS = ("bilinear", "nearest"), ("zeros", "border", "reflection")
-LEVELS = [level["name"] if isinstance(level, dict) else level[0] for level in _core.isas() if level[1]]
 
 
 def _turns(n: int, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

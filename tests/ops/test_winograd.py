@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from levels import LEVELS
 from mielina import _core
 from mielina.testing import assert_close, tolerance, use_isa
 
 RNG = np.random.default_rng(5)
-ISAS = [name for name, supported, _ in _core.isas() if supported]
 A, B = 0.75, 1.5
 
 
@@ -74,7 +74,7 @@ def is_winograd(x, f, **how):
     return not (plain == F.conv2d(x, f, **how)).all().item()
 
 
-@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("isa", LEVELS)
 @pytest.mark.parametrize(
     "shape, how",
     [
@@ -138,7 +138,7 @@ def test_any_shape(n, c, h, w, k, ph, pw, seed):
         close(again, y.double().numpy(), 9 * c)
 
 
-@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("isa", LEVELS)
 @pytest.mark.parametrize(
     "shape, padding",
     [
@@ -209,7 +209,7 @@ def test_transposed_convolution():
         close(found, F.conv_transpose2d(x.double(), f.double(), padding=padding).numpy(), 9 * 24)
 
 
-@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("isa", LEVELS)
 @pytest.mark.parametrize(
     "shape, taps, padding, extra",
     [
@@ -365,7 +365,7 @@ def test_fused_bias_and_capture():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("isa", LEVELS)
 @pytest.mark.parametrize("last", [False, True])
 def test_halves_and_their_gradients(dtype, isa, last):
     """Halves are floats on the way: what is stored, filters' gradients too, is of their own size."""

@@ -15,7 +15,7 @@ namespace MIELINA_ISA {
 template <class T, class S>
 MIELINA_INLINE Vec<T> load_as(const S* p, int64_t n) {
   constexpr int L = lanes<T>;
-  if constexpr (__is_same(S, T)) return n == L ? load(p) : load_n(p, n);
+  if constexpr (__is_same(S, T)) return load_part(p, n);
   else if constexpr (__is_same(S, half_t)) return from_f16(n == L ? load_half(p) : load_half_n(p, n));
   else if constexpr (__is_same(S, bfloat_t)) return from_bf16(n == L ? load_half(p) : load_half_n(p, n));
   else {

@@ -39,12 +39,6 @@ struct Parts {
 // For float32, float16 and bfloat16 (gemm/amx.cpp: one copy of them).
 const Parts& parts_of(DType d);
 
-// The upper 16 bits of x rounded to bf16.
-MIELINA_INLINE vu32 rounded_to_bf16(vf32 x) {
-  const vu32 u = bits(x);
-  return (u + 0x7fffu + ((u >> 16) & 1u)) & 0xffff0000u;
-}
-
 // Numbers whose parts are not what they should be: infinite or not numbers, so large that the product of two may
 // overflow when rounded (2^63), or so small that the last part is subnormal (2^-102).
 MIELINA_INLINE vi32 wild(vf32 x) {

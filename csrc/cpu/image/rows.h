@@ -97,18 +97,6 @@ struct RowSpace {
   }
 };
 
-// Up to a vector. A masked store is not forwarded to a later load (10 times slower max pooling, measured), so full
-// vectors are stored whole.
-template <class T>
-MIELINA_INLINE Vec<T> load_part(const T* p, int64_t n) {
-  return n >= lanes<T> ? load(p) : load_n(p, n);
-}
-template <class T>
-MIELINA_INLINE void store_part(T* p, Vec<T> v, int64_t n) {
-  if (n >= lanes<T>) store(p, v);
-  else store_n(p, v, n);
-}
-
 // a[0], b[0], a[1], b[1], ...
 template <class T>
 MIELINA_INLINE void store_interleaved(T* p, Vec<T> a, Vec<T> b) {

@@ -457,12 +457,6 @@ template <class T>
         M::join(total, Total<T>(fold_lanes(v, [](V x, V y) __attribute__((always_inline)) { return M::join(x, y); })));
   });
 }
-template <class W, class T>
-MIELINA_INLINE Vec<W> load_as(const T* p) {
-  typename VecOf<T, VBYTES / int(sizeof(W)) * int(sizeof(T))>::type v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return __builtin_convertvector(v, Vec<W>);
-}
 // total[j] = total[j] joined with part[j].
 template <class W, class T>
 [[gnu::noinline]] void join_parts(Join join, W* total, const T* part, int64_t n) {
