@@ -162,6 +162,17 @@ def test_numbers_that_parts_cannot_hold_are_left_to_the_level_below(where: int, 
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("where", [1, 2])
+def test_infinite_keys_and_values_reach_no_other_gradient(where: int, dtype: str) -> None:
+    """Tiles have 32 queries: those that the last of 390 lacks are zeros, whose product with infinity is none."""
+    x = operands(dtype, 2, 2, L=390, S=400, E=64, F=64)
+    x[0] = x[0].abs() + 1
+    x[where][1, 1, 77, 13] = -np.inf  # a key that no query looks at; a value that all do
+    for ours, theirs in zip(results("amx", x), results(BELOW, x), strict=True):
+        np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
+
+
 def test_heads_that_are_packed_in_turns() -> None:
     """48 heads of 1.5 MB, where 64 MB are packed at once."""
     x = operands("float32", 1, 48, L=384, S=2048, E=64, F=64)

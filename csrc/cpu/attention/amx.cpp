@@ -231,6 +231,16 @@ void fill_rest(const Block& b, float* x, float value) {
     store(x + i, splat<vf32>(value));
 }
 
+// The queries that are missing in the last strip, as zeros: their products with an infinite key or value are not.
+void clear_missing(const Block& b, float* s, float* dp) {
+  for (int64_t j = 0; j < b.keys; j++, s += kStrip, dp += kStrip)
+    for (int64_t i = b.n / kTileRows * kTileRows; i < kStrip; i += kTileRows) {
+      const int64_t n = max64(0, b.n - i);
+      store(s + i, load_n(s + i, n));
+      store(dp + i, load_n(dp + i, n));
+    }
+}
+
 struct Views {
   const View &q, &k, &v, &mask, &key;
   const AttentionArgs& args;
@@ -396,6 +406,7 @@ struct Amx {
         const float* const lse = w.numbers + s * 2 * kStrip;
         const float scale = scores(b, chunk, w, s, row, kept(b, row) != Kept::all);
         multiply_rows(b, chunk.v, w.grads + s * 2 * p.f_panel, p.f_panel, w.dp, 0);
+        if (b.n < kStrip) clear_missing(b, w.scores, w.dp);
         (p.parts.count == 1 ? gradient<true> : gradient<false>)(b, {w.scores, w.dp, x.key.data ? w.keep : nullptr, lse,
                                                                     lse + kStrip, scale, w.probs + s * p.tile,
                                                                     w.ds + s * p.tile, w.tiles, apart, p.parts.count});
