@@ -1,5 +1,7 @@
 #include "ops/softmax.h"
 
+#include <algorithm>
+
 #include "ops/elementwise.h"
 #include "ops/layout.h"
 
@@ -57,10 +59,13 @@ static void check_targets(const Array& x, const Array& target, const MaybeArray&
         ": weight must hold one number of the logits' dtype for each of the ", C, " classes");
   if (target.device()) return;  // a card is not waited for: its kernels give NaN
   Array flat = contiguous(target);
-  const int64_t* p = reinterpret_cast<const int64_t*>(flat.data());
-  for (int64_t i = 0, n = flat.numel(); i < n; i++)
-    check(p[i] == ignore || (p[i] >= 0 && p[i] < C), Kind::Index, name, ": target ", p[i], " is out of bounds for ", C,
-          " classes");
+  const int64_t *p = reinterpret_cast<const int64_t*>(flat.data()), n = flat.numel();
+  auto good = [&](int64_t t) { return (t == ignore) | (uint64_t(t) < uint64_t(C)); };
+  bool all = true;
+  for (int64_t i = 0; i < n; i++) all &= good(p[i]);
+  if (all) return;
+  const int64_t bad = *std::find_if_not(p, p + n, good);
+  check(false, Kind::Index, name, ": target ", bad, " is out of bounds for ", C, " classes");
 }
 
 std::tuple<Array, Array, Array> cross_entropy(const Array& x, const Array& target, const MaybeArray& weight,

@@ -41,11 +41,18 @@ UNPICK = op("nll_loss_backward", lambda g, needs, *where: (pick(g, *where),))
 
 
 def _weights(x: Tensor, target: Tensor, weight: Tensor | None, dim: int, ignore_index: int) -> Tensor:
-    """w_t for each target, 0 for the ignored ones: what the mean divides by."""
+    """w_t for each target, 0 for the ignored ones."""
     if weight is None:
         return cast(ne(target, ignore_index), x.dtype)
     ones = expand(full((), -1.0, dtype=x.dtype, device=x.device), x.shape)
     return _core.pick(ones, target, weight, dim, ignore_index)
+
+
+def _divisor(x: Tensor, target: Tensor, weight: Tensor | None, dim: int, ignore_index: int) -> Tensor:
+    """The sum of w_t: what the mean divides by."""
+    if weight is None:
+        return cast(sum(ne(target, ignore_index)), x.dtype)
+    return sum(_weights(x, target, weight, dim, ignore_index))
 
 
 def nll_loss(
@@ -74,7 +81,7 @@ def nll_loss(
     dim = _class_axis(input, target, "nll_loss")
     rows = pick(input, target, weight, dim, ignore_index)
     if reduction == "mean":
-        return div(sum(rows), sum(_weights(input, target, weight, dim, ignore_index)))
+        return div(sum(rows), _divisor(input, target, weight, dim, ignore_index))
     return reduced(rows, reduction)
 
 
@@ -176,7 +183,7 @@ def _cross_entropy_composite(
         uniform = mul(sum(logp if w is None else mul(logp, w), dim), mul(kept, -s / x.shape[dim]))
         rows = add(mul(rows, 1 - s), uniform)
     if reduction == "mean":
-        return div(sum(rows), sum(_weights(x, target, weight, dim, ignore)))
+        return div(sum(rows), _divisor(x, target, weight, dim, ignore))
     return reduced(rows, reduction)
 
 
