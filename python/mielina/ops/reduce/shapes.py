@@ -36,10 +36,14 @@ def folded(shape: Shape, dim: Any) -> int:
     return n
 
 
+def beside(g: Tensor, shape: Shape, dim: Any, keepdim: bool) -> Tensor:
+    """g, of a result's shape, with the axes that were reduced as axes of one."""
+    return g if keepdim else reshape(g, kept(shape, dim))
+
+
 def unfold(g: Tensor, shape: Shape, dim: Any, keepdim: bool) -> Tensor:
     """g, of a result's shape, repeated over the axes that were reduced."""
-    g = g if keepdim else reshape(g, kept(shape, dim))
-    return expand(g, shape)
+    return expand(beside(g, shape, dim, keepdim), shape)
 
 
 def put_along(g: Tensor, index: Tensor, shape: Shape, dim: int, keepdim: bool = True) -> Tensor:

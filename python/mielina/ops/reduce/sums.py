@@ -12,7 +12,7 @@ from ...dtypes import uint8
 from ...tensor import Tensor, also_axis, check_tensors, method
 from .. import elementwise as ew
 from ..layout import expand, reshape
-from .shapes import axes_of, folded, kept, share, unfold
+from .shapes import axes_of, beside, folded, kept, share, unfold
 
 __all__ = [
     "sum",
@@ -293,15 +293,14 @@ def _norm_rule(g: Tensor, needs: Any, x: Tensor, y: Tensor, p: float, dim: Any, 
         return (ew.mul(unfold(g, shape, dim, keepdim), ew.sign(x)),)
     if p in (float("inf"), float("-inf")):
         return (ew.mul(share(g, ew.abs(x), y, dim, keepdim), ew.sign(x)),)
-    g, y = unfold(g, shape, dim, keepdim), unfold(y, shape, dim, keepdim)
+    g, y = beside(g, shape, dim, keepdim), beside(y, shape, dim, keepdim)
     zero = ew.eq(y, 0)
+    y = ew.where(zero, 1.0, y)
     if p == 2:
-        return (ew.mul(g, ew.where(zero, ew.mul(x, 0), ew.div(x, ew.where(zero, ew.add(ew.mul(x, 0), 1), y)))),)
+        return (ew.mul(ew.where(zero, 0.0, g), ew.div(x, y)),)
     # 1 in place of x = 0 and of y = 0 keeps powers and their derivatives finite; the product with sgn(x) = 0 remains 0.
-    flat = ew.eq(x, 0)
-    one = ew.add(ew.mul(x, 0), 1)
-    size = ew.where(flat, one, ew.abs(x))
-    return (ew.mul(g, ew.mul(ew.sign(x), ew.pow(ew.div(size, ew.where(zero, one, y)), p - 1))),)
+    size = ew.where(ew.eq(x, 0), 1.0, ew.abs(x))
+    return (ew.mul(g, ew.mul(ew.sign(x), ew.pow(ew.div(size, y), p - 1))),)
 
 
 NORM = op("norm", _norm_rule)
