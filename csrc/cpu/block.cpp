@@ -52,7 +52,6 @@ MIELINA_INLINE void put(bfloat_t* p, T x) {
 }
 
 // A piece's numbers without their fractions, if 32 bits hold them all.
-constexpr int64_t kPiece = 128;
 [[gnu::noinline, maybe_unused]] static bool whole_piece(const float* from, int32_t* to) {
   auto fit = vf32{} == 0;
   for (int64_t i = 0; i < kPiece; i += lanes<float>) {
@@ -80,7 +79,8 @@ static void row_to(const void* source, void* to, int64_t stride, int64_t n) {
         if constexpr (Streamed) stream_half(p + i, h);
         else store_half(p + i, h);
       }
-    } else if constexpr (__is_same(T, int64_t) && (__is_same(S, half_t) || __is_same(S, bfloat_t))) {
+    } else if constexpr ((__is_same(T, int64_t) || __is_same(T, double)) &&
+                         (__is_same(S, half_t) || __is_same(S, bfloat_t))) {
       // By way of floats, as one by one: 524,288 int64 to bf16 1220 us, 290 so.
       alignas(64) float piece[kPiece];
       for (; i + kPiece <= n; i += kPiece) {

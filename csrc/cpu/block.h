@@ -142,6 +142,8 @@ MIELINA_INLINE T element(const bfloat_t* p) {
   return T(from_bf16(load_half_n(p, 1))[0]);
 }
 
+constexpr int64_t kPiece = 128;  // of a row that is converted by way of another type
+
 template <class S, class T>
 static void row_from(const void* from, int64_t stride, void* into, int64_t n) {
   const S* p = (const S*)from;
@@ -163,6 +165,12 @@ static void row_from(const void* from, int64_t stride, void* into, int64_t n) {
         for (int64_t j = 0; j < kLine; j += L) convert(i + j);
       }
       for (; i + L <= n; i += L) convert(i);
+    } else if constexpr (__is_same(T, double) && (__is_same(S, half_t) || __is_same(S, bfloat_t))) {
+      alignas(64) float piece[kPiece];
+      for (; i + kPiece <= n; i += kPiece) {
+        row_from<S, float>(p + i, 1, piece, kPiece);
+        for (int64_t j = 0; j < kPiece; j++) to[i + j] = piece[j];
+      }
     }
     for (; i < n; i++) to[i] = element<T>(p + i);
   } else if (stride == 0) {
