@@ -1,6 +1,7 @@
 // attention: see table/attention.h. Scores exist one tile at a time (Rabe & Staats 2021, "Self-attention does not need
 // O(n^2) memory"; Dao et al. 2022, "FlashAttention"): the forward keeps a running maximum and sum for each query
 // (Milakov & Gimelshein 2018), the backward makes the probabilities anew from the saved logsumexp.
+#include "cpu/attention/few.h"
 #include "cpu/attention/tile.h"
 
 namespace mielina {
@@ -65,6 +66,14 @@ void forward(const Ctx& ctx, const View& y, const View& lse, const View& q, cons
   const Shape<T> d(q, k, v);
   Scratch<T> none;
   const int64_t size = Scratch<T>::layout(d, nullptr, &none);
+  if constexpr (__is_same(T, float) && VBYTES > 16) {  // the baseline level is small before it is fast
+    if (few(d, k.dtype) && !key.data)
+      return parallel_for(ctx, d.B * d.H, [&](int64_t h, int worker) {
+        Scratch<T> w;
+        Scratch<T>::layout(d, (T*)ctx.workspace + worker * size, &w);
+        few_queries(d, y, lse, q, k, v, mask, args, h, {w.queries, w.scores, w.out, w.keys, w.values, w.mask});
+      });
+  }
   const Key stream = key.data ? read_key(key) : Key{};
   parallel_for(ctx, d.B * d.H * d.G * d.q_blocks, [&](int64_t task, int worker) {
     Scratch<T> w;

@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mielina.testing import assert_close, check_composite, check_op, gradcheck, gradgradcheck, reference, tolerance
+from levels import LEVELS
+from mielina.testing import (
+    assert_close,
+    check_composite,
+    check_op,
+    gradcheck,
+    gradgradcheck,
+    reference,
+    tolerance,
+    use_isa,
+)
 
 attend = mi.nn.functional.scaled_dot_product_attention
 RNG = np.random.default_rng(8)
@@ -52,6 +62,80 @@ def test_shapes_and_masks(lead: tuple[int, ...], sizes: tuple[int, ...], mask: s
     y = attend(*(mi.tensor(x) for x in (q, k, v)), given_mask, is_causal=causal)
     expected = reference.scaled_dot_product_attention(q, k, v, m, is_causal=causal)
     assert_close(y.numpy(), expected, "float64", tolerance("float64", max(S, 1), 32), 1.0)
+
+
+MASKS = ["none", "bool", "row", "number", "causal"]
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize(
+    "sizes",  # heads that share keys, L, S, E, F
+    [
+        (1, 1, 1, 16, 64),
+        (1, 1, 300, 64, 64),
+        (2, 2, 113, 32, 80),
+        (4, 1, 230, 20, 33),
+        (1, 4, 17, 64, 128),
+        (1, 3, 112, 5, 16),
+        (8, 2, 120, 1, 1),
+        (5, 4, 40, 16, 8),  # more than are a few
+    ],
+)
+def test_a_few_queries(sizes: tuple[int, ...], mask: str, dtype: str, isa: str) -> None:
+    """Up to four of a head, 16 that share keys, are not padded to vectors; halves are read where they lie, or as floats where rows are
+    no whole vectors. Keys lie head by head, and head within key, as a cache of them does. Their gradients come from
+    blocks, so that both must agree on what is saved."""
+    G, L, S, E, F = sizes
+    q, k, v = (x.astype(np.float32) for x in (normal(2, 3 * G, L, E), normal(2, 3, S, E), normal(2, 3, S, F)))
+    ours = [mi.tensor(x).to(getattr(mi, dtype)) for x in (q, k, v)]
+    exact = [np.repeat(x.to(mi.float64).numpy(), 1 if i == 0 else G, 1) for i, x in enumerate(ours)]
+    m: Any = None
+    if mask in ("bool", "row"):
+        m = RNG.random((L, S) if mask == "bool" else (2, 1, 1, S)) > 0.4
+        m[..., 0] = True
+    elif mask == "number":
+        m = mi.tensor(normal(2, 1, L, S)).to(getattr(mi, dtype)).to(mi.float64).numpy()
+    given_mask = None if m is None else mi.tensor(m)
+    if mask == "number":
+        given_mask = given_mask.to(getattr(mi, dtype))
+    wide = [mi.tensor(x).requires_grad_() for x in exact]
+    expected = attend(*wide, None if m is None else mi.tensor(m), is_causal=mask == "causal")
+    g = mi.tensor(normal(*expected.shape)).to(getattr(mi, dtype))
+    wanted = mi.grad(expected, wide, g.to(mi.float64))
+    allowed = tolerance(dtype, max(S, E), 32)
+    for within in (False, True):
+        leaves = [(x.transpose(1, 2).contiguous().transpose(1, 2) if within else x).requires_grad_() for x in ours]
+        forms = []
+        with use_isa(isa):
+            for threads in (1, 3):
+                mi.set_num_threads(threads)
+                y = attend(*leaves, given_mask, is_causal=mask == "causal", enable_gqa=G > 1)
+                forms.append([y, *mi.grad(y, leaves, g)])
+        bits = [[t.detach().to(mi.float64).numpy().tobytes() for t in form] for form in forms]
+        assert bits[0] == bits[1], "the same bits on any number of threads"
+        assert_close(forms[0][0].detach().to(mi.float64).numpy(), expected.detach().numpy(), dtype, allowed, 1.0)
+        for mine, right, shared in zip(forms[0][1:], wanted, (1, G, G), strict=True):
+            right = right.numpy().reshape(2, -1, shared, *right.shape[2:]).sum(2)
+            assert_close(mine.to(mi.float64).numpy(), right, dtype, 8 * shared * allowed, max(1.0, np.abs(right).max()))
+
+
+@pytest.mark.parametrize("isa", LEVELS)
+def test_a_few_queries_that_see_nothing_or_no_numbers(isa: str) -> None:
+    q, k, v = (mi.tensor(x).to(mi.float32) for x in operands(3, L=2, S=150, E=16, F=32))
+    m = np.ones((3, 1, 150), bool)
+    m[1] = False  # nothing
+    m[2, :, :140] = False  # the first block is empty
+    k[0, 120, 3] = np.nan
+    with use_isa(isa):
+        y = attend(q, k, v, mi.tensor(m)).numpy()
+        alone = attend(q[2:], k[2:, 140:], v[2:, 140:]).numpy()
+        large = attend(q[1:] * 1e4, k[1:] * 1e4, v[1:]).numpy()  # only the largest score counts
+    assert np.isnan(y[0]).all() and not y[1].any()
+    np.testing.assert_allclose(y[2:], alone, rtol=1e-6, atol=1e-6)
+    best = np.argmax(q[1:].double().numpy() @ k[1:].double().numpy().swapaxes(-1, -2), -1)
+    np.testing.assert_allclose(large, np.take_along_axis(v[1:].numpy(), best[..., None], 1), rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
