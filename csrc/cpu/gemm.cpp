@@ -23,9 +23,6 @@ auto dispatch(DType d, bool pairs, F f) {
     case DType::bf16: return f(Plain<float>{}, bfloat_t{});
     case DType::i64: return f(Plain<uint64_t>{}, uint64_t{});
     case DType::i32: return f(Plain<uint32_t>{}, uint32_t{});
-    case DType::i16: return f(Plain<uint32_t>{}, int16_t{});
-    case DType::i8: return f(Plain<uint32_t>{}, int8_t{});
-    case DType::u8: return f(Plain<uint32_t>{}, uint8_t{});
     default: return f(Plain<float>{}, float{});
   }
 }
