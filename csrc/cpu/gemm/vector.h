@@ -42,13 +42,13 @@ struct ThinProduct {
   int64_t copy_bytes() const { return read_a_in_place() ? 0 : (M * K * int64_t(sizeof(T)) + 63) & ~int64_t(63); }
   int64_t bytes() const { return copy_bytes() + (pieces() > 1 ? pieces() * M * N * int64_t(sizeof(T)) : 0); }
 
-  // f(m, R) over blocks of 4 (of floats), 2 and 1 rows, R as a type.
+  // f(m, R) over blocks of 4 (of floats), 2 and 1 rows, R as a type; of halves only for dot products.
   template <int R>
   struct Rows {};
-  template <class F>
+  template <bool Dots = false, class F>
   void row_blocks(F f) const {
     int64_t m = 0;
-    if constexpr (__is_same(S, T)) {
+    if constexpr (__is_same(S, T) || (Dots && VBYTES > 16)) {
       if constexpr (sizeof(T) == 4)
         for (; m + 4 <= M; m += 4) f(m, Rows<4>{});
       for (; m + 2 <= M; m += 2) f(m, Rows<2>{});
@@ -209,7 +209,7 @@ struct ThinProduct {
         const int64_t end = min64(n, j + group), depth = min64(kDepth, K - k);
         const int64_t next = j + step + group <= n ? step * sj : k + 2 * kDepth <= K ? kDepth - j * sj : 0;
         const int64_t ahead = far() && !four ? next : 0;
-        row_blocks([&]<int R>(int64_t m, Rows<R>) {
+        row_blocks<true>([&]<int R>(int64_t m, Rows<R>) {
           auto dots = [&]<int C>(Rows<C>) {
             for (int64_t c = j; c < end; c += C)
               dot_columns<R, C>(y + m * ld + c, ld, x + m * ldx + k, ldx, b + (j0 + c) * sj + k, sj, min64(C, end - c),
