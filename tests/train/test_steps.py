@@ -300,6 +300,20 @@ def test_first_batch():
         fit(linear(), y=LABELS + 1)
 
 
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", mi.nn.CrossEntropyLoss()])
+def test_a_softmax_before_a_loss_of_logits(loss):
+    (said,) = heard(mi.nn.Sequential(linear(), mi.nn.Softmax(1)), loss=loss, epochs=2)
+    assert said == "fit: the model ends in softmax and the loss takes logits: leave softmax out"
+    assert heard(mi.nn.Sequential(linear(), mi.nn.LogSoftmax(1)), loss=loss) == []  # changes nothing
+
+
+def test_a_sigmoid_before_a_loss_of_logits():
+    y, model = LABELS % 2, mi.nn.Sequential(linear(1), mi.nn.Sigmoid(), mi.nn.Flatten(0))
+    assert "ends in sigmoid" in heard(model, y=y * 1.0, loss="binary_cross_entropy")[0]
+    assert heard(model, y=y * 1.0, loss=mi.nn.BCELoss()) == []
+    assert heard(mi.nn.Sequential(linear(), mi.nn.Sigmoid()), y=np.eye(3)[LABELS], loss="mse") == []
+
+
 @pytest.mark.parametrize("loss", ["binary_cross_entropy", mi.nn.BCEWithLogitsLoss()])
 def test_labels_of_one_logit_are_0_and_1(loss):
     for y, seen in ((LABELS % 2 * 2 - 1, "from -1 to 1"), (LABELS % 2 + 1.0, "from 1 to 2")):

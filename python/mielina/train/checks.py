@@ -115,7 +115,10 @@ def no_broadcast(output: Any, targets: Any) -> Iterator[None]:
 
 def first_step(model: Any, loss: Any, number: float, inputs: Any, output: Any) -> None:
     """Warnings after the first backward pass."""
-    if _of_classes(loss, output) == "several":
+    kind, last = _of_classes(loss, output), _last_op(output)
+    if (kind, last) in (("several", "softmax"), ("binary", "sigmoid")):
+        warn(f"fit: the model ends in {last} and the loss takes logits: leave {last} out", UserWarning)
+    elif kind == "several":
         chance = math.log(output.shape[1])
         if number > 3 * chance:
             warn(
@@ -130,6 +133,14 @@ def first_step(model: Any, loss: Any, number: float, inputs: Any, output: Any) -
     if isinstance(inputs, Tensor) and len(inputs) > 1 and inputs.numel() > 1:
         if bool((inputs == inputs[:1]).all()):
             warn("fit: all samples of the first batch are the same: are the inputs constant?", UserWarning)
+
+
+def _last_op(output: Any) -> str:
+    """The name of the op that made the output's numbers, whatever their shape is now; or ""."""
+    node = getattr(output, "_node", None)
+    while node is not None and node.op.name == "reshape":
+        node = node.edges[0]
+    return "" if node is None else str(node.op.name)
 
 
 def bad_data(inputs: Any, targets: Any) -> str:

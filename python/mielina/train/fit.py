@@ -75,10 +75,11 @@ def fit(
     (resume=False starts anew). checkpoint_every: epochs, or seconds as "30s". A finished run returns at once. A
     checkpoint of another model, optimiser, data or seed is a ValueError that names the difference.
 
-    The first batch checks itself and warns (UserWarning) of a loss far above ln(classes), parameters without gradient,
-    constant inputs and labels that start at 1. A loss of NaN or infinity is a RuntimeWarning, once, before the weights
-    follow it. Ctrl-C ends the training: callbacks' on_train_end runs (so that best weights are restored), every module
-    is put back into the mode it was in, and the History so far is returned, with `interrupted` True.
+    The first batch checks itself and warns (UserWarning) of a loss far above ln(classes), a softmax or sigmoid before a
+    loss that takes logits, parameters without gradient, constant inputs and labels that start at 1. A loss of NaN or
+    infinity is a RuntimeWarning, once, before the weights follow it. Ctrl-C ends the training: callbacks' on_train_end
+    runs (so that best weights are restored), every module is put back into the mode it was in, and the History so far
+    is returned, with `interrupted` True.
 
     ValueError: empty data, NaN or infinity in them (with TerminateOnNaN the warning alone), one class only, lengths or
     shapes that do not fit or would be broadcast, unknown names. TypeError: data that are no numbers, class labels that
