@@ -317,6 +317,19 @@ def test_verbose(capfd):
         mi.fit(linear(), X, LABELS, verbose=3)
 
 
+def test_lines_of_callbacks_stand_above_the_bar(capfd, tmp_path):
+    saved = mi.ModelCheckpoint(tmp_path / "{epoch}", verbose=1)
+    mi.fit(linear(), X, LABELS, epochs=2, verbose=1, callbacks=saved)
+    out, err = capfd.readouterr()
+    assert out == "".join(f"epoch {i}: saved {tmp_path / str(i)}\n" for i in (1, 2))
+    assert err.split("\r")[-1].startswith("epoch 2/2: 100%") and err.count("\r" + " " * 20) == 2  # cleared for each
+
+
+def test_small_numbers_keep_their_digits(capfd):
+    history = mi.fit(linear(1), X, X[:, :1] * 1e-3, loss=lambda y, t: (y - t).square().mean() * 1e-6, verbose=2)
+    assert "e-07" in capfd.readouterr().out and "e-07)" in repr(history)
+
+
 def test_modes_are_put_back():
     model = mi.nn.Sequential(mi.nn.Linear(3, 4), mi.nn.BatchNorm1d(4), mi.nn.Dropout(0.5))
     model[1].eval()  # frozen: its running numbers must not move
@@ -399,6 +412,7 @@ EMPTY = DataLoader(TensorDataset(mi.zeros(0, 3), mi.zeros(0, dtype=mi.int64)), 4
         (X, LABELS, {"metrics": [3]}, TypeError, "metrics"),
         (X, LABELS, {"callbacks": [mi.EarlyStopping()]}, ValueError, "val_loss"),
         (X, LABELS, {"callbacks": [mi.EarlyStopping]}, TypeError, "the class EarlyStopping: make one"),
+        (X, LABELS, {"callbacks": [mi.ModelCheckpoint("a{epok}")]}, ValueError, "'epok'.* from epoch, loss"),
         (X, LABELS, {"callbacks": [print]}, TypeError, "callbacks must be"),
         (X, LABELS, {"epochs": -1}, ValueError, "epochs"),
         (X, LABELS, {"epochs": 1.5}, ValueError, "epochs"),

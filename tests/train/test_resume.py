@@ -138,6 +138,14 @@ def test_a_finished_run_returns_at_once_and_goes_on_for_more_epochs(tmp_path):
     assert len(fit(net(), tmp_path, epochs=1)["loss"]) == 1
 
 
+@pytest.mark.parametrize("at", [9, 11])  # at the first batch of an epoch, and in an epoch
+def test_the_bar_goes_on_where_the_run_does(tmp_path, at, capfd):
+    model = net()
+    broken(model, tmp_path, at, checkpoint_every="0s")
+    fit(model, tmp_path, callbacks=idle(), verbose=1)
+    assert "epoch 4/4: 100%" in capfd.readouterr().err.split("\r")[-1]
+
+
 def test_a_missing_and_an_empty_directory_start_fresh(tmp_path):
     a, b, c = net(), net(), net()
     fit(a), fit(b, tmp_path / "new" / "one"), fit(c, tmp_path)

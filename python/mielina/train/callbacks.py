@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _core
+from .bar import say
 
 
 class Callback:
@@ -151,9 +152,7 @@ class EarlyStopping(_Monitor):
         elif self.wait >= self.patience and epoch > self.start_from_epoch:
             self.stop, self.stopped_epoch = True, epoch
             if self.verbose:
-                print(
-                    f"epoch {epoch + 1}: early stopping; {self.monitor} was best in epoch {(self.best_epoch or 0) + 1}"
-                )
+                say(f"epoch {epoch + 1}: early stopping; {self.monitor} was best in epoch {(self.best_epoch or 0) + 1}")
 
     def on_train_end(self, logs: dict[str, float]) -> None:
         if self.weights is not None:
@@ -208,11 +207,15 @@ class ModelCheckpoint(_Monitor):
         from ..io import save
 
         if not self.save_best_only or self.improved(logs):
-            path = self.filepath.format(epoch=epoch + 1, **logs)
+            try:
+                path = self.filepath.format(epoch=epoch + 1, **logs)
+            except (KeyError, IndexError, ValueError) as e:
+                known = ", ".join(["epoch", *logs])
+                raise ValueError(f"ModelCheckpoint: {self.filepath!r} cannot be filled in ({e}) from {known}") from e
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
             save(self.model.state_dict(), path)
             if self.verbose:
-                print(f"epoch {epoch + 1}: saved {path}")
+                say(f"epoch {epoch + 1}: saved {path}")
 
 
 class ReduceLROnPlateau(_Monitor):
@@ -256,7 +259,7 @@ class ReduceLROnPlateau(_Monitor):
                     group["lr"] = max(group["lr"] * self.factor, self.min_lr)
                 self.cooling, self.wait = self.cooldown, 0
                 if self.verbose and groups:
-                    print(f"epoch {epoch + 1}: learning rate {self.optimizer.param_groups[0]['lr']:.3g}")
+                    say(f"epoch {epoch + 1}: learning rate {self.optimizer.param_groups[0]['lr']:.3g}")
 
 
 class LearningRateScheduler(Callback):
@@ -283,7 +286,7 @@ class LearningRateScheduler(Callback):
                 raise ValueError(f"LearningRateScheduler: the schedule must give a number, got {lr!r}")
             group["lr"] = float(lr)
         if self.verbose:
-            print(f"epoch {epoch + 1}: learning rate {self.optimizer.param_groups[0]['lr']:.3g}")
+            say(f"epoch {epoch + 1}: learning rate {self.optimizer.param_groups[0]['lr']:.3g}")
 
     def _takes_rate(self) -> bool:
         import inspect

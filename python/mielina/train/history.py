@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .bar import short
+
 
 class History:
     """`history["loss"]`: the loss of each epoch; "val_loss" and the metrics likewise. `epoch`: their numbers, from
@@ -26,7 +28,7 @@ class History:
         return key in self.history
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{k}={v[-1]:.4f}" for k, v in self.history.items() if v)
+        last = ", ".join(f"{k}={short(v[-1])}" for k, v in self.history.items() if v)
         return f"History({len(self.epoch)} epochs{': ' + last if last else ''})"
 
     def append(self, epoch: int, logs: dict[str, float]) -> None:
