@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import mielina as mi
@@ -230,6 +231,16 @@ def test_losses_with_weights() -> None:
         mine, theirs = pair(name, (), {key: ("fixed", w)})
         assert list(mine.state_dict()) == list(theirs.state_dict()) == [key]
         compare(mine, theirs, [draw(data(3, 4), rng), draw(target, rng)])
+
+
+@pytest.mark.parametrize("kind", [mi.nn.RNN, mi.nn.GRU, mi.nn.LSTM])
+def test_dropout_between_layers_of_one_layer_warns(kind) -> None:
+    with pytest.warns(UserWarning, match="expects num_layers greater than 1, but got dropout=0.5 and") as caught:
+        kind(4, 5, dropout=0.5)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kind(4, 5, num_layers=2, dropout=0.5), kind(4, 5)
 
 
 def test_dropout_only_while_training() -> None:
