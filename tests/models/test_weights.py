@@ -273,6 +273,10 @@ def test_files_that_are_no_state_dict(tmp_path):
 
 
 def test_a_word_that_is_no_file_is_told_what_there_is():
+    with pytest.raises(
+        TypeError, match="weights= must be 'imagenet', 'hub:owner/name' or the path of a file, got True"
+    ):
+        models.lenet5(weights=True)
     with pytest.raises(FileNotFoundError, match="'imagenet', 'hub:owner/name' or the path of a file: 'imagnet'"):
         models.lenet5(weights="imagnet")
 

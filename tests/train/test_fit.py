@@ -410,7 +410,14 @@ EMPTY = DataLoader(TensorDataset(mi.zeros(0, 3), mi.zeros(0, dtype=mi.int64)), 4
         (X, LABELS, {"optimizer": lambda p: None}, TypeError, "must make an Optimizer"),
         (X, LABELS, {"metrics": ["no"]}, ValueError, "unknown metric"),
         (X, LABELS, {"metrics": [3]}, TypeError, "metrics"),
-        (X, LABELS, {"callbacks": [mi.EarlyStopping()]}, ValueError, "val_loss"),
+        (
+            X,
+            LABELS,
+            {"callbacks": [mi.EarlyStopping()]},
+            ValueError,
+            "'val_loss' .*among loss; pass validation= for val_",
+        ),
+        (X, LABELS, {"callbacks": [mi.EarlyStopping("accuracy")]}, ValueError, "among loss; metrics= has it computed"),
         (X, LABELS, {"callbacks": [mi.EarlyStopping]}, TypeError, "the class EarlyStopping: make one"),
         (X, LABELS, {"callbacks": [mi.ModelCheckpoint("a{epok}")]}, ValueError, "'epok'.* from epoch, loss"),
         (X, LABELS, {"callbacks": [print]}, TypeError, "callbacks must be"),
@@ -448,6 +455,9 @@ def test_errors_of_evaluate_and_predict():
             mi.predict(linear(), data)
     with pytest.raises(TypeError, match="y must be None"):
         mi.evaluate(linear(), DataLoader(Samples()), LABELS)
+    for loss in ("mse", "cross_entropy"):
+        with pytest.raises(TypeError, match="takes one tensor, the model gives tuple: let forward return one"):
+            mi.fit(mi.nn.LSTM(3, 2), rng.random((2, 5, 3)), LABELS[:2], loss=loss, verbose=0)
     with pytest.raises(TypeError, match="one Tensor, got tuple"):
         mi.predict(mi.nn.LSTM(3, 2), rng.random((2, 5, 3)))
     for f in (mi.evaluate, mi.predict, mi.fit):

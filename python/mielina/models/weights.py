@@ -38,6 +38,7 @@ _PUBLISHED = {
     "resnet34": "resnet34-b627a593.pth",
     "resnet50": "resnet50-0676ba61.pth",
 }
+_KINDS = "'imagenet', 'hub:owner/name' or the path of a file"
 _STEP = 1 << 20  # bytes
 
 
@@ -51,6 +52,8 @@ class Weights(NamedTuple):
 
 def read(weights: str | os.PathLike[str], model: str, revision: str | None = None) -> Weights:
     """Of "imagenet", "hub:owner/name", or a .safetensors or .pth file. ValueError: another kind of file."""
+    if not isinstance(weights, (str, os.PathLike)):
+        raise TypeError(f"weights= must be {_KINDS}, got {weights!r}")
     source = os.fspath(weights)
     if revision is not None and not source.startswith("hub:"):
         raise ValueError(f"revision= belongs to weights='hub:owner/name', got weights={source!r}")
@@ -62,8 +65,7 @@ def read(weights: str | os.PathLike[str], model: str, revision: str | None = Non
     if source.startswith("hub:"):
         return _of_hub(source, revision)
     if not os.path.exists(source):
-        said = "No such file; weights= may be 'imagenet', 'hub:owner/name' or the path of a file"
-        raise FileNotFoundError(errno.ENOENT, said, source)
+        raise FileNotFoundError(errno.ENOENT, f"No such file; weights= may be {_KINDS}", source)
     return Weights(of_file(source), source)
 
 

@@ -197,6 +197,11 @@ def loss_of(loss: Any) -> Loss:
 
 
 def _apply(f: Any, name: str, output: Any, target: Any, **options: Any) -> Any:
+    if not isinstance(output, Tensor):
+        raise TypeError(
+            f"fit: the loss {name!r} takes one tensor, the model gives {type(output).__name__}: let forward return one "
+            "(recurrent layers give the output and their state), or pass a function as loss="
+        )
     if name in _ELEMENTWISE:
         return f(output, _numbers(output, target), **options)
     return f(output, _labels(output, target, name), **options)

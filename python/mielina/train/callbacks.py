@@ -96,10 +96,9 @@ class _Monitor(Callback):
 
     def value(self, logs: dict[str, float]) -> float:
         if self.monitor not in logs:
-            raise ValueError(
-                f"{type(self).__name__}: {self.monitor!r} is not among {', '.join(logs)}; "
-                "pass validation= for val_ numbers"
-            )
+            held = not self.monitor.startswith("val_") or any(k.startswith("val_") for k in logs)
+            missing = "metrics= has it computed" if held else "pass validation= for val_ numbers"
+            raise ValueError(f"{type(self).__name__}: {self.monitor!r} is not among {', '.join(logs)}; {missing}")
         return self.sign * logs[self.monitor]
 
     def improved(self, logs: dict[str, float]) -> bool:
