@@ -6,6 +6,7 @@ import warnings
 import mielina as mi
 import numpy as np
 import pytest
+from mielina.data import TensorDataset
 from mielina.train import (
     F1,
     R2,
@@ -137,6 +138,25 @@ def test_masks():
     assert IoU()(z, t) == pytest.approx(skm.jaccard_score(t.reshape(-1), p, average="macro"))
     b = (t > 1).astype(int)[:, None]
     assert Dice()(z[:, :1], b) == pytest.approx(skm.f1_score(b.reshape(-1), (z[:, :1] > 0).reshape(-1)))
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_predicted_labels_like_sklearn(size):
+    rng = np.random.default_rng(0)
+    for classes in (2, 5):
+        p, t = rng.integers(classes, size=(2, 60))
+        assert np.array_equal(over_batches(ConfusionMatrix(), p, t, size), skm.confusion_matrix(t, p))
+        assert math.isclose(over_batches(F1("macro"), p, t, size), skm.f1_score(t, p, average="macro"))
+        got = mi.evaluate(mi.nn.Identity(), TensorDataset(mi.tensor(p), mi.tensor(t)), loss=zero, metrics=["accuracy"])
+        assert got["accuracy"] == skm.accuracy_score(t, p)
+    assert ConfusionMatrix()(np.zeros(0, int), np.zeros(0, int)).tolist() == [[0, 0], [0, 0]]
+    for p, t in (([0, 1], [-1, 1]), ([-1, 1], [0, 1]), ([0.5, -2.0], [1, 2])):
+        with pytest.raises(IndexError, match="labels from .* for 2 classes"):
+            ConfusionMatrix()(p, t)
+
+
+def zero(output, target):
+    return output.float().sum() * 0
 
 
 def test_in_fit_over_all_samples():

@@ -33,13 +33,17 @@ def match(output: Tensor, target: Tensor) -> Tensor:
 
 def decide(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor, int]:
     """Predicted and true labels of one shape, and the number of classes. Several classes along axis 1: the largest
-    logit against a label, or against the largest of the targets' probabilities. One logit a sample, or 0/1 of any
-    shape: logits above 0 against 0/1 or truth values, element by element. ValueError: other shapes."""
+    logit against a label, or against the largest of the targets' probabilities. Whole numbers: predicted labels
+    against labels. One logit a sample, or 0/1 of any shape: logits above 0 against 0/1 or truth values, element by
+    element. ValueError: other shapes."""
     if output.ndim >= 2 and output.shape[1] > 1 and target.dtype is not dtypes.bool:
         if target.shape != output.shape or target.dtype.is_floating_point:
             found = output.argmax(1)
             true = target.argmax(1) if target.shape == output.shape else match(found, target)
             return found, true, output.shape[1]
+    if not output.dtype.is_floating_point and output.dtype is not dtypes.bool:
+        true = match(output, target)
+        return output, true, max([2, *(int(x.max().item()) + 1 for x in (output, true) if x.numel())])
     return _binary(output, target)
 
 

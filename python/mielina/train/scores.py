@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..tensor import Tensor
 from .metrics import Metric, decide, match, numpy_of
 
@@ -43,8 +44,8 @@ def _labels(target: Tensor, shape: tuple[int, ...], single: bool, classes: int) 
 class ConfusionMatrix(Metric):
     """Counts (classes, classes) of int64: rows are true labels, columns predicted ones.
 
-    output: logits (N, C) or (N, C, ...) with labels (N) or (N, ...); or one logit a sample with 0/1. IndexError: labels
-    out of range.
+    output: logits (N, C) or (N, C, ...) with labels (N) or (N, ...); or one logit a sample with 0/1; or predicted
+    labels, whole numbers of the labels' shape. IndexError: labels out of range.
 
     >>> mi.train.ConfusionMatrix()(mi.tensor([[2.0, 1.0], [0.0, 3.0], [0.0, 1.0]]), mi.tensor([0, 1, 0]))
     array([[1, 1],
@@ -59,10 +60,14 @@ class ConfusionMatrix(Metric):
 
     def update(self, output: Tensor, target: Tensor) -> None:
         found, true, c = decide(output, target)
-        t, p = (numpy_of(x).reshape(-1).astype(np.int64) for x in (true, found))
-        t = _in_range(t, c)
+        if true.dtype is dtypes.bool:
+            _in_range(numpy_of(target), 2)
+        t, p = (_in_range(numpy_of(x).reshape(-1).astype(np.int64), c) for x in (true, found))
+        before = len(self.matrix)  # predicted labels may be larger in later batches
+        c = max(c, before)
         batch = np.bincount(t * c + p, minlength=c * c).reshape(c, c)
-        self.matrix = batch if not self.matrix.size else self.matrix + batch
+        batch[:before, :before] += self.matrix
+        self.matrix = batch
 
     def compute(self) -> Any:
         return self.matrix
