@@ -45,10 +45,16 @@ def curves(history: Any, ax: Any = None, keys: Sequence[str] | None = None) -> A
     ax = _axes(ax)
     colours: dict[str, Any] = {}
     epochs = [e + 1 for e in history.epoch]
+    marker = "." if len(epochs) < 10 else None  # a line of one epoch is nothing to see
     for name in keys or list(history.history):
         twin = name.removeprefix("val_")
         (line,) = ax.plot(
-            epochs, history[name], "--" if name != twin else "-", label=_plain(name), color=colours.get(twin)
+            epochs,
+            history[name],
+            "--" if name != twin else "-",
+            marker=marker,
+            label=_plain(name),
+            color=colours.get(twin),
         )
         colours[twin] = line.get_color()
     ax.set_xlabel("epoch")
@@ -59,11 +65,15 @@ def curves(history: Any, ax: Any = None, keys: Sequence[str] | None = None) -> A
 
 
 def confusion(matrix: Any, labels: Sequence[Any] | None = None, ax: Any = None) -> Any:
-    """A confusion matrix: rows are true classes, columns predicted ones."""
-    ax = _axes(ax)
-    m = np.asarray(matrix)
-    ax.imshow(m, cmap="Blues")
+    """A confusion matrix: rows are true classes, columns predicted ones; counts, or shares with two digits."""
+    m = numpy_of(matrix)
+    if m.ndim != 2 or m.shape[0] != m.shape[1]:
+        raise ValueError(f"confusion: expected a matrix (classes, classes), got {m.shape}")
     names = [_plain(x) for x in (labels if labels is not None else range(len(m)))]
+    if len(names) != len(m):
+        raise ValueError(f"confusion: {len(names)} labels for {len(m)} classes")
+    ax = _axes(ax)
+    ax.imshow(m, cmap="Blues")
     long = max(map(len, names), default=0) > 3
     ax.set_xticks(range(len(m)), names, rotation=45 if long else 0, ha="right" if long else "center")
     ax.set_yticks(range(len(m)), names)
@@ -71,10 +81,10 @@ def confusion(matrix: Any, labels: Sequence[Any] | None = None, ax: Any = None) 
         ax.text(
             j,
             i,
-            str(m[i, j]),
+            f"{m[i, j]:.2f}" if m.dtype.kind == "f" and (m % 1).any() else f"{m[i, j]:.0f}",
             ha="center",
             va="center",
-            fontsize=8,
+            fontsize=min(8, 120 / len(m)),
             color="white" if m[i, j] > m.max() / 2 else "black",
         )
     ax.set_xlabel("predicted")
@@ -84,8 +94,10 @@ def confusion(matrix: Any, labels: Sequence[Any] | None = None, ax: Any = None) 
 
 def filters(weight: Any, ax: Any = None, columns: int = 8) -> Any:
     """The filters (K, C, R, S) of a first layer as one picture: a grid of K images, each scaled to its own range."""
-    ax = _axes(ax)
-    w = numpy_of(weight).astype(np.float64)
+    w = numpy_of(weight)
+    if w.ndim != 4:
+        raise ValueError(f"filters: expected filters (K, C, R, S), the weight of a Conv2d, got {w.shape}")
+    ax, w = _axes(ax), w.astype(np.float64)
     k, c, r, s = w.shape
     colour = c == 3
     rows = -(-k // columns)
@@ -167,6 +179,8 @@ def latent(codes: Any, labels: Any = None, ax: Any = None, names: Sequence[Any] 
         raise ValueError(f"latent: expected codes (N, D) with D >= 2, got {z.shape}")
     what = "code"
     if z.shape[1] > 2:
+        if len(z) < 2 or not np.isfinite(z).all():
+            raise ValueError("latent: principal axes need two samples or more, without NaN and infinity")
         z = z - z.mean(0)
         _, s, axes = np.linalg.svd(z, full_matrices=False)
         share = s**2 / max((s**2).sum(), 1e-300)
@@ -202,6 +216,8 @@ def u_matrix(weights: Any, ax: Any = None) -> Any:
     image = ax.imshow(total / np.maximum(count, 1), cmap="viridis")
     ax.figure.colorbar(image, ax=ax, label="mean distance to the neighbours")
     ax.set(xlabel="column", ylabel="row")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.get_major_locator().set_params(integer=True)
     return ax
 
 

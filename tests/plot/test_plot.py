@@ -92,6 +92,25 @@ def test_what_is_drawn():
     assert np.allclose(maps.images[0].get_array()[1:3, 1:3], [[0, 1 / 3], [2 / 3, 1]])
 
 
+def test_units_and_epochs_are_whole_and_one_epoch_is_seen():
+    ax = plot.u_matrix(rng.normal(size=(12, 12, 3)), plot.figure(5, 4).subplots())
+    assert all(t == int(t) for t in [*ax.get_xticks(), *ax.get_yticks()])
+    history = mi.train.History()
+    history.append(0, {"loss": 1.0})
+    assert plot.curves(history, plot.figure(3, 3).subplots()).lines[0].get_marker() == "."
+
+
+def test_a_confusion_matrix_of_shares_and_of_many_classes():
+    def texts(matrix):
+        return [t.get_text() for t in plot.confusion(matrix, None, plot.figure(3, 3).subplots()).texts]
+
+    assert texts(np.array([[1, 0], [1, 2]]) / [[1], [3]]) == ["1.00", "0.33", "0.67"]
+    assert texts(mi.tensor([[12345, 0], [0, 2]])) == texts([[12345.0, 0.0], [0.0, 2.0]]) == ["12345", "2"]
+    ax = plot.confusion(np.full((30, 30), 99), None, plot.figure(5, 5).subplots())
+    a, b = (ax.texts[i].get_window_extent() for i in (0, 1))
+    assert a.x1 < b.x0
+
+
 def test_the_boundary_is_the_models():
     model = nn.Linear(2, 2)
     model.load_state_dict({"weight": mi.tensor([[1.0, 0.0], [-1.0, 0.0]]), "bias": mi.zeros(2)})
@@ -122,7 +141,12 @@ def test_errors():
         (lambda: plot.decision_boundary(nn.Linear(3, 2), np.zeros((4, 3)), np.zeros(4), ax), "two features"),
         (lambda: plot.feature_maps(np.zeros((2, 3, 4, 4)), ax), "one sample"),
         (lambda: plot.latent(np.zeros((4, 1)), None, ax), "D >= 2"),
+        (lambda: plot.latent(np.zeros((1, 3)), None, ax), "two samples or more"),
+        (lambda: plot.latent(np.full((4, 3), np.nan), None, ax), "without NaN"),
         (lambda: plot.u_matrix(np.zeros((4, 4)), ax), "features"),
+        (lambda: plot.confusion([1, 2], None, ax), r"\(classes, classes\), got \(2,\)"),
+        (lambda: plot.confusion(np.eye(3), "ab", ax), "2 labels for 3 classes"),
+        (lambda: plot.filters(mi.zeros(3, 4), ax), r"weight of a Conv2d, got \(3, 4\)"),
     ):
         with pytest.raises(ValueError, match=message):
             call()
