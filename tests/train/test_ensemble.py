@@ -83,6 +83,8 @@ def test_wrong_input():
         Ensemble([nn.Linear(1, 1)], average="vote")
     with pytest.raises(ValueError, match="members"):
         ensemble(lambda: nn.Linear(1, 1), [[1.0]], [[1.0]], members=0)
+    with pytest.raises(TypeError, match="build makes a new model at each call, and is none: got Linear"):
+        mi.train.ensemble(mi.nn.Linear(2, 3), mi.zeros(4, 2), mi.zeros(4).long())
     with pytest.raises(TypeError, match="one optimizer cannot train several"):
         one = nn.Linear(1, 1)
         ensemble(lambda: one, [[1.0]], [[1.0]], optimizer=mi.optim.SGD(one.parameters(), lr=0.1))

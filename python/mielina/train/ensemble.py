@@ -71,6 +71,8 @@ def ensemble(
     >>> found(mi.rand(4, 2)).shape
     (4, 3)
     """
+    if isinstance(build, nn.Module):
+        raise TypeError(f"ensemble: build makes a new model at each call, and is none: got {type(build).__name__}")
     if "checkpoint_dir" in how:
         raise ValueError(
             "ensemble: checkpoint_dir belongs to one run; call fit for each member with a folder of its own"
