@@ -233,6 +233,15 @@ def test_losses_with_weights() -> None:
         compare(mine, theirs, [draw(data(3, 4), rng), draw(target, rng)])
 
 
+@pytest.mark.parametrize("name", ["Softmax", "LogSoftmax", "Softmin"])
+def test_a_softmax_without_dim_warns(name) -> None:
+    for x in (mi.rand(3, 4), mi.rand(2, 3, 4)):
+        with pytest.warns(UserWarning, match="give dim=") as caught:
+            y = getattr(mi.nn, name)()(x)
+        assert [w.filename for w in caught] == [__file__]
+        assert y.tolist() == getattr(mi.nn, name)(0 if x.ndim == 3 else 1)(x).tolist()
+
+
 @pytest.mark.parametrize("kind", [mi.nn.RNN, mi.nn.GRU, mi.nn.LSTM])
 def test_dropout_between_layers_of_one_layer_warns(kind) -> None:
     with pytest.warns(UserWarning, match="expects num_layers greater than 1, but got dropout=0.5 and") as caught:

@@ -330,16 +330,11 @@ class GLU(_Activation):
 
 
 class _Along(Module):
-    """A function of the slices along `dim`; None chooses by the number of axes, as in PyTorch."""
+    """A function of the slices along `dim`; None chooses by the number of axes and warns, as in PyTorch."""
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim
-
-    def _dim(self, input: Tensor) -> int:
-        if self.dim is not None:
-            return self.dim
-        return 0 if input.ndim in (0, 1, 3) else 1
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
@@ -353,21 +348,21 @@ class Softmax(_Along):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softmax(input, self._dim(input))
+        return F.softmax(input, self.dim, _stacklevel=5)
 
 
 class LogSoftmax(_Along):
     """log(softmax(x)) along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.log_softmax(input, self._dim(input))
+        return F.log_softmax(input, self.dim, _stacklevel=5)
 
 
 class Softmin(_Along):
     """softmax(-x) along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softmin(input, self._dim(input))
+        return F.softmin(input, self.dim, _stacklevel=5)
 
 
 class Softmax2d(Module):

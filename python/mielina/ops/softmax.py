@@ -69,7 +69,7 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     """
     check_tensors("softmin", input)
     if dim is None:
-        dim = 0 if input.ndim in (0, 1, 3) else 1
+        dim = _implicit(input, "softmin", _stacklevel)
     return softmax(neg(input), dim, dtype)
 
 
