@@ -108,6 +108,23 @@ def assigned_rows_are_differentiable(lib: Any) -> Any:
 
 
 @story
+def what_was_replaced_gets_zeros_beside_nan(lib: Any) -> Any:
+    grads = []
+    for replace in (
+        lambda y: y.__setitem__(0, 2),
+        lambda y: y[1:].fill_(-3),
+        lambda y: y.view(3, 1).copy_(lib.full((3, 1), 2.0)),
+        lambda y: y[None, ::2].mul_(float("inf")),
+    ):
+        x = leaf(lib, 0.5, 0.25, 0.125)
+        y = x * 1
+        replace(y)
+        y.acos().sum().backward()
+        grads.append(x.grad)
+    return grads
+
+
+@story
 def data_is_out_of_sight(lib: Any) -> Any:
     x = leaf(lib, 1, 2)
     y = (x * x).sum()

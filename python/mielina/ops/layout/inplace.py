@@ -63,14 +63,24 @@ def _take_region(g: Tensor, base: Any, window: Any) -> Tensor:
     return record(_window(buffer, window, low), TAKE_REGION, (g,), (base, window))  # type: ignore[no-any-return]
 
 
+def _clear(g: Tensor, base: Any, window: Any) -> Tensor:
+    """g, which has the base's shape, with zeros in the window, whatever stood there; its own adjoint."""
+    low, size = _extent(base, window)
+    buffer = zeros((size,), g.dtype, g)
+    y = _window(buffer, base, low)
+    _core.copy_into(y, g)
+    _core.fill_(_window(buffer, window, low), 0)
+    return record(y, CLEAR, (g,), (base, window))  # type: ignore[no-any-return]
+
+
 REGION = op("region", lambda g, needs, base, window: (_spread(g, base, window),))
 SPREAD = op("spread", lambda g, needs, base, window: (_take_region(g, base, window),))
 TAKE_REGION = op("take_region", lambda g, needs, base, window: (_spread(g, base, window),))
+CLEAR = op("clear", lambda g, needs, base, window: (_clear(g, base, window),))
 
 
 def _replace_rule(g: Tensor, needs: Any, base: Any, window: Any) -> Any:
-    part = _take_region(g, base, window)
-    return g - _spread(part, base, window) if needs[0] else None, part if needs[1] else None
+    return _clear(g, base, window) if needs[0] else None, _take_region(g, base, window) if needs[1] else None
 
 
 REPLACE = op("replace", _replace_rule)
