@@ -125,6 +125,26 @@ def what_was_replaced_gets_zeros_beside_nan(lib: Any) -> Any:
 
 
 @story
+def overwritten_by_constants(lib: Any) -> Any:
+    seen = []
+    one = lib.ones((), dtype=lib.float64)
+    for write in (
+        lambda y: y.copy_(one),
+        lambda y: y.fill_(one),
+        lambda y: y.fill_(1.0),
+        lambda y: y.uniform_(),
+        lambda y: y.gt_(0),
+        lambda y: y.view(2, 1).copy_(one),
+    ):
+        x = leaf(lib, 1, 2)
+        y = x * 3
+        z = write(y)
+        y.sum().backward()
+        seen.append([y.requires_grad, z.requires_grad, y.is_leaf, x.grad])
+    return seen
+
+
+@story
 def data_is_out_of_sight(lib: Any) -> Any:
     x = leaf(lib, 1, 2)
     y = (x * x).sum()

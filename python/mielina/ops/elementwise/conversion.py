@@ -9,7 +9,6 @@ from ...autograd import op, record
 from ...dtypes import dtype as DType
 from ...tensor import Tensor, check_tensors, method, method_as
 from ..layout import contiguous, copy_, preserve_format, write_into
-from ..layout.views import zeros
 
 __all__ = ["cast", "clone", "to"]
 
@@ -130,12 +129,9 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     if _core.grad_enabled() and self._tracked:
         y = _core.empty_like(self, self.dtype)
         _core.fill_(y, value)
-        return write_into(self, record(y, FILL, (self,), ()), "fill_")
+        return write_into(self, y, "fill_")
     _core.fill_(self, value)
     return self
-
-
-FILL = op("fill", lambda g, needs: (zeros(g.shape, g.dtype),))
 
 
 @method

@@ -84,6 +84,7 @@ def _replace_rule(g: Tensor, needs: Any, base: Any, window: Any) -> Any:
 
 
 REPLACE = op("replace", _replace_rule)
+OVERWRITE = op("overwrite", lambda g, needs: (zeros(g.shape, g.dtype, g),))
 
 
 def refresh(view: Tensor) -> None:
@@ -114,7 +115,9 @@ def take_history(x: Tensor, y: Tensor) -> None:
 
 
 def write_into(x: Tensor, y: Tensor, name: str) -> Tensor:
-    """x's memory gets y's values, and x the history of y. y: x's shape after broadcasting; returns x.
+    """x's memory gets y's values, and x the history of y; if y has none, x still wants a gradient, and gives on zeros.
+
+    y: x's shape after broadcasting; returns x.
 
     RuntimeError: x is a leaf that requires a gradient (outside no_grad), or y does not fit x.
     """
@@ -126,7 +129,7 @@ def write_into(x: Tensor, y: Tensor, name: str) -> Tensor:
     if y.shape != x.shape:
         y = expand(y, x.shape)
     _core.copy_into(x, y)
-    take_history(x, y)
+    take_history(x, y if y._tracked else record(_core.alias(y), OVERWRITE, (x,), ()))
     return x
 
 
