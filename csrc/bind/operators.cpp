@@ -16,13 +16,18 @@ struct Recorded {
   PyObject* kernel;
   PyObject* op;
   PyObject* saves;       // a tuple: the number of an argument, or a placeholder for the result
-  unsigned long linear;  // bit i: argument i is saved for the other's gradient only, so not beside a number
+  unsigned long linear;  // bit i: argument i is saved for the other's gradient only, so not if that wants none
   Py_ssize_t inputs;
 };
 Recorded* as_recorded(PyObject* o) { return reinterpret_cast<Recorded*>(o); }
 PyTypeObject* g_recorded = nullptr;
 
-bool is_number(PyObject* o) { return PyFloat_CheckExact(o) || PyLong_CheckExact(o); }
+// Whether no gradient of it is asked for; a view gets the history of its base only when it is looked at.
+bool wants_none(PyObject* o) {
+  if (!is_tensor(o)) return PyFloat_CheckExact(o) || PyLong_CheckExact(o);
+  PyTensor* t = as_tensor(o);
+  return !tracked(t) && !(t->base && tracked(as_tensor(t->base)));
+}
 
 PyObject* saved(const Recorded* r, PyObject* const* args, Py_ssize_t n) {
   Py_ssize_t count = PyTuple_GET_SIZE(r->saves);
@@ -31,7 +36,7 @@ PyObject* saved(const Recorded* r, PyObject* const* args, Py_ssize_t n) {
     PyObject* what = PyTuple_GET_ITEM(r->saves, i);
     if (PyLong_CheckExact(what)) {
       Py_ssize_t at = PyLong_AsSsize_t(what);
-      bool alone = n == 2 && (r->linear >> at & 1) && is_number(args[1 - at]);
+      bool alone = n == 2 && (r->linear >> at & 1) && wants_none(args[1 - at]);
       what = alone ? Py_None : args[at];
     }
     PyTuple_SET_ITEM(saves, i, Py_NewRef(what));

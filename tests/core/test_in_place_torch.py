@@ -145,6 +145,27 @@ def overwritten_by_constants(lib: Any) -> Any:
 
 
 @story
+def what_no_gradient_needs_may_change(lib: Any) -> Any:
+    x, c = leaf(lib, 0.5, 0.25), lib.tensor([3.0, 5.0], dtype=lib.float64)
+    y = x * 1
+    z = y * c + c * y + y / c + lib.lerp(y, c, 0.25) + lib.kron(y, c[:1])
+    y.sin_()
+    z.sum().backward()
+    return x.grad
+
+
+@story
+def a_factor_that_becomes_a_result(lib: Any) -> Any:
+    x = leaf(lib, 2, 3)
+    c = lib.ones(2, 2, dtype=lib.float64)
+    row = c[0]
+    c.mul_(x)
+    y = row * x
+    y.sum().backward()
+    return x.grad
+
+
+@story
 def data_is_out_of_sight(lib: Any) -> Any:
     x = leaf(lib, 1, 2)
     y = (x * x).sum()

@@ -386,10 +386,11 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     >>> mi.lerp(mi.tensor([0.0, 0.0]), mi.tensor([10.0, 20.0]), 0.5)
     tensor([ 5., 10.])
     """
-    return record(_core.lerp(input, end, weight), LERP, (input, end, weight), (input, end, weight))
+    ends = (input, end) if isinstance(weight, Tensor) and weight._tracked else (None, None)
+    return record(_core.lerp(input, end, weight), LERP, (input, end, weight), (*ends, weight))
 
 
-def _lerp_rule(g: Tensor, needs: Any, a: Tensor, b: Tensor, w: Any) -> Any:
+def _lerp_rule(g: Tensor, needs: Any, a: Any, b: Any, w: Any) -> Any:
     return (
         mul(g, 1 - w) if needs[0] else None,
         mul(g, w) if needs[1] else None,

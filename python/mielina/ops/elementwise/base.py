@@ -119,7 +119,7 @@ def pair(name: str, doc: str, made: Op, saves: tuple[Any, ...], linear: int = 0)
     """The function `name`(input, other) that is its kernel, recorded as `made`, and no method yet.
 
     saves: what the rule is given, 0 for the input and 1 for the other. linear: a bit for each that the rule needs for
-    the other's gradient only, so that it is not kept beside a number.
+    the other's gradient only, so that it is not kept if that wants none.
     """
     call = _core.recorded(getattr(_core, name), made, saves, linear, 2)
 
@@ -139,11 +139,9 @@ def binary(
     """The function `name`(input, other), and its methods.
 
     rule(g, needs, input, other) -> their gradients; None: constant between jumps, or integers only. bilinear: the rule
-    needs each operand for the other's gradient only, so beside a number it is not kept.
+    needs each operand for the other's gradient only, so beside one that wants none it is not kept.
     """
-    made = op(
-        name, rule or (lambda g, needs, a, b: tuple(_zeros_like(g) if n else None for n in needs)), broadcast=True
-    )
+    made = op(name, rule or (lambda g, needs, a, b: tuple(_zeros_like(g) if n else None for n in needs)), broadcast=True)
 
     function = pair(name, doc, made, (0, 1), 0b11 if bilinear else 0)
     if "out of place" in methods:
