@@ -166,6 +166,16 @@ def a_factor_that_becomes_a_result(lib: Any) -> Any:
 
 
 @story
+def with_itself(lib: Any) -> Any:
+    x = leaf(lib, -1, 2)
+    y, z = x * 3, x * 5
+    y.copysign_(y)
+    z.lerp_(z, 0.5)
+    (y + z).sum().backward()
+    return y, z, x.grad
+
+
+@story
 def data_is_out_of_sight(lib: Any) -> Any:
     x = leaf(lib, 1, 2)
     y = (x * x).sum()
