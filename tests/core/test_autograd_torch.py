@@ -353,6 +353,18 @@ def a_strict_jacobian(lib: Any) -> Any:
     return lib.autograd.functional.jacobian(lambda a, b: a * 2, (leaf(lib, 1), leaf(lib, 2)), strict=True)
 
 
+@story
+def gradients_that_are_not_finite(lib: Any) -> Any:
+    grads = []
+    for f in (lib.round, lib.floor, lib.max, lib.min, lib.median, lambda x: lib.copysign(lib.ones_like(x), x)):
+        for g in (float("inf"), float("nan")):
+            x = leaf(lib, 1.5, -0.25, 3)
+            y = f(x)
+            y.backward(lib.full_like(y, g))
+            grads.append(x.grad)
+    return grads
+
+
 @story.told
 def test_story(f: Story) -> None:
     tell(f)

@@ -98,7 +98,7 @@ def unary(name: str, doc: str, of: str, derivative: Function | None, in_place: b
 
 def step(name: str, doc: str) -> Function:
     """The same for functions that are constant between their jumps: the gradient is 0."""
-    call = _core.recorded(getattr(_core, name), op(name, lambda g, needs: (_zeros_like(g),)), (), 0, 1)
+    call = _core.recorded(getattr(_core, name), op(name, lambda g, needs: (zeros_like(g),)), (), 0, 1)
 
     def function(input: Tensor) -> Tensor:
         return call(input)  # type: ignore[no-any-return]
@@ -108,7 +108,7 @@ def step(name: str, doc: str) -> Function:
     return function
 
 
-def _zeros_like(g: Tensor) -> Tensor:
+def zeros_like(g: Tensor) -> Tensor:
     y = _core.empty_like(g, g.dtype)
     _core.fill_(y, 0)
     return y
@@ -141,7 +141,7 @@ def binary(
     rule(g, needs, input, other) -> their gradients; None: constant between jumps, or integers only. bilinear: the rule
     needs each operand for the other's gradient only, so beside one that wants none it is not kept.
     """
-    made = op(name, rule or (lambda g, needs, a, b: tuple(_zeros_like(g) if n else None for n in needs)), broadcast=True)
+    made = op(name, rule or (lambda g, needs, a, b: tuple(zeros_like(g) if n else None for n in needs)), broadcast=True)
 
     function = pair(name, doc, made, (0, 1), 0b11 if bilinear else 0)
     if "out of place" in methods:

@@ -10,7 +10,7 @@ from ... import _core
 from ...autograd import op, record
 from ...tensor import Tensor, check_tensors, method, method_as
 from .arithmetic import mul
-from .base import Function, add_in_place, also, binary, step, unary, unary_op
+from .base import Function, add_in_place, also, binary, step, unary, unary_op, zeros_like
 
 __all__ = [
     "abs", "absolute", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "copysign", "fix", "floor", "fmax", "fmin",
@@ -92,7 +92,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     return record(y, ROUND, (input,), ())
 
 
-ROUND = op("round", lambda g, needs: (mul(g, 0.0),))
+ROUND = op("round", lambda g, needs: (zeros_like(g),))
 add_in_place(round, remembers=False)
 
 
@@ -101,7 +101,7 @@ def _copysign_rule(g: Tensor, needs: Any, a: Any, b: Any) -> Any:
 
     # 1 or -1, off the tape: it has no slope of its own.
     da = mul(g, where(eq(a, 0), 0.0, _core.div(_core.copysign(a, b), a))) if needs[0] else None
-    return da, mul(g, 0.0) if needs[1] else None
+    return da, zeros_like(g) if needs[1] else None
 
 
 copysign = binary(

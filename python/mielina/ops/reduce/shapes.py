@@ -67,8 +67,8 @@ def share(g: Tensor, x: Tensor, y: Tensor, dim: Any, keepdim: bool) -> Tensor:
         if x.dtype.is_floating_point
         else ew.eq(x, y)
     )
-    mask = ew.cast(same, g.dtype)
-    return ew.mul(unfold(g, x.shape, dim, keepdim), ew.div(mask, sum(mask, dim, True)))
+    each = ew.div(unfold(g, x.shape, dim, keepdim), sum(ew.cast(same, g.dtype), dim, True))
+    return ew.where(same, each, 0.0)
 
 
 def shift(x: Tensor, dim: int, fill: float, forward: bool) -> Tensor:
