@@ -181,6 +181,13 @@ def test_views_share_memory() -> None:
         x.zero_()
 
 
+def test_a_transposed_vector_is_another_tensor() -> None:
+    for x in (mi.tensor(1.0), mi.ones(3)):
+        y = x.t()
+        assert y is not x and y.data_ptr() == x.data_ptr()
+        assert y.unsqueeze_(0).ndim == x.ndim + 1
+
+
 def test_writes_to_views_reach_the_base() -> None:
     x = mi.tensor(RNG.standard_normal((3, 4)), requires_grad=True)
 

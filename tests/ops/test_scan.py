@@ -181,6 +181,7 @@ def test_differences_and_integrals() -> None:
             area, expected = getattr(mi, name)(mi.tensor(y), **mine), getattr(reference, name)(y, **kw)
             np.testing.assert_allclose(area.numpy(), expected, rtol=1e-10, atol=1e-12)
     assert mi.diff(mi.tensor([True, True, False])).tolist() == [False, True]
+    assert mi.diff(a, 0).add_(1) is not a and a.tolist() == X[0].tolist()
     for f in (lambda: mi.diff(mi.tensor(1.0)), lambda: mi.diff(a, -1), lambda: mi.trapezoid(a > 0)):
         with pytest.raises(RuntimeError):
             f()

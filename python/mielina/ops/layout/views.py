@@ -226,7 +226,7 @@ def t(input: Tensor) -> Tensor:
     check_tensors("t", input)
     if input.ndim > 2:
         raise RuntimeError(f"t: expected a tensor with at most 2 dimensions, got {input.ndim}")
-    return input if input.ndim < 2 else transpose(input, 0, 1)
+    return permute(input, tuple(reversed(range(input.ndim))))
 
 
 @method
