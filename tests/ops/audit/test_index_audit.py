@@ -154,7 +154,7 @@ READ = [f"x({shape})[{key}]" for shape, key in (line.split(" | ") for line in KE
 WRITE = [
     f"put(x({shape}), at[{key}], {value})"
     for shape, key in (line.split(" | ") for line in KEYS)
-    for value in ("2", "c()", f"c({shape})[{key}]")
+    for value in ("2", "c()", "c(1, 1)", f"c({shape})[{key}]")
     if "uint8" not in key  # a mask of bytes; PyTorch writes through it only by some values
 ]
 CALLS = lines(r"""

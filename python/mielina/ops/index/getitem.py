@@ -205,6 +205,13 @@ def _value(value: Any, x: Tensor) -> Tensor:
     return value if value._device == x._device else value.to(x.device)
 
 
+def _stripped(value: Tensor, ndim: int) -> Tensor:
+    """value without the leading axes of size 1 that ndim axes have no place for."""
+    while value.ndim > ndim and value.shape[0] == 1:
+        value = getitem(value, 0)
+    return value
+
+
 @method_as("__setitem__")
 def setitem(x: Tensor, key: Any, value: Any) -> None:
     if (
@@ -226,7 +233,7 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
             x, indices, axes = _advanced(x, key)
         value = _value(value, x)
         if not indices:
-            copy_(x, value)
+            copy_(x, _stripped(value, x.ndim))
         elif tracked:
             write_into(x, index_put_values(x, indices, axes, value, False), "__setitem__")
         else:
@@ -235,9 +242,7 @@ def setitem(x: Tensor, key: Any, value: Any) -> None:
     if isinstance(value, (int, float)) and not tracked:
         _core.fill_(part, value)
         return
-    value = _value(value, x)
-    while value.ndim > part.ndim and value.shape[0] == 1:
-        value = getitem(value, 0)
+    value = _stripped(_value(value, x), part.ndim)
     if tracked:
         copy_(getitem(x, key), value)
     else:
