@@ -140,7 +140,7 @@ def source(src: Any, x: Tensor, name: str) -> Tensor:
         return made_on(x, _core.scalar, src, x.dtype)
     if src.dtype is not x.dtype:
         raise RuntimeError(f"{name}: expected self.dtype to be equal to src.dtype, got {x.dtype} and {src.dtype}")
-    return src
+    return reshape(src, ()) if x.ndim == 0 and src.shape == (1,) else src
 
 
 def _cropped(src: Tensor, index: Tensor) -> Tensor:
