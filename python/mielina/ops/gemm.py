@@ -373,7 +373,7 @@ def _contract(
     rows = [label for label in la if label not in lb]
     columns = [label for label in lb if label not in la]
     result = [*batch, *rows, *columns]
-    if a.dtype is not b.dtype and not a.dtype.is_floating_point:  # one of them was summed, and is int64
+    if a.dtype is not b.dtype and not (a.dtype.is_floating_point or b.dtype.is_floating_point):  # one was summed
         a, b = (x if x.dtype is int64 else cast(x, int64) for x in (a, b))
     if not summed:
         return mul(_aligned(a, la, result), _aligned(b, lb, result)), result
