@@ -323,3 +323,17 @@ def test_large_matrices_of_halves(dtype: str) -> None:
         for mine, exact in zip(*results, strict=True):
             assert mine is not None and exact is not None
             assert (mine == exact.to(half)).all().item()
+
+
+def test_running_statistics_may_move_before_backward() -> None:
+    for create_graph in (False, True):
+        x = mi.tensor([[1.0, 2.0], [3.0, 5.0]], dtype=mi.float64, requires_grad=True)
+        layer = mi.nn.BatchNorm1d(2).double().eval()
+        y = layer(x)
+        layer.train()(x)
+        assert layer.running_mean.tolist() != [0, 0]
+        grad = mi.autograd.grad((y * y).sum(), x, create_graph=create_graph)[0]
+        np.testing.assert_allclose(grad.detach().numpy(), 2 * x.detach().numpy() / (1 + 1e-5), rtol=1e-12)
+        if create_graph:
+            second = mi.autograd.grad(grad.sum(), x)[0]
+            np.testing.assert_allclose(second.numpy(), np.full((2, 2), 2 / (1 + 1e-5)), rtol=1e-12)

@@ -213,18 +213,9 @@ def batch_norm(
     except _core.NoKernel:
         if training and running_mean is not None and running_var is not None:
             _move_statistics(input.detach(), running_mean, running_var, momentum)
-        return _batch_norm_composite(input, weight, bias, running_mean, running_var, training, eps)
-    saves = (
-        input,
-        weight,
-        bias,
-        None if training else running_mean,
-        None if training else running_var,
-        training,
-        eps,
-        OUTPUTS[1],
-        OUTPUTS[2],
-    )
+        rstd = None if training or running_var is None else e.rsqrt(add(running_var, eps))
+        return _batch_norm_composite(input, weight, bias, training, eps, running_mean, rstd)
+    saves = input, weight, bias, training, eps, OUTPUTS[1], OUTPUTS[2]  # not the running ones, which may move on
     return record(y, BATCH_NORM, (input, weight, bias), saves)[0]
 
 
@@ -237,20 +228,18 @@ def _move_statistics(x: Tensor, running_mean: Tensor, running_var: Tensor, momen
 
 
 def _batch_norm_rule(
-    g: Any, needs: Any, x: Any, weight: Any, bias: Any, rm: Any, rv: Any, training: bool, eps: float, mu: Any, rstd: Any
+    g: Any, needs: Any, x: Any, weight: Any, bias: Any, training: bool, eps: float, mu: Any, rstd: Any
 ) -> Any:
     dx, dw, db = _core.batch_norm_backward(g[0], x, mu, rstd, weight, training)
     return dx if needs[0] else None, dw if needs[1] else None, cast(db, bias.dtype) if needs[2] else None
 
 
-def _batch_norm_composite(
-    x: Tensor, weight: Any, bias: Any, rm: Any, rv: Any, training: bool, eps: float, *_: Any
-) -> Tensor:
+def _batch_norm_composite(x: Tensor, weight: Any, bias: Any, training: bool, eps: float, mu: Any, rstd: Any) -> Tensor:
     shape = (-1, *[1] * (x.ndim - 2))
     if training:
         y = _standard(x, (0, *range(2, x.ndim)), eps)
     else:
-        y = div(sub(x, reshape(rm, shape)), e.sqrt(add(reshape(rv, shape), eps)))
+        y = mul(sub(x, reshape(mu.detach(), shape)), reshape(rstd.detach(), shape))
     y = y if weight is None else mul(y, reshape(weight, shape))
     return cast(y if bias is None else add(y, reshape(bias, shape)), x.dtype)
 
