@@ -313,6 +313,16 @@ def test_columns_of_a_large_array(isa: str) -> None:
     assert np.nanmax(error) < 2**-24 * 32 * np.abs(x[:, 0]).sum()
 
 
+@pytest.mark.parametrize("g", [np.inf, np.nan])
+def test_gradients_of_extremes_that_are_not_finite(g: float) -> None:
+    for f, at in ((mi.amax, 1), (mi.amin, 0), (lambda x: mi.aminmax(x).max, 1)):
+        x = mi.tensor([1.0, 3.0, 2.0], requires_grad=True)
+        f(x).backward(mi.tensor(g))
+        expected = np.zeros(3)
+        expected[at] = g
+        np.testing.assert_array_equal(x.grad.numpy(), expected)
+
+
 def test_errors() -> None:
     x, n = mi.zeros(2, 3), mi.arange(4)
     for f in (lambda: x.sum(2), lambda: x.amax((0, 5)), lambda: x.argmax(-3)):
