@@ -166,7 +166,7 @@ class Walk {
   void finish(std::unordered_set<PyObject*>& given) {
     for (auto& [leaf, slot] : leaves_) {
       PyTensor* t = as_tensor(leaf.ptr());
-      if (t->extra && t->extra != Py_None) slot.g = call_python<"leaf_hooked">(leaf.ptr(), slot.g.ptr());
+      if (t->extra && t->extra != Py_None && !cut_) slot.g = call_python<"leaf_hooked">(leaf.ptr(), slot.g.ptr());
       if (aimed_) captured_[leaf.ptr()] = {slot.g};
       else accumulate(leaf.ptr(), slot.g, create_graph_, given);
     }
@@ -189,7 +189,7 @@ class Walk {
     Node* n = as_node(o);
     std::vector<py::object> gs;
     for (Slot& s : p.slots) gs.push_back(s.g ? std::move(s.g) : py::none());
-    if (n->hooks && n->hooks != Py_None) {
+    if (n->hooks && n->hooks != Py_None && !(cut_ && targets_.count(o))) {
       py::object list = listed(gs);
       py::object changed = call_python<"hooked">(n->hooks, list.ptr());
       for (size_t i = 0; i < gs.size(); i++) gs[i] = shared(PyList_GetItem(changed.ptr(), Py_ssize_t(i)));
@@ -276,7 +276,8 @@ class Walk {
 };
 
 // Walks back from the roots. Without `inputs`, leaves accumulate into .grad; with them, their gradients come back.
-// cut: the graph ends at the inputs, though one of them may have been made from another.
+// cut: the graph ends at the inputs, though one of them may have been made from another; their hooks wait for the walk
+// that goes on from there.
 PyObject* walk_back(std::vector<Object> roots, std::vector<Object> grads, std::optional<std::vector<Object>> inputs,
                     bool retain, bool create_graph, bool cut) {
   check(roots.size() == grads.size(), Kind::Value, "walk_back: ", roots.size(), " roots, ", grads.size(), " gradients");

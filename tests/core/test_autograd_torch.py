@@ -301,6 +301,19 @@ def retain_needs_a_gradient(lib: Any) -> Any:
 
 # ---- checkpoint, functional, autocast --------------------------------------------------------------------------------
 @story
+def checkpointed_beside_hooks(lib: Any) -> Any:
+    run = torch.utils.checkpoint.checkpoint if lib is torch else mi.checkpoint
+    x, w = leaf(lib, 1, 2), leaf(lib, 3, 4)
+    y = x * 1
+    y.retain_grad()
+    seen = []
+    for t in (x, y, w):
+        t.register_hook(lambda g: seen.append(g.tolist()) or g * 2)
+    run(lambda a: (a.sin() * w).cumsum(0), y, use_reentrant=False).sum().backward()
+    return x.grad, y.grad, w.grad, sorted(seen)
+
+
+@story
 def checkpointed(lib: Any) -> Any:
     run = torch.utils.checkpoint.checkpoint if lib is torch else mi.checkpoint
     x, w, seen = leaf(lib, 1, 2), leaf(lib, 3, 4), []

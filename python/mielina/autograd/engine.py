@@ -81,7 +81,7 @@ def run(
 ) -> list[Any]:
     """Walks back from the roots. Without `inputs`, leaves accumulate into .grad; with them, their gradients come back.
 
-    cut: the graph ends at the inputs, though one of them may have been made from another.
+    cut: the graph ends at the inputs, though one of them may have been made from another; their hooks are not called.
     """
     return _core.walk_back(roots, grads, inputs, retain, create_graph, cut)  # type: ignore[no-any-return]
 
