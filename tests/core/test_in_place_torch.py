@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import mielina as mi
+import pytest
 from stories import Stories, Story, leaf, tell
+
+torch = pytest.importorskip("torch")
 
 story = Stories()
 
@@ -173,6 +177,19 @@ def with_itself(lib: Any) -> Any:
     z.lerp_(z, 0.5)
     (y + z).sum().backward()
     return y, z, x.grad
+
+
+@story
+def a_view_first_looked_at_under_no_grad(lib: Any) -> Any:
+    run = torch.utils.checkpoint.checkpoint if lib is torch else mi.checkpoint
+    x = leaf(lib, 1, 2)
+    y = x * 1
+    first, second = y[:1], y[1:]
+    y.mul_(3)
+    with lib.no_grad():
+        seen = [first.requires_grad, (first * 2).requires_grad]
+    (first.sum() + run(lambda a: a * a, second, use_reentrant=False).sum()).backward()
+    return seen, x.grad
 
 
 @story

@@ -88,8 +88,12 @@ OVERWRITE = op("overwrite", lambda g, needs: (zeros(g.shape, g.dtype, g),))
 
 
 def refresh(view: Tensor) -> None:
-    """Derives the history of a view anew from its base."""
-    _core.adopt_history(view, region(view._base, _core.alias(view)), True)
+    """Derives the history of a view anew from its base, also if it is first looked at where no gradients are wanted."""
+    before = _core.set_grad_enabled(True)
+    try:
+        _core.adopt_history(view, region(view._base, _core.alias(view)), True)
+    finally:
+        _core.set_grad_enabled(before)
 
 
 _core.set_refresh(refresh)
