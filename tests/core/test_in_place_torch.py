@@ -193,6 +193,23 @@ def a_view_first_looked_at_under_no_grad(lib: Any) -> Any:
 
 
 @story
+def retained_gradients_are_of_the_last_value(lib: Any) -> Any:
+    x = leaf(lib, 1, 2)
+    y, z = x * 1, x * 1
+    y.retain_grad()
+    y.mul_(3)
+    z.retain_grad()
+    part = z[:1]
+    part.retain_grad()
+    part.mul_(5)
+    seen = (x * 1)[:]
+    seen.retain_grad()
+    seen._base.mul_(7)
+    ((y + z).square().sum() + seen.sum()).backward()
+    return y.grad, z.grad, seen.grad, x.grad, y.retains_grad
+
+
+@story
 def data_is_out_of_sight(lib: Any) -> Any:
     x = leaf(lib, 1, 2)
     y = (x * x).sum()

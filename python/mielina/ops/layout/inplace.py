@@ -91,7 +91,11 @@ def refresh(view: Tensor) -> None:
     """Derives the history of a view anew from its base, also if it is first looked at where no gradients are wanted."""
     before = _core.set_grad_enabled(True)
     try:
+        _core.adopt_history(view, view, True)  # so that it counts as current while its old history is looked at
+        keeping = _stop_keeping(view)
         _core.adopt_history(view, region(view._base, _core.alias(view)), True)
+        if keeping:
+            view.retain_grad()
     finally:
         _core.set_grad_enabled(before)
 
@@ -110,12 +114,20 @@ def refuse_leaves(x: Tensor, name: str) -> None:
 def take_history(x: Tensor, y: Tensor) -> None:
     """x, whose memory got y's values, becomes a result of what made y; so does the region of x's base."""
     base = x._base
+    keeping = [one for one in (x, base) if one is not None and _stop_keeping(one)]
     if base is None:
         _core.adopt_history(x, identity(y), False)
-        return
-    result = record(_core.alias(base), REPLACE, (base, y), (_geometry(base), _geometry(x)))
-    _core.adopt_history(base, result, False)
-    _core.adopt_history(x, identity(y), True)
+    else:
+        result = record(_core.alias(base), REPLACE, (base, y), (_geometry(base), _geometry(x)))
+        _core.adopt_history(base, result, False)
+        _core.adopt_history(x, identity(y), True)
+    for one in keeping:  # from now on the gradients of their new values
+        one.retain_grad()
+
+
+def _stop_keeping(x: Tensor) -> bool:
+    """Undoes retain_grad(); whether there was one."""
+    return x.retains_grad and x._gradient_hooks().pop(-1 - x._index) is not None
 
 
 def write_into(x: Tensor, y: Tensor, name: str) -> Tensor:
