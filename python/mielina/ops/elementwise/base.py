@@ -195,7 +195,7 @@ def add_in_place(
         check_tensors(name, self)
         if _core.grad_enabled() and (self._tracked or any(isinstance(a, Tensor) and a._tracked for a in args)):
             old = clone_of(self) if remembers else self
-            y = function(old, *(old if a is self else a for a in args), **keywords)
+            y = function(old, *[old if a is self else a for a in args], **keywords)
             _check_castable(self, y, name)
             return write_into(self, y, name)
         if kernel is not None and not keywords:

@@ -112,28 +112,34 @@ def refuse_leaves(x: Tensor, name: str) -> None:
 
 
 def take_history(x: Tensor, y: Tensor) -> None:
-    """x, whose memory got y's values, becomes a result of what made y; so does the region of x's base."""
+    """x, whose memory got y's values, becomes a result of what made y; so does the region of x's base.
+
+    If nothing that wants a gradient made y, x still wants one, and gives on zeros.
+    """
     base = x._base
-    keeping = [one for one in (x, base) if one is not None and _stop_keeping(one)]
+    kept, kept_base = _stop_keeping(x), base is not None and _stop_keeping(base)
     if base is None:
-        _core.adopt_history(x, identity(y), False)
+        source = identity(y) if y._tracked else record(_core.alias(y), OVERWRITE, (x,), ())
+        _core.adopt_history(x, source, False)
     else:
         result = record(_core.alias(base), REPLACE, (base, y), (_geometry(base), _geometry(x)))
         _core.adopt_history(base, result, False)
-        _core.adopt_history(x, identity(y), True)
-    for one in keeping:  # from now on the gradients of their new values
-        one.retain_grad()
+        if y._tracked:  # else x has its base's
+            _core.adopt_history(x, identity(y), True)
+    if kept:  # from now on the gradient of the new value
+        x.retain_grad()
+    if kept_base:
+        base.retain_grad()
 
 
 def _stop_keeping(x: Tensor) -> bool:
     """Undoes retain_grad(); whether there was one."""
-    return x.retains_grad and x._gradient_hooks().pop(-1 - x._index) is not None
+    node = x._node
+    return node is not None and bool(node.hooks) and node.hooks.pop(-1 - x._index, None) is not None
 
 
 def write_into(x: Tensor, y: Tensor, name: str) -> Tensor:
-    """x's memory gets y's values, and x the history of y; if y has none, x still wants a gradient, and gives on zeros.
-
-    y: x's shape after broadcasting; returns x.
+    """x's memory gets y's values, and x the history of y. y: x's shape after broadcasting; returns x.
 
     RuntimeError: x is a leaf that requires a gradient (outside no_grad), or y does not fit x.
     """
@@ -145,7 +151,7 @@ def write_into(x: Tensor, y: Tensor, name: str) -> Tensor:
     if y.shape != x.shape:
         y = expand(y, x.shape)
     _core.copy_into(x, y)
-    take_history(x, y if y._tracked else record(_core.alias(y), OVERWRITE, (x,), ()))
+    take_history(x, y)
     return x
 
 
