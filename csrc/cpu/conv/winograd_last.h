@@ -22,13 +22,14 @@ struct WinogradLast : WinogradBlocks {
     const bool last = in_order(q), planes = planar(q.y) && planar(q.x), any = last || q.zoom == 2 || turns(q);
     return !q.direct && (last || planes) && pays(q.y, q.x, q.window, {Op::MR, kPixels, any ? 2 : 5, 5, q.zoom});
   }
-  // Whether planes are better turned than turned into tiles by shuffles: small ones, which tasks turn in their caches
-  // (32 x 32 -> 32, 16 x 16 0.49 to 0.42 ms, 64 x 32 -> 64, 28 x 28 5.6 to 5.0; not timed with AVX-512), and those that
-  // become tiles four times.
+  // Whether planes are better turned than turned into tiles by shuffles: those that become tiles four times (8 x 64 ->
+  // 64, 28 x 28, 7 x 7 with AVX-512 9.4 to 8.2 ms), and with AVX2 small ones, which tasks turn in their caches (32 x 32
+  // -> 32, 16 x 16 0.49 to 0.42 ms, 64 x 32 -> 64, 28 x 28 5.6 to 5.0; with AVX-512 as before, of 16 channels 0.7).
   static bool turns(const Problem& q) {
     const int64_t pixels = q.x.shape[kC] * q.x.shape[kH] * q.x.shape[kW] + numel(q.y) / max64(1, q.y.shape[kN]);
     const bool small = q.y.shape[kN] >= kTasks && pixels * int64_t(sizeof(float)) <= kTurned;
-    return VBYTES == 32 && q.window.stride[1] == 1 && q.x.shape[kC] >= 16 && (small || q.window.taps[1] > 5);
+    return VBYTES >= 32 && q.window.stride[1] == 1 && q.x.shape[kC] >= 16 &&
+           ((VBYTES == 32 && small) || q.window.taps[1] > 5);
   }
 
   static View last_of(View v) {
