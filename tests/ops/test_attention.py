@@ -84,9 +84,9 @@ MASKS = ["none", "bool", "row", "number", "causal"]
     ],
 )
 def test_a_few_queries(sizes: tuple[int, ...], mask: str, dtype: str, isa: str) -> None:
-    """Up to four of a head, 16 that share keys, are not padded to vectors; halves are read where they lie, or as floats where rows are
-    no whole vectors. Keys lie head by head, and head within key, as a cache of them does. Their gradients come from
-    blocks, so that both must agree on what is saved."""
+    """Up to four of a head, 16 that share keys, are not padded to vectors; halves are read where they lie, or as floats
+    where rows are no whole vectors. Keys lie head by head, and head within key, as a cache of them does. Their
+    gradients come from blocks, so that both must agree on what is saved."""
     G, L, S, E, F = sizes
     q, k, v = (x.astype(np.float32) for x in (normal(2, 3 * G, L, E), normal(2, 3, S, E), normal(2, 3, S, F)))
     ours = [mi.tensor(x).to(getattr(mi, dtype)) for x in (q, k, v)]
