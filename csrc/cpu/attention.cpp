@@ -66,18 +66,21 @@ void forward(const Ctx& ctx, const View& y, const View& lse, const View& q, cons
   const Shape<T> d(q, k, v);
   Scratch<T> none;
   const int64_t size = Scratch<T>::layout(d, nullptr, &none);
+  auto scratch = [&](int worker) {
+    Scratch<T> w;
+    Scratch<T>::layout(d, (T*)ctx.workspace + worker * size, &w);
+    return w;
+  };
   if constexpr (__is_same(T, float) && VBYTES > 16) {  // the baseline level is small before it is fast
     if (few(d, k.dtype) && !key.data)
       return parallel_for(ctx, d.B * d.H, [&](int64_t h, int worker) {
-        Scratch<T> w;
-        Scratch<T>::layout(d, (T*)ctx.workspace + worker * size, &w);
+        const Scratch<T> w = scratch(worker);
         few_queries(d, y, lse, q, k, v, mask, args, h, {w.queries, w.scores, w.out, w.keys, w.values, w.mask});
       });
   }
   const Key stream = key.data ? read_key(key) : Key{};
   parallel_for(ctx, d.B * d.H * d.G * d.q_blocks, [&](int64_t task, int worker) {
-    Scratch<T> w;
-    Scratch<T>::layout(d, (T*)ctx.workspace + worker * size, &w);
+    const Scratch<T> w = scratch(worker);
     const int64_t head = task / d.q_blocks, h = head / d.G, i0 = task % d.q_blocks * kQueries,
                   n = min64(kQueries, d.L - i0);
     const int64_t bi = h / d.H, hi = h % d.H, gi = head % d.G, step = padded<T>(n);

@@ -104,8 +104,8 @@ struct Gemm {
   // All of K of the shared panels, B's from column panel n0 on.
   void pack_shared(const Ctx& ctx, int64_t n0, int64_t n) const {
     const int64_t na = p.share_a && n0 == 0 ? p.m_panels : 0, nb = p.share_b ? n : 0;
-    // Panels of A a task, and pieces along K of each of a few panels of B, or one thread would pack them all: a fifth
-    // of the time of two for 512 x 512 x 3 x 3 filters over 7 x 7 pixels.
+    // Panels of A a task, and pieces along K of each of a few panels of B, or one thread would pack them all: a
+    // seventh of the time of two for 512 x 512 x 3 x 3 filters over 7 x 7 pixels.
     const int64_t group = max64(1, min64(8, na / 8)), groups = ceil_div(na, group);
     const int64_t pieces = p.in_place_a && nb < 4 ? ceil_div(p.K, Op::KC) : 1;
     auto body = [&](int64_t t, int) {
